@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+#
+#	make                    the libraries and the command, in build/
+#	make help               all targets
+#
+# CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX are as everywhere; what is given is
+# added to what is needed. O=DIR builds in DIR, V=1 shows the commands.
+
+VERSION = 0.1.0
+SOVERSION = 0
+
+O ?= build
+PREFIX ?= /usr/local
+CC = $(CROSS_COMPILE)gcc
+AR = $(CROSS_COMPILE)ar
+PKG_CONFIG ?= pkg-config
+STD ?= c11
+CFLAGS ?= -O2 -g
+
+ifeq ($(origin CC),default)
+CC = cc
+endif
+ifneq ($(V),1)
+Q = @
+say = @printf '  %-6s %s\n' '$(1)' '$(2)';
+endif
+
+include src/sources.mk
+
+WARNINGS = -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wvla \
+	-Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wswitch-enum
+BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -pthread -MMD -MP
+BASE_CPPFLAGS = -Iinclude
+
+# Optional libraries, found by pkg-config. POSIX_DEFLATE=libdeflate|zlib|builtin and
+# POSIX_ZSTD=libzstd|none choose by hand.
+have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
+POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
+POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),none)
+CODEC_PKGS := $(filter libdeflate zlib libzstd,$(POSIX_DEFLATE) $(POSIX_ZSTD))
+ifneq ($(CODEC_PKGS),)
+CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
+endif
+
+include port/posix/posix.mk
+include tests/tests.mk
+
+CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
+POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)
+TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/port/posix/%.o)
+
+all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
+	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD)"
+
+help:
+	@sed -n 's/^#: *//p' $(MAKEFILE_LIST)
+
+#: all          the libraries, the command (default)
+#: core         the freestanding core alone: build/libqcow2-core.a
+#: demo         info, map and checksum of a real compressed image
+#: check        all tests that need no installed package but cmocka, pytest and qemu-utils
+#: check-all    installs what the tests need (Debian, as root), then all tests in all builds
+#: install      into $(DESTDIR)$(PREFIX)
+#: clean        removes $(O)
+
+core: $(O)/libqcow2-core.a
+
+# What a build depends on but make cannot see in files: compiler, flags, choice of codecs.
+FLAGS_NOW = $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
+$(O)/flags: FORCE
+	@mkdir -p $(O)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
+		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
+$(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
+
+$(O)/libqcow2-core.a: $(CORE_OBJS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/libqcow2.a: $(CORE_OBJS) $(POSIX_OBJS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/libqcow2.so.$(SOVERSION): $(CORE_OBJS) $(POSIX_OBJS) port/posix/libqcow2.map
+	$(call say,LD,$@)$(CC) -shared -pthread -Wl,-soname,libqcow2.so.$(SOVERSION) \
+		-Wl,--version-script=port/posix/libqcow2.map $(CFLAGS) $(LDFLAGS) \
+		$(filter %.o,$^) $(POSIX_LIBS) -o $@
+
+$(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+
+$(O)/libqcow2.pc: $(O)/flags
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \
+		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
+		'Libs: -L$${prefix}/lib -lqcow2' 'Requires.private: $(CODEC_PKGS)' > $@
+
+demo: all
+	$(Q)sh tests/demo.sh $(O)/qcow2
+
+check: $(TEST_PROGRAMS) all
+	$(Q)sh tests/check.sh $(O)
+
+check-all:
+	$(Q)sh tests/install.sh
+	$(Q)bash tests/check-all.sh
+
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 share/man/man1 share/man/man3)
+	install $(O)/qcow2 $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(O)/libqcow2.a $(O)/libqcow2-core.a $(DESTDIR)$(PREFIX)/lib
+	install $(O)/libqcow2.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib
+	ln -sf libqcow2.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libqcow2.so
+	install -m 644 $(O)/libqcow2.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/qcow2.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/qcow2/*.h $(DESTDIR)$(PREFIX)/include/qcow2
+	install -m 644 port/posix/tool/qcow2.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 port/posix/qcow2.3 $(DESTDIR)$(PREFIX)/share/man/man3
+
+clean:
+	rm -rf $(O)
+
+-include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+
+.PHONY: all help core demo check check-all install clean FORCE

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Map and read an image, in memory that the caller gives.
+ *
+ * A reader holds all state that changes: cached parts of tables, the last decoded cluster. It must
+ * be used by one thread at a time; any number of readers may share an image. It owns nothing and
+ * needs no release. More memory makes it faster, never different.
+ *
+ *	static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
+ *	qcow2_reader_init(&reader, &image, memory, sizeof memory);
+ *	qcow2_reader_codecs(&reader, codecs);       // only if compressed clusters are to be read
+ *	qcow2_reader_read(&reader, 0, buf, 512);
+ */
+#ifndef QCOW2_READER_H
+#define QCOW2_READER_H
+
+#include "qcow2/codec.h"
+#include "qcow2/image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum qcow2_extent_kind {
+	QCOW2_EXTENT_ABSENT = 0, /* no image of the chain holds it: reads as zeros */
+	QCOW2_EXTENT_ZERO = 1,   /* an image says that it is zeros */
+	QCOW2_EXTENT_DATA = 2,   /* the bytes [pos, pos + len) of *io, zeros past the end of *io */
+	QCOW2_EXTENT_COMPRESSED = 3 /* part of the cluster packed in packed_len bytes at pos */
+};
+
+/* From `off` on, for `len` bytes, the disk is this. */
+struct qcow2_extent {
+	uint64_t off;
+	uint64_t len;
+	/*
+	 * Where it lies in the file *io. io is NULL if no place in a file belongs to it. A zero or
+	 * absent extent can have one (preallocated). A compressed extent covers at most one
+	 * cluster, and pos is where the data of the whole cluster starts, whatever off is.
+	 */
+	uint64_t pos;
+	const struct qcow2_io *io;
+	const struct qcow2_image *image; /* the image of the chain that answered */
+	uint32_t depth;                  /* of that image: 0 is the top */
+	uint32_t kind;                   /* enum qcow2_extent_kind */
+	uint32_t packed_len; /* upper limit for the bytes of compressed data at pos; else 0 */
+};
+
+struct qcow2_reader;
+
+/* Private to the library. */
+struct qcow2_source {
+	struct qcow2_stream stream;
+	const struct qcow2_io *io;
+	uint64_t pos;  /* of the next piece */
+	uint32_t left; /* bytes that may follow */
+	uint32_t piece_len;
+	uint8_t *piece; /* the input buffer */
+	struct qcow2_error *error;
+};
+
+struct qcow2_reader {
+	const struct qcow2_image *image;
+	/* What the last call saw, if it failed; after one that did not, it means nothing. */
+	struct qcow2_error error;
+
+	/* Private. */
+	uint8_t *memory;
+	size_t memory_len;
+	uint32_t max_slots; /* table slices that the memory has room for: a power of two */
+	uint32_t n_slots;   /* in use; doubled as they are asked for */
+	uint32_t misses;    /* since then */
+	uint32_t clock;
+	struct qcow2_extent memo; /* the last answer; len 0: none */
+
+	const struct qcow2_codec *const *codecs;
+	int (*unpack)(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t *buf);
+	struct qcow2_source source;
+	uint64_t *work;
+	uint8_t *window;
+	uint32_t window_len;
+	uint8_t window_state;
+	uint64_t window_pos;                    /* whose cluster is in the window: pos ... */
+	const struct qcow2_image *window_image; /* ... and image */
+};
+
+/*
+ * Memory, in bytes, aligned to 8. QCOW2_READER_MEMORY is enough for images without compressed
+ * clusters, of any size and cluster size; each further SLICE holds 512 more bytes of tables.
+ * _DEFLATE is enough for all that QEMU writes with the built-in deflate, at any cluster size;
+ * _CLUSTER(bits) keeps a whole cluster, and decodes each but once.
+ */
+#define QCOW2_READER_SLICE (512u + 8u + 8u + 8u)
+#define QCOW2_READER_MEMORY QCOW2_READER_SLICE
+#define QCOW2_READER_MEMORY_DEFLATE (QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
+#define QCOW2_READER_MEMORY_CLUSTER(bits, work) \
+	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
+
+/*
+ * Starts to read an image. The whole chain must be there: each image that names a backing file has
+ * one attached (or was opened with QCOW2_OPEN_LAYER), as has each with external data.
+ * memory: the caller's, at least QCOW2_READER_MEMORY bytes, aligned to 8; left to the reader as
+ * long as that is used.
+ * Statuses: ARGUMENT (NULL, closed image, misaligned memory), ABI, MEMORY, BACKING, DATA_FILE,
+ * ENCRYPTED, DEPTH; reader->error tells the file. No io.
+ */
+int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
+                          const struct qcow2_image *image, void *memory, size_t len);
+
+static inline int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image,
+                                    void *memory, size_t len)
+{
+	return qcow2_reader_init_abi(reader, QCOW2_ABI(struct qcow2_reader), image, memory, len);
+}
+
+/*
+ * Registers decompressors: a NULL-terminated array, which must live as long as the reader is used.
+ * Takes part of the reader's memory for them. Call it right after init, once. Not called,
+ * compressed clusters answer QCOW2_E_CODEC and no decompression code is linked.
+ * Statuses: ARGUMENT, MEMORY (detail = what is needed at least).
+ */
+int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs);
+
+/*
+ * How much memory a reader of this image needs at least (*min: what init and codecs accept), and
+ * how much lets it decode each compressed cluster once and keep all tables of a disk of moderate
+ * size (*good). codecs may be NULL. The chain must be complete. Statuses: as init.
+ */
+int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
+                        size_t *min, size_t *good);
+
+/*
+ * What is at `off`, as far as it runs, but not further than off + len. Neighbouring extents are
+ * merged where they continue each other, over clusters and tables; the answer may still end where
+ * nothing changes, and always ends before an entry that is damaged.
+ * len 0 or off + len past the end of the disk: QCOW2_E_RANGE. *extent is written on success only.
+ * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
+ * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and each
+ * 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what follows.
+ */
+int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
+                     struct qcow2_extent *extent);
+
+/*
+ * Copies the bytes [off, off + len) of the disk to buf: all of them, or fails, and then buf may
+ * hold anything. len 0 is fine. Past the end of the disk: QCOW2_E_RANGE.
+ * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED, CODEC, COMPRESSED, MEMORY (compressed data
+ * that reaches back further than the memory given; detail = the memory that would do);
+ * reader->error tells the rest.
+ * Cost: as map for each extent, and one io call for each that is data, straight into
+ * buf; zeros cost none; a compressed cluster costs one call for each piece of input (512 bytes in
+ * the smallest memory, the cluster size in the _CLUSTER one).
+ */
+int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

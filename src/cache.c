@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables of an image, cached in slices of 512 bytes.
+ *
+ * A slice is the smallest piece that every device can read, and reading more than one for a random
+ * access costs more than it saves. The slots form sets of four; the position of a slice in its file
+ * picks the set, and in it the slot that was not used for longest is given up.
+ *
+ *	memory: [slot 0][slot 1] ... [slot n_slots - 1] ... room up to max_slots
+ *
+ * Slots are taken into use by doubling, as misses show that they are wanted, so that a reader with
+ * much memory is started as fast as one with little. Doubling loses the slices whose set changes.
+ */
+#include "q2.h"
+
+enum { CACHE_WAYS = 4, CACHE_SLOTS_MAX = 1 << 20 };
+
+struct slot {
+	uint64_t pos;                    /* of the slice in the image's file */
+	const struct qcow2_image *image; /* NULL: the slot is empty */
+	uint32_t used;                   /* the reader's clock when it was last asked for */
+	uint8_t bytes[Q2_SLICE_LEN];
+};
+
+/* reader.h promises what a slot takes. */
+typedef char slot_fits[sizeof(struct slot) <= QCOW2_READER_SLICE ? 1 : -1];
+
+static struct slot *slots_of(const struct qcow2_reader *reader)
+{
+	return (struct slot *)(void *)reader->memory;
+}
+
+static void slots_clear(struct qcow2_reader *reader, uint32_t from, uint32_t to)
+{
+	struct slot *slots = slots_of(reader);
+	uint32_t i;
+
+	for (i = from; i < to; i++) {
+		slots[i].image = NULL;
+		slots[i].used = reader->clock - UINT32_C(0x40000000); /* older than any */
+	}
+}
+
+void q2_slots_init(struct qcow2_reader *reader, size_t len)
+{
+	uint32_t n = 1;
+	size_t taken = sizeof(struct slot);
+
+	while (n < CACHE_SLOTS_MAX && taken <= len - taken) {
+		n *= 2u;
+		taken *= 2u;
+	}
+	reader->max_slots = n;
+	reader->n_slots = n < CACHE_WAYS ? n : CACHE_WAYS;
+	reader->misses = 0;
+	reader->clock = 0;
+	slots_clear(reader, 0, reader->n_slots);
+}
+
+static void slots_grow(struct qcow2_reader *reader)
+{
+	uint32_t n = reader->n_slots;
+
+	reader->misses++;
+	if (reader->misses <= n || n > reader->max_slots / 2u)
+		return;
+	slots_clear(reader, n, n * 2u);
+	reader->n_slots = n * 2u;
+	reader->misses = 0;
+}
+
+/* Slices that follow each other go to sets that do; tables that are clusters apart, to others. */
+static uint32_t first_of_set(const struct qcow2_reader *reader, uint64_t pos)
+{
+	uint32_t n = (uint32_t)(pos / Q2_SLICE_LEN);
+
+	n ^= (uint32_t)(pos >> 32) ^ n >> 11 ^ n >> 19;
+	return n * CACHE_WAYS & (reader->n_slots - 1u);
+}
+
+int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t pos,
+             const uint8_t **slice)
+{
+	struct slot *slots = slots_of(reader);
+	uint64_t start = pos - pos % Q2_SLICE_LEN;
+	uint32_t first = first_of_set(reader, start);
+	uint32_t oldest = 0;
+	uint32_t age, i;
+	struct slot *victim = &slots[first];
+	int rc;
+
+	reader->clock++;
+	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
+		struct slot *s = &slots[i];
+
+		if (s->pos == start && s->image == image) {
+			s->used = reader->clock;
+			*slice = s->bytes;
+			return QCOW2_OK;
+		}
+		age = reader->clock - s->used;
+		if (age > oldest) {
+			oldest = age;
+			victim = s;
+		}
+	}
+	victim->image = NULL; /* until all of it is there */
+	rc = q2_io_read_padded(&image->io, start, victim->bytes, Q2_SLICE_LEN, &reader->error);
+	if (rc != QCOW2_OK)
+		return rc;
+	victim->pos = start;
+	victim->image = image;
+	victim->used = reader->clock;
+	*slice = victim->bytes;
+	slots_grow(reader);
+	return QCOW2_OK;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Header extensions, qcow2.txt "Header extensions": from the end of the header to the backing file
+ * name, or to the end of the first cluster where there is none.
+ */
+#include "q2.h"
+
+enum {
+	EXTENSION_HEAD_LEN = 8, /* type, length */
+	BACKING_FORMAT_MAX = 15,
+	CRYPTO_LEN = 16
+};
+
+#define EXTENSION_END            UINT32_C(0x00000000)
+#define EXTENSION_BACKING_FORMAT UINT32_C(0xe2792aca)
+#define EXTENSION_FEATURE_NAMES  UINT32_C(0x6803f857)
+#define EXTENSION_BITMAPS        UINT32_C(0x23852875)
+#define EXTENSION_CRYPTO         UINT32_C(0x0537be77)
+#define EXTENSION_DATA_FILE      UINT32_C(0x44415441)
+
+/* Where an extension of a type is noted. Of several of a type the last counts, as in QEMU. */
+static struct qcow2_span *extension_place(struct qcow2_image *image, uint32_t type)
+{
+	switch (type) {
+	case EXTENSION_BACKING_FORMAT: return &image->backing_format;
+	case EXTENSION_FEATURE_NAMES: return &image->feature_names;
+	case EXTENSION_BITMAPS: return &image->bitmaps;
+	case EXTENSION_CRYPTO: return &image->crypto;
+	case EXTENSION_DATA_FILE: return &image->data_file_name;
+	default: return NULL;
+	}
+}
+
+/* Does the length suit the type, and the type the image? */
+static bool extension_fits(const struct qcow2_image *image, uint32_t type, uint32_t len)
+{
+	if (type == EXTENSION_BACKING_FORMAT)
+		return len <= BACKING_FORMAT_MAX;
+	if (type == EXTENSION_CRYPTO)
+		return image->crypt_method == 2u && len == CRYPTO_LEN;
+	return true;
+}
+
+int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
+{
+	uint32_t end = image->backing_name.pos;
+	uint32_t pos = image->header_len;
+	uint8_t head[EXTENSION_HEAD_LEN];
+	struct qcow2_span *place;
+	uint32_t type, len;
+	int rc;
+
+	if (end == 0u)
+		end = q2_cluster_len(image);
+	while (pos < end && pos < image->io.size) {
+		if (!q2_is_inside(image, pos, EXTENSION_HEAD_LEN))
+			return QCOW2_E_TRUNCATED;
+		rc = q2_io_read_padded(&image->io, pos, head, EXTENSION_HEAD_LEN, err);
+		if (rc != QCOW2_OK)
+			return rc;
+		type = q2_be32(head);
+		len = q2_be32(head + 4);
+		err->pos = pos;
+		err->detail = len;
+		if (end - pos < EXTENSION_HEAD_LEN || len > end - pos - EXTENSION_HEAD_LEN ||
+		    !extension_fits(image, type, len))
+			return QCOW2_E_EXTENSION;
+		if (type == EXTENSION_END)
+			break;
+		pos += EXTENSION_HEAD_LEN;
+		place = extension_place(image, type);
+		if (place != NULL) {
+			place->pos = pos;
+			place->len = len;
+		}
+		/* Padded to 8; may round to just past the end, which ends the loop. */
+		pos += (len + 7u) & ~UINT32_C(7);
+	}
+	return QCOW2_OK;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names of feature bits, qcow2.txt "Feature name table": so that an image with a feature from the
+ * future can be refused by its name.
+ */
+#include "q2.h"
+
+enum { FEATURE_RECORD_LEN = 48, FEATURE_NAME_AT = 2, FEATURE_NAME_LEN = 46 };
+
+/* Finds the table in an image that need not open, as long as its header leads there. */
+static int feature_table(const struct qcow2_io *io, struct qcow2_image *image)
+{
+	struct qcow2_error err;
+	int rc = q2_image_reset(image, QCOW2_ABI(struct qcow2_image), io);
+
+	if (rc != QCOW2_OK)
+		return rc;
+	image->flags = QCOW2_OPEN_INSPECT;
+	rc = q2_header_read(image, &err);
+	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE)
+		rc = q2_extensions_read(image, &err);
+	/* A damaged extension after the table takes nothing from the names in it. */
+	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
+}
+
+int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, char name[47])
+{
+	struct qcow2_image image;
+	uint8_t record[FEATURE_RECORD_LEN];
+	uint32_t at;
+	int rc;
+
+	if (name == NULL)
+		return QCOW2_E_ARGUMENT;
+	rc = feature_table(io, &image);
+	if (rc != QCOW2_OK)
+		return rc;
+	for (at = 0; image.feature_names.len - at >= FEATURE_RECORD_LEN; at += FEATURE_RECORD_LEN) {
+		rc = q2_io_read(io, image.feature_names.pos + at, record, sizeof record, NULL);
+		if (rc == QCOW2_E_IO)
+			return rc;
+		/* "The name table ends" where a name is empty, or the file does. */
+		if (rc != QCOW2_OK || record[FEATURE_NAME_AT] == 0u)
+			break;
+		if (record[0] == kind && record[1] == bit) {
+			memcpy(name, record + FEATURE_NAME_AT, FEATURE_NAME_LEN);
+			name[FEATURE_NAME_LEN] = '\0';
+			return QCOW2_OK;
+		}
+	}
+	return QCOW2_E_NOT_FOUND;
+}

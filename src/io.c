@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a file through the caller's callback, only ever inside of it; noting failures.
+ */
+#include "q2.h"
+
+int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
+            uint64_t detail)
+{
+	if (err != NULL) {
+		err->status = status;
+		err->io_code = 0;
+		err->pos = pos;
+		err->detail = detail;
+		err->io = io;
+	}
+	return status;
+}
+
+int q2_note(struct qcow2_error *err, int status)
+{
+	if (status == QCOW2_E_TRUNCATED)
+		err->pos = err->io->size;
+	if (status != QCOW2_E_IO)
+		err->io_code = 0;
+	err->status = status;
+	return status;
+}
+
+int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
+                      struct qcow2_error *err)
+{
+	uint64_t inside = pos < io->size ? io->size - pos : 0u;
+	int code = 0;
+
+	if (inside < len) {
+		memset((uint8_t *)buf + inside, 0, len - (size_t)inside);
+		len = (size_t)inside;
+	}
+	if (len != 0u)
+		code = io->ops->read(io->ctx, pos, buf, len);
+	if (code == 0)
+		return QCOW2_OK;
+	q2_fail(err, QCOW2_E_IO, io, pos, 0);
+	if (err != NULL)
+		err->io_code = code;
+	return QCOW2_E_IO;
+}
+
+int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
+               struct qcow2_error *err)
+{
+	if (pos > io->size || len > io->size - pos)
+		return q2_fail(err, QCOW2_E_TRUNCATED, io, io->size, 0);
+	return q2_io_read_padded(io, pos, buf, len, err);
+}

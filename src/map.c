@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From an offset in the virtual disk to an extent: L1 table, L2 table, entry, in one image after
+ * the other down the chain. qcow2.txt "Cluster mapping", "L1 table entry", "L2 table entry".
+ */
+#include "q2.h"
+
+/*
+ * How a question is asked: *e says which image (e->image) and where (e->off), and is absent so far.
+ * On the way reader->error says what is being looked at, so that a failure has only to return.
+ */
+
+/*
+ * Parts of a table entry. Spelled as arithmetic on purpose: compilers make the same masks of it,
+ * and provers can follow it.
+ */
+
+/* Bits 9-55: a position in the file. The rest is reserved or has a meaning of its own. */
+static uint64_t entry_pos(uint64_t entry)
+{
+	return entry % (UINT64_C(1) << 56) - entry % 512u;
+}
+
+/* Bit 63: the cluster is used once only. Matters to writers, and where external data starts. */
+static bool entry_is_copied(uint64_t entry)
+{
+	return entry / (UINT64_C(1) << 63) != 0u;
+}
+
+/* Bit 62: compressed. It goes before all other bits. */
+static bool entry_is_compressed(uint64_t entry)
+{
+	return entry / (UINT64_C(1) << 62) % 2u != 0u;
+}
+
+/* Bit 0, version 3, standard clusters: reads as zeros. */
+static bool entry_is_zero(uint64_t entry)
+{
+	return entry % 2u != 0u;
+}
+
+/* All that tells one standard cluster from another. */
+static uint64_t entry_key(uint64_t entry)
+{
+	return entry & UINT64_C(0x40fffffffffffe01);
+}
+
+static uint32_t in_cluster(const struct qcow2_extent *e)
+{
+	return (uint32_t)e->off & (q2_cluster_len(e->image) - 1u);
+}
+
+/*
+ * "Compressed Clusters Descriptor": with x = 62 - (cluster_bits - 8), bits 0 to x-1 are the
+ * position, x to 61 the number of further 512-byte sectors.
+ */
+static int compressed_extent(uint64_t entry, struct qcow2_extent *e)
+{
+	unsigned x = 70u - e->image->cluster_bits - 32u; /* 17 to 29, in the high word */
+	uint32_t high = (uint32_t)(entry >> 32) & UINT32_C(0x3fffffff);
+
+	/* "External data file": it has no compressed clusters. */
+	if (q2_has_external_data(e->image))
+		return QCOW2_E_L2_ENTRY;
+	e->kind = QCOW2_EXTENT_COMPRESSED;
+	e->io = &e->image->io;
+	e->packed_len = ((high >> x) + 1u) * 512u - (uint32_t)entry % 512u;
+	e->pos = ((uint64_t)(high & ((UINT32_C(1) << x) - 1u)) << 32) + (uint32_t)entry;
+	return QCOW2_OK;
+}
+
+/*
+ * Is the host cluster of an entry one that can be? On success *e has its place in the file, or
+ * none.
+ */
+static int host_cluster(uint64_t entry, struct qcow2_extent *e)
+{
+	bool external = q2_has_external_data(e->image);
+	uint64_t pos = entry_pos(entry);
+
+	/* Position 0 is the header, except in an external data file. */
+	if (pos == 0u && !(external && entry_is_copied(entry)))
+		return QCOW2_OK;
+	if (!q2_is_table_pos(e->image, pos))
+		return QCOW2_E_L2_ENTRY;
+	e->pos = pos + in_cluster(e);
+	e->io = &e->image->io;
+	if (external) {
+		/* "External data file": guest and host offset are the same. */
+		if (e->pos != e->off)
+			return QCOW2_E_L2_ENTRY;
+		e->io = e->image->data;
+	}
+	return QCOW2_OK;
+}
+
+/* Data must at least start inside its file; ordinary files end in the middle of a cluster. */
+static bool starts_inside(const struct qcow2_extent *e, uint64_t cluster_pos)
+{
+	return cluster_pos < e->io->size || (e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u;
+}
+
+static int data_check(struct qcow2_reader *reader, const struct qcow2_extent *e)
+{
+	if (starts_inside(e, e->pos - in_cluster(e)))
+		return QCOW2_OK;
+	reader->error.io = e->io;
+	return QCOW2_E_TRUNCATED;
+}
+
+/* The kind of a subcluster: bit n of `data` or of `zero`, or of neither. */
+static uint32_t subcluster_kind(uint32_t data, uint32_t zero, unsigned n)
+{
+	if ((data >> n) % 2u != 0u)
+		return QCOW2_EXTENT_DATA;
+	return (zero >> n) % 2u != 0u ? QCOW2_EXTENT_ZERO : QCOW2_EXTENT_ABSENT;
+}
+
+/* "Extended L2 Entries": the second word says for each of 32 subclusters what it is. */
+static int subcluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint64_t entry,
+                             struct qcow2_extent *e)
+{
+	uint32_t zero = q2_be32(raw + 8);
+	uint32_t data = q2_be32(raw + 12);
+	unsigned bits = e->image->cluster_bits - 5u;
+	unsigned n = in_cluster(e) >> bits;
+	int rc = host_cluster(entry, e);
+
+	if (rc != QCOW2_OK)
+		return rc;
+	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
+		return QCOW2_E_L2_ENTRY;
+	e->kind = subcluster_kind(data, zero, n);
+	do
+		n++;
+	while (n < Q2_SUBCLUSTERS && subcluster_kind(data, zero, n) == e->kind);
+	e->len = (n << bits) - in_cluster(e);
+	return e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : QCOW2_OK;
+}
+
+static int standard_extent(struct qcow2_reader *reader, uint64_t entry, struct qcow2_extent *e)
+{
+	int rc;
+
+	if (entry_is_zero(entry)) {
+		/* Version 2 has no such bit. */
+		if (e->image->version < 3u)
+			return QCOW2_E_L2_ENTRY;
+		e->kind = QCOW2_EXTENT_ZERO;
+		/* Without a place: in an external data file bit 63 does not make it one. */
+		if (entry_pos(entry) == 0u)
+			return QCOW2_OK;
+	}
+	rc = host_cluster(entry, e);
+	if (rc != QCOW2_OK || e->io == NULL || e->kind == QCOW2_EXTENT_ZERO)
+		return rc;
+	e->kind = QCOW2_EXTENT_DATA;
+	return data_check(reader, e);
+}
+
+/*
+ * Adds the clusters that follow the first one in its way, as far as the slice goes, or until *e has
+ * `want` bytes. An entry that is wrong ends the extent before it: whoever asks for that is told.
+ */
+static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t want,
+                            struct qcow2_extent *e)
+{
+	uint32_t cluster = q2_cluster_len(e->image);
+	uint32_t step = e->io != NULL ? cluster : 0u;
+	uint64_t key = entry_key(q2_be64(slice + at));
+
+	for (at += 8u; at < Q2_SLICE_LEN && e->len < want; at += 8u) {
+		key += step;
+		if (entry_key(q2_be64(slice + at)) != key)
+			break;
+		if (e->kind == QCOW2_EXTENT_DATA && !starts_inside(e, entry_pos(key)))
+			break;
+		e->len += cluster;
+	}
+}
+
+/* The extent that starts at e->off, by entry number `index` of the L2 table at l2_pos. */
+static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t index, uint64_t want,
+                     struct qcow2_extent *e)
+{
+	unsigned bits = q2_l2_entry_bits(e->image);
+	uint32_t at = (index << bits) % Q2_SLICE_LEN;
+	const uint8_t *slice;
+	uint64_t entry;
+	int rc;
+
+	reader->error.pos = l2_pos + (index << bits);
+	rc = q2_slice(reader, e->image, reader->error.pos, &slice);
+	if (rc != QCOW2_OK)
+		return rc;
+	entry = q2_be64(slice + at);
+	reader->error.detail = entry;
+	e->len = q2_cluster_len(e->image) - in_cluster(e);
+	if (entry_is_compressed(entry))
+		return compressed_extent(entry, e);
+	if (bits == 4u)
+		return subcluster_extent(reader, slice + at, entry, e);
+	rc = standard_extent(reader, entry, e);
+	if (rc == QCOW2_OK)
+		extend_in_slice(slice, at, want, e);
+	return rc;
+}
+
+static int qcow2_extent(struct qcow2_reader *reader, uint64_t want, struct qcow2_extent *e)
+{
+	const struct qcow2_image *image = e->image;
+	unsigned bits = q2_l1_entry_bits(image);
+	uint64_t in_table = q2_shr64(UINT64_MAX, 64u - bits);
+	uint64_t index = q2_shr64(e->off, bits);
+	const uint8_t *slice;
+	uint64_t l2_pos;
+	int rc;
+
+	/* Without an L2 table: as far as this L1 entry goes. */
+	e->len = in_table - (e->off & in_table) + 1u;
+	if (index >= image->l1_entries) /* of a snapshot: open checks the active table */
+		return QCOW2_OK;
+	reader->error.pos = image->l1_pos + index * 8u;
+	rc = q2_slice(reader, image, reader->error.pos, &slice);
+	if (rc != QCOW2_OK)
+		return rc;
+	l2_pos = entry_pos(q2_be64(slice + (uint32_t)index % 64u * 8u));
+	if (l2_pos == 0u)
+		return QCOW2_OK;
+	reader->error.detail = l2_pos;
+	if (!q2_is_table_pos(image, l2_pos))
+		return QCOW2_E_L2_ENTRY;
+	if (!q2_is_inside(image, l2_pos, q2_cluster_len(image)))
+		return QCOW2_E_TRUNCATED;
+	index = q2_shr64(e->off & in_table, image->cluster_bits);
+	return l2_extent(reader, l2_pos, (uint32_t)index, want, e);
+}
+
+/* What one image says about `off`. */
+static int layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t off,
+                        uint64_t want, struct qcow2_extent *e)
+{
+	memset(e, 0, sizeof *e);
+	e->off = off;
+	e->image = image;
+	reader->error.io = &image->io;
+	if (q2_is_qcow2(image))
+		return qcow2_extent(reader, want, e);
+	e->kind = QCOW2_EXTENT_DATA;
+	e->io = &image->io;
+	e->pos = off;
+	e->len = UINT64_MAX;
+	return QCOW2_OK;
+}
+
+/* Asks one image after the other. An image above covers what is below, even if that is longer. */
+static int chain_extent(struct qcow2_reader *reader, uint64_t off, uint64_t want,
+                        struct qcow2_extent *e)
+{
+	const struct qcow2_image *image = reader->image;
+	uint64_t limit = UINT64_MAX;
+	uint32_t depth = 0;
+	int rc;
+
+	for (;;) {
+		if (limit > image->size - off)
+			limit = image->size - off;
+		rc = layer_extent(reader, image, off, want, e);
+		if (rc != QCOW2_OK)
+			return q2_note(&reader->error, rc);
+		if (e->len > limit)
+			e->len = limit;
+		e->depth = depth++;
+		limit = e->len;
+		image = image->backing;
+		if (e->kind != QCOW2_EXTENT_ABSENT || image == NULL || off >= image->size)
+			return QCOW2_OK;
+	}
+}
+
+/* Does b, which begins where a ends, continue it? */
+static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent *b)
+{
+	if (a->kind != b->kind || a->image != b->image || a->io != b->io)
+		return false;
+	if (a->kind == QCOW2_EXTENT_COMPRESSED)
+		return false;
+	return a->io == NULL || b->pos - a->pos == a->len;
+}
+
+/* Makes reader->memo hold `off`, and go on to off + len if what is there does. */
+static int map_into_memo(struct qcow2_reader *reader, uint64_t off, uint64_t len)
+{
+	struct qcow2_extent *memo = &reader->memo;
+	struct qcow2_extent next;
+	uint64_t have; /* bytes from off on that the memo covers */
+	int rc;
+
+	if (off - memo->off >= memo->len) { /* huge if off lies before it */
+		rc = chain_extent(reader, off, len, memo);
+		if (rc != QCOW2_OK) {
+			memo->len = 0;
+			return rc;
+		}
+	}
+	for (have = memo->len - (off - memo->off); have < len; have += next.len) {
+		rc = chain_extent(reader, off + have, len - have, &next);
+		if (rc == QCOW2_E_IO)
+			return rc;
+		if (rc != QCOW2_OK || !extents_join(memo, &next))
+			break;
+		memo->len += next.len;
+	}
+	return QCOW2_OK;
+}
+
+int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len, struct qcow2_extent *e)
+{
+	int rc = map_into_memo(reader, off, len);
+	uint64_t before;
+
+	if (rc != QCOW2_OK)
+		return rc;
+	memcpy(e, &reader->memo, sizeof *e);
+	before = off - e->off;
+	e->off = off;
+	e->len -= before;
+	if (e->len > len)
+		e->len = len;
+	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED)
+		e->pos += before;
+	return QCOW2_OK;
+}

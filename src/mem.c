@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memcpy, memmove, memset and memcmp for a program that has no libc. An object of its own, not part
+ * of the library: link it only if nothing else defines them.
+ *
+ * The empty asm keeps compilers from recognising the loops and making calls of them: to themselves.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+void *memmove(void *dest, const void *src, size_t len);
+void *memset(void *dest, int byte, size_t len);
+int memcmp(const void *a, const void *b, size_t len);
+
+#define KEEP_LOOP() __asm__ volatile("" ::: "memory")
+
+void *memcpy(void *restrict dest, const void *restrict src, size_t len)
+{
+	uint8_t *to = dest;
+	const uint8_t *from = src;
+
+	for (; len > 0u; len--) {
+		*to++ = *from++;
+		KEEP_LOOP();
+	}
+	return dest;
+}
+
+void *memmove(void *dest, const void *src, size_t len)
+{
+	uint8_t *to = dest;
+	const uint8_t *from = src;
+
+	if ((uintptr_t)to <= (uintptr_t)from)
+		return memcpy(dest, src, len);
+	for (; len > 0u; len--) {
+		to[len - 1u] = from[len - 1u];
+		KEEP_LOOP();
+	}
+	return dest;
+}
+
+void *memset(void *dest, int byte, size_t len)
+{
+	uint8_t *to = dest;
+
+	for (; len > 0u; len--) {
+		*to++ = (uint8_t)byte;
+		KEEP_LOOP();
+	}
+	return dest;
+}
+
+int memcmp(const void *a, const void *b, size_t len)
+{
+	const uint8_t *p = a;
+	const uint8_t *q = b;
+
+	for (; len > 0u; len--, p++, q++) {
+		if (*p != *q)
+			return *p < *q ? -1 : 1;
+		KEEP_LOOP();
+	}
+	return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the core share. Not installed.
+ *
+ * Conventions: `off` is a byte offset in the virtual disk, `pos` a byte position in a file, `len` a
+ * number of bytes. Ranges are checked by subtraction only. File bytes are read through q2_be*.
+ */
+#ifndef Q2_H
+#define Q2_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "qcow2/image.h"
+#include "qcow2/reader.h"
+
+/* All that the core needs from outside; mem.c has them for a firmware that has not. */
+void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+void *memset(void *dest, int byte, size_t len);
+
+/* qcow2.txt "Header" and the limits of the reference implementation. */
+enum {
+	Q2_CLUSTER_BITS_MIN = 9,
+	Q2_CLUSTER_BITS_MAX = 21,
+	Q2_HEADER_V2_LEN = 72,
+	Q2_HEADER_V3_LEN = 104,
+	Q2_L1_ENTRIES_MAX = 4194304, /* 32 MiB of them */
+	Q2_SNAPSHOTS_MAX = 65536,
+	Q2_SNAPSHOT_EXTRA_MAX = 1024,
+	Q2_SLICE_LEN = 512, /* what is read of a table at a time; divides every cluster size */
+	Q2_SUBCLUSTERS = 32
+};
+
+/* io.c: reading a file, and noting what went wrong. */
+
+/*
+ * Notes a failure in *err (may be NULL) and returns the status, for `return q2_fail(...)`.
+ */
+int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
+            uint64_t detail);
+
+/*
+ * The same where *err has been kept up to date on the way: io, pos and detail are those of what was
+ * being looked at. IO is noted by the read that failed, TRUNCATED at the end of the file.
+ */
+int q2_note(struct qcow2_error *err, int status);
+
+/*
+ * Reads [pos, pos + len) of the file, len > 0. Statuses: TRUNCATED if that is not inside the file,
+ * IO if the callback fails.
+ */
+int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
+               struct qcow2_error *err);
+
+/* The same, but what lies past the end of the file reads as zeros. */
+int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
+                      struct qcow2_error *err);
+
+/*
+ * header.c, extension.c: the parts of opening. They keep err->pos and err->detail up to date and
+ * return a status; q2_note is up to the caller.
+ */
+
+/*
+ * Reads the fixed header and checks what can be checked in it alone; fills *image, which is all
+ * zeros but for its io and flags. Statuses: as qcow2_image_open.
+ */
+int q2_header_read(struct qcow2_image *image, struct qcow2_error *err);
+
+/* Finds the header extensions, and fills the spans of *image. */
+int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err);
+
+/* image.c */
+
+/* Makes *image a closed image on a copy of *io. Statuses: ARGUMENT, ABI. */
+int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io);
+
+/* Does [pos, pos + len) lie in the image file? True, too, if the image is read as if it did. */
+bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len);
+
+/*
+ * Does the L1 table keep to the limits, and lie in the file? Statuses: TOO_BIG, L1, TRUNCATED.
+ */
+int q2_l1_check(const struct qcow2_image *image);
+
+/* cache.c: tables, in slices. */
+
+/*
+ * Finds the slice of the image's file that holds the byte at pos, reading it if the reader does not
+ * have it. *slice: Q2_SLICE_LEN bytes, valid until the next call; those past the end of the file
+ * are zeros.
+ */
+int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t pos,
+             const uint8_t **slice);
+
+/* Gives the first len bytes (QCOW2_READER_SLICE at least) of the reader's memory to slices. */
+void q2_slots_init(struct qcow2_reader *reader, size_t len);
+
+/* map.c */
+
+/*
+ * What is at `off`, as qcow2_reader_map has it; the caller has checked that the range is not empty
+ * and lies on the disk. *e must not be reader->memo.
+ */
+int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len, struct qcow2_extent *e);
+
+/* reader.c */
+
+/* Is each image of the chain there, with all that it needs? Statuses: as qcow2_reader_init. */
+int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *err);
+
+/* unpack.c */
+
+/* reader->unpack: the bytes of a compressed extent, at most one cluster, to buf. */
+int q2_unpack(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t *buf);
+
+/* Big-endian loads, qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order". */
+
+static inline uint32_t q2_be16(const uint8_t *p)
+{
+	return ((uint32_t)p[0] << 8) + p[1];
+}
+
+static inline uint32_t q2_be32(const uint8_t *p)
+{
+	return ((uint32_t)p[0] << 24) + ((uint32_t)p[1] << 16) + ((uint32_t)p[2] << 8) + p[3];
+}
+
+static inline uint64_t q2_be64(const uint8_t *p)
+{
+	return ((uint64_t)q2_be32(p) << 32) + q2_be32(p + 4);
+}
+
+/*
+ * Shift right by 0 to 63. A shift of 64 bits by a variable is a call to a compiler's helper where
+ * registers have 32, and a firmware may have no such helper.
+ */
+static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
+{
+#if UINTPTR_MAX > UINT32_MAX
+	return value >> bits;
+#else
+	uint32_t high = (uint32_t)(value >> 32);
+	uint32_t low = (uint32_t)value;
+
+	if (bits >= 32u)
+		return high >> (bits - 32u);
+	if (bits == 0u)
+		return value;
+	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));
+#endif
+}
+
+static inline uint32_t q2_cluster_len(const struct qcow2_image *image)
+{
+	return UINT32_C(1) << image->cluster_bits;
+}
+
+/* Can a table be there? They are aligned to clusters. */
+static inline bool q2_is_table_pos(const struct qcow2_image *image, uint64_t pos)
+{
+	return pos <= INT64_MAX && ((uint32_t)pos & (q2_cluster_len(image) - 1u)) == 0u;
+}
+
+static inline bool q2_is_qcow2(const struct qcow2_image *image)
+{
+	return image->version >= 2u;
+}
+
+static inline bool q2_is_open(const struct qcow2_image *image)
+{
+	return image->io.ops != NULL;
+}
+
+static inline bool q2_has_external_data(const struct qcow2_image *image)
+{
+	return (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
+}
+
+static inline bool q2_has_extended_l2(const struct qcow2_image *image)
+{
+	return (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0u;
+}
+
+/* log2 of the length of an L2 entry, and of the number of entries in a table of one cluster. */
+static inline unsigned q2_l2_entry_bits(const struct qcow2_image *image)
+{
+	return q2_has_extended_l2(image) ? 4u : 3u;
+}
+
+static inline unsigned q2_l2_bits(const struct qcow2_image *image)
+{
+	return image->cluster_bits - q2_l2_entry_bits(image);
+}
+
+/* log2 of the bytes of the disk that one L1 entry stands for. */
+static inline unsigned q2_l1_entry_bits(const struct qcow2_image *image)
+{
+	return image->cluster_bits + q2_l2_bits(image);
+}
+
+#endif

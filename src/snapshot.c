@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal snapshots, qcow2.txt "Snapshots": a table of entries of variable length, read one by
+ * one, and the image that a snapshot is.
+ */
+#include "qcow2/snapshot.h"
+#include "q2.h"
+
+/* Byte positions in an entry. */
+enum {
+	AT_SNAPSHOT_L1_POS = 0,
+	AT_SNAPSHOT_L1_ENTRIES = 8,
+	AT_SNAPSHOT_ID_LEN = 12,
+	AT_SNAPSHOT_NAME_LEN = 14,
+	AT_SNAPSHOT_DATE_SEC = 16,
+	AT_SNAPSHOT_DATE_NSEC = 20,
+	AT_SNAPSHOT_VM_CLOCK = 24,
+	AT_SNAPSHOT_VM_STATE = 32,
+	AT_SNAPSHOT_EXTRA_LEN = 36,
+	SNAPSHOT_FIXED_LEN = 40,
+	/* Extra data, as far as it is there. */
+	AT_EXTRA_VM_STATE = 0,
+	AT_EXTRA_DISK_SIZE = 8,
+	AT_EXTRA_ICOUNT = 16,
+	EXTRA_READ_LEN = 24
+};
+
+static void snapshot_fixed(const uint8_t *e, struct qcow2_snapshot *s)
+{
+	s->l1_pos = q2_be64(e + AT_SNAPSHOT_L1_POS);
+	s->l1_entries = q2_be32(e + AT_SNAPSHOT_L1_ENTRIES);
+	s->id_len = (uint16_t)q2_be16(e + AT_SNAPSHOT_ID_LEN);
+	s->name_len = (uint16_t)q2_be16(e + AT_SNAPSHOT_NAME_LEN);
+	s->date_sec = q2_be32(e + AT_SNAPSHOT_DATE_SEC);
+	s->date_nsec = q2_be32(e + AT_SNAPSHOT_DATE_NSEC);
+	s->vm_clock_nsec = q2_be64(e + AT_SNAPSHOT_VM_CLOCK);
+	s->vm_state_size = q2_be32(e + AT_SNAPSHOT_VM_STATE);
+}
+
+static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snapshot *s)
+{
+	if (len >= AT_EXTRA_DISK_SIZE)
+		s->vm_state_size = q2_be64(extra + AT_EXTRA_VM_STATE);
+	if (len >= AT_EXTRA_ICOUNT)
+		s->disk_size = q2_be64(extra + AT_EXTRA_DISK_SIZE);
+	if (len >= EXTRA_READ_LEN) {
+		s->icount = q2_be64(extra + AT_EXTRA_ICOUNT);
+		s->has_icount = true;
+	}
+}
+
+/* Reads the entry at pos; entries are "aligned to 8 bytes". */
+static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t index,
+                         struct qcow2_snapshot *s, struct qcow2_error *err)
+{
+	uint8_t entry[SNAPSHOT_FIXED_LEN];
+	uint8_t extra[EXTRA_READ_LEN];
+	uint32_t extra_len, known;
+	int rc = q2_io_read(&image->io, pos, entry, sizeof entry, err);
+
+	if (rc != QCOW2_OK)
+		return rc;
+	extra_len = q2_be32(entry + AT_SNAPSHOT_EXTRA_LEN);
+	if (extra_len > Q2_SNAPSHOT_EXTRA_MAX)
+		return q2_fail(err, QCOW2_E_SNAPSHOT, &image->io, pos, extra_len);
+	known = extra_len < EXTRA_READ_LEN ? extra_len : EXTRA_READ_LEN;
+	if (known != 0u) {
+		rc = q2_io_read(&image->io, pos + SNAPSHOT_FIXED_LEN, extra, known, err);
+		if (rc != QCOW2_OK)
+			return rc;
+	}
+	memset(s, 0, sizeof *s);
+	s->disk_size = image->size;
+	s->index = index;
+	snapshot_fixed(entry, s);
+	snapshot_extra(extra, known, s);
+	s->id_pos = pos + SNAPSHOT_FIXED_LEN + extra_len;
+	s->next_pos = (s->id_pos + s->id_len + s->name_len + 7u) & ~UINT64_C(7);
+	return QCOW2_OK;
+}
+
+int qcow2_snapshot_next(const struct qcow2_image *image, const struct qcow2_snapshot *previous,
+                        struct qcow2_snapshot *snapshot, struct qcow2_error *err)
+{
+	uint64_t pos;
+	uint32_t index = 0;
+
+	if (image == NULL || !q2_is_open(image) || snapshot == NULL)
+		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+	pos = image->snapshots_pos;
+	if (previous != NULL) {
+		index = previous->index + 1u;
+		pos = previous->next_pos;
+	}
+	if (index >= image->n_snapshots)
+		return q2_fail(err, QCOW2_E_NOT_FOUND, NULL, 0, 0);
+	return snapshot_read(image, pos, index, snapshot, err);
+}
+
+int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_snapshot *snapshot,
+                           void *buf, struct qcow2_error *err)
+{
+	uint32_t len;
+
+	if (image == NULL || !q2_is_open(image) || snapshot == NULL || buf == NULL)
+		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+	len = (uint32_t)snapshot->id_len + snapshot->name_len;
+	if (len == 0u)
+		return QCOW2_OK;
+	return q2_io_read(&image->io, snapshot->id_pos, buf, len, err);
+}
+
+int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,
+                             const struct qcow2_snapshot *snapshot, struct qcow2_error *err)
+{
+	int rc;
+
+	if (abi != QCOW2_ABI(struct qcow2_image))
+		return q2_fail(err, QCOW2_E_ABI, NULL, 0, 0);
+	if (out == NULL || image == NULL || !q2_is_open(image) || snapshot == NULL)
+		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+	if (q2_has_external_data(image))
+		return q2_fail(err, QCOW2_E_SNAPSHOT_DATA_FILE, &image->io, 0, 0);
+	if (snapshot->disk_size > INT64_MAX)
+		return q2_fail(err, QCOW2_E_TOO_BIG, &image->io, snapshot->id_pos,
+		               snapshot->disk_size);
+	memcpy(out, image, sizeof *out);
+	out->size = snapshot->disk_size;
+	out->l1_pos = snapshot->l1_pos;
+	out->l1_entries = snapshot->l1_entries;
+	rc = q2_l1_check(out);
+	if (rc != QCOW2_OK) {
+		memset(out, 0, sizeof *out);
+		q2_fail(err, rc, &image->io,
+		        rc == QCOW2_E_TRUNCATED ? image->io.size : snapshot->id_pos,
+		        snapshot->l1_pos);
+	}
+	return rc;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Texts of the statuses.
+ */
+#include "qcow2/status.h"
+
+const char *qcow2_status_text(int status)
+{
+	switch (status) {
+	case QCOW2_OK: return "no error";
+	case QCOW2_E_ARGUMENT: return "invalid argument";
+	case QCOW2_E_RANGE: return "offset or length outside the disk";
+	case QCOW2_E_MEMORY: return "not enough memory given to the reader";
+	case QCOW2_E_ABI: return "headers and library are of different versions";
+	case QCOW2_E_BACKING: return "the image needs its backing file";
+	case QCOW2_E_DATA_FILE: return "the image needs its external data file";
+	case QCOW2_E_DEPTH: return "the backing chain is too long or a loop";
+	case QCOW2_E_NOT_FOUND: return "not found";
+	case QCOW2_E_IO: return "read error";
+	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";
+	case QCOW2_E_VERSION: return "qcow version that is not supported";
+	case QCOW2_E_FEATURE: return "unknown incompatible feature";
+	case QCOW2_E_ENCRYPTED: return "encrypted image";
+	case QCOW2_E_COMPRESSION: return "unknown compression type";
+	case QCOW2_E_CODEC: return "compressed cluster, but no decoder for it";
+	case QCOW2_E_TOO_BIG: return "size beyond the limits";
+	case QCOW2_E_CLUSTER_BITS: return "cluster size that is not supported";
+	case QCOW2_E_SNAPSHOT_DATA_FILE: return "snapshot of an image with an external data file";
+	case QCOW2_E_HEADER: return "invalid header field";
+	case QCOW2_E_EXTENSION: return "invalid header extension";
+	case QCOW2_E_L1: return "invalid L1 table";
+	case QCOW2_E_L2_ENTRY: return "invalid L1 or L2 table entry";
+	case QCOW2_E_COMPRESSED: return "compressed data is corrupt";
+	case QCOW2_E_SNAPSHOT: return "invalid snapshot table";
+	case QCOW2_E_TRUNCATED: return "image is truncated";
+	default: return "unknown status";
+	}
+}
