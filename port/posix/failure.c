@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last failure of each thread: errno, status, place and message.
+ */
+#include "qp.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "utf8.h"
+
+static __thread struct qcow2_failure last_failure = {.text = "no error"};
+
+const struct qcow2_failure *qcow2_last_failure(void)
+{
+	return &last_failure;
+}
+
+void qp_failure_reset(void)
+{
+	last_failure.error = 0;
+	last_failure.status = QCOW2_OK;
+	last_failure.has_pos = 0;
+	last_failure.pos = 0;
+	last_failure.depth = 0;
+	last_failure.text = "no error";
+	last_failure.message[0] = '\0';
+}
+
+const char *qp_printable(char buf[QP_PRINTABLE], const char *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (len > 0u) {
+		size_t n = qp_utf8_len(bytes, len);
+
+		if (at + 5u > QP_PRINTABLE)
+			break;
+		if (n == 0u) {
+			at += (size_t)snprintf(buf + at, 5, "\\x%02x", (unsigned char)*bytes);
+			n = 1;
+		} else {
+			memcpy(buf + at, bytes, n);
+			at += n;
+		}
+		bytes += n;
+		len -= n;
+	}
+	buf[at] = '\0';
+	return buf;
+}
+
+void qp_fail(int error, int status, const char *text, const char *format, ...)
+{
+	va_list args;
+
+	qp_failure_reset();
+	last_failure.error = error;
+	last_failure.status = status;
+	last_failure.text = text;
+	va_start(args, format);
+	vsnprintf(last_failure.message, sizeof last_failure.message, format, args);
+	va_end(args);
+}
+
+void qp_fail_text(int error, int status, const char *text)
+{
+	qp_fail(error, status, text, "%s", text);
+}
+
+void qp_fail_errno(int error, const char *text, const char *what)
+{
+	qp_fail(error, 0, text, "%s: %s", what != NULL ? what : text, strerror(error));
+}
+
+void qp_fail_deliver(const char **text)
+{
+	if (text != NULL)
+		*text = last_failure.text;
+	errno = last_failure.error;
+}
+
+/* The table of errors in qcow2.h. */
+static int errno_of(int status, int io_code)
+{
+	if (status == QCOW2_E_IO)
+		return io_code > 0 ? io_code : EIO;
+	switch (status) {
+	case QCOW2_E_MEMORY: return ENOMEM;
+	case QCOW2_E_DEPTH: return ELOOP;
+	case QCOW2_E_NOT_FOUND: return ENOENT;
+	case QCOW2_E_TOO_BIG: return EFBIG;
+	case QCOW2_E_BACKING:
+	case QCOW2_E_DATA_FILE:
+	case QCOW2_E_NOT_QCOW2:
+	case QCOW2_E_VERSION:
+	case QCOW2_E_FEATURE:
+	case QCOW2_E_ENCRYPTED:
+	case QCOW2_E_COMPRESSION:
+	case QCOW2_E_CODEC:
+	case QCOW2_E_CLUSTER_BITS:
+	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
+	case QCOW2_E_L2_ENTRY:
+	case QCOW2_E_COMPRESSED:
+	case QCOW2_E_TRUNCATED: return EIO;
+	default: return EINVAL; /* a bad argument, header, extension, L1 or snapshot table */
+	}
+}
+
+/* " FEATURE", as the image itself calls the lowest of the unknown bits, and their mask. */
+static void feature_message(const struct qcow2_error *err, char *buf, size_t len)
+{
+	char name[47], shown[QP_PRINTABLE];
+	unsigned bit = 0;
+
+	while (bit < 63u && (err->detail >> bit) % 2u == 0u)
+		bit++;
+	if (qcow2_feature_name(err->io, QCOW2_FEATURE_INCOMPATIBLE, bit, name) == QCOW2_OK)
+		snprintf(buf, len, "unknown incompatible feature \"%s\" (bits %#llx)",
+		         qp_printable(shown, name, strlen(name)), (unsigned long long)err->detail);
+	else
+		snprintf(buf, len, "unknown incompatible feature (bits %#llx)",
+		         (unsigned long long)err->detail);
+}
+
+/* What a status means here, with the numbers that belong to it. */
+static void core_message(int status, const struct qcow2_error *err, char *buf, size_t len)
+{
+	const char *text = qcow2_status_text(status);
+	unsigned long long detail = err->detail;
+
+	switch (status) {
+	case QCOW2_E_IO:
+		snprintf(buf, len, "%s: %s", text,
+		         err->io_code == QP_IO_SHRANK ? "the file has become shorter"
+		                                      : strerror(err->io_code));
+		break;
+	case QCOW2_E_VERSION:
+		snprintf(buf, len, "qcow version %llu is not supported", detail);
+		break;
+	case QCOW2_E_FEATURE: feature_message(err, buf, len); break;
+	case QCOW2_E_ENCRYPTED:
+		snprintf(buf, len, "encrypted image (%s) is not supported",
+		         detail == 1u ? "AES" : detail == 2u ? "LUKS" : "unknown method");
+		break;
+	case QCOW2_E_CLUSTER_BITS:
+		snprintf(buf, len, "cluster size 2^%llu is not supported", detail);
+		break;
+	case QCOW2_E_COMPRESSION:
+		snprintf(buf, len, "compression type %llu is not supported", detail);
+		break;
+	case QCOW2_E_CODEC:
+		snprintf(buf, len, "no decoder for %s in this build",
+		         detail == QCOW2_COMPRESSION_ZSTD ? "zstd" : "this compression");
+		break;
+	default: snprintf(buf, len, "%s", text); break;
+	}
+}
+
+/* Statuses that are not about a place in a file. */
+static bool has_place(int status)
+{
+	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
+}
+
+/* "backing file 'base.qcow2': ", or nothing for the image itself. */
+static void file_label(const struct qp_file *file, char *buf, size_t len)
+{
+	const char *kind = file->is_data ? "data file" : "backing file";
+	char shown[QP_PRINTABLE];
+
+	if (!file->is_data && file->depth == 0u)
+		snprintf(buf, len, "%s", "");
+	else if (file->path != NULL)
+		snprintf(buf, len, "%s '%s': ", kind,
+		         qp_printable(shown, file->path, strlen(file->path)));
+	else
+		snprintf(buf, len, "%s at depth %u: ", kind, file->depth + !file->is_data - 1u);
+}
+
+void qp_fail_core(int status, const struct qcow2_error *err)
+{
+	static const struct qcow2_error nothing;
+	const struct qp_file *file;
+	char what[QP_PRINTABLE + 128], label[QP_PRINTABLE + 32] = "", at[64] = "";
+	uint64_t pos;
+	unsigned depth = 0;
+	bool placed;
+
+	/* A call that failed before it could note anything leaves an older error there. */
+	if (err == NULL || err->status != status)
+		err = &nothing;
+	file = err->io != NULL ? err->io->ctx : NULL;
+	pos = err->pos;
+	placed = file != NULL && has_place(status);
+	core_message(status, err, what, sizeof what);
+	if (file != NULL) {
+		file_label(file, label, sizeof label);
+		depth = file->depth;
+	}
+	if (placed)
+		snprintf(at, sizeof at, " (at file offset %llu)", (unsigned long long)pos);
+	qp_fail(errno_of(status, err->io_code), status, qcow2_status_text(status), "%s%s%s", label,
+	        what, at);
+	last_failure.has_pos = placed;
+	last_failure.pos = placed ? pos : 0u;
+	last_failure.depth = depth;
+}

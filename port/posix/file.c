@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file as the core's io: pread on a descriptor.
+ */
+#include "qp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The most that one pread(2) is asked for; systems differ in what they take. */
+#define PREAD_MAX ((size_t)1 << 30)
+
+static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	const struct qp_file *file = ctx;
+	char *to = buf;
+
+	while (len > 0u) {
+		size_t want = len < PREAD_MAX ? len : PREAD_MAX;
+		ssize_t got = pread(file->fd, to, want, (off_t)pos);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno;
+		if (got == 0)
+			return QP_IO_SHRANK;
+		to += got;
+		pos += (uint64_t)got;
+		len -= (size_t)got;
+	}
+	return 0;
+}
+
+static const struct qcow2_io_ops file_ops = {file_read};
+
+/* A block device has no st_size; its end is found by seeking, and the position put back. */
+static bool device_size(int fd, uint64_t *size)
+{
+	off_t here = lseek(fd, 0, SEEK_CUR);
+	off_t end = here < 0 ? here : lseek(fd, 0, SEEK_END);
+
+	if (end < 0 || lseek(fd, here, SEEK_SET) < 0) {
+		qp_fail_errno(errno, "cannot tell the size of the device", NULL);
+		return false;
+	}
+	*size = (uint64_t)end;
+	return true;
+}
+
+static bool file_identify(struct qp_file *file)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) != 0) {
+		qp_fail_errno(errno, "cannot stat the file", NULL);
+		return false;
+	}
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	if (S_ISREG(st.st_mode)) {
+		file->io.size = (uint64_t)st.st_size;
+		return true;
+	}
+	if (S_ISBLK(st.st_mode)) {
+		file->dev = st.st_rdev;
+		file->ino = 0;
+		return device_size(file->fd, &file->io.size);
+	}
+	if (S_ISDIR(st.st_mode))
+		qp_fail_text(EISDIR, 0, "is a directory");
+	else
+		qp_fail_text(ESPIPE, 0, "is not seekable (pipe, socket or terminal)");
+	return false;
+}
+
+bool qp_file_open(struct qp_file *file, int fd, char *path)
+{
+	file->fd = fd;
+	file->path = path;
+	file->io.ops = &file_ops;
+	file->io.ctx = file;
+	file->io.size = 0;
+	return file_identify(file);
+}
+
+void qp_file_close(struct qp_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+	free(file->path);
+	file->path = NULL;
+}
+
+bool qp_file_same(const struct qp_file *a, const struct qp_file *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}

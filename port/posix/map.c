@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an image holds, without its content: segments, headers, paths.
+ */
+#include "qp.h"
+
+static unsigned segment_flags(const struct qcow2_extent *e)
+{
+	switch ((enum qcow2_extent_kind)e->kind) {
+	case QCOW2_EXTENT_ZERO: return QCOW2_SEGMENT_PRESENT | QCOW2_SEGMENT_ZERO;
+	case QCOW2_EXTENT_DATA: return QCOW2_SEGMENT_PRESENT | QCOW2_SEGMENT_DATA;
+	case QCOW2_EXTENT_COMPRESSED:
+		return QCOW2_SEGMENT_PRESENT | QCOW2_SEGMENT_DATA | QCOW2_SEGMENT_COMPRESSED;
+	case QCOW2_EXTENT_ABSENT:
+	default: return QCOW2_SEGMENT_ZERO;
+	}
+}
+
+static void segment_fill(struct qcow2_segment *segment, const struct qcow2_extent *e)
+{
+	segment->start = e->off;
+	segment->length = e->len;
+	segment->flags = segment_flags(e);
+	segment->depth = e->depth;
+	segment->fd = -1;
+	segment->file_offset = 0;
+	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED) {
+		const struct qp_file *file = e->io->ctx;
+
+		segment->flags |= QCOW2_SEGMENT_AT;
+		segment->fd = file->fd;
+		segment->file_offset = e->pos;
+	}
+}
+
+int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment)
+{
+	uint64_t size = q->image->size;
+	struct qcow2_extent extent;
+	struct qp_seat *seat;
+	int rc;
+
+	if (offset >= size || len == 0u)
+		return 0;
+	if (len > size - offset)
+		len = size - offset;
+	seat = qp_seat_take(&q->pool);
+	if (seat == NULL) {
+		qp_fail_deliver(NULL);
+		return -1;
+	}
+	rc = qcow2_reader_map(&seat->reader, offset, len, &extent);
+	if (rc != QCOW2_OK)
+		qp_fail_core(rc, &seat->reader.error);
+	qp_seat_give(&q->pool, seat);
+	if (rc != QCOW2_OK) {
+		qp_fail_deliver(NULL);
+		return -1;
+	}
+	segment_fill(segment, &extent);
+	return 1;
+}
+
+static const struct qp_layer *layer_find(const struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = q->top;
+
+	while (layer != NULL && layer->file.depth != depth)
+		layer = layer->below;
+	return layer;
+}
+
+const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = layer_find(q, depth);
+
+	return layer != NULL ? &layer->image : NULL;
+}
+
+const char *qcow2_get_path(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = layer_find(q, depth);
+
+	return layer != NULL ? layer->file.path : NULL;
+}
+
+int qcow2_get_fd(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = layer_find(q, depth);
+
+	return layer != NULL ? layer->file.fd : -1;
+}

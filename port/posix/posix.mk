@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The files of the POSIX library and of the qcow2 command: $(addprefix port/posix/,$(POSIX_SRCS)).
+POSIX_SRCS = chain.c codecs.c failure.c file.c map.c pool.c qcow2.c resolve.c snapshots.c utf8.c \
+	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)
+
+# Which decompressors: set POSIX_DEFLATE to libdeflate, zlib or builtin, POSIX_ZSTD to libzstd or
+# none, and link what POSIX_LIBS says.
+POSIX_DEFLATE ?= builtin
+POSIX_ZSTD ?= none
+POSIX_DEFLATE_SRC = deflate_$(POSIX_DEFLATE).c
+POSIX_ZSTD_SRC = zstd_$(POSIX_ZSTD).c
+POSIX_LIBS = $(POSIX_LIBS_$(POSIX_DEFLATE)) $(POSIX_LIBS_$(POSIX_ZSTD)) -pthread
+POSIX_LIBS_libdeflate = -ldeflate
+POSIX_LIBS_zlib = -lz
+POSIX_LIBS_libzstd = -lzstd
+
+TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c holes.c image.c info.c \
+	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)

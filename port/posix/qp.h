@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the POSIX port share. Not installed. Include it before anything else: it asks
+ * the system for 64-bit file offsets and for openat2.
+ *
+ * Functions that can fail note the failure for qcow2_last_failure (failure.c) and return -1, NULL
+ * or false; the public call that is on top sets errno from it.
+ */
+#ifndef QP_H
+#define QP_H
+
+#define _GNU_SOURCE 1
+#define _FILE_OFFSET_BITS 64
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "qcow2.h"
+#include "qcow2/codec.h"
+#include "qcow2/image.h"
+#include "qcow2/reader.h"
+
+enum {
+	QP_CHAIN_MAX = 256,   /* files in a backing chain */
+	QP_READERS_MAX = 1024,
+	QP_READERS_DEFAULT = 32, /* at most, where the caller does not say */
+	QP_IO_SHRANK = -1     /* qcow2_error.io_code: the file is shorter than it was at open */
+};
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* file.c: one open file. */
+struct qp_file {
+	struct qcow2_io io; /* ctx: this */
+	int fd;             /* -1: none */
+	unsigned depth;     /* of the image that it belongs to */
+	bool is_data;       /* its external data file */
+	char *path;         /* NULL: not known */
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Starts on a file; takes over fd and path (malloc, or NULL), also when it fails: qp_file_close
+ * gives them back. Fails unless it is a regular file or block device.
+ */
+bool qp_file_open(struct qp_file *file, int fd, char *path);
+void qp_file_close(struct qp_file *file);
+bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
+
+/* chain.c: the images of a handle. */
+struct qp_layer {
+	struct qcow2_image image;
+	struct qp_file file;
+	struct qp_file data; /* external data file; fd -1: none */
+	struct qp_layer *below;
+};
+
+/* pool.c: one reader, and whose turn it is. */
+struct qp_seat {
+	int busy;     /* 1: claimed by a thread; by atomic access only */
+	bool started; /* below is valid; only looked at by the claimer */
+	struct qcow2_reader reader;
+	void *memory;
+	struct qp_codecs *codecs;
+};
+
+struct qp_pool {
+	struct qp_seat *seats;
+	unsigned n_seats;
+	size_t memory_len; /* for each; 0: what is good */
+	const struct qcow2_image *image;
+	int n_waiting; /* by atomic access only */
+	pthread_mutex_t mutex;
+	pthread_cond_t given;
+};
+
+struct qcow2 {
+	struct qp_layer *top;
+	struct qcow2_image snapshot; /* the image that is read, if it is a snapshot */
+	const struct qcow2_image *image;
+	struct qp_pool pool;
+};
+
+/*
+ * Opens the image in fd and all that it needs, as the options say, and puts the images in q->top.
+ * Takes over fd and the descriptors in the options. On failure q->top may hold a part: qp_chain_free.
+ */
+bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options);
+void qp_chain_free(struct qp_layer *top);
+
+/* Makes q->snapshot the snapshot with this id or else this name, and q->image that. */
+bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name);
+
+/*
+ * resolve.c: opens the file that `request` names, by QCOW2_FOLLOW or QCOW2_FOLLOW_ANY. Returns the
+ * descriptor, and in *path its path, to be freed; or -1.
+ */
+int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **path);
+
+/* Opens a file so that no FIFO or terminal can hold it up. As open(2), nothing noted. */
+int qp_open(int dir_fd, const char *path, int flags);
+
+/* pool.c */
+bool qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned max_readers,
+                  size_t memory_len);
+void qp_pool_free(struct qp_pool *pool);
+/* A reader for the calling thread alone, until it is given back; NULL: failed. May wait. */
+struct qp_seat *qp_seat_take(struct qp_pool *pool);
+void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat);
+
+/*
+ * codecs.c: the decompressors of one reader, which keep state of their own. NULL: no memory (not
+ * noted). What qp_codecs_list returns lives as long as they do.
+ */
+struct qp_codecs *qp_codecs_new(void);
+void qp_codecs_free(struct qp_codecs *codecs);
+const struct qcow2_codec *const *qp_codecs_list(const struct qp_codecs *codecs);
+
+/*
+ * A decompressor as one of the files deflate_*.c and zstd_*.c makes it. NULL: there is none (zstd),
+ * or no memory (*no_memory is set then). To be freed by the other call.
+ */
+struct qcow2_codec *qp_deflate_new(bool *no_memory);
+void qp_deflate_free(struct qcow2_codec *codec);
+struct qcow2_codec *qp_zstd_new(bool *no_memory);
+void qp_zstd_free(struct qcow2_codec *codec);
+
+/* failure.c */
+
+#if defined(__GNUC__)
+#define QP_PRINTF(at) __attribute__((format(printf, at, at + 1)))
+#else
+#define QP_PRINTF(at)
+#endif
+
+/* Forgets the last failure of this thread. */
+void qp_failure_reset(void);
+/* Notes a failure: text is static, format makes the message. */
+void qp_fail(int error, int status, const char *text, const char *format, ...) QP_PRINTF(4);
+/* The same, where the text is the message. */
+void qp_fail_text(int error, int status, const char *text);
+/* Notes errno, with a message that begins with what was tried: "%s: No such file". */
+void qp_fail_errno(int error, const char *text, const char *what);
+/* Notes what the core has answered; err may be NULL. */
+void qp_fail_core(int status, const struct qcow2_error *err);
+/* Sets errno from the last failure and *text, if that is not NULL. */
+void qp_fail_deliver(const char **text);
+
+/*
+ * Makes untrusted bytes printable, in as much of buf as it takes: UTF-8 stays, other and control
+ * bytes become \xNN. Returns buf, which is always terminated; what does not fit is cut off.
+ */
+enum { QP_PRINTABLE = 256 };
+const char *qp_printable(char buf[QP_PRINTABLE], const char *bytes, size_t len);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a name in an image to an open file, when the caller has allowed to follow names.
+ *
+ * The name is hostile. Inside the directory of the image that holds it means: the kernel, or a walk
+ * through one directory after the other, never takes ".." or a symbolic link.
+ */
+#include "qp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Longer than any path that a system takes. */
+enum { NAME_LIMIT = 4095 };
+
+int qp_open(int dir_fd, const char *path, int flags)
+{
+	return openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+}
+
+static const char *kind_name(const struct qcow2_file_request *request)
+{
+	return request->kind == QCOW2_FILE_DATA ? "data file" : "backing file";
+}
+
+/* Notes why a name is not followed. */
+static int refuse(const struct qcow2_file_request *request, int error, const char *why)
+{
+	char shown[QP_PRINTABLE];
+
+	qp_fail(error, 0, "a file that the image names cannot be opened", "%s '%s': %s",
+	        kind_name(request), qp_printable(shown, request->name, request->name_len), why);
+	return -1;
+}
+
+/* QEMU: what stands before the first ':' is a protocol, unless a '/' comes earlier. */
+static bool has_protocol(const char *name)
+{
+	return name[strcspn(name, ":/")] == ':';
+}
+
+/* The directory part of a path, without the last '/'; "." if there is none. */
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static char *path_join(const char *dir, const char *name)
+{
+	size_t dir_len = strlen(dir);
+	char *path = malloc(dir_len + strlen(name) + 2u);
+
+	if (path == NULL)
+		return NULL;
+	memcpy(path, dir, dir_len);
+	path[dir_len] = '/';
+	strcpy(path + dir_len + (dir_len == 0u || dir[dir_len - 1u] != '/'), name);
+	return path;
+}
+
+static bool has_dot_dot(const char *name)
+{
+	while (*name != '\0') {
+		size_t len = strcspn(name, "/");
+
+		if (len == 2u && name[0] == '.' && name[1] == '.')
+			return true;
+		name += len;
+		name += *name == '/';
+	}
+	return false;
+}
+
+/* Opens name below dir_fd, one directory at a time. name is changed. */
+static int walk_beneath(int dir_fd, char *name)
+{
+	int fd = dup(dir_fd);
+
+	while (fd >= 0) {
+		char *end = name + strcspn(name, "/");
+		bool last = end[strspn(end, "/")] == '\0';
+		int next;
+
+		if (last && *end == '/') {
+			close(fd);
+			errno = ENOTDIR;
+			return -1;
+		}
+		*end = '\0';
+		next = qp_open(fd, *name != '\0' ? name : ".",
+		               O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
+		close(fd);
+		if (last)
+			return next;
+		fd = next;
+		name = end + 1;
+	}
+	return -1;
+}
+
+/* openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS; ENOSYS where there is none. */
+static int kernel_beneath(int dir_fd, const char *name)
+{
+#ifdef SYS_openat2
+	struct {
+		uint64_t flags, mode, resolve;
+	} how = {O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0x08 | 0x04};
+	int attempts = 16;
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+	while (fd < 0 && errno == EAGAIN && --attempts > 0);
+	return (int)fd;
+#else
+	(void)dir_fd;
+	(void)name;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+static int open_beneath(const char *dir, const char *name)
+{
+	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd, error;
+	char *copy;
+
+	if (dir_fd < 0)
+		return -1;
+	fd = kernel_beneath(dir_fd, name);
+	/* Sandboxes that do not know the call answer EPERM. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
+		copy = strdup(name);
+		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
+		error = errno;
+		free(copy);
+		errno = error;
+	}
+	error = errno;
+	close(dir_fd);
+	errno = error;
+	return fd;
+}
+
+/*
+ * The part of an absolute name after the directory that it begins with, whether that is written as
+ * in the image's own path or in full; NULL: it lies elsewhere.
+ */
+static const char *inside_directory(const char *dir, const char *name)
+{
+	char *full = realpath(dir, NULL);
+	const char *candidates[2] = {dir, full};
+	const char *rest = NULL;
+	int i;
+
+	for (i = 0; i < 2 && rest == NULL; i++) {
+		const char *prefix = candidates[i];
+		size_t len = prefix != NULL && prefix[0] == '/' ? strlen(prefix) : 0u;
+
+		while (len > 0u && prefix[len - 1u] == '/')
+			len--;
+		if (prefix != NULL && prefix[0] == '/' && strncmp(name, prefix, len) == 0 &&
+		    name[len] == '/')
+			rest = name + len + strspn(name + len, "/");
+	}
+	free(full);
+	return rest;
+}
+
+static const char *refusal_text(int error)
+{
+	switch (error) {
+	case ELOOP: return "goes through a symbolic link; only plain names inside the image's "
+		           "directory are followed";
+	case EPERM:
+	case EXDEV: return "leads out of the image's directory";
+	default: return strerror(error);
+	}
+}
+
+/* Follows a name that must stay inside the directory. */
+static int resolve_inside(const struct qcow2_file_request *request, const char *dir,
+                          const char *name)
+{
+	const char *inside = name[0] == '/' ? inside_directory(dir, name) : name;
+	int fd;
+
+	if (inside == NULL || has_dot_dot(inside))
+		return refuse(request, EPERM, refusal_text(EPERM));
+	fd = open_beneath(dir, inside);
+	if (fd < 0) {
+		int error = errno == EXDEV ? EPERM : errno;
+
+		refuse(request, error, refusal_text(error));
+	}
+	return fd;
+}
+
+static int resolve_anywhere(const struct qcow2_file_request *request, const char *path)
+{
+	int fd = qp_open(AT_FDCWD, path, 0);
+
+	if (fd < 0)
+		refuse(request, errno, strerror(errno));
+	return fd;
+}
+
+int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **path)
+{
+	const char *name = request->name;
+	char *dir;
+	int fd = -1;
+
+	if (strncmp(name, "file:", 5) == 0)
+		name += 5;
+	else if (has_protocol(name))
+		return refuse(request, ENOTSUP, "is not a plain file name and is not followed");
+	if (*name == '\0' || strlen(name) > NAME_LIMIT)
+		return refuse(request, *name == '\0' ? ENOENT : ENAMETOOLONG, "no such name");
+	if (request->path == NULL)
+		return refuse(request, EINVAL, "the path of the image that names it is not known");
+
+	dir = directory_of(request->path);
+	*path = NULL;
+	if (dir != NULL)
+		*path = name[0] == '/' ? strdup(name) : path_join(dir, name);
+	if (*path == NULL)
+		qp_fail_text(ENOMEM, 0, "out of memory");
+	else if ((flags & QCOW2_FOLLOW_ANY) != 0u)
+		fd = resolve_anywhere(request, *path);
+	else
+		fd = resolve_inside(request, dir, name);
+	free(dir);
+	if (fd < 0) {
+		free(*path);
+		*path = NULL;
+	}
+	return fd;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal snapshots: find one by id or name, list them all.
+ */
+#include "qp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qcow2/snapshot.h"
+
+/* Gets id and name of a snapshot in *text, one after the other; to be freed. */
+static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
+                          char **text)
+{
+	struct qcow2_error err;
+	int rc;
+
+	*text = malloc((size_t)s->id_len + s->name_len + 1u);
+	if (*text == NULL) {
+		qp_fail_text(ENOMEM, 0, "out of memory");
+		return false;
+	}
+	rc = qcow2_snapshot_strings(image, s, *text, &err);
+	if (rc != QCOW2_OK) {
+		free(*text);
+		qp_fail_core(rc, &err);
+		return false;
+	}
+	return true;
+}
+
+/* Is this the id, or the name, of the snapshot? 1, 0, or -1 for a failure. */
+static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_snapshot *s,
+                            const char *wanted, bool by_name)
+{
+	size_t len = by_name ? s->name_len : s->id_len;
+	char *text;
+	int same;
+
+	if (len != strlen(wanted))
+		return 0;
+	if (!snapshot_text(image, s, &text))
+		return -1;
+	same = memcmp(text + (by_name ? s->id_len : 0u), wanted, len) == 0;
+	free(text);
+	return same;
+}
+
+/* Finds a snapshot by its id, or by its name: 1, 0 for none, -1 for a failure. */
+static int snapshot_find(const struct qcow2_image *image, const char *wanted, bool by_name,
+                         struct qcow2_snapshot *s)
+{
+	const struct qcow2_snapshot *previous = NULL;
+	struct qcow2_error err;
+	int rc, found;
+
+	while ((rc = qcow2_snapshot_next(image, previous, s, &err)) == QCOW2_OK) {
+		found = snapshot_matches(image, s, wanted, by_name);
+		if (found != 0)
+			return found;
+		previous = s;
+	}
+	if (rc == QCOW2_E_NOT_FOUND)
+		return 0;
+	qp_fail_core(rc, &err);
+	return -1;
+}
+
+bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
+{
+	const struct qcow2_image *image = &q->top->image;
+	struct qcow2_snapshot s;
+	struct qcow2_error err;
+	char shown[QP_PRINTABLE];
+	int rc, found = snapshot_find(image, id_or_name, false, &s);
+
+	if (found == 0)
+		found = snapshot_find(image, id_or_name, true, &s);
+	if (found == 0)
+		qp_fail(ENOENT, QCOW2_E_NOT_FOUND, "no such snapshot", "has no snapshot '%s'",
+		        qp_printable(shown, id_or_name, strlen(id_or_name)));
+	if (found != 1)
+		return false;
+	rc = qcow2_snapshot_image(&q->snapshot, image, &s, &err);
+	if (rc != QCOW2_OK) {
+		qp_fail_core(rc, &err);
+		return false;
+	}
+	q->image = &q->snapshot;
+	return true;
+}
+
+/* Counts the snapshots and the bytes of their strings, with terminators. */
+static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *bytes)
+{
+	const struct qcow2_snapshot *previous = NULL;
+	struct qcow2_snapshot s;
+	struct qcow2_error err;
+	int rc;
+
+	*n = 0;
+	*bytes = 0;
+	while ((rc = qcow2_snapshot_next(image, previous, &s, &err)) == QCOW2_OK) {
+		*n += 1u;
+		*bytes += (size_t)s.id_len + s.name_len + 2u;
+		previous = &s;
+	}
+	if (rc != QCOW2_E_NOT_FOUND)
+		qp_fail_core(rc, &err);
+	return rc == QCOW2_E_NOT_FOUND;
+}
+
+static void entry_fill(struct qcow2_snapshot_entry *entry, const struct qcow2_snapshot *s)
+{
+	entry->id_len = s->id_len;
+	entry->name_len = s->name_len;
+	entry->disk_size = s->disk_size;
+	entry->vm_state_size = s->vm_state_size;
+	entry->vm_clock_nsec = s->vm_clock_nsec;
+	entry->icount = s->has_icount ? s->icount : UINT64_MAX;
+	entry->date_sec = s->date_sec;
+	entry->date_nsec = s->date_nsec;
+}
+
+/* Fills n entries, and puts their strings at `text`, which ends at `end`. */
+static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_entry *entry, size_t n,
+                      char *text, const char *end)
+{
+	const struct qcow2_snapshot *previous = NULL;
+	struct qcow2_snapshot s;
+	struct qcow2_error err = {0};
+	int rc = QCOW2_OK;
+
+	for (; n > 0u && rc == QCOW2_OK; n--, entry++) {
+		rc = qcow2_snapshot_next(image, previous, &s, &err);
+		/* The file may have changed since it was measured. */
+		if (rc == QCOW2_OK && (size_t)(end - text) < (size_t)s.id_len + s.name_len + 2u)
+			rc = QCOW2_E_SNAPSHOT;
+		if (rc == QCOW2_OK)
+			rc = qcow2_snapshot_strings(image, &s, text, &err);
+		if (rc != QCOW2_OK)
+			break;
+		entry_fill(entry, &s);
+		memmove(text + s.id_len + 1u, text + s.id_len, s.name_len);
+		text[s.id_len] = '\0';
+		entry->id = text;
+		entry->name = text + s.id_len + 1u;
+		text += (size_t)s.id_len + s.name_len + 2u;
+		text[-1] = '\0';
+		previous = &s;
+	}
+	if (rc != QCOW2_OK)
+		qp_fail_core(rc, &err);
+	return rc == QCOW2_OK;
+}
+
+int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
+{
+	const struct qcow2_image *image = &q->top->image;
+	struct qcow2_snapshot_entry *entries = NULL;
+	size_t n, bytes;
+	char *text;
+
+	if (!list_measure(image, &n, &bytes)) {
+		qp_fail_deliver(NULL);
+		return -1;
+	}
+	entries = malloc(n * sizeof *entries + bytes + 1u);
+	if (entries == NULL) {
+		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_deliver(NULL);
+		return -1;
+	}
+	text = (char *)(entries + n);
+	if (!list_fill(image, entries, n, text, text + bytes)) {
+		free(entries);
+		qp_fail_deliver(NULL);
+		return -1;
+	}
+	*list = entries;
+	return (int)n;
+}

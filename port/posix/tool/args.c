@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line.
+ */
+#include "tool.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	OPT_FOLLOW = 256,
+	OPT_BACKING,
+	OPT_BACKING_FORMAT,
+	OPT_DATA_FILE,
+	OPT_LAYER_ONLY,
+	OPT_SNAPSHOT,
+	OPT_ALLOW_TRUNCATED,
+	OPT_JSON
+};
+
+static const struct option long_options[] = {
+	{"follow", optional_argument, NULL, OPT_FOLLOW},
+	{"backing", required_argument, NULL, OPT_BACKING},
+	{"backing-format", required_argument, NULL, OPT_BACKING_FORMAT},
+	{"data-file", required_argument, NULL, OPT_DATA_FILE},
+	{"layer-only", no_argument, NULL, OPT_LAYER_ONLY},
+	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
+	{"allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"skip", required_argument, NULL, 's'},
+	{"length", required_argument, NULL, 'n'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"progress", no_argument, NULL, 'p'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static const char common_help[] =
+	"\n"
+	"  --follow[=any]         open the backing and data files that images name, inside the\n"
+	"                         directory of each image; any: wherever they are\n"
+	"  --backing FILE[,raw|,qcow2]\n"
+	"                         the backing file; again: the one below that, and so on\n"
+	"  --backing-format raw|qcow2\n"
+	"                         for backing files whose format is given nowhere\n"
+	"  --data-file FILE       the external data file\n"
+	"  --layer-only           this image alone: what a backing file would serve is zeros\n"
+	"  --snapshot ID|NAME     an internal snapshot instead of the disk\n"
+	"  --allow-truncated      what a file cut short does not hold any more is zeros\n";
+
+static int usage(const struct command *command, const char *what, const char *which)
+{
+	fprintf(stderr, "qcow2 %s: %s%s\n", command->name, what, which);
+	fprintf(stderr, "Try 'qcow2 %s --help'.\n", command->name);
+	return EXIT_USAGE;
+}
+
+static void print_help(const struct command *command)
+{
+	printf("Usage: qcow2 %s [OPTION]... %s\n%s\n\n", command->name, command->operands,
+	       command->summary);
+	if ((command->takes & ARG_JSON) != 0u)
+		puts("  --json                 for programs, as qemu-img has it");
+	if ((command->takes & ARG_RANGE) != 0u)
+		puts("  -s, --skip OFFSET      begin there; sizes take a suffix K, M, G or T\n"
+		     "  -n, --length LENGTH    not more than that");
+	if ((command->takes & ARG_PROGRESS) != 0u)
+		puts("  -p, --progress         show progress, also if this is no terminal\n"
+		     "  -q, --quiet            do not show progress");
+	puts("  -h, --help             this text\n"
+	     "  -V, --version          the version");
+	fputs(common_help, stdout);
+}
+
+/* A number with an optional suffix, in bytes. */
+static bool parse_size(const char *text, uint64_t *value)
+{
+	static const char suffixes[] = "kmgtKMGT";
+	const char *suffix;
+	uint64_t n = 0;
+	unsigned shift = 0;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		unsigned digit = (unsigned)(*text - '0');
+
+		if (n > (UINT64_MAX - digit) / 10u)
+			return false;
+		n = n * 10u + digit;
+	}
+	if (*text != '\0') {
+		suffix = strchr(suffixes, *text);
+		if (suffix == NULL || text[1] != '\0')
+			return false;
+		shift = 10u * (unsigned)((suffix - suffixes) % 4 + 1);
+	}
+	if (n > UINT64_MAX >> shift)
+		return false;
+	*value = n << shift;
+	return true;
+}
+
+static bool is_backing_format(const char *text)
+{
+	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
+}
+
+/* FILE[,FORMAT]: a comma that is not followed by a format belongs to the name. text is changed. */
+static void parse_backing(struct args *args, char *text)
+{
+	struct qcow2_file *file = &args->backing[args->options.n_backing++];
+	char *comma = strrchr(text, ',');
+
+	file->path = text;
+	if (comma != NULL && is_backing_format(comma + 1)) {
+		*comma = '\0';
+		file->format = comma + 1;
+	}
+	args->options.backing = args->backing;
+}
+
+static bool parse_follow(struct args *args, const char *how)
+{
+	unsigned flags = args->options.flags & ~(unsigned)(QCOW2_FOLLOW | QCOW2_FOLLOW_ANY);
+
+	if (how != NULL && strcmp(how, "any") != 0)
+		return false;
+	args->options.flags = flags | (how != NULL ? QCOW2_FOLLOW_ANY : QCOW2_FOLLOW);
+	return true;
+}
+
+/* An option that takes a value or stands for one of the library's. False: the value is wrong. */
+static bool common_option(struct args *args, int option)
+{
+	switch (option) {
+	case OPT_FOLLOW: return parse_follow(args, optarg);
+	case OPT_BACKING: parse_backing(args, optarg); break;
+	case OPT_BACKING_FORMAT:
+		args->options.backing_format = optarg;
+		return is_backing_format(optarg);
+	case OPT_DATA_FILE:
+		args->data_file.path = optarg;
+		args->options.data_file = &args->data_file;
+		break;
+	case OPT_LAYER_ONLY: args->options.flags |= QCOW2_LAYER_ONLY; break;
+	case OPT_SNAPSHOT: args->options.snapshot = optarg; break;
+	case OPT_ALLOW_TRUNCATED: args->options.flags |= QCOW2_ALLOW_TRUNCATED; break;
+	case OPT_JSON: args->json = true; break;
+	case 's': return parse_size(optarg, &args->offset);
+	case 'n': args->has_length = true; return parse_size(optarg, &args->length);
+	case 'q': args->quiet = true; break;
+	case 'p': args->progress = true; break;
+	default: return false;
+	}
+	return true;
+}
+
+static bool is_taken(const struct command *command, int option)
+{
+	if (option == OPT_JSON)
+		return (command->takes & ARG_JSON) != 0u;
+	if (option == 's' || option == 'n')
+		return (command->takes & ARG_RANGE) != 0u;
+	if (option == 'q' || option == 'p')
+		return (command->takes & ARG_PROGRESS) != 0u;
+	return true;
+}
+
+static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
+{
+	int option;
+
+	optind = 1;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":s:n:qphV", long_options, NULL)) != -1) {
+		const char *shown = argv[optind - 1];
+
+		if (option == '?')
+			return usage(command, "unknown option: ", shown);
+		if (option == ':')
+			return usage(command, "value missing: ", shown);
+		if (option == 'h') {
+			print_help(command);
+			return -1;
+		}
+		if (option == 'V') {
+			printf("qcow2 %s\n", QCOW2_VERSION);
+			return -1;
+		}
+		if (!is_taken(command, option))
+			return usage(command, "does not take this option: ", shown);
+		if (!common_option(args, option))
+			return usage(command, "bad value: ", optarg != NULL ? optarg : "");
+	}
+	return EXIT_OK;
+}
+
+int args_parse(struct args *args, const struct command *command, int argc, char **argv)
+{
+	int rc;
+
+	memset(args, 0, sizeof *args);
+	args->command = command->name;
+	args->options.struct_size = sizeof args->options;
+	args->backing = calloc((size_t)argc, sizeof *args->backing);
+	if (args->backing == NULL)
+		return tool_error(command->name, "out of memory");
+	rc = parse_options(args, command, argc, argv);
+	if (rc != EXIT_OK)
+		return rc;
+	if (argc - optind != (int)command->n_operands)
+		return usage(command, argc - optind < (int)command->n_operands ? "too few operands"
+		                                                               : "too many operands",
+		             "");
+	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
+		return usage(command, "--layer-only and --backing exclude each other", "");
+	args->image = argv[optind];
+	if (command->n_operands > 1u)
+		args->out = argv[optind + 1];
+	return EXIT_OK;
+}
+
+void args_free(struct args *args)
+{
+	free(args->backing);
+}

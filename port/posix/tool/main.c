@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The qcow2 command: look into qcow2 disk images, and get their content out.
+ */
+#include "tool.h"
+
+#include <string.h>
+
+static const struct command commands[] = {
+	{"info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info},
+	{"map", "IMAGE", "Show which parts of the disk hold data, and where that is.", ARG_JSON, 1,
+	 run_map},
+	{"cat", "IMAGE|-", "Write the content of the disk to standard output.", ARG_RANGE, 1, run_cat},
+	{"convert", "IMAGE OUT", "Write the disk to the sparse raw file OUT.", ARG_PROGRESS, 2,
+	 run_convert},
+	{"snapshots", "IMAGE", "List the internal snapshots.", ARG_JSON, 1, run_snapshots},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void general_help(FILE *out)
+{
+	size_t i;
+
+	fputs("Usage: qcow2 COMMAND [OPTION]... IMAGE\n"
+	      "Read qcow2 disk images. No file that an image names is opened unless told to.\n\n",
+	      out);
+	for (i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).\n", out);
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static bool is_option(const char *arg, const char *letter, const char *word)
+{
+	return strcmp(arg, letter) == 0 || strcmp(arg, word) == 0;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct args args;
+	int rc = args_parse(&args, command, argc, argv);
+
+	if (rc == EXIT_OK)
+		rc = command->run(&args);
+	args_free(&args);
+	return rc < 0 ? EXIT_OK : rc;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int rc = EXIT_OK, flushed;
+
+	if (argc < 2) {
+		general_help(stderr);
+		return EXIT_USAGE;
+	}
+	command = find_command(argv[1]);
+	if (command != NULL) {
+		rc = run_command(command, argc - 1, argv + 1);
+	} else if (is_option(argv[1], "-h", "--help")) {
+		general_help(stdout);
+	} else if (is_option(argv[1], "-V", "--version")) {
+		printf("qcow2 %s\n", QCOW2_VERSION);
+	} else {
+		fprintf(stderr, "qcow2: no such command: %s\nTry 'qcow2 --help'.\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	flushed = tool_finish_stdout();
+	return rc != EXIT_OK ? rc : flushed;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file that gets its name when it is complete: written beside it, then renamed.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const int deadly_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE};
+
+/* What a signal that ends the program has to remove; NULL: nothing. */
+static char *volatile unfinished;
+
+static void remove_unfinished(int signal_number)
+{
+	if (unfinished != NULL)
+		unlink(unfinished);
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+/* Signals that somebody has chosen to ignore (nohup) stay ignored. */
+static void catch_signals(void)
+{
+	struct sigaction action, old;
+	size_t i;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = remove_unfinished;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < sizeof deadly_signals / sizeof deadly_signals[0]; i++)
+		if (sigaction(deadly_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(deadly_signals[i], &action, NULL);
+}
+
+/* Is the file one of those that are read? */
+static bool is_input(struct qcow2 *q, const struct stat *st)
+{
+	struct stat in;
+	unsigned depth;
+	int fd;
+
+	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
+		if (fstat(fd, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* What the name stands for now: nothing, or a file that may be replaced. */
+static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
+{
+	struct stat st;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	*mode = 0666 & ~mask;
+	o->target = NULL;
+	if (stat(o->name, &st) != 0) {
+		if (errno != ENOENT || lstat(o->name, &st) == 0)
+			return tool_error(o->name, "%s", strerror(errno));
+		o->target = strdup(o->name);
+	} else if (!S_ISREG(st.st_mode)) {
+		return tool_error(o->name, "is not a regular file; qcow2 cat writes to such");
+	} else if (is_input(q, &st)) {
+		return tool_error(o->name, "is one of the files that are read");
+	} else {
+		o->replaces = true;
+		*mode = st.st_mode & 07777;
+		o->target = realpath(o->name, NULL); /* a link stays, what it points to is replaced */
+	}
+	return o->target != NULL ? EXIT_OK : tool_error(o->name, "%s", strerror(errno));
+}
+
+/* DIR/.NAME.XXXXXX, shortened where NAME is long. */
+static char *temp_name(const char *target)
+{
+	const char *slash = strrchr(target, '/');
+	const char *base = slash != NULL ? slash + 1 : target;
+	int dir_len = (int)(base - target);
+	size_t room = strlen(target) + 16u;
+	char *temp = malloc(room);
+
+	if (temp != NULL)
+		snprintf(temp, room, "%.*s.%.200s.XXXXXX", dir_len, target, base);
+	return temp;
+}
+
+int output_begin(struct output *o, const char *name, struct qcow2 *q)
+{
+	mode_t mode;
+
+	memset(o, 0, sizeof *o);
+	o->name = name;
+	o->fd = -1;
+	if (examine_target(o, q, &mode) != EXIT_OK)
+		return EXIT_FAILED;
+	o->temp = temp_name(o->target);
+	if (o->temp == NULL)
+		return tool_error(name, "%s", strerror(errno));
+	catch_signals();
+	o->fd = mkostemp(o->temp, O_CLOEXEC);
+	if (o->fd < 0) {
+		free(o->temp);
+		o->temp = NULL;
+		return tool_error(name, "cannot make a file beside it: %s", strerror(errno));
+	}
+	unfinished = o->temp;
+	if (fchmod(o->fd, mode) != 0)
+		return tool_error(name, "%s", strerror(errno));
+	return EXIT_OK;
+}
+
+int output_commit(struct output *o)
+{
+	int fd = o->fd;
+
+	/* What is replaced must not be lost to a crash either. */
+	if (o->replaces && fsync(fd) != 0)
+		return tool_error(o->name, "%s", strerror(errno));
+	o->fd = -1;
+	if (close(fd) != 0 || rename(o->temp, o->target) != 0)
+		return tool_error(o->name, "%s", strerror(errno));
+	unfinished = NULL;
+	free(o->temp);
+	o->temp = NULL;
+	return EXIT_OK;
+}
+
+void output_end(struct output *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	o->fd = -1;
+	if (o->temp != NULL) {
+		unlink(o->temp);
+		unfinished = NULL;
+	}
+	free(o->temp);
+	free(o->target);
+	o->temp = NULL;
+	o->target = NULL;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zstd by libzstd, in the reader's memory.
+ *
+ * A cluster is one or more frames, RFC 8878, which together make exactly the cluster; the frame
+ * that makes its last byte must be complete. Skippable and empty frames may come before that.
+ * Checksums are verified by libzstd. Limits as in the reference: window up to 128 MiB, no
+ * dictionary.
+ */
+#include "qp.h"
+
+#include <stdlib.h>
+
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+#include <zstd_errors.h>
+
+/* What libzstd's streaming decoder takes by default: 2^27, and 1 for rounding. */
+#define ZSTD_WINDOW_LIMIT ((1ull << 27) + 1)
+
+enum { SKIPPABLE_HEADER_LEN = 8 };
+
+static void zstd_begin(const struct qcow2_codec *self, void *work)
+{
+	(void)self;
+	(void)work; /* zstd_decode does all in one call */
+}
+
+/* A cut input is told from a wrong one, for those who know whether the file was cut. */
+static int zstd_status(size_t code)
+{
+	return ZSTD_getErrorCode(code) == ZSTD_error_srcSize_wrong ? QCOW2_E_TRUNCATED
+	                                                           : QCOW2_E_COMPRESSED;
+}
+
+/* Steps over one skippable frame. */
+static int zstd_skip(struct qcow2_stream *stream, unsigned long long content)
+{
+	size_t left = (size_t)(stream->end - stream->next);
+
+	if (left < SKIPPABLE_HEADER_LEN || content > left - SKIPPABLE_HEADER_LEN)
+		return QCOW2_E_TRUNCATED;
+	stream->next += SKIPPABLE_HEADER_LEN + (size_t)content;
+	return QCOW2_OK;
+}
+
+/* Decodes one frame at stream->next to the rest of the cluster. */
+static int zstd_frame(ZSTD_DCtx *dctx, struct qcow2_stream *stream)
+{
+	size_t left = (size_t)(stream->end - stream->next);
+	ZSTD_frameHeader header;
+	size_t rc = ZSTD_getFrameHeader(&header, stream->next, left);
+	size_t len;
+
+	if (ZSTD_isError(rc))
+		return zstd_status(rc);
+	if (rc != 0u) /* more bytes wanted for the header */
+		return QCOW2_E_TRUNCATED;
+	if (header.frameType == ZSTD_skippableFrame)
+		return zstd_skip(stream, header.frameContentSize);
+	if (header.windowSize > ZSTD_WINDOW_LIMIT || header.dictID != 0u)
+		return QCOW2_E_COMPRESSED;
+	len = ZSTD_findFrameCompressedSize(stream->next, left);
+	if (ZSTD_isError(len))
+		return zstd_status(len);
+	rc = ZSTD_decompressDCtx(dctx, stream->window + stream->done, stream->stop - stream->done,
+	                         stream->next, len);
+	if (ZSTD_isError(rc))
+		return QCOW2_E_COMPRESSED;
+	stream->next += len;
+	stream->done += (uint32_t)rc;
+	return QCOW2_OK;
+}
+
+static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
+{
+	ZSTD_DCtx *dctx = ZSTD_initStaticDCtx(work, self->work_len);
+	int rc;
+
+	if (dctx == NULL)
+		return QCOW2_E_COMPRESSED;
+	rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
+	while (rc == QCOW2_OK && stream->done < stream->stop) {
+		if (stream->next == stream->end)
+			return QCOW2_E_TRUNCATED;
+		rc = zstd_frame(dctx, stream);
+	}
+	stream->window_at = 0;
+	return rc;
+}
+
+struct qcow2_codec *qp_zstd_new(bool *no_memory)
+{
+	struct qcow2_codec *codec = calloc(1, sizeof *codec);
+
+	if (codec == NULL) {
+		*no_memory = true;
+		return NULL;
+	}
+	codec->type = QCOW2_COMPRESSION_ZSTD;
+	codec->whole = true;
+	codec->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);
+	codec->begin = zstd_begin;
+	codec->decode = zstd_decode;
+	return codec;
+}
+
+void qp_zstd_free(struct qcow2_codec *codec)
+{
+	free(codec);
+}
