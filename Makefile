@@ -97,10 +97,16 @@ $(O)/libqcow2.pc: $(O)/flags
 		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
 		'Libs: -L$${prefix}/lib -lqcow2' 'Requires.private: $(CODEC_PKGS)' > $@
 
+# For programs that link the static library by hand: tests/example.sh.
+print-libs:
+	@echo $(POSIX_LIBS)
+
 demo: all
 	$(Q)sh tests/demo.sh $(O)/qcow2
 
-check: $(TEST_PROGRAMS) all
+programs: $(TEST_PROGRAMS)
+
+check: programs all
 	$(Q)sh tests/check.sh $(O)
 
 check-all:
@@ -124,4 +130,4 @@ clean:
 
 -include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
-.PHONY: all help core demo check check-all install clean FORCE
+.PHONY: all help core demo print-libs programs check check-all install clean FORCE

@@ -29,8 +29,6 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
-#define QCOW2_VERSION "0.1.0"
-
 struct qcow2;
 
 /*
@@ -151,25 +149,25 @@ struct qcow2_options {
 };
 
 /*
- * As qcow2_open, with a choice. options NULL: the same as that. Descriptors in the options belong to
- * the library as fd does, also when the call fails.
+ * As qcow2_open, with a choice. options NULL: the same as that. Descriptors in the options belong
+ * to the library as fd does, also when the call fails.
  */
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret);
 
 /* What is known of the last failure of a call in this thread. */
 struct qcow2_failure {
-	int error;        /* errno of the call */
+	int error; /* errno of the call */
 	/*
 	 * enum qcow2_status of qcow2/status.h, or 0 where errno says it better. QCOW2_E_BACKING,
 	 * QCOW2_E_DATA_FILE: that file is needed and not given; QCOW2_E_ARGUMENT with ENOTSUP: the
 	 * format of a backing file is.
 	 */
 	int status;
-	int has_pos;      /* whether ... */
-	uint64_t pos;     /* ... a byte position in the file is known, ... */
-	unsigned depth;   /* ... that of the image with this depth */
-	const char *text; /* static: what *error_ret gets */
+	int has_pos;        /* whether ... */
+	uint64_t pos;       /* ... a byte position in the file is known, ... */
+	unsigned depth;     /* ... that of the image with this depth */
+	const char *text;   /* static: what *error_ret gets */
 	char message[1024]; /* "what is wrong (at file offset N)", with names, in printable form */
 };
 

@@ -27,6 +27,7 @@ int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, c
 {
 	struct qcow2_image image;
 	uint8_t record[FEATURE_RECORD_LEN];
+	struct qcow2_error unseen;
 	uint32_t at;
 	int rc;
 
@@ -36,7 +37,7 @@ int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, c
 	if (rc != QCOW2_OK)
 		return rc;
 	for (at = 0; image.feature_names.len - at >= FEATURE_RECORD_LEN; at += FEATURE_RECORD_LEN) {
-		rc = q2_io_read(io, image.feature_names.pos + at, record, sizeof record, NULL);
+		rc = q2_io_read(io, image.feature_names.pos + at, record, sizeof record, &unseen);
 		if (rc == QCOW2_E_IO)
 			return rc;
 		/* "The name table ends" where a name is empty, or the file does. */

@@ -178,6 +178,8 @@ static int read_disk(struct header *h)
 	int rc;
 
 	image->l1_entries = field32(h, AT_L1_ENTRIES);
+	if (image->l1_entries > Q2_L1_ENTRIES_MAX)
+		return QCOW2_E_TOO_BIG;
 	image->l1_pos = field64(h, AT_L1_POS);
 	rc = q2_l1_check(image);
 	if (rc != QCOW2_OK)

@@ -18,11 +18,8 @@ bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len)
 
 int q2_l1_check(const struct qcow2_image *image)
 {
-	uint32_t len;
+	uint32_t len = image->l1_entries * L1_ENTRY_LEN;
 
-	if (image->l1_entries > Q2_L1_ENTRIES_MAX)
-		return QCOW2_E_TOO_BIG;
-	len = image->l1_entries * L1_ENTRY_LEN;
 	if (!q2_is_table_pos(image, image->l1_pos))
 		return QCOW2_E_L1;
 	if (len != 0u && !q2_is_inside(image, image->l1_pos, len))
@@ -74,21 +71,21 @@ int qcow2_image_open_abi(struct qcow2_image *image, uint32_t abi, const struct q
 	struct qcow2_error found;
 	int rc = q2_image_reset(image, abi, io);
 
-	if (rc != QCOW2_OK)
-		return q2_fail(err, rc, NULL, 0, 0);
-	memset(&found, 0, sizeof found);
-	found.io = io; /* the caller's, not the copy in the image */
-	image->flags = flags;
-	rc = q2_header_read(image, &found);
-	if (rc == QCOW2_OK)
-		rc = q2_extensions_read(image, &found);
-	if (rc == QCOW2_OK)
-		rc = check_names(image, &found);
-	if (rc == QCOW2_OK)
-		return rc;
-	memset(image, 0, sizeof *image);
-	q2_note(&found, rc);
-	found.io = io;
+	q2_refuse(&found, rc);
+	if (rc == QCOW2_OK) {
+		found.io = io; /* the caller's, not the copy in the image */
+		image->flags = flags;
+		rc = q2_header_read(image, &found);
+		if (rc == QCOW2_OK)
+			rc = q2_extensions_read(image, &found);
+		if (rc == QCOW2_OK)
+			rc = check_names(image, &found);
+		if (rc == QCOW2_OK)
+			return rc;
+		memset(image, 0, sizeof *image);
+		found.io = io;
+		q2_note(&found, rc);
+	}
 	if (err != NULL)
 		memcpy(err, &found, sizeof found);
 	return rc;
@@ -128,8 +125,12 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 int qcow2_image_bytes(const struct qcow2_image *image, struct qcow2_span span, void *buf,
                       struct qcow2_error *err)
 {
+	struct qcow2_error unseen;
+
+	if (err == NULL)
+		err = &unseen;
 	if (image == NULL || !q2_is_open(image) || buf == NULL)
-		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_ARGUMENT);
 	if (span.len == 0u)
 		return QCOW2_OK;
 	return q2_io_read(&image->io, span.pos, buf, span.len, err);

@@ -674,7 +674,8 @@ static void inflate_begin(const struct qcow2_codec *self, void *work)
 static void inflate_step(struct inflate *s)
 {
 #if INFLATE_FAST
-	if (s->state == INFLATE_CODES) {
+	/* Not once the window has gone round: what is behind a match is history then. */
+	if (s->state == INFLATE_CODES && s->before == 0) {
 		inflate_fast(s);
 		if (s->state != INFLATE_CODES)
 			return;

@@ -7,22 +7,26 @@
 int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
             uint64_t detail)
 {
-	if (err != NULL) {
-		err->status = status;
-		err->io_code = 0;
-		err->pos = pos;
-		err->detail = detail;
-		err->io = io;
-	}
+	err->status = status;
+	err->io_code = 0;
+	err->pos = pos;
+	err->detail = detail;
+	err->io = io;
 	return status;
+}
+
+int q2_refuse(struct qcow2_error *err, int status)
+{
+	return q2_fail(err, status, NULL, 0, 0);
 }
 
 int q2_note(struct qcow2_error *err, int status)
 {
+	if (status == QCOW2_E_IO)
+		return status;
 	if (status == QCOW2_E_TRUNCATED)
 		err->pos = err->io->size;
-	if (status != QCOW2_E_IO)
-		err->io_code = 0;
+	err->io_code = 0;
 	err->status = status;
 	return status;
 }
@@ -42,8 +46,7 @@ int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t
 	if (code == 0)
 		return QCOW2_OK;
 	q2_fail(err, QCOW2_E_IO, io, pos, 0);
-	if (err != NULL)
-		err->io_code = code;
+	err->io_code = code;
 	return QCOW2_E_IO;
 }
 

@@ -288,46 +288,39 @@ static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent
 	return a->io == NULL || b->pos - a->pos == a->len;
 }
 
-/* Makes reader->memo hold `off`, and go on to off + len if what is there does. */
-static int map_into_memo(struct qcow2_reader *reader, uint64_t off, uint64_t len)
+/* Forgets what lies before `off`, which is in the extent. */
+static void extent_advance(struct qcow2_extent *e, uint64_t off)
+{
+	uint64_t before = off - e->off;
+
+	e->off = off;
+	e->len -= before;
+	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED)
+		e->pos += before;
+}
+
+int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 {
 	struct qcow2_extent *memo = &reader->memo;
 	struct qcow2_extent next;
-	uint64_t have; /* bytes from off on that the memo covers */
 	int rc;
 
-	if (off - memo->off >= memo->len) { /* huge if off lies before it */
+	if (off - memo->off < memo->len) { /* huge if off lies before it */
+		extent_advance(memo, off);
+	} else {
 		rc = chain_extent(reader, off, len, memo);
 		if (rc != QCOW2_OK) {
 			memo->len = 0;
 			return rc;
 		}
 	}
-	for (have = memo->len - (off - memo->off); have < len; have += next.len) {
-		rc = chain_extent(reader, off + have, len - have, &next);
+	while (memo->len < len) {
+		rc = chain_extent(reader, off + memo->len, len - memo->len, &next);
 		if (rc == QCOW2_E_IO)
 			return rc;
 		if (rc != QCOW2_OK || !extents_join(memo, &next))
 			break;
 		memo->len += next.len;
 	}
-	return QCOW2_OK;
-}
-
-int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len, struct qcow2_extent *e)
-{
-	int rc = map_into_memo(reader, off, len);
-	uint64_t before;
-
-	if (rc != QCOW2_OK)
-		return rc;
-	memcpy(e, &reader->memo, sizeof *e);
-	before = off - e->off;
-	e->off = off;
-	e->len -= before;
-	if (e->len > len)
-		e->len = len;
-	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED)
-		e->pos += before;
 	return QCOW2_OK;
 }

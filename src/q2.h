@@ -35,11 +35,12 @@ enum {
 
 /* io.c: reading a file, and noting what went wrong. */
 
-/*
- * Notes a failure in *err (may be NULL) and returns the status, for `return q2_fail(...)`.
- */
+/* Notes a failure in *err and returns the status, for `return q2_fail(...)`. */
 int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
             uint64_t detail);
+
+/* The same where there is nothing to say but the status. */
+int q2_refuse(struct qcow2_error *err, int status);
 
 /*
  * The same where *err has been kept up to date on the way: io, pos and detail are those of what was
@@ -81,7 +82,8 @@ int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_i
 bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len);
 
 /*
- * Does the L1 table keep to the limits, and lie in the file? Statuses: TOO_BIG, L1, TRUNCATED.
+ * Can the L1 table, of at most Q2_L1_ENTRIES_MAX entries, be where it is said to be? Statuses: L1,
+ * TRUNCATED.
  */
 int q2_l1_check(const struct qcow2_image *image);
 
@@ -101,10 +103,10 @@ void q2_slots_init(struct qcow2_reader *reader, size_t len);
 /* map.c */
 
 /*
- * What is at `off`, as qcow2_reader_map has it; the caller has checked that the range is not empty
- * and lies on the disk. *e must not be reader->memo.
+ * Makes reader->memo the extent that begins at `off`, and that does not end before off + len unless
+ * it must. The caller has checked that the range is not empty and lies on the disk.
  */
-int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len, struct qcow2_extent *e);
+int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /* reader.c */
 
@@ -113,8 +115,8 @@ int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *err);
 
 /* unpack.c */
 
-/* reader->unpack: the bytes of a compressed extent, at most one cluster, to buf. */
-int q2_unpack(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t *buf);
+/* reader->unpack: len bytes from the beginning of reader->memo, which is compressed, to buf. */
+int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
 /* Big-endian loads, qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order". */
 

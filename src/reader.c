@@ -20,17 +20,18 @@ static int image_ready(const struct qcow2_image *image)
 
 int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *err)
 {
-	uint32_t depth;
-	int rc;
+	uint32_t depth = 0;
+	int rc = QCOW2_E_ARGUMENT;
 
 	if (image == NULL || !q2_is_open(image))
-		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
-	for (depth = 0; image != NULL; depth++) {
+		return q2_refuse(err, rc);
+	do {
 		rc = depth < QCOW2_CHAIN_MAX ? image_ready(image) : QCOW2_E_DEPTH;
 		if (rc != QCOW2_OK)
-			return q2_fail(err, rc, &image->io, 0, 0);
+			return q2_fail(err, rc, &image->io, 0, image->crypt_method);
 		image = image->backing;
-	}
+		depth++;
+	} while (image != NULL);
 	return QCOW2_OK;
 }
 
@@ -48,7 +49,7 @@ int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
 	if (rc != QCOW2_OK)
 		return rc;
 	if (memory == NULL || ((uintptr_t)memory & 7u) != 0u)
-		return q2_fail(&reader->error, QCOW2_E_ARGUMENT, NULL, 0, 0);
+		return q2_refuse(&reader->error, QCOW2_E_ARGUMENT);
 	if (len < QCOW2_READER_MEMORY)
 		return q2_fail(&reader->error, QCOW2_E_MEMORY, NULL, 0, QCOW2_READER_MEMORY);
 	reader->memory = memory;
@@ -58,8 +59,8 @@ int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
 	return QCOW2_OK;
 }
 
-/* Is the range on the disk, and the reader started? */
-static int range_check(struct qcow2_reader *reader, uint64_t off, uint64_t len)
+/* Is the range on the disk, is the reader started, and is there a place for the answer? */
+static int range_check(struct qcow2_reader *reader, uint64_t off, uint64_t len, const void *to)
 {
 	uint64_t size;
 
@@ -67,62 +68,62 @@ static int range_check(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 		return QCOW2_E_ARGUMENT;
 	size = reader->image->size;
 	if (off > size || len > size - off)
-		return q2_fail(&reader->error, QCOW2_E_RANGE, NULL, 0, 0);
+		return q2_refuse(&reader->error, QCOW2_E_RANGE);
+	if (to == NULL && len != 0u)
+		return q2_refuse(&reader->error, QCOW2_E_ARGUMENT);
 	return QCOW2_OK;
 }
 
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent)
 {
-	int rc = range_check(reader, off, len);
+	int rc = range_check(reader, off, len, extent);
 
-	if (rc == QCOW2_OK && len == 0u)
-		rc = q2_fail(&reader->error, QCOW2_E_RANGE, NULL, 0, 0);
-	if (rc == QCOW2_OK && extent == NULL)
-		rc = q2_fail(&reader->error, QCOW2_E_ARGUMENT, NULL, 0, 0);
 	if (rc == QCOW2_OK)
-		rc = q2_map(reader, off, len, extent);
-	return rc;
+		rc = len == 0u ? q2_refuse(&reader->error, QCOW2_E_RANGE)
+		               : q2_map(reader, off, len);
+	if (rc != QCOW2_OK)
+		return rc;
+	memcpy(extent, &reader->memo, sizeof *extent);
+	if (extent->len > len)
+		extent->len = len;
+	return QCOW2_OK;
 }
 
-/* One extent, or as much of it as is asked for. *done: bytes written to buf, at least 1. */
-static int read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t len,
-                     size_t *done)
+/* One extent, or as much of it as is asked for: *len bytes at most, and *len says how many. */
+static int read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t *len)
 {
-	struct qcow2_extent e;
-	int rc = q2_map(reader, off, len, &e);
+	const struct qcow2_extent *e = &reader->memo;
+	int rc = q2_map(reader, off, *len);
 
 	if (rc != QCOW2_OK)
 		return rc;
-	len = (size_t)e.len;
-	*done = len;
-	if (e.kind == QCOW2_EXTENT_DATA)
-		return q2_io_read_padded(e.io, e.pos, buf, len, &reader->error);
-	if (e.kind != QCOW2_EXTENT_COMPRESSED) {
-		memset(buf, 0, len);
+	if (*len > e->len)
+		*len = (size_t)e->len;
+	if (e->kind == QCOW2_EXTENT_DATA)
+		return q2_io_read_padded(e->io, e->pos, buf, *len, &reader->error);
+	if (e->kind != QCOW2_EXTENT_COMPRESSED) {
+		memset(buf, 0, *len);
 		return QCOW2_OK;
 	}
 	if (reader->unpack == NULL)
-		return q2_fail(&reader->error, QCOW2_E_CODEC, e.io, e.pos,
-		               e.image->compression_type);
-	return reader->unpack(reader, &e, buf);
+		return q2_fail(&reader->error, QCOW2_E_CODEC, e->io, e->pos,
+		               e->image->compression_type);
+	return reader->unpack(reader, buf, (uint32_t)*len);
 }
 
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;
 	size_t done;
-	int rc = range_check(reader, off, len);
+	int rc = range_check(reader, off, len, buf);
 
-	if (rc == QCOW2_OK && buf == NULL && len != 0u)
-		rc = q2_fail(&reader->error, QCOW2_E_ARGUMENT, NULL, 0, 0);
 	while (rc == QCOW2_OK && len > 0u) {
-		rc = read_step(reader, off, to, len, &done);
-		if (rc == QCOW2_OK) {
-			off += done;
-			to += done;
-			len -= done;
-		}
+		done = len;
+		rc = read_step(reader, off, to, &done);
+		off += done;
+		to += done;
+		len -= done;
 	}
 	return rc;
 }

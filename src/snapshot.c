@@ -82,28 +82,34 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t
 int qcow2_snapshot_next(const struct qcow2_image *image, const struct qcow2_snapshot *previous,
                         struct qcow2_snapshot *snapshot, struct qcow2_error *err)
 {
+	struct qcow2_error unseen;
 	uint64_t pos;
 	uint32_t index = 0;
 
+	if (err == NULL)
+		err = &unseen;
 	if (image == NULL || !q2_is_open(image) || snapshot == NULL)
-		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_ARGUMENT);
 	pos = image->snapshots_pos;
 	if (previous != NULL) {
 		index = previous->index + 1u;
 		pos = previous->next_pos;
 	}
 	if (index >= image->n_snapshots)
-		return q2_fail(err, QCOW2_E_NOT_FOUND, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_NOT_FOUND);
 	return snapshot_read(image, pos, index, snapshot, err);
 }
 
 int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_snapshot *snapshot,
                            void *buf, struct qcow2_error *err)
 {
+	struct qcow2_error unseen;
 	uint32_t len;
 
+	if (err == NULL)
+		err = &unseen;
 	if (image == NULL || !q2_is_open(image) || snapshot == NULL || buf == NULL)
-		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_ARGUMENT);
 	len = (uint32_t)snapshot->id_len + snapshot->name_len;
 	if (len == 0u)
 		return QCOW2_OK;
@@ -113,17 +119,23 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,
                              const struct qcow2_snapshot *snapshot, struct qcow2_error *err)
 {
+	struct qcow2_error unseen;
 	int rc;
 
+	if (err == NULL)
+		err = &unseen;
 	if (abi != QCOW2_ABI(struct qcow2_image))
-		return q2_fail(err, QCOW2_E_ABI, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_ABI);
 	if (out == NULL || image == NULL || !q2_is_open(image) || snapshot == NULL)
-		return q2_fail(err, QCOW2_E_ARGUMENT, NULL, 0, 0);
+		return q2_refuse(err, QCOW2_E_ARGUMENT);
 	if (q2_has_external_data(image))
 		return q2_fail(err, QCOW2_E_SNAPSHOT_DATA_FILE, &image->io, 0, 0);
 	if (snapshot->disk_size > INT64_MAX)
 		return q2_fail(err, QCOW2_E_TOO_BIG, &image->io, snapshot->id_pos,
 		               snapshot->disk_size);
+	if (snapshot->l1_entries > Q2_L1_ENTRIES_MAX)
+		return q2_fail(err, QCOW2_E_TOO_BIG, &image->io, snapshot->id_pos,
+		               snapshot->l1_entries);
 	memcpy(out, image, sizeof *out);
 	out->size = snapshot->disk_size;
 	out->l1_pos = snapshot->l1_pos;

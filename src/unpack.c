@@ -131,7 +131,8 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
                         size_t *min, size_t *good)
 {
 	struct unpack_needs needs = {0, 0, false};
-	int rc = q2_chain_check(image, NULL);
+	struct qcow2_error unseen;
+	int rc = q2_chain_check(image, &unseen);
 
 	if (rc != QCOW2_OK)
 		return rc;
@@ -164,11 +165,12 @@ static int source_fill(struct qcow2_stream *stream)
 	return QCOW2_OK;
 }
 
-/* Starts to decode the cluster of *e through the given window. */
+/* Starts to decode the cluster of reader->memo through the given window. */
 static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *codec,
-                         const struct qcow2_extent *e, uint8_t *window, uint32_t window_len)
+                         uint8_t *window, uint32_t window_len)
 {
 	struct qcow2_source *source = &reader->source;
+	const struct qcow2_extent *e = &reader->memo;
 	struct qcow2_stream *stream = &source->stream;
 
 	reader->window_state = WINDOW_EMPTY;
@@ -188,78 +190,77 @@ static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *
 	stream->window_len = window_len;
 	stream->window_at = 0;
 	stream->done = 0;
-	stream->stop = 0;
-	stream->need = 0;
 	codec->begin(codec, reader->work);
 }
 
-/* Notes why the cluster of *e did not decode. */
-static int unpack_fail(struct qcow2_reader *reader, const struct qcow2_extent *e, int status)
+/* Notes why the cluster of reader->memo did not decode. */
+static int unpack_fail(struct qcow2_reader *reader, int status)
 {
-	struct qcow2_error *err = &reader->error;
+	const struct qcow2_extent *e = &reader->memo;
 	struct unpack_needs needs;
+	uint64_t detail = 0;
+
+	bool cut = e->pos > e->io->size || e->packed_len > e->io->size - e->pos;
 
 	if (status == QCOW2_E_IO)
 		return status;
 	if (status == QCOW2_E_MEMORY) {
 		needs_of(reader->image, reader->codecs, &needs);
-		return q2_fail(err, status, e->io, e->pos,
-		               QCOW2_READER_SLICE + needs.work + PIECE_MIN +
-		                   reader->source.stream.need);
+		detail = QCOW2_READER_SLICE + needs.work + PIECE_MIN + reader->source.stream.need;
+	} else if (status != QCOW2_E_TRUNCATED || !cut) {
+		/* Over before its time, though the file is not: the stream is wrong. */
+		status = QCOW2_E_COMPRESSED;
 	}
-	/* Over before its time: because the file is, or because the stream is wrong? */
-	if (status == QCOW2_E_TRUNCATED &&
-	    (e->pos > e->io->size || e->packed_len > e->io->size - e->pos))
-		return q2_fail(err, QCOW2_E_TRUNCATED, e->io, e->io->size, e->pos);
-	return q2_fail(err, QCOW2_E_COMPRESSED, e->io, e->pos, 0);
+	reader->error.io = e->io;
+	reader->error.pos = e->pos;
+	reader->error.detail = detail;
+	return q2_note(&reader->error, status);
 }
 
 /* Decodes on, up to byte number `stop` of the cluster. */
-static int unpack_to(struct qcow2_reader *reader, const struct qcow2_codec *codec,
-                     const struct qcow2_extent *e, uint32_t stop)
+static int unpack_to(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint32_t stop)
 {
 	int rc;
 
 	reader->source.stream.stop = stop;
 	rc = codec->decode(codec, reader->work, &reader->source.stream);
-	return rc == QCOW2_OK ? rc : unpack_fail(reader, e, rc);
+	return rc == QCOW2_OK ? rc : unpack_fail(reader, rc);
 }
 
-static int unpack_whole(struct qcow2_reader *reader, const struct qcow2_codec *codec,
-                        const struct qcow2_extent *e, uint8_t *to)
+static int unpack_whole(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *to)
 {
-	uint32_t cluster = q2_cluster_len(e->image);
+	uint32_t cluster = q2_cluster_len(reader->memo.image);
 
-	unpack_begin(reader, codec, e, to, cluster);
-	return unpack_to(reader, codec, e, cluster);
+	unpack_begin(reader, codec, to, cluster);
+	return unpack_to(reader, codec, cluster);
 }
 
-static bool window_is(const struct qcow2_reader *reader, const struct qcow2_extent *e,
-                      unsigned state)
+static bool window_is(const struct qcow2_reader *reader, unsigned state)
 {
+	const struct qcow2_extent *e = &reader->memo;
+
 	return reader->window_state == state && reader->window_pos == e->pos &&
 	       reader->window_image == e->image;
 }
 
-static void window_set(struct qcow2_reader *reader, const struct qcow2_extent *e, unsigned state)
+static void window_set(struct qcow2_reader *reader, unsigned state)
 {
 	reader->window_state = (uint8_t)state;
-	reader->window_pos = e->pos;
-	reader->window_image = e->image;
+	reader->window_pos = reader->memo.pos;
+	reader->window_image = reader->memo.image;
 }
 
-/* The part [at, at + e->len) of the cluster, through a window smaller than the cluster. */
-static int unpack_part(struct qcow2_reader *reader, const struct qcow2_codec *codec,
-                       const struct qcow2_extent *e, uint32_t at, uint8_t *buf)
+/* The part [at, end) of the cluster, through a window smaller than the cluster. */
+static int unpack_part(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint32_t at,
+                       uint32_t end, uint8_t *buf)
 {
 	struct qcow2_stream *stream = &reader->source.stream;
-	bool known = window_is(reader, e, WINDOW_STREAM);
-	uint32_t end = at + (uint32_t)e->len;
-	uint32_t goal = known ? end : q2_cluster_len(e->image);
+	bool known = window_is(reader, WINDOW_STREAM);
+	uint32_t goal = known ? end : q2_cluster_len(reader->memo.image);
 	int rc;
 
 	if (!known || stream->done > at)
-		unpack_begin(reader, codec, e, reader->window, reader->window_len);
+		unpack_begin(reader, codec, reader->window, reader->window_len);
 	reader->window_state = WINDOW_EMPTY; /* until it has gone well */
 	while (stream->done < goal) {
 		uint32_t start = stream->done;
@@ -269,19 +270,20 @@ static int unpack_part(struct qcow2_reader *reader, const struct qcow2_codec *co
 		uint32_t from = start > at ? start : at;
 		uint32_t to = stop < end ? stop : end;
 
-		rc = unpack_to(reader, codec, e, stop);
+		rc = unpack_to(reader, codec, stop);
 		if (rc != QCOW2_OK)
 			return rc;
 		if (from < to)
 			memcpy(buf + (from - at), stream->window + window_at + (from - start),
 			       to - from);
 	}
-	window_set(reader, e, WINDOW_STREAM);
+	window_set(reader, WINDOW_STREAM);
 	return QCOW2_OK;
 }
 
-int q2_unpack(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t *buf)
+int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len)
 {
+	const struct qcow2_extent *e = &reader->memo;
 	const struct qcow2_codec *codec = codec_find(reader->codecs, e->image->compression_type);
 	uint32_t cluster = q2_cluster_len(e->image);
 	uint32_t at = (uint32_t)e->off & (cluster - 1u);
@@ -290,16 +292,16 @@ int q2_unpack(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t
 	if (codec == NULL)
 		return q2_fail(&reader->error, QCOW2_E_CODEC, e->io, e->pos,
 		               e->image->compression_type);
-	if (!window_is(reader, e, WINDOW_WHOLE)) {
-		if (e->len == cluster)
-			return unpack_whole(reader, codec, e, buf);
+	if (!window_is(reader, WINDOW_WHOLE)) {
+		if (len == cluster)
+			return unpack_whole(reader, codec, buf);
 		if (reader->window_len < cluster)
-			return unpack_part(reader, codec, e, at, buf);
-		rc = unpack_whole(reader, codec, e, reader->window);
+			return unpack_part(reader, codec, at, at + len, buf);
+		rc = unpack_whole(reader, codec, reader->window);
 		if (rc != QCOW2_OK)
 			return rc;
-		window_set(reader, e, WINDOW_WHOLE);
+		window_set(reader, WINDOW_WHOLE);
 	}
-	memcpy(buf, reader->window + at, (size_t)e->len);
+	memcpy(buf, reader->window + at, len);
 	return QCOW2_OK;
 }

@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: MIT
-# The test programs. Each directory lists its own; all are linked with cmocka.
--include tests/unit/unit.mk
--include tests/posix/tests.mk
+# The test programs: each tests/DIR/test_*.c is one, linked with cmocka, the image writer, and the
+# library that its directory is about.
 
-TEST_CPPFLAGS = -Itests -D_GNU_SOURCE
-TEST_OBJS = $(foreach p,$(TEST_PROGRAMS),$($(notdir $p)_OBJS))
+IMAGE_WRITER = $(patsubst %.c,$(O)/%.o,$(filter-out %/mkimage.c,$(wildcard tests/image/*.c)))
+TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/support*.c))
+CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
+POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
+POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c)))
+TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(POSIX_TEST_SUPPORT)
+
+-include tests/freestanding/freestanding.mk
+TEST_CPPFLAGS = -Itests
+
+$(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@
+
+$(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka $(POSIX_LIBS) -o $@
+
+$(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@

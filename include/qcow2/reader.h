@@ -73,7 +73,7 @@ struct qcow2_reader {
 	struct qcow2_extent memo; /* the last answer; len 0: none */
 
 	const struct qcow2_codec *const *codecs;
-	int (*unpack)(struct qcow2_reader *reader, const struct qcow2_extent *e, uint8_t *buf);
+	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 	struct qcow2_source source;
 	uint64_t *work;
 	uint8_t *window;

@@ -51,7 +51,7 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 /*
  * Makes *out the image as it was when the snapshot was taken, with the disk size of that time, on
  * the same io and over the same backing image. The parent must be complete: attach first.
- * Statuses: ARGUMENT, ABI, SNAPSHOT (L1 table that cannot be), TOO_BIG, TRUNCATED,
+ * Statuses: ARGUMENT, ABI, L1 (a table that cannot be), TOO_BIG, TRUNCATED,
  * SNAPSHOT_DATA_FILE. No io.
  */
 int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,

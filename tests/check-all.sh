@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# All tests, in all builds: gcc and clang, C99 and C11, 32 bits, sanitizers, valgrind. Each step
+# writes a log to build/check/; its tests are counted, and those of all steps are summed up in the
+# last line.
+#	check-all.sh [STEP...]      only the steps whose names begin like this
+set -u
+cd "$(dirname "$0")/.."
+logs=build/check
+mkdir -p "$logs"
+wanted=("$@")
+passed=0
+failed=0
+jobs=$(nproc)
+
+# Counts what cmocka, pytest and our own scripts say at the end.
+count() { # LOG WORD
+	sed -nE -e "s/^\[  ${2^^}  \] ([0-9]+) test\(s\).*/\1/p" \
+		-e "s/^.*\b([0-9]+) ${2,,}\b.*( in |, [0-9]+ (passed|failed|skipped)|$).*/\1/p" "$1" |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+step() { # NAME COMMAND...
+	local name=$1 log=$logs/$1.log start=$SECONDS rc=0 p f
+	shift
+	if [ ${#wanted[@]} -gt 0 ]; then
+		local w hit=
+		for w in "${wanted[@]}"; do [[ $name == "$w"* ]] && hit=1; done
+		[ -n "$hit" ] || return 0
+	fi
+	"$@" >"$log" 2>&1 </dev/null || rc=$?
+	p=$(count "$log" passed)
+	f=$(count "$log" failed)
+	# A step that counts nothing is one test; one that fails has at least one failure.
+	[ $((p + f)) -gt 0 ] || [ $rc -ne 0 ] || p=1
+	[ "$f" -gt 0 ] || [ $rc -eq 0 ] || f=1
+	passed=$((passed + p))
+	failed=$((failed + f))
+	printf '%-24s %5d passed %3d failed  %4d s\n' "$name" "$p" "$f" $((SECONDS - start))
+	[ "$f" -eq 0 ] || tail -n 60 "$log" | sed 's/^/    /'
+}
+
+variant() { # NAME MAKE-VARIABLES...: build everything and run the programs of the unit tests
+	local name=$1
+	shift
+	make -s -j"$jobs" O="build/$name" "$@" all programs || return 1
+	sh tests/run-programs.sh "build/$name"
+}
+
+build_only() { # NAME MAKE-VARIABLES...
+	local name=$1
+	shift
+	make -s -j"$jobs" O="build/$name" "$@" all programs
+}
+
+headers_alone() { # each public header, in C99 and in C++, with nothing before it
+	local h
+	for h in include/*.h include/qcow2/*.h; do
+		echo "#include \"${h#include/}\"" >build/check/header.c
+		gcc -std=c99 -Wall -Wextra -pedantic -Werror -Iinclude -fsyntax-only build/check/header.c &&
+			g++ -std=c++98 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c++ build/check/header.c ||
+			return 1
+	done
+}
+
+formatted() {
+	git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run --Werror
+}
+
+no_codecs() { # the libraries are optional: without them all works but zstd, and that says so
+	make -s -j"$jobs" O=build/builtin POSIX_DEFLATE=builtin POSIX_ZSTD=none all programs &&
+		sh tests/run-programs.sh build/builtin posix &&
+		sh tests/demo.sh build/builtin/qcow2
+}
+
+asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+export PYTEST_ADDOPTS='-q -p no:cacheprovider'
+
+step build            make -s -j"$jobs" CFLAGS='-O2 -g -Werror' all programs
+step demo             make -s CFLAGS='-O2 -g -Werror' demo
+step check            make -s CFLAGS='-O2 -g -Werror' check
+step example          sh tests/example.sh build
+step headers          headers_alone
+step format           formatted
+step clang            variant clang CC=clang-14 CFLAGS='-O2 -g -Werror'
+step c99              build_only c99 STD=c99 CFLAGS='-O2 -g -Werror'
+step no-codecs        no_codecs
+step zlib             variant zlib POSIX_DEFLATE=zlib CFLAGS='-O2 -g -Werror'
+step m32              variant m32 CC='gcc -m32' POSIX_DEFLATE=builtin POSIX_ZSTD=none CFLAGS='-O2 -g -Werror'
+step asan             variant asan CFLAGS="$asan"
+step asan-conform     env QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform
+step tsan             sh tests/tsan.sh
+step valgrind         sh tests/run-programs.sh build valgrind
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

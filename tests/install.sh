@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what the tests need: Debian 12 packages, as root.
+set -eu
+packages='
+gcc g++ make libc6-dev pkg-config binutils
+libdeflate-dev zlib1g-dev libzstd-dev
+libcmocka-dev python3 python3-pytest qemu-utils zstd
+clang-14 libclang-rt-14-dev clang-format-14 valgrind
+lib32gcc-12-dev libc6-dev-i386
+'
+missing=
+for package in $packages; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+		missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+# shellcheck disable=SC2086
+apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends $missing
