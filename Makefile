@@ -47,6 +47,7 @@ include tests/tests.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)
+LIB_OBJS = $(CORE_OBJS) $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/port/posix/%.o)
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
@@ -57,6 +58,7 @@ help:
 
 #: all          the libraries, the command (default)
 #: core         the freestanding core alone: build/libqcow2-core.a
+#: amalgamation  qcow2.c/.h and qcow2_core.c/.h, all in two files each
 #: demo         info, map and checksum of a real compressed image
 #: check        all tests that need no installed package but cmocka, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
@@ -79,12 +81,12 @@ $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
 
 $(O)/libqcow2-core.a: $(CORE_OBJS)
-	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(O)/libqcow2.a: $(CORE_OBJS) $(POSIX_OBJS)
-	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+$(O)/libqcow2.a: $(LIB_OBJS)
+	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 
-$(O)/libqcow2.so.$(SOVERSION): $(CORE_OBJS) $(POSIX_OBJS) port/posix/libqcow2.map
+$(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 	$(call say,LD,$@)$(CC) -shared -pthread -Wl,-soname,libqcow2.so.$(SOVERSION) \
 		-Wl,--version-script=port/posix/libqcow2.map $(CFLAGS) $(LDFLAGS) \
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
@@ -96,6 +98,12 @@ $(O)/libqcow2.pc: $(O)/flags
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \
 		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
 		'Libs: -L$${prefix}/lib -lqcow2' 'Requires.private: $(CODEC_PKGS)' > $@
+
+# The library as two files, and the core as two files: build/amalgamation/.
+amalgamation:
+	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
+		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
+		$(addprefix port/posix/,$(filter-out deflate_% zstd_%,$(POSIX_SRCS)) deflate_builtin.c zstd_none.c)
 
 # For programs that link the static library by hand: tests/example.sh.
 print-libs:
@@ -130,4 +138,4 @@ clean:
 
 -include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
-.PHONY: all help core demo print-libs programs check check-all install clean FORCE
+.PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE

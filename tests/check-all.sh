@@ -74,6 +74,17 @@ no_codecs() { # the libraries are optional: without them all works but zstd, and
 		sh tests/demo.sh build/builtin/qcow2
 }
 
+amalgamation() { # the two files in place of all the others: all tests pass with them, too
+	local dir=build/amalgamation
+	make -s amalgamation || return 1
+	local flags='-std=c99 -O2 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror -fvisibility=hidden -fPIC'
+	gcc $flags -ffreestanding -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
+		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
+		make -s -j"$jobs" O=build/two CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
+			POSIX_DEFLATE=builtin POSIX_ZSTD=none all programs &&
+		sh tests/run-programs.sh build/two
+}
+
 asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 export PYTEST_ADDOPTS='-q -p no:cacheprovider'
@@ -87,6 +98,7 @@ step format           formatted
 step clang            variant clang CC=clang-14 CFLAGS='-O2 -g -Werror'
 step c99              build_only c99 STD=c99 CFLAGS='-O2 -g -Werror'
 step no-codecs        no_codecs
+step amalgamation     amalgamation
 step zlib             variant zlib POSIX_DEFLATE=zlib CFLAGS='-O2 -g -Werror'
 step m32              variant m32 CC='gcc -m32' POSIX_DEFLATE=builtin POSIX_ZSTD=none CFLAGS='-O2 -g -Werror'
 step asan             variant asan CFLAGS="$asan"

@@ -1,0 +1,86 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Writes the library as two files each: qcow2_core.c and .h, the freestanding core; qcow2.c and .h,
+# the POSIX library, with the built-in deflate. They need no other file, no library, no configuration.
+#	amalgamate.sh DIR VERSION CORE-FILES -- POSIX-FILES
+set -eu
+dir=$1 version=$2
+shift 2
+core='' posix='' part=core
+for file; do
+	case $file in
+	--) part=posix ;;
+	*) eval "$part=\"\$$part $file\"" ;;
+	esac
+done
+cd "$(dirname "$0")/.."
+mkdir -p "$dir"
+
+# Puts in place of each #include "..." of ours its text, the first time; drops the others, and the
+# licence line and include of each file after the first. `known` headers are there already.
+expand() { # KNOWN-HEADERS FILE...
+	known=$1
+	shift
+	awk -v known="$known" '
+		function find(name, from,   dir, try) {
+			dir = from
+			sub(/[^\/]*$/, "", dir)
+			try = dir name
+			if ((getline line < try) >= 0) { close(try); return try }
+			return "include/" name
+		}
+		function take(path,   name, line, at) {
+			while ((getline line < path) > 0) {
+				if (line ~ /^\/\* SPDX-License-Identifier/) continue
+				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS)/) continue
+				if (line ~ /^#include "/) {
+					name = line
+					gsub(/^#include "|".*$/, "", name)
+					at = find(name, path)
+					if (!(at in seen)) { seen[at] = 1; take(at) }
+					continue
+				}
+				print line
+			}
+			close(path)
+		}
+		BEGIN {
+			n = split(known, k, " ")
+			for (i = 1; i <= n; i++) seen[k[i]] = 1
+			for (i = 1; i < ARGC; i++) {
+				if (ARGV[i] in seen) continue
+				seen[ARGV[i]] = 1
+				if (ARGV[i] ~ /\.c$/) printf "\n/* ---- %s ---- */\n\n", ARGV[i]
+				take(ARGV[i])
+			}
+		}' "$@"
+}
+
+head() { # WHAT
+	printf '/* SPDX-License-Identifier: MIT */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
+		"$version" "$1"
+}
+
+core_headers=$(ls include/qcow2/*.h)
+# shellcheck disable=SC2086
+{
+	head 'the freestanding core'
+	expand '' $core_headers >"$dir/core.tmp"
+	cat "$dir/core.tmp"
+} >"$dir/qcow2_core.h"
+{
+	head 'the freestanding core'
+	echo '#include "qcow2_core.h"'
+	expand "$core_headers" $core
+} >"$dir/qcow2_core.c"
+{
+	head 'the POSIX library'
+	expand '' include/qcow2.h $core_headers
+} >"$dir/qcow2.h"
+{
+	head 'the POSIX library'
+	printf '#define _GNU_SOURCE 1\n#define _FILE_OFFSET_BITS 64\n'
+	echo '#include "qcow2.h"'
+	expand "include/qcow2.h $core_headers" $core $posix
+} >"$dir/qcow2.c"
+rm -f "$dir/core.tmp"
