@@ -6,6 +6,8 @@
 # CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX are as everywhere; what is given is
 # added to what is needed. O=DIR builds in DIR, V=1 shows the commands.
 
+.DEFAULT_GOAL := all
+
 VERSION = 0.1.0
 SOVERSION = 0
 

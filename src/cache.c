@@ -6,7 +6,7 @@
  * access costs more than it saves. The slots form sets of four; the position of a slice in its file
  * picks the set, and in it the slot that was not used for longest is given up.
  *
- *	memory: [slot 0][slot 1] ... [slot n_slots - 1] ... room up to max_slots
+ *	memory: [slot 0] ... [slot max_slots - 1] [slice 0] ... [slice max_slots - 1]
  *
  * Slots are taken into use by doubling, as misses show that they are wanted, so that a reader with
  * much memory is started as fast as one with little. Doubling loses the slices whose set changes.
@@ -19,11 +19,12 @@ struct slot {
 	uint64_t pos;                    /* of the slice in the image's file */
 	const struct qcow2_image *image; /* NULL: the slot is empty */
 	uint32_t used;                   /* the reader's clock when it was last asked for */
-	uint8_t bytes[Q2_SLICE_LEN];
 };
 
+enum { CACHE_SLOT_LEN = sizeof(struct slot) + Q2_SLICE_LEN };
+
 /* reader.h promises what a slot takes. */
-typedef char slot_fits[sizeof(struct slot) <= QCOW2_READER_SLICE ? 1 : -1];
+typedef char slot_fits[CACHE_SLOT_LEN <= QCOW2_READER_SLICE ? 1 : -1];
 
 static struct slot *slots_of(const struct qcow2_reader *reader)
 {
@@ -44,13 +45,14 @@ static void slots_clear(struct qcow2_reader *reader, uint32_t from, uint32_t to)
 void q2_slots_init(struct qcow2_reader *reader, size_t len)
 {
 	uint32_t n = 1;
-	size_t taken = sizeof(struct slot);
+	size_t taken = CACHE_SLOT_LEN;
 
 	while (n < CACHE_SLOTS_MAX && taken <= len - taken) {
 		n *= 2u;
 		taken *= 2u;
 	}
 	reader->max_slots = n;
+	reader->slices = reader->memory + n * sizeof(struct slot);
 	reader->n_slots = n < CACHE_WAYS ? n : CACHE_WAYS;
 	reader->misses = 0;
 	reader->clock = 0;
@@ -78,40 +80,47 @@ static uint32_t first_of_set(const struct qcow2_reader *reader, uint64_t pos)
 	return n * CACHE_WAYS & (reader->n_slots - 1u);
 }
 
+/* The slot that has the slice, or else that of its set which was not used for longest. */
+static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_image *image,
+                          uint64_t start)
+{
+	const struct slot *slots = slots_of(reader);
+	uint32_t first = first_of_set(reader, start);
+	uint32_t found = first;
+	uint32_t oldest = 0;
+	uint32_t i, age;
+
+	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
+		if (slots[i].pos == start && slots[i].image == image)
+			return i;
+		age = reader->clock - slots[i].used;
+		if (age > oldest) {
+			oldest = age;
+			found = i;
+		}
+	}
+	return found;
+}
+
 int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t pos,
              const uint8_t **slice)
 {
-	struct slot *slots = slots_of(reader);
 	uint64_t start = pos - pos % Q2_SLICE_LEN;
-	uint32_t first = first_of_set(reader, start);
-	uint32_t oldest = 0;
-	uint32_t age, i;
-	struct slot *victim = &slots[first];
+	uint32_t i = slot_find(reader, image, start);
+	struct slot *slot = slots_of(reader) + i;
+	uint8_t *bytes = reader->slices + i * Q2_SLICE_LEN;
 	int rc;
 
-	reader->clock++;
-	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		struct slot *s = &slots[i];
-
-		if (s->pos == start && s->image == image) {
-			s->used = reader->clock;
-			*slice = s->bytes;
-			return QCOW2_OK;
-		}
-		age = reader->clock - s->used;
-		if (age > oldest) {
-			oldest = age;
-			victim = s;
-		}
-	}
-	victim->image = NULL; /* until all of it is there */
-	rc = q2_io_read_padded(&image->io, start, victim->bytes, Q2_SLICE_LEN, &reader->error);
+	*slice = bytes;
+	slot->used = reader->clock++;
+	if (slot->pos == start && slot->image == image)
+		return QCOW2_OK;
+	slot->image = NULL; /* until all of it is there */
+	rc = q2_io_read_padded(&image->io, start, bytes, Q2_SLICE_LEN, &reader->error);
 	if (rc != QCOW2_OK)
 		return rc;
-	victim->pos = start;
-	victim->image = image;
-	victim->used = reader->clock;
-	*slice = victim->bytes;
+	slot->pos = start;
+	slot->image = image;
 	slots_grow(reader);
 	return QCOW2_OK;
 }

@@ -205,16 +205,10 @@ int q2_header_read(struct qcow2_image *image, struct qcow2_error *err)
 		return rc;
 	h.image = image;
 	h.err = err;
-	rc = read_version(&h);
-	if (rc == QCOW2_OK)
-		rc = read_shape(&h);
-	if (rc == QCOW2_OK)
-		rc = check_features(&h);
-	if (rc == QCOW2_OK)
-		rc = read_refcounts_and_encryption(&h);
-	if (rc == QCOW2_OK)
-		rc = read_snapshot_table(&h);
-	if (rc == QCOW2_OK)
-		rc = read_disk(&h);
-	return rc;
+	if ((rc = read_version(&h)) != QCOW2_OK || (rc = read_shape(&h)) != QCOW2_OK ||
+	    (rc = check_features(&h)) != QCOW2_OK ||
+	    (rc = read_refcounts_and_encryption(&h)) != QCOW2_OK ||
+	    (rc = read_snapshot_table(&h)) != QCOW2_OK)
+		return rc;
+	return read_disk(&h);
 }

@@ -38,7 +38,7 @@ int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t
 	int code = 0;
 
 	if (inside < len) {
-		memset((uint8_t *)buf + inside, 0, len - (size_t)inside);
+		memset(buf, 0, len);
 		len = (size_t)inside;
 	}
 	if (len != 0u)

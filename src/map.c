@@ -60,7 +60,7 @@ static int compressed_extent(uint64_t entry, struct qcow2_extent *e)
 	uint32_t high = (uint32_t)(entry >> 32) & UINT32_C(0x3fffffff);
 
 	/* "External data file": it has no compressed clusters. */
-	if (q2_has_external_data(e->image))
+	if (e->image->data != NULL)
 		return QCOW2_E_L2_ENTRY;
 	e->kind = QCOW2_EXTENT_COMPRESSED;
 	e->io = &e->image->io;
@@ -75,7 +75,7 @@ static int compressed_extent(uint64_t entry, struct qcow2_extent *e)
  */
 static int host_cluster(uint64_t entry, struct qcow2_extent *e)
 {
-	bool external = q2_has_external_data(e->image);
+	bool external = e->image->data != NULL;
 	uint64_t pos = entry_pos(entry);
 
 	/* Position 0 is the header, except in an external data file. */
@@ -84,27 +84,25 @@ static int host_cluster(uint64_t entry, struct qcow2_extent *e)
 	if (!q2_is_table_pos(e->image, pos))
 		return QCOW2_E_L2_ENTRY;
 	e->pos = pos + in_cluster(e);
-	e->io = &e->image->io;
-	if (external) {
-		/* "External data file": guest and host offset are the same. */
-		if (e->pos != e->off)
-			return QCOW2_E_L2_ENTRY;
-		e->io = e->image->data;
-	}
+	/* "External data file": guest and host offset are the same. */
+	if (external && e->pos != e->off)
+		return QCOW2_E_L2_ENTRY;
+	e->io = q2_data_io(e->image);
 	return QCOW2_OK;
 }
 
 /* Data must at least start inside its file; ordinary files end in the middle of a cluster. */
 static bool starts_inside(const struct qcow2_extent *e, uint64_t cluster_pos)
 {
-	return cluster_pos < e->io->size || (e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u;
+	return cluster_pos < q2_data_io(e->image)->size ||
+	       (e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u;
 }
 
 static int data_check(struct qcow2_reader *reader, const struct qcow2_extent *e)
 {
 	if (starts_inside(e, e->pos - in_cluster(e)))
 		return QCOW2_OK;
-	reader->error.io = e->io;
+	reader->error.io = q2_data_io(e->image);
 	return QCOW2_E_TRUNCATED;
 }
 
@@ -123,7 +121,7 @@ static int subcluster_extent(struct qcow2_reader *reader, const uint8_t *raw, ui
 	uint32_t zero = q2_be32(raw + 8);
 	uint32_t data = q2_be32(raw + 12);
 	unsigned bits = e->image->cluster_bits - 5u;
-	unsigned n = in_cluster(e) >> bits;
+	unsigned n = (in_cluster(e) >> bits) % Q2_SUBCLUSTERS;
 	int rc = host_cluster(entry, e);
 
 	if (rc != QCOW2_OK)

@@ -181,6 +181,12 @@ static inline bool q2_has_external_data(const struct qcow2_image *image)
 	return (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 }
 
+/* The file that clusters are in. An external data file is there once a reader has started. */
+static inline const struct qcow2_io *q2_data_io(const struct qcow2_image *image)
+{
+	return image->data != NULL ? image->data : &image->io;
+}
+
 static inline bool q2_has_extended_l2(const struct qcow2_image *image)
 {
 	return (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0u;

@@ -56,6 +56,7 @@ int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
 	reader->memory_len = len;
 	q2_slots_init(reader, len);
 	reader->image = image;
+	reader->memo.image = image; /* never NULL, though of length 0 */
 	return QCOW2_OK;
 }
 
@@ -101,13 +102,14 @@ static int read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, si
 	if (*len > e->len)
 		*len = (size_t)e->len;
 	if (e->kind == QCOW2_EXTENT_DATA)
-		return q2_io_read_padded(e->io, e->pos, buf, *len, &reader->error);
+		return q2_io_read_padded(q2_data_io(e->image), e->pos, buf, *len,
+		                         &reader->error);
 	if (e->kind != QCOW2_EXTENT_COMPRESSED) {
 		memset(buf, 0, *len);
 		return QCOW2_OK;
 	}
 	if (reader->unpack == NULL)
-		return q2_fail(&reader->error, QCOW2_E_CODEC, e->io, e->pos,
+		return q2_fail(&reader->error, QCOW2_E_CODEC, &e->image->io, e->pos,
 		               e->image->compression_type);
 	return reader->unpack(reader, buf, (uint32_t)*len);
 }

@@ -66,6 +66,7 @@ struct qcow2_reader {
 	/* Private. */
 	uint8_t *memory;
 	size_t memory_len;
+	uint8_t *slices;    /* of the tables */
 	uint32_t max_slots; /* table slices that the memory has room for: a power of two */
 	uint32_t n_slots;   /* in use; doubled as they are asked for */
 	uint32_t misses;    /* since then */

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fault loop: of all io calls that some work makes, the first fails, then the second, and so on
+ * until none is left to fail; once, and from there on for ever. Each failure comes back as
+ * QCOW2_E_IO with the port's own code and the file, outputs that are documented so are untouched,
+ * image and reader stay usable, and the same call afterwards gives the right bytes.
+ */
+#include "../unit/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BITS = 9, CLUSTER = 1 << BITS, MOST_CALLS = 4000 };
+
+/* ---- What is worked on: an image with all kinds over two others, and a data file ---- */
+
+struct world {
+	struct subject top, middle, external;
+	struct image_buf raw;
+	struct test_io raw_io;
+	struct qcow2_image raw_image;
+	struct test_io *ios[5]; /* any of which may fail */
+	uint8_t *want, *want_external;
+	struct rig rig, rig_external;
+	struct test_io *failing;
+};
+
+static void fill_top(struct image *img)
+{
+	struct image_table *t = &img->active;
+	struct image_snapshot *snap = NULL;
+	uint8_t junk[60];
+
+	memset(junk, 1, sizeof junk);
+	image_add_ext(img, 0x1234, 60, junk, 60);
+	image_add_ext(img, 0x1235, 60, junk, 60);
+	image_add_feature_name(img, 0, 0, "dirty bit", 9);
+	image_add_feature_name(img, 0, 1, "corrupt bit", 11);
+	image_set_backing(img, "middle", 6, 0);
+	image_add_range(img, t, 0, 3, IMAGE_DATA);
+	image_add(img, t, 3, IMAGE_ZERO);
+	image_add_range(img, t, 4, 2, IMAGE_COMPRESSED);
+	image_add(img, t, 70, IMAGE_STORED);
+	image_add_range(img, t, 510, 4, IMAGE_DATA);
+	image_add(img, t, 130, IMAGE_ZERO_ALLOC);
+	snap = image_add_snapshot(img, "id one", "name one");
+	snap->extra_len = 24;
+	image_add_range(img, &snap->table, 2, 3, IMAGE_COMPRESSED);
+	image_add_snapshot(img, "id two", "name two");
+}
+
+static void world_make(struct world *w)
+{
+	struct layer layers[3];
+	uint64_t size = 600 * CLUSTER - 3;
+
+	memset(w, 0, sizeof *w);
+	image_init(&w->top.img, 3, BITS, size);
+	fill_top(&w->top.img);
+	image_init(&w->middle.img, 3, 14, 500 * CLUSTER + 9);
+	w->middle.img.extended_l2 = true;
+	w->middle.img.active.seed = 2;
+	for (uint64_t i = 0; i < 15; i += 3)
+		image_add_subclusters(&w->middle.img, &w->middle.img.active, i,
+		                      UINT64_C(0x00ff00f0ff000f0f) & ~(UINT64_C(0xff000f0f) << 32),
+		                      true);
+	image_add(&w->middle.img, &w->middle.img.active, 5, IMAGE_COMPRESSED);
+	image_buf_resize(&w->raw, 400 * CLUSTER + 100);
+	image_fill(w->raw.data, w->raw.len, 3, 0);
+	test_io_init(&w->raw_io, &w->raw);
+	EQ(qcow2_image_raw(&w->raw_image, &w->raw_io.io), QCOW2_OK);
+	subject_open(&w->middle);
+	EQ(qcow2_image_attach_backing(&w->middle.image, &w->raw_image), QCOW2_OK);
+	subject_open(&w->top);
+	EQ(qcow2_image_attach_backing(&w->top.image, &w->middle.image), QCOW2_OK);
+	layers[0] = (struct layer){ .img = &w->top.img, .size = size };
+	layers[1] = (struct layer){ .img = &w->middle.img, .size = w->middle.img.size };
+	layers[2] = (struct layer){ .raw = &w->raw, .size = w->raw.len };
+	w->want = malloc((size_t)size);
+	expect_chain(layers, 3, 0, w->want, (size_t)size);
+
+	image_init(&w->external.img, 3, BITS, 100 * CLUSTER);
+	w->external.img.has_data_file = true;
+	image_add_range(&w->external.img, &w->external.img.active, 0, 5, IMAGE_DATA);
+	image_add(&w->external.img, &w->external.img.active, 90, IMAGE_DATA);
+	subject_open(&w->external);
+	w->want_external = calloc(100, CLUSTER);
+	image_expect(&w->external.img, &w->external.img.active, 0, w->want_external, 100 * CLUSTER);
+	w->ios[0] = &w->top.io;
+	w->ios[1] = &w->middle.io;
+	w->ios[2] = &w->raw_io;
+	w->ios[3] = &w->external.io;
+	w->ios[4] = &w->external.data;
+}
+
+static void world_free(struct world *w)
+{
+	subject_free(&w->top);
+	subject_free(&w->middle);
+	subject_free(&w->external);
+	free(w->raw.data);
+	free(w->want);
+	free(w->want_external);
+}
+
+/* ---- The jobs: each returns what its call answers, and checks what it gives ---- */
+
+/* The error of a failure: the port's code, and the file that failed (or the image's copy of it). */
+static void check_error(const struct world *w, const struct qcow2_error *err, int rc)
+{
+	if (rc == QCOW2_OK)
+		return;
+	EQ(rc, QCOW2_E_IO);
+	EQ(err->status, QCOW2_E_IO);
+	EQ(err->io_code, IO_FAULT);
+	TRUE(err->io != NULL && err->io->ctx == w->failing);
+	TRUE(err->pos < w->failing->io.size);
+}
+
+static int job_open(struct world *w)
+{
+	struct qcow2_image image;
+	struct qcow2_error err = { 0 };
+	struct qcow2_reader reader;
+	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
+	int rc = qcow2_image_open(&image, &w->top.io.io, 0, &err);
+
+	check_error(w, &err, rc);
+	if (rc != QCOW2_OK) {
+		EQ(qcow2_reader_init(&reader, &image, memory, sizeof memory), QCOW2_E_ARGUMENT);
+	} else {
+		EQ(image.size, w->top.img.size);
+		EQ(image.feature_names.len, 96);
+	}
+	return rc;
+}
+
+static int job_feature_name(struct world *w)
+{
+	char name[47];
+	int rc = 0;
+
+	memset(name, 0x66, sizeof name);
+	rc = qcow2_feature_name(&w->top.io.io, 0, 1, name);
+	if (rc != QCOW2_OK) {
+		EQ(rc, QCOW2_E_IO);
+		ALL(name, 0x66, sizeof name);
+	} else {
+		EQ(strcmp(name, "corrupt bit"), 0);
+	}
+	return rc;
+}
+
+static int job_bytes(struct world *w)
+{
+	struct qcow2_error err = { 0 };
+	char name[6];
+	int rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name, &err);
+
+	check_error(w, &err, rc);
+	if (rc == QCOW2_OK)
+		SAME(name, "middle", 6);
+	return rc;
+}
+
+static int job_snapshots(struct world *w)
+{
+	struct qcow2_snapshot e;
+	struct qcow2_snapshot before;
+	struct qcow2_error err = { 0 };
+	char buf[20];
+	int rc = 0;
+
+	memset(&e, 0x55, sizeof e);
+	memcpy(&before, &e, sizeof e);
+	rc = qcow2_snapshot_next(&w->top.image, NULL, &e, &err);
+	check_error(w, &err, rc);
+	if (rc != QCOW2_OK) {
+		SAME(&e, &before, sizeof e);
+		return rc;
+	}
+	memcpy(&before, &e, sizeof e);
+	rc = qcow2_snapshot_next(&w->top.image, &e, &e, &err);
+	check_error(w, &err, rc);
+	if (rc != QCOW2_OK) {
+		SAME(&e, &before, sizeof e);
+		return rc;
+	}
+	EQ(e.index, 1);
+	rc = qcow2_snapshot_strings(&w->top.image, &e, buf, &err);
+	check_error(w, &err, rc);
+	if (rc == QCOW2_OK)
+		SAME(buf, "id twoname two", 14);
+	return rc;
+}
+
+/* Maps all of the disk. */
+static int job_map(struct world *w)
+{
+	uint64_t off = 0;
+
+	while (off < w->top.img.size) {
+		struct qcow2_extent e;
+		struct qcow2_extent before;
+		int rc = 0;
+
+		memset(&e, 0x55, sizeof e);
+		memcpy(&before, &e, sizeof e);
+		rc = qcow2_reader_map(&w->rig.reader, off, w->top.img.size - off, &e);
+		if (rc != QCOW2_OK) {
+			check_error(w, &w->rig.reader.error, rc);
+			SAME(&e, &before, sizeof e);
+			return rc;
+		}
+		EQ(e.off, off);
+		off += e.len;
+	}
+	return QCOW2_OK;
+}
+
+/* Reads of the disk in different ways. */
+static int read_range(struct world *w, uint64_t off, size_t len)
+{
+	int rc = rig_read(&w->rig, off, w->want + off, len);
+
+	check_error(w, &w->rig.reader.error, rc);
+	return rc;
+}
+
+static int job_read_all(struct world *w)
+{
+	return read_range(w, 0, (size_t)w->top.img.size);
+}
+
+static int job_read_pieces(struct world *w)
+{
+	for (uint64_t off = 0; off + 5000 <= 80 * CLUSTER; off += 5000) {
+		int rc = read_range(w, off, 5000);
+
+		if (rc != QCOW2_OK)
+			return rc;
+	}
+	return QCOW2_OK;
+}
+
+/* One large compressed cluster, of the image in the middle, in small pieces. */
+static int job_read_packed(struct world *w)
+{
+	for (uint64_t off = 5 * 16384; off < 6 * 16384; off += 2000) {
+		int rc = read_range(w, off, 700);
+
+		if (rc != QCOW2_OK)
+			return rc;
+	}
+	return QCOW2_OK;
+}
+
+static int job_read_tables(struct world *w)
+{
+	static const unsigned order[] = { 510, 0, 512, 4, 70, 130, 3, 513, 90, 250, 599 };
+
+	for (size_t i = 0; i < COUNT(order); i++) {
+		int rc = read_range(w, (uint64_t)order[i] * CLUSTER + 10, 100);
+
+		if (rc != QCOW2_OK)
+			return rc;
+	}
+	return QCOW2_OK;
+}
+
+static int job_read_external(struct world *w)
+{
+	int rc = rig_read(&w->rig_external, 0, w->want_external, 100 * CLUSTER);
+
+	check_error(w, &w->rig_external.reader.error, rc);
+	return rc;
+}
+
+struct job {
+	const char *name;
+	int (*run)(struct world *w);
+	unsigned ios; /* which files it reads: bits */
+};
+
+static const struct job jobs[] = {
+	{ "open", job_open, 1 },
+	{ "feature name", job_feature_name, 1 },
+	{ "bytes", job_bytes, 1 },
+	{ "snapshots", job_snapshots, 1 },
+	{ "map", job_map, 3 },
+	{ "read all", job_read_all, 7 },
+	{ "read pieces", job_read_pieces, 7 },
+	{ "read a compressed cluster", job_read_packed, 2 },
+	{ "read tables", job_read_tables, 7 },
+	{ "read external data", job_read_external, 24 },
+};
+
+/* ---- The loop ---- */
+
+static const size_t memories[] = { QCOW2_READER_MEMORY_DEFLATE,
+	                           QCOW2_READER_MEMORY_CLUSTER(14, QCOW2_DEFLATE_WORK) +
+	                                   64 * QCOW2_READER_SLICE };
+
+static void start(struct world *w, size_t memory)
+{
+	rig_init(&w->rig, &w->top.image, memory, deflate_only);
+	rig_init(&w->rig_external, &w->external.image, memory, NULL);
+}
+
+static void stop(struct world *w)
+{
+	rig_free(&w->rig);
+	rig_free(&w->rig_external);
+}
+
+/* The n-th call of io fails. Returns false if there is none. */
+static bool one_fault(struct world *w, const struct job *job, struct test_io *io, uint64_t n,
+                      bool persistent)
+{
+	bool fired = false;
+	int rc = 0;
+
+	test_io_reset(io);
+	io->fail_at = n;
+	io->persistent = persistent;
+	w->failing = io;
+	rc = job->run(w);
+	fired = io->faults != 0;
+	/* A failure is never swallowed, and never made up. */
+	EQ(rc, fired ? QCOW2_E_IO : QCOW2_OK);
+	if (persistent && fired) {
+		io->calls = n; /* still broken */
+		EQ(job->run(w), QCOW2_E_IO);
+	}
+	test_io_reset(io);
+	EQ(job->run(w), QCOW2_OK);
+	return fired;
+}
+
+static void fault_loop(struct world *w, const struct job *job, unsigned which, size_t memory,
+                       bool persistent)
+{
+	uint64_t n = 1;
+	bool more = true;
+
+	for (; more; n++) {
+		test_case("%s, file %u, call %u fails, memory %zu, %s", job->name, which,
+		          (unsigned)n, memory, persistent ? "for ever" : "once");
+		start(w, memory);
+		more = one_fault(w, job, w->ios[which], n, persistent);
+		stop(w);
+		LE(n, MOST_CALLS);
+	}
+	/* Something must have been there to fail. */
+	LE(3, n);
+}
+
+static void test_fault_loop(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_make(&w);
+	for (size_t i = 0; i < COUNT(jobs); i++) {
+		for (size_t k = 0; k < COUNT(memories) * 2; k++) {
+			for (unsigned which = 0; which < COUNT(w.ios); which++) {
+				if (jobs[i].ios >> which & 1)
+					fault_loop(&w, &jobs[i], which, memories[k / 2], k % 2);
+			}
+		}
+	}
+	world_free(&w);
+}
+
+/* One reader that sees faults all the time: whatever succeeds is right. */
+static void test_flaky(void **state)
+{
+	struct world w;
+	unsigned good = 0;
+	unsigned bad = 0;
+
+	(void)state;
+	test_random_state = 41;
+	world_make(&w);
+	for (size_t m = 0; m < COUNT(memories); m++) {
+		start(&w, memories[m]);
+		for (unsigned i = 0; i < 3000; i++) {
+			uint64_t off = test_random(w.top.img.size);
+			uint64_t len = 1 + test_random(i % 5 ? 3000 : 100000);
+			struct test_io *io = w.ios[test_random(3)];
+
+			test_case("flaky, memory %zu, read %u", m, i);
+			if (len > w.top.img.size - off)
+				len = w.top.img.size - off;
+			test_io_reset(io);
+			io->fail_at = 1 + test_random(4);
+			w.failing = io;
+			if (read_range(&w, off, (size_t)len) == QCOW2_OK)
+				good++;
+			else
+				bad++;
+			test_io_reset(io);
+		}
+		stop(&w);
+	}
+	LE(300, good);
+	LE(300, bad);
+	world_free(&w);
+}
+
+/* A bad place of the file: what does not need it is served (and told verbatim what it was). */
+static void test_bad_place(void **state)
+{
+	struct world w;
+	uint64_t pos = 0;
+
+	(void)state;
+	test_case("a bad data cluster");
+	world_make(&w);
+	start(&w, memories[0]);
+	pos = model_place(&w.top.img, &w.top.img.active, CLUSTER).pos;
+	w.top.io.bad_from = pos + 100;
+	w.top.io.bad_to = pos + 101;
+	EQ(rig_read(&w.rig, CLUSTER, w.want, CLUSTER), QCOW2_E_IO);
+	EQ(w.rig.reader.error.io_code, IO_FAULT + 1);
+	EQ(w.rig.reader.error.pos, pos);
+	EQ(rig_read(&w.rig, 0, w.want, CLUSTER), QCOW2_OK);
+	EQ(rig_read(&w.rig, CLUSTER, w.want + CLUSTER, 100), QCOW2_OK);
+	EQ(rig_read(&w.rig, CLUSTER + 101, w.want + CLUSTER + 101, 3 * CLUSTER), QCOW2_OK);
+	EQ(rig_read(&w.rig, CLUSTER + 100, w.want, 1), QCOW2_E_IO);
+
+	test_case("a bad slice of an L2 table");
+	pos = image_l2_entry_pos(&w.top.img, &w.top.img.active, 70);
+	w.top.io.bad_from = pos;
+	w.top.io.bad_to = pos + 1;
+	EQ(rig_read(&w.rig, 0, w.want, 6 * CLUSTER), QCOW2_OK);
+	EQ(rig_read(&w.rig, 70 * CLUSTER, w.want, 1), QCOW2_E_IO);
+	EQ(rig_read(&w.rig, 510 * CLUSTER, w.want + 510 * CLUSTER, 4 * CLUSTER), QCOW2_OK);
+	EQ(rig_read(&w.rig, 64 * CLUSTER - 1, w.want, 2), QCOW2_E_IO);
+	w.top.io.bad_to = 0;
+	EQ(rig_read(&w.rig, 0, w.want, (size_t)w.top.img.size), QCOW2_OK);
+	stop(&w);
+	world_free(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fault_loop),
+		cmocka_unit_test(test_flaky),
+		cmocka_unit_test(test_bad_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

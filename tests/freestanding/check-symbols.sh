@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The gates on the symbols of the core: it needs nothing but four memory functions, defines nothing
+# outside its name space, none of the four POSIX names, and no variable that can be written.
+#	check-symbols.sh ARCHIVE      NM: the nm to be used
+set -u
+archive=${1:?usage: check-symbols.sh ARCHIVE}
+nm=${NM:-nm}
+rc=0
+
+symbols=$($nm -g "$archive" 2>/dev/null) || { echo "$archive: nm fails"; exit 1; }
+all=$($nm "$archive" 2>/dev/null)
+defined=$(echo "$symbols" | awk 'NF == 3 { print $3 }' | sort -u)
+needed=$(echo "$symbols" | awk 'NF == 2 && $1 == "U" { print $2 }' | sort -u)
+
+complain() # text, names
+{
+	[ -z "$2" ] && return
+	echo "$archive: $1:" $2
+	rc=1
+}
+
+[ -n "$defined" ] || { echo "$archive: defines nothing"; exit 1; }
+for name in qcow2_image_open_abi qcow2_reader_read qcow2_deflate; do
+	echo "$defined" | grep -qx "$name" || complain "does not define" "$name"
+done
+
+# _GLOBAL_OFFSET_TABLE_ is of the linker's making (position-independent code on i386).
+complain "needs" "$(echo "$needed" | grep -vx -e memcpy -e memset -e memmove -e memcmp \
+	-e _GLOBAL_OFFSET_TABLE_ -e '' | while read -r name; do
+		echo "$defined" | grep -qx "$name" || echo "$name"; done)"
+# __x86.get_pc_thunk.* is put into each object by gcc for the same reason.
+complain "defines" "$(echo "$defined" | grep -v -e '^qcow2_' -e '^q2_' -e '^__x86\.get_pc_thunk\.')"
+complain "defines a POSIX name" "$(echo "$defined" | grep -x -e qcow2_open -e qcow2_close \
+	-e qcow2_get_size -e qcow2_read)"
+complain "has variables" "$(echo "$all" | awk 'NF == 3 && $2 ~ /^[bBcCsSgG]$/ { print $3 }')"
+exit $rc

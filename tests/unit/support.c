@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE
+#endif
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- Checks ---- */
+
+#ifdef MINI_CMOCKA_H
+jmp_buf mini_where;
+#endif
+
+static char case_name[256];
+
+void test_case(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(case_name, sizeof case_name, format, args);
+	va_end(args);
+}
+
+static void wrong(const char *file, int line)
+{
+	print_error("  in case: %s\n", case_name);
+#ifdef MINI_CMOCKA_H
+	mini_fail(file, line);
+#else
+	_fail(file, line);
+#endif
+}
+
+void test_eq(uint64_t got, uint64_t want, const char *what, const char *file, int line)
+{
+	if (got == want)
+		return;
+	print_error("%s is %lld (0x%llx), not %lld (0x%llx)\n", what, (long long)got,
+	            (unsigned long long)got, (long long)want, (unsigned long long)want);
+	wrong(file, line);
+}
+
+void test_le(uint64_t got, uint64_t most, const char *what, const char *file, int line)
+{
+	if (got <= most)
+		return;
+	print_error("%s is %llu, more than %llu\n", what, (unsigned long long)got,
+	            (unsigned long long)most);
+	wrong(file, line);
+}
+
+void test_true(int so, const char *what, const char *file, int line)
+{
+	if (so)
+		return;
+	print_error("not so: %s\n", what);
+	wrong(file, line);
+}
+
+void test_same(const void *got, const void *want, size_t len, const char *what, const char *file,
+               int line)
+{
+	const uint8_t *a = got;
+	const uint8_t *b = want;
+	size_t i = 0;
+
+	if (len == 0 || memcmp(a, b, len) == 0)
+		return;
+	while (a[i] == b[i])
+		i++;
+	print_error("%s: byte %zu of %zu is %02x, not %02x\n", what, i, len, a[i], b[i]);
+	wrong(file, line);
+}
+
+void test_all(const void *got, uint8_t byte, size_t len, const char *what, const char *file,
+              int line)
+{
+	const uint8_t *a = got;
+
+	for (size_t i = 0; i < len; i++) {
+		if (a[i] != byte) {
+			print_error("%s: byte %zu of %zu is %02x, not %02x\n", what, i, len, a[i],
+			            byte);
+			wrong(file, line);
+		}
+	}
+}
+
+bool test_brief(void)
+{
+	return getenv("TEST_BRIEF") != NULL;
+}
+
+/* ---- Numbers ---- */
+
+uint64_t test_random_state = 1;
+
+/* xorshift64* */
+uint64_t test_random(uint64_t below)
+{
+	uint64_t x = test_random_state;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	test_random_state = x;
+	return x * UINT64_C(0x2545f4914f6cdd1d) % below;
+}
+
+/* ---- A file in memory ---- */
+
+static void copy_part(uint8_t *buf, uint64_t pos, size_t len, const uint8_t *data, uint64_t at,
+                      uint64_t n)
+{
+	uint64_t from = pos > at ? pos : at;
+	uint64_t to = pos + len < at + n ? pos + len : at + n;
+
+	if (from < to)
+		memcpy(buf + (size_t)(from - pos), data + (size_t)(from - at), (size_t)(to - from));
+}
+
+static int test_io_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	struct test_io *t = ctx;
+
+	t->calls++;
+	t->bytes += len;
+	if (len > t->longest)
+		t->longest = len;
+	TRUE(len > 0);
+	TRUE(buf != NULL);
+	LE(pos, t->io.size);
+	LE(len, t->io.size - pos);
+	if (t->fail_at != 0 && (t->persistent ? t->calls >= t->fail_at : t->calls == t->fail_at)) {
+		t->faults++;
+		memset(buf, 0xfa, len);
+		return IO_FAULT;
+	}
+	if (pos < t->bad_to && pos + len > t->bad_from) {
+		t->faults++;
+		memset(buf, 0xfa, len);
+		return IO_FAULT + 1;
+	}
+	memset(buf, 0, len);
+	copy_part(buf, pos, len, t->data, 0, t->len);
+	if (t->far != NULL)
+		copy_part(buf, pos, len, t->far, t->far_pos, t->far_len);
+	return 0;
+}
+
+static const struct qcow2_io_ops test_io_ops = { .read = test_io_read };
+
+void test_io_bytes(struct test_io *t, const void *data, uint64_t len)
+{
+	memset(t, 0, sizeof *t);
+	t->io.ops = &test_io_ops;
+	t->io.ctx = t;
+	t->io.size = len;
+	t->data = data;
+	t->len = len;
+}
+
+void test_io_init(struct test_io *t, const struct image_buf *buf)
+{
+	test_io_bytes(t, buf->data, buf->len);
+}
+
+void test_io_reset(struct test_io *t)
+{
+	t->calls = 0;
+	t->bytes = 0;
+	t->longest = 0;
+	t->faults = 0;
+	t->fail_at = 0;
+	t->persistent = false;
+}
+
+/* ---- Guarded memory ---- */
+
+enum { CANARY = 0xc5 };
+
+void guard_init(struct guarded *g, size_t len, size_t align)
+{
+	size_t room = (len + align - 1) / align * align;
+
+	g->page = (size_t)sysconf(_SC_PAGESIZE);
+	g->len = len;
+	g->map_len = (room + 63 + g->page) / g->page * g->page + 2 * g->page;
+	g->map = mmap(NULL, g->map_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (g->map == MAP_FAILED)
+		abort();
+	mprotect(g->map, g->page, PROT_NONE);
+	mprotect(g->map + g->map_len - g->page, g->page, PROT_NONE);
+	g->p = g->map + g->map_len - g->page - room;
+	memset(g->map + g->page, CANARY, (size_t)(g->p - (g->map + g->page)));
+	memset(g->p + len, CANARY, room - len);
+}
+
+void guard_check(const struct guarded *g)
+{
+	ALL(g->map + g->page, CANARY, (size_t)(g->p - (g->map + g->page)));
+	ALL(g->p + g->len, CANARY, (size_t)(g->map + g->map_len - g->page - (g->p + g->len)));
+}
+
+void guard_free(struct guarded *g)
+{
+	guard_check(g);
+	munmap(g->map, g->map_len);
+	g->map = NULL;
+}
+
+/* ---- Images and readers ---- */
+
+const struct qcow2_codec *const deflate_only[] = { &qcow2_deflate, NULL };
+
+void subject_open_flags(struct subject *s, unsigned flags)
+{
+	if (!s->img.finished)
+		image_finish(&s->img);
+	test_io_init(&s->io, &s->img.file);
+	test_io_init(&s->data, &s->img.data);
+	memset(&s->err, 0x77, sizeof s->err);
+	EQ(qcow2_image_open(&s->image, &s->io.io, flags, &s->err), QCOW2_OK);
+	ALL(&s->err, 0x77, sizeof s->err); /* filled on failure only */
+	if (s->img.has_data_file)
+		EQ(qcow2_image_attach_data(&s->image, &s->data.io), QCOW2_OK);
+}
+
+void subject_open(struct subject *s)
+{
+	subject_open_flags(s, 0);
+}
+
+void subject_free(struct subject *s)
+{
+	image_free(&s->img);
+}
+
+void rig_init(struct rig *rig, const struct qcow2_image *image, size_t memory,
+              const struct qcow2_codec *const *codecs)
+{
+	size_t good = 0;
+
+	if (memory == 0)
+		EQ(qcow2_reader_memory(image, codecs, &memory, &good), QCOW2_OK);
+	guard_init(&rig->memory, memory, 8);
+	EQ(qcow2_reader_init(&rig->reader, image, rig->memory.p, memory), QCOW2_OK);
+	if (codecs != NULL)
+		EQ(qcow2_reader_codecs(&rig->reader, codecs), QCOW2_OK);
+}
+
+void rig_free(struct rig *rig)
+{
+	guard_free(&rig->memory);
+}
+
+int rig_read(struct rig *rig, uint64_t off, const void *want, size_t len)
+{
+	struct guarded g;
+	int rc = 0;
+
+	guard_init(&g, len, 1);
+	rc = qcow2_reader_read(&rig->reader, off, g.p, len);
+	guard_check(&rig->memory);
+	if (rc == QCOW2_OK)
+		SAME(g.p, want, len);
+	guard_free(&g);
+	return rc;
+}
+
+/* One layer over what is below it, and zeros past its end. */
+static void expect_layer(const struct layer *layer, uint64_t off, uint8_t *buf, size_t len)
+{
+	size_t inside = len;
+
+	if (off >= layer->size)
+		inside = 0;
+	else if (layer->size - off < len)
+		inside = (size_t)(layer->size - off);
+	if (inside != 0 && layer->img != NULL) {
+		image_expect(layer->img, layer->table ? layer->table : &layer->img->active, off,
+		             buf, inside);
+	} else if (inside != 0) {
+		memset(buf, 0, inside);
+		copy_part(buf, off, inside, layer->raw->data, 0, layer->raw->len);
+	}
+	memset(buf + inside, 0, len - inside);
+}
+
+void expect_chain(const struct layer *layers, size_t n, uint64_t off, uint8_t *buf, size_t len)
+{
+	memset(buf, 0, len);
+	while (n-- > 0)
+		expect_layer(&layers[n], off, buf, len);
+}
+
+static struct place place_in(const struct image_cluster *c, bool external, uint64_t cluster,
+                             uint64_t in_cluster)
+{
+	struct place p = { .kind = QCOW2_EXTENT_ABSENT, .unit = cluster };
+	uint64_t sub = cluster / 32;
+	unsigned bit = (unsigned)(in_cluster / sub);
+
+	if (c->kind == IMAGE_ZERO || c->kind == IMAGE_ZERO_ALLOC)
+		p.kind = QCOW2_EXTENT_ZERO;
+	else if (c->kind == IMAGE_DATA)
+		p.kind = QCOW2_EXTENT_DATA;
+	else if (c->kind == IMAGE_COMPRESSED)
+		p.kind = QCOW2_EXTENT_COMPRESSED;
+	if (c->kind == IMAGE_SUBCLUSTERS) {
+		p.unit = sub;
+		if (c->bitmap >> bit & 1)
+			p.kind = QCOW2_EXTENT_DATA;
+		else if (c->bitmap >> (32 + bit) & 1)
+			p.kind = QCOW2_EXTENT_ZERO;
+	}
+	p.has_io = c->kind != IMAGE_ZERO && c->kind != IMAGE_ABSENT && (c->pos != 0 || external);
+	p.pos = c->kind == IMAGE_COMPRESSED ? c->pos : p.has_io ? c->pos + in_cluster : 0;
+	return p;
+}
+
+struct place model_place(const struct image *img, const struct image_table *t, uint64_t off)
+{
+	uint64_t cluster = image_cluster_size(img);
+	struct place none = { .kind = QCOW2_EXTENT_ABSENT, .unit = cluster };
+	size_t low = 0;
+	size_t high = t->n_clusters;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (t->clusters[mid].index < off / cluster)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == t->n_clusters || t->clusters[low].index != off / cluster)
+		return none;
+	return place_in(&t->clusters[low], img->has_data_file, cluster, off % cluster);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Header extensions, names, feature names. semantics: D1.3, D1.5, D1.6, D1.13, D4.33-35, D4.38,
+ * P6, P7, P10, C1 (extension length overflow, repeated extensions).
+ */
+#include "support.h"
+
+#include <string.h>
+
+/* The payload of a span is what the builder put there. */
+static void check_span(const struct subject *s, struct qcow2_span span, const void *bytes,
+                       size_t len)
+{
+	uint8_t got[2048];
+
+	EQ(span.len, len);
+	LE(len, sizeof got);
+	EQ(qcow2_image_bytes(&s->image, span, got, NULL), QCOW2_OK);
+	SAME(got, bytes, len);
+}
+
+static void test_known(void **state)
+{
+	static const uint8_t bitmaps[24] = { 0, 0, 0, 1 };
+	struct subject s = { 0 };
+
+	(void)state;
+	test_case("all kinds, with unknown ones between");
+	image_init(&s.img, 3, 12, MIB);
+	s.img.has_data_file = true;
+	image_add_ext(&s.img, 0x12345678, 5, "junk!", 5);
+	image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+	image_add_ext(&s.img, 0xffffffff, 0, NULL, 0);
+	image_add_ext(&s.img, IMAGE_EXT_DATA_FILE, 9, "data.file", 9);
+	image_add_ext(&s.img, 1, 1, "x", 1);
+	image_add_ext(&s.img, IMAGE_EXT_BITMAPS, 24, bitmaps, 24);
+	image_add_feature_name(&s.img, 0, 0, "dirty", 5);
+	image_set_backing(&s.img, "the/backing.raw", 15, 0);
+	subject_open(&s);
+	check_span(&s, s.image.backing_format, "raw", 3);
+	check_span(&s, s.image.data_file_name, "data.file", 9);
+	check_span(&s, s.image.bitmaps, bitmaps, 24);
+	check_span(&s, s.image.backing_name, "the/backing.raw", 15);
+	EQ(s.image.feature_names.len, 48);
+	EQ(s.image.crypto.len, 0);
+	LE(s.io.calls, 1 + 8 + 4); /* the header, 8 extensions with the end, 4 payloads */
+	subject_free(&s);
+}
+
+/* Lengths that are not multiples of 8 are padded: the next extension must be found. */
+static void test_padding(void **state)
+{
+	uint8_t junk[40];
+
+	(void)state;
+	memset(junk, 0xff, sizeof junk);
+	for (uint32_t len = 0; len <= 33; len++) {
+		struct subject s = { 0 };
+
+		test_case("an extension of %u bytes first", (unsigned)len);
+		image_init(&s.img, 3, 9, 32768);
+		image_add_ext(&s.img, 0x77777777, len, junk, len);
+		image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
+		subject_open(&s);
+		check_span(&s, s.image.backing_format, "qcow2", 5);
+		subject_free(&s);
+	}
+}
+
+/* Many small ones: one io call of 8 bytes for each, and none is missed. */
+static void test_many(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n <= 50; n++) {
+		struct subject s = { 0 };
+		bool named = n <= 48;
+
+		test_case("%u empty extensions", n);
+		image_init(&s.img, 3, 9, 32768);
+		for (unsigned i = 0; i < n; i++)
+			image_add_ext(&s.img, 0x1000 + i, 0, NULL, 0);
+		if (named)
+			image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+		s.img.no_end = 112 + 8 * n + (named ? 16 : 0) + 8 > 512;
+		subject_open(&s);
+		EQ(s.image.backing_format.len, named ? 3 : 0);
+		LE(s.io.calls, 1 + n + named + 1);
+		LE(s.io.calls, 512 / 8);
+		LE(s.io.bytes, 512 + 8 * (n + 2));
+		subject_free(&s);
+	}
+}
+
+struct area_case {
+	const char *name;
+	uint32_t says; /* length field of the one extension, type below */
+	uint32_t type;
+	uint32_t have;        /* bytes there */
+	uint64_t backing_pos; /* 0: none; the area ends there */
+	uint32_t backing_len;
+	bool no_end;
+	int status;
+};
+
+/* Clusters of 512 bytes, the header takes 112: the area is [112, 512) or [112, backing_pos). */
+static const struct area_case areas[] = {
+	{ "fills the cluster", 392, 7, 392, 0, 0, true, QCOW2_OK },
+	{ "one byte too long", 393, 7, 392, 0, 0, true, QCOW2_E_EXTENSION },
+	{ "not padded at the end of the cluster", 391, 7, 391, 0, 0, true, QCOW2_OK },
+	{ "length 2^32-1", 0xffffffff, 7, 8, 0, 0, false, QCOW2_E_EXTENSION },
+	{ "length 2^32-8", 0xfffffff8, 7, 8, 0, 0, false, QCOW2_E_EXTENSION },
+	{ "length 2^31", 0x80000000, 7, 8, 0, 0, false, QCOW2_E_EXTENSION },
+	{ "no end marker, zeros follow", 8, 7, 8, 0, 0, true, QCOW2_OK },
+	{ "up to the backing name", 32, 7, 32, 152, 10, true, QCOW2_OK },
+	{ "into the backing name", 33, 7, 32, 152, 10, true, QCOW2_E_EXTENSION },
+	{ "up to the padding before the name", 29, 7, 29, 149, 10, true, QCOW2_OK },
+	{ "backing offset without length ends the area too", 33, 7, 32, 152, 0, true,
+	  QCOW2_E_EXTENSION },
+	{ "backing name in the header: no area", 0xffffffff, 7, 8, 24, 8, true, QCOW2_OK },
+	{ "backing name right after the header: no area", 0xffffffff, 7, 8, 112, 8, true,
+	  QCOW2_OK },
+	{ "half an extension head before the name", 0xffffffff, 7, 8, 116, 3, true,
+	  QCOW2_E_EXTENSION },
+	{ "end marker with a length that fits", 8, 0, 8, 0, 0, false, QCOW2_OK },
+	{ "end marker that is too long", 4000, 0, 8, 0, 0, false, QCOW2_E_EXTENSION },
+	{ "backing format of 15", 15, IMAGE_EXT_BACKING_FORMAT, 15, 0, 0, false, QCOW2_OK },
+	{ "backing format of 16", 16, IMAGE_EXT_BACKING_FORMAT, 16, 0, 0, false,
+	  QCOW2_E_EXTENSION },
+	{ "backing format of 0", 0, IMAGE_EXT_BACKING_FORMAT, 0, 0, 0, false, QCOW2_OK },
+	{ "crypto extension without encryption", 16, IMAGE_EXT_CRYPTO, 16, 0, 0, false,
+	  QCOW2_E_EXTENSION },
+	{ "bitmaps extension of 0 (P10)", 0, IMAGE_EXT_BITMAPS, 0, 0, 0, false, QCOW2_OK },
+	{ "bitmaps extension of 23 (P10)", 23, IMAGE_EXT_BITMAPS, 23, 0, 0, false, QCOW2_OK },
+	{ "feature names of 47", 47, IMAGE_EXT_FEATURE_NAMES, 47, 0, 0, false, QCOW2_OK },
+	{ "data file name without the bit (D4.38)", 9, IMAGE_EXT_DATA_FILE, 9, 0, 0, false,
+	  QCOW2_OK },
+};
+
+static void test_area(void **state)
+{
+	uint8_t bytes[400];
+
+	(void)state;
+	memset(bytes, 0xee, sizeof bytes);
+	for (size_t i = 0; i < COUNT(areas); i++) {
+		const struct area_case *c = &areas[i];
+		struct image img;
+		struct test_io io;
+		struct qcow2_image image;
+		struct qcow2_error err = { 0 };
+
+		test_case("%s", c->name);
+		image_init(&img, 3, 9, 32768);
+		img.no_end = c->no_end;
+		image_add_ext(&img, c->type, c->says, bytes, c->have);
+		image_finish(&img);
+		if (c->backing_pos != 0) {
+			image_put(&img.file, 8, c->backing_pos, 8);
+			image_put(&img.file, 16, c->backing_len, 4);
+		}
+		test_io_init(&io, &img.file);
+		EQ(qcow2_image_open(&image, &io.io, 0, &err), c->status);
+		if (c->status != QCOW2_OK) {
+			EQ(err.pos, 112);
+			TRUE(err.io == &io.io);
+		} else {
+			EQ(image.data_file_name.len, 0);
+		}
+		image_free(&img);
+	}
+}
+
+/* LUKS: the extension has exactly 16 bytes. D1.13 */
+static void test_crypto(void **state)
+{
+	(void)state;
+	for (uint32_t len = 15; len <= 17; len++) {
+		struct image img;
+		struct test_io io;
+		struct qcow2_image image;
+
+		test_case("crypto extension of %u", (unsigned)len);
+		image_init(&img, 3, 12, MIB);
+		image_set(&img, IMAGE_CRYPT_METHOD, 2);
+		image_add_ext(&img, IMAGE_EXT_CRYPTO, len, "0123456789abcdefg", len);
+		image_finish(&img);
+		test_io_init(&io, &img.file);
+		EQ(qcow2_image_open(&image, &io.io, QCOW2_OPEN_INSPECT, NULL),
+		   len == 16 ? QCOW2_OK : QCOW2_E_EXTENSION);
+		image_free(&img);
+	}
+}
+
+/* Repeated extensions do no harm (C1: 38f034e728). */
+static void test_repeated(void **state)
+{
+	static const uint32_t types[] = { IMAGE_EXT_BACKING_FORMAT, IMAGE_EXT_DATA_FILE,
+		                          IMAGE_EXT_FEATURE_NAMES, IMAGE_EXT_BITMAPS };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct subject s = { 0 };
+		const struct qcow2_span *span = NULL;
+
+		test_case("type %08x three times", (unsigned)types[i]);
+		image_init(&s.img, 3, 12, MIB);
+		s.img.has_data_file = true;
+		image_add_ext(&s.img, types[i], 3, "one", 3);
+		image_add_ext(&s.img, types[i], 3, "two", 3);
+		image_add_ext(&s.img, types[i], 5, "three", 5);
+		subject_open(&s);
+		span = i == 0   ? &s.image.backing_format
+		       : i == 1 ? &s.image.data_file_name
+		       : i == 2 ? &s.image.feature_names
+		                : &s.image.bitmaps;
+		check_span(&s, *span, "three", 5);
+		subject_free(&s);
+	}
+}
+
+/* offset 0 or length 0: no backing file (D4.33). Names are bytes and never interpreted (P7). */
+static void test_backing_name(void **state)
+{
+	static const char *const names[] = { "a",
+		                             "json:{\"file.filename\":\"/etc/passwd\"}",
+		                             "nbd://localhost/x",
+		                             "/absolute",
+		                             "../../up",
+		                             "with\nnewline",
+		                             "\xff\xfe\x01" };
+	char name[1023];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct subject s = { 0 };
+
+		test_case("name %zu", i);
+		image_init(&s.img, 3, 12, MIB);
+		image_set_backing(&s.img, names[i], strlen(names[i]), 0);
+		subject_open(&s);
+		check_span(&s, s.image.backing_name, names[i], strlen(names[i]));
+		TRUE(s.image.backing == NULL);
+		subject_free(&s);
+	}
+	memset(name, 'n', sizeof name);
+	for (unsigned version = 2; version <= 3; version++) {
+		struct subject s = { 0 };
+
+		test_case("1023 bytes up to the end of the cluster, version %u", version);
+		image_init(&s.img, version, 12, MIB);
+		image_set_backing(&s.img, name, sizeof name, 4096 - 1023);
+		subject_open(&s);
+		check_span(&s, s.image.backing_name, name, sizeof name);
+		subject_free(&s);
+	}
+}
+
+static void test_no_backing(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t pos, len;
+	} none[] = { { "offset 0, length 100", 0, 100 },
+		     { "offset 0, length 2^32-1", 0, 0xffffffff },
+		     { "offset 500, length 0", 500, 0 },
+		     { "offset 4096, length 0", 4096, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(none); i++) {
+		struct subject s = { 0 };
+		struct rig rig;
+
+		test_case("%s", none[i].name);
+		image_init(&s.img, 3, 12, MIB);
+		image_set(&s.img, IMAGE_BACKING_FILE_OFFSET, none[i].pos);
+		image_set(&s.img, IMAGE_BACKING_FILE_SIZE, none[i].len);
+		subject_open(&s);
+		EQ(s.image.backing_name.len, 0);
+		rig_init(&rig, &s.image, 0, NULL); /* none needed */
+		rig_free(&rig);
+		subject_free(&s);
+	}
+}
+
+/* ---- Feature names ---- */
+
+struct name_case {
+	unsigned kind, bit;
+	const char *want; /* NULL: not found */
+};
+
+static void check_name(const struct test_io *io, const struct name_case *c)
+{
+	char name[47];
+	char before[47];
+	int rc = 0;
+
+	memset(name, 0x55, sizeof name);
+	memset(before, 0x55, sizeof before);
+	rc = qcow2_feature_name(&io->io, c->kind, c->bit, name);
+	EQ(rc, c->want != NULL ? QCOW2_OK : QCOW2_E_NOT_FOUND);
+	if (c->want != NULL)
+		EQ(strcmp(name, c->want), 0);
+	else
+		SAME(name, before, sizeof name);
+}
+
+#define LONG_NAME "0123456789012345678901234567890123456789012345" /* 46: no terminator */
+
+static const struct name_case name_cases[] = {
+	{ 0, 0, "dirty bit" },    { 0, 40, "bit forty" }, { 0, 63, LONG_NAME },
+	{ 1, 0, "compatible" },   { 1, 63, NULL },        { 2, 63, "auto" },
+	{ 2, 0, NULL },           { 0, 1, NULL },         { 0, 64, NULL },
+	{ 3, 0, NULL },           { 256, 0, NULL },       { 0, 256, NULL },
+	{ 0, 5, "first of two" }, { 0, 7, NULL }, /* after the empty name */
+};
+
+static void add_names(struct image *img)
+{
+	image_add_feature_name(img, 0, 0, "dirty bit", 9);
+	image_add_feature_name(img, 0, 40, "bit forty", 9);
+	image_add_feature_name(img, 0, 63, LONG_NAME, 46);
+	image_add_feature_name(img, 1, 0, "compatible", 10);
+	image_add_feature_name(img, 0, 5, "first of two", 12);
+	image_add_feature_name(img, 0, 5, "second of two", 13);
+	image_add_feature_name(img, 2, 63, "auto", 4);
+	image_add_feature_name(img, 0, 6, "", 0);
+	image_add_feature_name(img, 0, 7, "after the end", 13);
+}
+
+/* On an image that is refused for its features, which is what it is for, and on one that opens. */
+static void test_feature_names(void **state)
+{
+	(void)state;
+	for (unsigned refused = 0; refused < 2; refused++) {
+		struct image img;
+		struct test_io io;
+		struct qcow2_image image;
+		struct qcow2_error err = { 0 };
+
+		image_init(&img, 3, 12, MIB);
+		add_names(&img);
+		if (refused)
+			image_set(&img, IMAGE_INCOMPATIBLE_FEATURES,
+			          UINT64_C(1) << 63 | UINT64_C(1) << 40 | 2);
+		image_finish(&img);
+		test_io_init(&io, &img.file);
+		EQ(qcow2_image_open(&image, &io.io, 0, &err), refused ? QCOW2_E_FEATURE : QCOW2_OK);
+		if (refused)
+			EQ(err.detail, UINT64_C(1) << 63 | UINT64_C(1) << 40);
+		for (size_t i = 0; i < COUNT(name_cases); i++) {
+			test_case("feature %u bit %u, refused %u", name_cases[i].kind,
+			          name_cases[i].bit, refused);
+			test_io_reset(&io);
+			check_name(&io, &name_cases[i]);
+			LE(io.calls, 1 + 2 + 9); /* header, extensions, names */
+		}
+		image_free(&img);
+	}
+}
+
+/* Tables that end before they should. */
+static void test_feature_names_damaged(void **state)
+{
+	static const struct name_case first = { 0, 40, "bit forty" };
+	static const struct name_case none = { 0, 40, NULL };
+	static const struct name_case second = { 0, 41, NULL };
+	struct image img;
+	struct test_io io;
+	uint8_t junk[64] = { 0 };
+
+	(void)state;
+	test_case("length not a multiple of 48");
+	image_init(&img, 3, 12, MIB);
+	image_add_feature_name(&img, 0, 40, "bit forty", 9);
+	image_add_feature_name(&img, 0, 41, "bit fortyone", 12);
+	img.ext[0].len = 95;
+	image_finish(&img);
+	test_io_init(&io, &img.file);
+	check_name(&io, &first);
+	check_name(&io, &second);
+	test_case("a bad extension after it");
+	image_put(&img.file, 112 + 8 + 96, 0x1234567880000000, 8);
+	check_name(&io, &first);
+	image_free(&img);
+
+	test_case("no table");
+	image_init(&img, 3, 12, MIB);
+	image_finish(&img);
+	test_io_init(&io, &img.file);
+	check_name(&io, &none);
+	image_free(&img);
+
+	test_case("no image");
+	test_io_bytes(&io, junk, sizeof junk);
+	check_name(&io, &none);
+	test_io_bytes(&io, junk, 0);
+	check_name(&io, &none);
+}
+
+/* What qcow2_image_bytes does with any span. */
+static void test_bytes(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_error err = { 0 };
+	struct qcow2_span span = { 0, 0 };
+	uint8_t buf[16] = { 0 };
+	uint32_t len = 0;
+
+	(void)state;
+	image_init(&s.img, 3, 9, 32768);
+	subject_open(&s);
+	len = (uint32_t)s.img.file.len;
+	test_io_reset(&s.io);
+
+	test_case("length 0 costs no io");
+	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_OK);
+	EQ(s.io.calls, 0);
+	test_case("to the end");
+	span = (struct qcow2_span){ len - 16, 16 };
+	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_OK);
+	SAME(buf, s.img.file.data + len - 16, 16);
+	EQ(s.io.calls, 1);
+	EQ(err.status, 0);
+	test_case("past the end");
+	span = (struct qcow2_span){ len - 15, 16 };
+	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_E_TRUNCATED);
+	EQ(err.pos, len);
+	span = (struct qcow2_span){ 0xffffffff, 16 };
+	EQ(qcow2_image_bytes(&s.image, span, buf, NULL), QCOW2_E_TRUNCATED);
+	subject_free(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_known),         cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_many),          cmocka_unit_test(test_area),
+		cmocka_unit_test(test_crypto),        cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_backing_name),  cmocka_unit_test(test_no_backing),
+		cmocka_unit_test(test_feature_names), cmocka_unit_test(test_feature_names_damaged),
+		cmocka_unit_test(test_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

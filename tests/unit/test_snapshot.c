@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/* Internal snapshots. semantics: D4.39-41, P9, C1 (snapshot tables of CVE-2014-0143, -0144, -0145).
+ */
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BITS = 12, CLUSTER = 1 << BITS };
+
+/* Three snapshots with different sizes, shared and own clusters, over the active disk. */
+static void make(struct subject *s)
+{
+	struct image *img = &s->img;
+	struct image_snapshot *snap = NULL;
+
+	memset(s, 0, sizeof *s);
+	image_init(img, 3, BITS, 3 * MIB);
+	image_add_range(img, &img->active, 0, 20, IMAGE_DATA);
+	image_add_range(img, &img->active, 30, 3, IMAGE_COMPRESSED);
+	snap = image_add_snapshot(img, "1", "first");
+	snap->disk_size = MIB + 77;
+	snap->table.l1_entries = 1;
+	image_share(img, &snap->table, &img->active, 3);
+	image_share(img, &snap->table, &img->active, 31);
+	image_add_range(img, &snap->table, 100, 5, IMAGE_DATA);
+	image_add(img, &snap->table, 256, IMAGE_DATA);
+	snap = image_add_snapshot(img, "second id", "");
+	snap->extra_len = 24;
+	snap->icount = UINT64_C(0x1122334455667788);
+	snap->vm_state_size = 5;
+	snap->vm_state_size_large = UINT64_C(0x100000005);
+	snap->disk_size = 5 * MIB;
+	snap->table.l1_entries = 3;
+	image_add(img, &snap->table, 1200, IMAGE_COMPRESSED);
+	snap = image_add_snapshot(img, "", "\xc3\xa9 third");
+	snap->vm_state_size = 9;
+	snap->extra_len = 0;
+}
+
+static void check_next(const struct subject *s, struct qcow2_snapshot *entry, bool first)
+{
+	struct qcow2_error err = { 0 };
+
+	EQ(qcow2_snapshot_next(&s->image, first ? NULL : entry, entry, &err), QCOW2_OK);
+	EQ(err.status, 0);
+}
+
+static void check_strings(const struct subject *s, const struct qcow2_snapshot *entry,
+                          const char *id, const char *name)
+{
+	char buf[64];
+
+	EQ(entry->id_len, strlen(id));
+	EQ(entry->name_len, strlen(name));
+	EQ(qcow2_snapshot_strings(&s->image, entry, buf, NULL), QCOW2_OK);
+	SAME(buf, id, strlen(id));
+	SAME(buf + strlen(id), name, strlen(name));
+}
+
+static void test_list(void **state)
+{
+	struct subject s;
+	struct qcow2_snapshot e;
+	struct qcow2_snapshot last;
+	struct qcow2_error err = { 0 };
+
+	(void)state;
+	test_case("list");
+	make(&s);
+	subject_open(&s);
+	EQ(s.image.n_snapshots, 3);
+	EQ(s.image.snapshots_pos, s.img.snapshots_pos);
+	test_io_reset(&s.io);
+	check_next(&s, &e, true);
+	LE(s.io.calls, 2);
+	EQ(e.index, 0);
+	EQ(e.l1_pos, s.img.snapshots[0].table.l1_pos);
+	EQ(e.l1_entries, 1);
+	EQ(e.disk_size, MIB + 77);
+	EQ(e.vm_state_size, 0);
+	EQ(e.vm_clock_nsec, UINT64_C(5000000000));
+	EQ(e.date_sec, 1700000001);
+	EQ(e.date_nsec, 123456789);
+	EQ(e.has_icount, false);
+	check_strings(&s, &e, "1", "first");
+	check_next(&s, &e, false);
+	EQ(e.index, 1);
+	EQ(e.disk_size, 5 * MIB);
+	EQ(e.vm_state_size, UINT64_C(0x100000005));
+	EQ(e.has_icount, true);
+	EQ(e.icount, UINT64_C(0x1122334455667788));
+	check_strings(&s, &e, "second id", "");
+	check_next(&s, &e, false);
+	EQ(e.index, 2);
+	EQ(e.disk_size, 3 * MIB); /* it has none: that of the image */
+	EQ(e.vm_state_size, 9);
+	EQ(e.has_icount, false);
+	check_strings(&s, &e, "", "\xc3\xa9 third");
+	memcpy(&last, &e, sizeof e);
+	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_NOT_FOUND);
+	SAME(&e, &last, sizeof e);
+	subject_free(&s);
+}
+
+/* Opened as images, with the size of their time (P9). */
+static void test_images(void **state)
+{
+	struct subject s;
+	struct qcow2_snapshot e;
+
+	(void)state;
+	make(&s);
+	subject_open(&s);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct image_table *t = &s.img.snapshots[i].table;
+		struct qcow2_image image;
+		struct qcow2_error err = { 0 };
+		struct rig rig;
+		uint8_t *want = NULL;
+
+		test_case("snapshot %u", i);
+		check_next(&s, &e, i == 0);
+		EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_OK);
+		EQ(image.size, e.disk_size);
+		want = calloc((size_t)image.size, 1);
+		image_expect(&s.img, t, 0, want, (size_t)image.size);
+		rig_init(&rig, &image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(rig_read(&rig, 0, want, (size_t)image.size), QCOW2_OK);
+		EQ(rig_read(&rig, image.size - 1, want + image.size - 1, 1), QCOW2_OK);
+		EQ(rig_read(&rig, image.size, want, 1), QCOW2_E_RANGE);
+		rig_free(&rig);
+		free(want);
+	}
+	test_case("the active disk is as it was");
+	{
+		struct rig rig;
+		uint8_t *want = calloc(3, MIB);
+
+		image_expect(&s.img, &s.img.active, 0, want, 3 * MIB);
+		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(rig_read(&rig, 0, want, 3 * MIB), QCOW2_OK);
+		rig_free(&rig);
+		free(want);
+	}
+	subject_free(&s);
+}
+
+/* A snapshot over the backing image of its parent, and one whose L1 table is too short. */
+static void test_short_l1(void **state)
+{
+	struct subject s = { 0 };
+	struct subject base = { 0 };
+	struct image_snapshot *snap = NULL;
+	struct qcow2_snapshot e;
+	struct qcow2_image image;
+	struct layer layers[2];
+
+	(void)state;
+	image_init(&base.img, 3, BITS, 5 * MIB);
+	base.img.active.seed = 9;
+	image_add_range(&base.img, &base.img.active, 0, 5 * MIB / CLUSTER, IMAGE_DATA);
+	subject_open(&base);
+	for (uint32_t n = 0; n <= 3; n++) {
+		struct rig rig;
+		uint8_t *want = calloc(6, MIB);
+
+		test_case("L1 of %u entries for 6 MiB", (unsigned)n);
+		memset(&s, 0, sizeof s);
+		image_init(&s.img, 3, BITS, MIB);
+		snap = image_add_snapshot(&s.img, "1", "x");
+		snap->disk_size = 6 * MIB;
+		snap->table.l1_entries = n == 0 ? 1 : n;
+		if (n != 0)
+			image_add(&s.img, &snap->table, 7, IMAGE_DATA);
+		snap->l1_entries_set = true;
+		snap->l1_entries = n;
+		subject_open(&s);
+		EQ(qcow2_image_attach_backing(&s.image, &base.image), QCOW2_OK);
+		check_next(&s, &e, true);
+		EQ(qcow2_snapshot_image(&image, &s.image, &e, NULL), QCOW2_OK);
+		layers[0] = (struct layer){ .img = &s.img,
+			                    .table = &s.img.snapshots[0].table,
+			                    .size = 6 * MIB };
+		layers[1] = (struct layer){ .img = &base.img, .size = 5 * MIB };
+		expect_chain(layers, 2, 0, want, 6 * MIB);
+		rig_init(&rig, &image, 0, NULL);
+		EQ(rig_read(&rig, 0, want, 6 * MIB), QCOW2_OK);
+		EQ(rig_read(&rig, 4 * MIB - 3, want + 4 * MIB - 3, 3 * CLUSTER), QCOW2_OK);
+		rig_free(&rig);
+		free(want);
+		subject_free(&s);
+	}
+	subject_free(&base);
+}
+
+/* Extra data of any size up to 1024. */
+static void test_extra(void **state)
+{
+	static const uint32_t sizes[] = { 0,  7,  8,    15,   16,   17,    23,         24,
+		                          25, 32, 1000, 1024, 1025, 65536, 0x7fffffff, 0xffffffff };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		struct subject s = { 0 };
+		struct image_snapshot *snap = NULL;
+		struct qcow2_snapshot e;
+		struct qcow2_error err = { 0 };
+		uint32_t n = sizes[i];
+		int want = n <= 1024 ? QCOW2_OK : QCOW2_E_SNAPSHOT;
+
+		test_case("extra data of %u", (unsigned)n);
+		image_init(&s.img, 3, BITS, MIB);
+		snap = image_add_snapshot(&s.img, "id", "name");
+		snap->vm_state_size = 3;
+		snap->vm_state_size_large = 4;
+		snap->disk_size = 2 * MIB;
+		snap->icount = 5;
+		snap->extra_len = n <= 1025 ? n : 16;
+		image_add_snapshot(&s.img, "2", "next");
+		image_finish(&s.img);
+		image_put(&s.img.file, s.img.snapshots_pos + 36, n, 4);
+		subject_open(&s);
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), want);
+		if (want != QCOW2_OK) {
+			EQ(err.pos, s.img.snapshots_pos);
+			EQ(err.status, QCOW2_E_SNAPSHOT);
+			TRUE(err.io == &s.image.io || err.io == &s.io.io);
+		} else {
+			EQ(e.vm_state_size, n >= 8 ? 4 : 3);
+			EQ(e.disk_size, n >= 16 ? 2 * MIB : MIB);
+			EQ(e.has_icount, n >= 24);
+			if (n >= 24)
+				EQ(e.icount, 5);
+			check_strings(&s, &e, "id", "name");
+			check_next(&s, &e, false);
+			check_strings(&s, &e, "2", "next");
+		}
+		subject_free(&s);
+	}
+}
+
+/* Entries and names that run past the end of the file; tables that are elsewhere. */
+static void test_truncated(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_snapshot e;
+	struct qcow2_error err = { 0 };
+	uint64_t start = 0;
+	uint64_t full = 0;
+	char buf[70000];
+
+	(void)state;
+	image_init(&s.img, 3, BITS, 0);
+	s.img.refcounts = false;
+	image_add_snapshot(&s.img, "the id", "the name")->extra_len = 24;
+	image_finish(&s.img);
+	start = s.img.snapshots_pos;
+	full = s.img.file.len;
+	for (uint64_t len = start; len <= start + 40 + 24 + 14; len++) {
+		int want = len < start + 40 + 24 ? QCOW2_E_TRUNCATED : QCOW2_OK;
+
+		test_case("file ends %u bytes into the entry", (unsigned)(len - start));
+		subject_open(&s);
+		s.image.io.size = len;
+		s.io.io.size = len;
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), want);
+		if (want != QCOW2_OK) {
+			EQ(err.pos, len);
+			continue;
+		}
+		EQ(qcow2_snapshot_strings(&s.image, &e, buf, &err),
+		   len < start + 40 + 24 + 14 ? QCOW2_E_TRUNCATED : QCOW2_OK);
+	}
+	EQ(full % CLUSTER, 0);
+
+	test_case("a name of 65535 (D4.39)");
+	image_put(&s.img.file, start + 14, 65535, 2);
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+	EQ(e.name_len, 65535);
+	EQ(qcow2_snapshot_strings(&s.image, &e, buf, &err), QCOW2_E_TRUNCATED);
+	EQ(err.pos, full);
+
+	test_case("more snapshots than there are");
+	image_put(&s.img.file, start + 14, 8, 2);
+	image_put(&s.img.file, 60, 65536, 4);
+	image_buf_resize(&s.img.file, (size_t)start + 80);
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_TRUNCATED);
+	subject_free(&s);
+}
+
+/* L1 tables that cannot be: told when the snapshot is opened (D4.40). */
+struct l1_case {
+	const char *name;
+	uint64_t pos;
+	uint32_t entries;
+	uint64_t disk_size;
+	int status, status_truncated;
+};
+
+static const struct l1_case l1_cases[] = {
+	{ "misaligned", 512, 1, MIB, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "misaligned by 1", CLUSTER + 1, 1, MIB, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "too many entries", CLUSTER, 4194305, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
+	{ "2^32-1 entries", CLUSTER, 0xffffffff, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
+	{ "2^29 entries", CLUSTER, 0x20000000, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
+	{ "ends past 2^63", UINT64_C(0x7ffffffffffff000), 513, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "wraps", UINT64_C(0xfffffffffffff000), 513, MIB, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "past the file", UINT64_C(1) << 40, 1, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "in part past the file", CLUSTER, 4194304, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "0 entries", 0, 0, MIB, QCOW2_OK, QCOW2_OK },
+	{ "0 entries, past the file", UINT64_C(1) << 40, 0, MIB, QCOW2_OK, QCOW2_OK },
+	{ "size 0", CLUSTER, 1, 0, QCOW2_OK, QCOW2_OK },
+	{ "size 2^63", CLUSTER, 1, UINT64_C(1) << 63, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
+	{ "size 2^64-1", CLUSTER, 1, UINT64_MAX, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
+};
+
+static void test_l1(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(l1_cases); i++) {
+		const struct l1_case *c = &l1_cases[i / 2];
+		struct subject s = { 0 };
+		struct image_snapshot *snap = NULL;
+		struct qcow2_snapshot e;
+		struct qcow2_image image;
+		struct qcow2_error err = { 0 };
+		int want = i % 2 ? c->status_truncated : c->status;
+		int rc = 0;
+
+		test_case("%s, truncation allowed %u", c->name, (unsigned)(i % 2));
+		image_init(&s.img, 3, BITS, MIB);
+		snap = image_add_snapshot(&s.img, "1", "x");
+		snap->l1_pos_set = snap->l1_entries_set = true;
+		snap->l1_pos = c->pos;
+		snap->l1_entries = c->entries;
+		snap->disk_size = c->disk_size;
+		subject_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+		rc = qcow2_snapshot_image(&image, &s.image, &e, &err);
+		EQ(rc, want);
+		EQ(err.status, rc);
+		if (rc != QCOW2_OK)
+			TRUE(err.io == &s.image.io);
+		subject_free(&s);
+	}
+}
+
+static void test_refused(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_snapshot e;
+	struct qcow2_image image;
+	struct qcow2_image raw;
+	struct qcow2_error err = { 0 };
+	uint8_t buf[64];
+
+	(void)state;
+	test_case("with a data file (D4.41)");
+	image_init(&s.img, 3, BITS, MIB);
+	s.img.has_data_file = true;
+	image_add_snapshot(&s.img, "1", "x");
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_SNAPSHOT_DATA_FILE);
+	EQ(err.status, QCOW2_E_SNAPSHOT_DATA_FILE);
+
+	test_case("arguments");
+	EQ(qcow2_snapshot_next(NULL, NULL, &e, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_next(&s.image, NULL, NULL, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_strings(&s.image, NULL, buf, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_strings(&s.image, &e, NULL, NULL), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_strings(NULL, &e, buf, NULL), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_image(&image, NULL, &e, NULL), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_image(&image, &s.image, NULL, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_image(NULL, &s.image, &e, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_image_abi(&image, QCOW2_ABI(struct qcow2_image) + 8, &s.image, &e, &err),
+	   QCOW2_E_ABI);
+
+	test_case("an image without");
+	EQ(qcow2_image_raw(&raw, &s.io.io), QCOW2_OK);
+	EQ(qcow2_snapshot_next(&raw, NULL, &e, &err), QCOW2_E_NOT_FOUND);
+	subject_free(&s);
+	image_init(&s.img, 3, BITS, MIB);
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_E_NOT_FOUND);
+	subject_free(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_list),      cmocka_unit_test(test_images),
+		cmocka_unit_test(test_short_l1),  cmocka_unit_test(test_extra),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_l1),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
