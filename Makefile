@@ -13,14 +13,15 @@ SOVERSION = 0
 
 O ?= build
 PREFIX ?= /usr/local
-CC = $(CROSS_COMPILE)gcc
-AR = $(CROSS_COMPILE)ar
 PKG_CONFIG ?= pkg-config
 STD ?= c11
 CFLAGS ?= -O2 -g
 
 ifeq ($(origin CC),default)
-CC = cc
+CC = $(if $(CROSS_COMPILE),$(CROSS_COMPILE)gcc,cc)
+endif
+ifeq ($(origin AR),default)
+AR = $(CROSS_COMPILE)ar
 endif
 ifneq ($(V),1)
 Q = @

@@ -91,7 +91,7 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_
 	uint32_t i, age;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		if (slots[i].pos == start && slots[i].image == image)
+		if (slots[i].image == image && slots[i].pos == start)
 			return i;
 		age = reader->clock - slots[i].used;
 		if (age > oldest) {
@@ -113,7 +113,7 @@ int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint6
 
 	*slice = bytes;
 	slot->used = reader->clock++;
-	if (slot->pos == start && slot->image == image)
+	if (slot->image == image && slot->pos == start)
 		return QCOW2_OK;
 	slot->image = NULL; /* until all of it is there */
 	rc = q2_io_read_padded(&image->io, start, bytes, Q2_SLICE_LEN, &reader->error);

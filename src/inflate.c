@@ -15,12 +15,12 @@
  * codes. An entry says all that there is to know about a symbol, so that no other table is needed:
  *
  *   bits 0-3   length of the code; in a root entry 0: the code is longer than the root
- *   bits 4-6   number of extra bits; for a literal/length symbol also INFLATE_EOB, INFLATE_BAD
+ *   bits 4-6   number of extra bits; for a literal/length symbol also INFLATE_EOB,
+ *              and 7: no symbol
  *   bit  7     0: a literal; distance symbols: the fourth bit of the number of extra bits
  *   bits 8-15  literal, length - 3, distance before it is shifted by the extra bits, length of a
  *              code length code; where the code is longer: number of this prefix, see below
  */
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -443,13 +443,10 @@ static void inflate_match(struct inflate *s, uint32_t length, uint32_t dist)
 	s->length = length;
 	s->dist = dist;
 	s->state = INFLATE_MATCH;
-	if (dist > s->before + s->at) {
+	if (dist > s->before + s->at)
 		inflate_fail(s, QCOW2_E_COMPRESSED);
-	} else if (dist > s->stream->window_len) {
+	else if (dist > s->stream->window_len)
 		inflate_fail(s, QCOW2_E_MEMORY);
-		for (s->stream->need = 4096; s->stream->need < dist;)
-			s->stream->need *= 2;
-	}
 }
 
 /* Literals, up to a match or the end of the block: RFC 1951 section 3.2.3. */

@@ -206,7 +206,8 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 		return status;
 	if (status == QCOW2_E_MEMORY) {
 		needs_of(reader->image, reader->codecs, &needs);
-		detail = QCOW2_READER_SLICE + needs.work + PIECE_MIN + reader->source.stream.need;
+		detail = QCOW2_READER_SLICE + needs.work + PIECE_MIN;
+		detail += needs.cluster < WINDOW_MAX ? needs.cluster : WINDOW_MAX;
 	} else if (status != QCOW2_E_TRUNCATED || !cut) {
 		/* Over before its time, though the file is not: the stream is wrong. */
 		status = QCOW2_E_COMPRESSED;

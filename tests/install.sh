@@ -7,7 +7,7 @@ gcc g++ make libc6-dev pkg-config binutils
 libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
-lib32gcc-12-dev libc6-dev-i386
+lib32gcc-12-dev libc6-dev-i386 qemu-user-static
 '
 missing=
 for package in $packages; do

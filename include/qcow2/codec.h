@@ -27,7 +27,8 @@ struct qcow2_stream {
 	 * Input: the bytes [next, end) are there to be taken, by advancing next. When they are
 	 * used up, fill() puts the next piece there; it returns QCOW2_OK with next < end,
 	 * QCOW2_OK with next == end when the input is over, or a status to be handed on.
-	 * After the end it may be called again, with the same answer.
+	 * After the end it may be called again, with the same answer. Both point into one object,
+	 * never NULL.
 	 */
 	const uint8_t *next;
 	const uint8_t *end;
@@ -37,7 +38,7 @@ struct qcow2_stream {
 	 * Output: byte number k of the cluster goes to window[k % window_len]. Bytes
 	 * [done, stop) are to be made now, and done is advanced; stop never lies past the end
 	 * of the window: stop - done <= window_len - done % window_len.
-	 * window_len is either the cluster size, or a smaller power of two, at least 4096; then
+	 * window_len is a power of two: the cluster size, or smaller and at least 4096, and then
 	 * bytes older than window_len are gone.
 	 */
 	uint8_t *window;
@@ -45,7 +46,6 @@ struct qcow2_stream {
 	uint32_t window_at; /* done % window_len, kept by the codec together with done */
 	uint32_t done;
 	uint32_t stop;
-	uint32_t need; /* set with QCOW2_E_MEMORY: the window_len that would do */
 };
 
 struct qcow2_codec {
@@ -66,7 +66,8 @@ struct qcow2_codec {
 	 *   QCOW2_OK            done == stop; a later call with a larger stop goes on from there
 	 *   QCOW2_E_COMPRESSED  the data is not a valid stream, or makes less than was asked for
 	 *   QCOW2_E_TRUNCATED   the input was over before the output was
-	 *   QCOW2_E_MEMORY      the stream reaches back further than the window; see need
+	 *   QCOW2_E_MEMORY      the stream reaches back further than the window
+	 *   QCOW2_E_ARGUMENT    stop lies before done, or past the end of the window
 	 *   what fill() returned
 	 * After a failure only begin() may follow. What comes after the last output byte in the
 	 * input is not looked at (the file format pads to sectors).

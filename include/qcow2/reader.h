@@ -145,7 +145,7 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  * Copies the bytes [off, off + len) of the disk to buf: all of them, or fails, and then buf may
  * hold anything. len 0 is fine. Past the end of the disk: QCOW2_E_RANGE.
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED, CODEC, COMPRESSED, MEMORY (compressed data
- * that reaches back further than the memory given; detail = the memory that would do);
+ * that reaches back further than the memory given; detail = the memory that will do);
  * reader->error tells the rest.
  * Cost: as map for each extent, and one io call for each that is data, straight into
  * buf; zeros cost none; a compressed cluster costs one call for each piece of input (512 bytes in

@@ -356,27 +356,17 @@ static void test_far_matches(void **state)
 			EQ(rig.reader.error.status, QCOW2_E_MEMORY);
 			need = (size_t)rig.reader.error.detail;
 			TRUE(need > QCOW2_READER_MEMORY_DEFLATE);
-			LE(need, QCOW2_READER_MEMORY_DEFLATE + 2 * 32768);
+			LE(need, QCOW2_READER_MEMORY_DEFLATE + 32768);
 		}
 		/* The whole cluster into the caller's buffer needs no window at all. */
 		EQ(rig_read(&rig, 2 * len, plain, len), QCOW2_OK);
 		rig_free(&rig);
-		/* The first match that is too far tells what it needs; a later one may need more.
-		 */
-		for (unsigned turn = 0; need != 0; turn++) {
-			size_t had = need;
-
+		/* The memory that the failure asks for will do. */
+		if (need != 0) {
 			test_case("matches %zu back, in %zu bytes", periods[i], need);
-			LE(turn, 3);
 			rig_init(&rig, &s.image, need, deflate_only);
-			need = 0;
-			if (rig_read(&rig, 2 * len + 5, plain + 5, len - 9) != QCOW2_OK) {
-				EQ(rig.reader.error.status, QCOW2_E_MEMORY);
-				need = (size_t)rig.reader.error.detail;
-				TRUE(need > had);
-			} else {
-				EQ(rig_read(&rig, 2 * len + 60000, plain + 60000, 100), QCOW2_OK);
-			}
+			EQ(rig_read(&rig, 2 * len + 5, plain + 5, len - 9), QCOW2_OK);
+			EQ(rig_read(&rig, 2 * len + 60000, plain + 60000, 100), QCOW2_OK);
 			rig_free(&rig);
 		}
 		subject_free(&s);

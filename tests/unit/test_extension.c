@@ -121,6 +121,7 @@ static const struct area_case areas[] = {
 	  QCOW2_OK },
 	{ "half an extension head before the name", 0xffffffff, 7, 8, 116, 3, true,
 	  QCOW2_E_EXTENSION },
+	{ "half an empty extension before the name", 0, 7, 0, 116, 3, true, QCOW2_E_EXTENSION },
 	{ "end marker with a length that fits", 8, 0, 8, 0, 0, false, QCOW2_OK },
 	{ "end marker that is too long", 4000, 0, 8, 0, 0, false, QCOW2_E_EXTENSION },
 	{ "backing format of 15", 15, IMAGE_EXT_BACKING_FORMAT, 15, 0, 0, false, QCOW2_OK },
@@ -381,6 +382,15 @@ static void test_feature_names_damaged(void **state)
 	check_name(&io, &second);
 	test_case("a bad extension after it");
 	image_put(&img.file, 112 + 8 + 96, 0x1234567880000000, 8);
+	check_name(&io, &first);
+	image_free(&img);
+
+	test_case("an encrypted image");
+	image_init(&img, 3, 12, MIB);
+	image_add_feature_name(&img, 0, 40, "bit forty", 9);
+	image_set(&img, IMAGE_CRYPT_METHOD, 1);
+	image_finish(&img);
+	test_io_init(&io, &img.file);
 	check_name(&io, &first);
 	image_free(&img);
 
