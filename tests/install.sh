@@ -7,7 +7,8 @@ gcc g++ make libc6-dev pkg-config binutils
 libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
-lib32gcc-12-dev libc6-dev-i386 qemu-user-static
+qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
+libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
 '
 missing=
 for package in $packages; do
