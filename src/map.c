@@ -181,13 +181,13 @@ static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t want,
 static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t index, uint64_t want,
                      struct qcow2_extent *e)
 {
-	unsigned bits = q2_l2_entry_bits(e->image);
-	uint32_t at = (index << bits) % Q2_SLICE_LEN;
+	bool extended = q2_has_extended_l2(e->image);
+	uint32_t at = extended ? index % 32u * 16u : index % 64u * 8u;
 	const uint8_t *slice;
 	uint64_t entry;
 	int rc;
 
-	reader->error.pos = l2_pos + (index << bits);
+	reader->error.pos = l2_pos + (extended ? index * 16u : index * 8u);
 	rc = q2_slice(reader, e->image, reader->error.pos, &slice);
 	if (rc != QCOW2_OK)
 		return rc;
@@ -196,8 +196,8 @@ static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t inde
 	e->len = q2_cluster_len(e->image) - in_cluster(e);
 	if (entry_is_compressed(entry))
 		return compressed_extent(entry, e);
-	if (bits == 4u)
-		return subcluster_extent(reader, slice + at, entry, e);
+	if (extended)
+		return subcluster_extent(reader, slice + index % 32u * 16u, entry, e);
 	rc = standard_extent(reader, entry, e);
 	if (rc == QCOW2_OK)
 		extend_in_slice(slice, at, want, e);

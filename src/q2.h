@@ -113,6 +113,12 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 /* Is each image of the chain there, with all that it needs? Statuses: as qcow2_reader_init. */
 int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *err);
 
+/*
+ * Reads one extent, or as much of it as is asked for: *len > 0 bytes at most, and *len says how
+ * many. The caller has checked that the range lies on the disk. Reading is a loop over this.
+ */
+int q2_read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t *len);
+
 /* unpack.c */
 
 /* reader->unpack: len bytes from the beginning of reader->memo, which is compressed, to buf. */

@@ -91,8 +91,7 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
 	return QCOW2_OK;
 }
 
-/* One extent, or as much of it as is asked for: *len bytes at most, and *len says how many. */
-static int read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t *len)
+int q2_read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t *len)
 {
 	const struct qcow2_extent *e = &reader->memo;
 	int rc = q2_map(reader, off, *len);
@@ -122,7 +121,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 
 	while (rc == QCOW2_OK && len > 0u) {
 		done = len;
-		rc = read_step(reader, off, to, &done);
+		rc = q2_read_step(reader, off, to, &done);
 		off += done;
 		to += done;
 		len -= done;

@@ -64,6 +64,7 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t
 	if (extra_len > Q2_SNAPSHOT_EXTRA_MAX)
 		return q2_fail(err, QCOW2_E_SNAPSHOT, &image->io, pos, extra_len);
 	known = extra_len < EXTRA_READ_LEN ? extra_len : EXTRA_READ_LEN;
+	memset(extra, 0, sizeof extra);
 	if (known != 0u) {
 		rc = q2_io_read(&image->io, pos + SNAPSHOT_FIXED_LEN, extra, known, err);
 		if (rc != QCOW2_OK)
