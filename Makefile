@@ -65,6 +65,7 @@ help:
 #: demo         info, map and checksum of a real compressed image
 #: check        all tests that need no installed package but cmocka, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
+#: proof        Frama-C's Eva on the core (needs frama-c-base)
 #: install      into $(DESTDIR)$(PREFIX)
 #: clean        removes $(O)
 
@@ -124,6 +125,9 @@ check-all:
 	$(Q)sh tests/install.sh
 	$(Q)bash tests/check-all.sh
 
+proof:
+	$(Q)sh tests/proof/eva.sh
+
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 share/man/man1 share/man/man3)
 	install $(O)/qcow2 $(DESTDIR)$(PREFIX)/bin
@@ -141,4 +145,4 @@ clean:
 
 -include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
-.PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE
+.PHONY: all help core amalgamation demo print-libs programs check check-all proof install clean FORCE

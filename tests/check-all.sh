@@ -115,6 +115,7 @@ step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
 step asan             variant asan CFLAGS="$asan"
 step asan-conform     env QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform
 step tsan             sh tests/tsan.sh
+step proof            make -s proof
 step valgrind         sh tests/run-programs.sh build valgrind
 
 echo

@@ -5,6 +5,7 @@ set -eu
 packages='
 gcc g++ make libc6-dev pkg-config binutils
 libdeflate-dev zlib1g-dev libzstd-dev
+frama-c-base
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
