@@ -31,8 +31,8 @@ enum {
 
 #define HEADER_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb" */
 
-#define KNOWN_INCOMPATIBLE                                                                       \
-	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |  \
+#define KNOWN_INCOMPATIBLE                                                                         \
+	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |    \
 	 QCOW2_INCOMPATIBLE_COMPRESSION | QCOW2_INCOMPATIBLE_EXTENDED_L2)
 
 /* The header; *err tells the field that was looked at last, which is where a failure is. */

@@ -75,6 +75,7 @@ struct inflate {
 	uint32_t stop;   /* end of what is to be made now; at <= stop <= window_len */
 	uint32_t before; /* bytes of the cluster before window[0] of this lap */
 	bool final;      /* this is the last block */
+	bool full;       /* all is made; see inflate_finish */
 	bool fixed;      /* the codes are the fixed ones: a second block need not make them */
 	uint16_t lit[INFLATE_LIT_WORDS];
 	uint16_t dists[INFLATE_DIST_WORDS];
@@ -130,7 +131,7 @@ static uint32_t inflate_take(struct inflate *s, uint32_t n)
  * all shorter ones (RFC 1951 section 3.2.2), so counting down from the first of them finds it.
  */
 static uint32_t inflate_long(const uint16_t *code, uint32_t root_bits, uint32_t n_sorted,
-			     uint32_t entry, inflate_word buf)
+                             uint32_t entry, inflate_word buf)
 {
 	const uint16_t *sorted = code + INFLATE_ROOT + (1u << root_bits);
 	uint32_t index = code[0];
@@ -153,7 +154,7 @@ static uint32_t inflate_long(const uint16_t *code, uint32_t root_bits, uint32_t 
 
 /* The next symbol, as its entry. Only bits of the code itself are asked of the input. */
 static uint32_t inflate_symbol(struct inflate *s, const uint16_t *code, uint32_t root_bits,
-			       uint32_t n_sorted)
+                               uint32_t n_sorted)
 {
 	for (;;) {
 		uint32_t index = (uint32_t)s->buf & ((1u << root_bits) - 1u);
@@ -211,7 +212,7 @@ static uint32_t inflate_entry(enum inflate_kind kind, uint32_t symbol)
  * all where the block has no matches (section 3.2.7).
  */
 static bool inflate_sort(uint16_t *code, uint16_t *sorted, const uint16_t *lens, uint32_t n,
-			 enum inflate_kind kind)
+                         enum inflate_kind kind)
 {
 	uint16_t next[INFLATE_BITS_MAX + 1];
 	uint32_t space = 1; /* codes of this length that are free */
@@ -256,7 +257,7 @@ static uint32_t inflate_after(uint32_t index, uint32_t bit)
  * sorted first, and nothing else is needed to fill it.
  */
 static bool inflate_build(uint16_t *code, uint32_t root_bits, const uint16_t *lens, uint32_t n,
-			  enum inflate_kind kind)
+                          enum inflate_kind kind)
 {
 	uint32_t size = 1u << root_bits;
 	uint16_t *root = code + INFLATE_ROOT;
@@ -282,7 +283,8 @@ static bool inflate_build(uint16_t *code, uint32_t root_bits, const uint16_t *le
 		}
 	}
 	code[0] = (uint16_t)k;
-	/* What is left begins longer codes, in their order; or none, as inflate_long() will find. */
+	/* What is left begins longer codes, in their order; or none, as inflate_long() will find.
+	 */
 	for (entry = INFLATE_MATCHES; left != 0; left--) {
 		root[index & (size - 1)] = (uint16_t)entry;
 		entry += 0x100;
@@ -298,7 +300,7 @@ static bool inflate_codes(struct inflate *s, uint32_t n_lit, uint32_t n_dist)
 
 	s->state = INFLATE_CODES;
 	return inflate_build(s->dists, INFLATE_DIST_BITS, lens + n_lit, n_dist,
-			     INFLATE_KIND_DIST) &&
+	                     INFLATE_KIND_DIST) &&
 	       inflate_build(s->lit, INFLATE_LIT_BITS, lens, n_lit, INFLATE_KIND_LIT);
 }
 
@@ -348,8 +350,8 @@ static bool inflate_lens(struct inflate *s, uint16_t *lens, uint32_t n)
 /* RFC 1951 section 3.2.7: the header of a block with codes of its own. */
 static bool inflate_dynamic(struct inflate *s)
 {
-	static const uint8_t order[INFLATE_LENS_MAX] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5,
-							 11, 4, 12, 3, 13, 2, 14, 1, 15 };
+	static const uint8_t order[INFLATE_LENS_MAX] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+		                                         11, 4,  12, 3, 13, 2, 14, 1, 15 };
 	uint16_t *lens = s->lit + INFLATE_ROOT;
 	uint32_t n_lit = inflate_take(s, 5) + 257;
 	uint32_t n_dist = inflate_take(s, 5) + 1;
@@ -363,7 +365,7 @@ static bool inflate_dynamic(struct inflate *s)
 	if (s->status != QCOW2_OK)
 		return false;
 	return inflate_build(s->dists, INFLATE_DIST_BITS, lens, INFLATE_LENS_MAX,
-			     INFLATE_KIND_LENS) &&
+	                     INFLATE_KIND_LENS) &&
 	       inflate_lens(s, lens, n_lit + n_dist) &&
 	       lens[256] != 0 && /* a block without an end is an error for zlib, too */
 	       inflate_codes(s, n_lit, n_dist);
@@ -452,12 +454,16 @@ static void inflate_match(struct inflate *s, uint32_t length, uint32_t dist)
 /* Literals, up to a match or the end of the block: RFC 1951 section 3.2.3. */
 static void inflate_literals(struct inflate *s)
 {
-	while (s->at < s->stop) {
+	while (s->at < s->stop || s->full) {
 		uint32_t entry = inflate_symbol(s, s->lit, INFLATE_LIT_BITS, INFLATE_LIT_MAX);
 		uint32_t extra = entry >> 4 & 7u;
 		uint32_t length, dist;
 
 		if ((entry & INFLATE_MATCHES) == 0) {
+			if (s->full) {
+				s->state = INFLATE_MATCH; /* more than was asked for */
+				return;
+			}
 			s->stream->window[s->at++] = (uint8_t)(entry >> 8);
 			continue;
 		}
@@ -473,7 +479,9 @@ static void inflate_literals(struct inflate *s)
 		entry = inflate_dist_symbol(s);
 		extra = entry >> 4 & 15u;
 		dist = ((entry >> 8) << extra) + 1 + inflate_take(s, extra);
-		if (s->status == QCOW2_OK)
+		if (s->full)
+			s->state = INFLATE_MATCH;
+		else if (s->status == QCOW2_OK)
 			inflate_match(s, length, dist);
 		return;
 	}
@@ -557,7 +565,7 @@ static inline void inflate_literal(uint8_t *window, struct inflate_fast *f, uint
  * at_end, too; said again in the loops, that lets Eva prove the loads.
  */
 static inline void inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint32_t from,
-				uint32_t at_end)
+                                uint32_t at_end)
 {
 	uint32_t dist = at - from;
 
@@ -579,7 +587,7 @@ static inline void inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint
 
 /* A match, whose length is `entry`. False: nothing more can be done here. */
 static inline bool inflate_fast_match(struct inflate *s, struct inflate_fast *f, uint32_t entry,
-				      uint32_t at_end)
+                                      uint32_t at_end)
 {
 	uint32_t extra = entry >> 4 & 7u;
 	uint32_t length, dist, from, end;
@@ -639,7 +647,7 @@ static void inflate_fast(struct inflate *s)
 		}
 		if ((entry & INFLATE_LEN) == 0) {
 			entry = inflate_long(s->lit, INFLATE_LIT_BITS, INFLATE_LIT_MAX, entry,
-					     f.buf);
+			                     f.buf);
 			if ((entry & INFLATE_MATCHES) == 0) {
 				inflate_literal(stream->window, &f, entry);
 				continue;
@@ -688,6 +696,28 @@ static void inflate_step(struct inflate *s)
 		inflate_block(s);
 }
 
+/*
+ * All is made. zlib goes on until it would have to make a byte, and judges what it sees; so do we.
+ * It may be the end of the stream, or of the input, or wrong.
+ */
+static int inflate_finish(struct inflate *s)
+{
+	s->full = true;
+	while (s->status == QCOW2_OK && s->state != INFLATE_MATCH) {
+		if (s->state == INFLATE_CODES)
+			inflate_literals(s);
+		else if (s->state == INFLATE_STORED && s->length == 0)
+			s->state = INFLATE_BLOCK;
+		else if (s->state == INFLATE_STORED || s->final)
+			break;
+		else
+			inflate_block(s);
+	}
+	if (s->status == QCOW2_E_TRUNCATED || s->status == QCOW2_E_MEMORY)
+		return QCOW2_OK;
+	return s->status;
+}
+
 static int inflate_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	struct inflate *s = work;
@@ -700,6 +730,9 @@ static int inflate_decode(const struct qcow2_codec *self, void *work, struct qco
 	if (s->stop < s->at || s->stop > stream->window_len)
 		return QCOW2_E_ARGUMENT;
 	s->before = stream->done - stream->window_at;
+	s->full = false;
+	if (stream->stop == stream->done && stream->done != 0u)
+		return inflate_finish(s);
 	while (s->at < s->stop && s->status == QCOW2_OK)
 		inflate_step(s);
 	stream->done = s->before + s->at;

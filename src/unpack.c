@@ -130,7 +130,7 @@ static size_t good_slices(const struct qcow2_image *image)
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                         size_t *min, size_t *good)
 {
-	struct unpack_needs needs = {0, 0, false};
+	struct unpack_needs needs = { 0, 0, false };
 	struct qcow2_error unseen;
 	int rc = q2_chain_check(image, &unseen);
 
@@ -218,13 +218,15 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 	return q2_note(&reader->error, status);
 }
 
-/* Decodes on, up to byte number `stop` of the cluster. */
+/* Decodes on, up to byte number `stop` of the cluster; at its end, looks at how the stream ends. */
 static int unpack_to(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint32_t stop)
 {
 	int rc;
 
 	reader->source.stream.stop = stop;
 	rc = codec->decode(codec, reader->work, &reader->source.stream);
+	if (rc == QCOW2_OK && stop == q2_cluster_len(reader->memo.image))
+		rc = codec->decode(codec, reader->work, &reader->source.stream);
 	return rc == QCOW2_OK ? rc : unpack_fail(reader, rc);
 }
 

@@ -69,8 +69,9 @@ struct qcow2_codec {
 	 *   QCOW2_E_MEMORY      the stream reaches back further than the window
 	 *   QCOW2_E_ARGUMENT    stop lies before done, or past the end of the window
 	 *   what fill() returned
-	 * After a failure only begin() may follow. What comes after the last output byte in the
-	 * input is not looked at (the file format pads to sectors).
+	 * After a failure only begin() may follow. When all of the cluster is made, there is one
+	 * more call with stop == done: it says whether the stream goes on as it may, without making
+	 * anything. What comes after the end of the stream is padding and not looked at.
 	 */
 	int (*decode)(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream);
 };

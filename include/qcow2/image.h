@@ -29,11 +29,11 @@ struct qcow2_span {
 };
 
 /* qcow2.txt "Header", bytes 72-79, 80-87, 88-95. */
-#define QCOW2_INCOMPATIBLE_DIRTY       UINT64_C(0x01)
-#define QCOW2_INCOMPATIBLE_CORRUPT     UINT64_C(0x02)
-#define QCOW2_INCOMPATIBLE_DATA_FILE   UINT64_C(0x04)
-#define QCOW2_INCOMPATIBLE_COMPRESSION UINT64_C(0x08)
-#define QCOW2_INCOMPATIBLE_EXTENDED_L2 UINT64_C(0x10)
+#define QCOW2_INCOMPATIBLE_DIRTY        UINT64_C(0x01)
+#define QCOW2_INCOMPATIBLE_CORRUPT      UINT64_C(0x02)
+#define QCOW2_INCOMPATIBLE_DATA_FILE    UINT64_C(0x04)
+#define QCOW2_INCOMPATIBLE_COMPRESSION  UINT64_C(0x08)
+#define QCOW2_INCOMPATIBLE_EXTENDED_L2  UINT64_C(0x10)
 #define QCOW2_COMPATIBLE_LAZY_REFCOUNTS UINT64_C(0x01)
 #define QCOW2_AUTOCLEAR_BITMAPS         UINT64_C(0x01)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW   UINT64_C(0x02)
@@ -98,7 +98,7 @@ struct qcow2_image {
 
 /* How big a struct the caller's headers have, and of which version; see QCOW2_E_ABI. */
 #define QCOW2_CORE_VERSION 1u
-#define QCOW2_ABI(type) (QCOW2_CORE_VERSION << 16 | (uint32_t)sizeof(type))
+#define QCOW2_ABI(type)    (QCOW2_CORE_VERSION << 16 | (uint32_t)sizeof(type))
 
 /*
  * Opens a qcow2 image: reads and checks the header and its extensions ("Header", "Header

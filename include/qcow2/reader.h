@@ -90,10 +90,10 @@ struct qcow2_reader {
  * _DEFLATE is enough for all that QEMU writes with the built-in deflate, at any cluster size;
  * _CLUSTER(bits) keeps a whole cluster, and decodes each but once.
  */
-#define QCOW2_READER_SLICE (512u + 8u + 8u + 8u)
-#define QCOW2_READER_MEMORY QCOW2_READER_SLICE
+#define QCOW2_READER_SLICE          (512u + 8u + 8u + 8u)
+#define QCOW2_READER_MEMORY         QCOW2_READER_SLICE
 #define QCOW2_READER_MEMORY_DEFLATE (QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
-#define QCOW2_READER_MEMORY_CLUSTER(bits, work) \
+#define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 
 /*
@@ -135,8 +135,9 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * nothing changes, and always ends before an entry that is damaged.
  * len 0 or off + len past the end of the disk: QCOW2_E_RANGE. *extent is written on success only.
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
- * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and each
- * 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what follows.
+ * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
+ * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
+ * follows.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);

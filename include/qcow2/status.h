@@ -31,13 +31,13 @@ enum qcow2_status {
 	QCOW2_E_IO = -16, /* the io callback failed; io_code = what it returned */
 
 	/* A valid file of a kind that is not read here. */
-	QCOW2_E_NOT_QCOW2 = -32,   /* the magic is not there */
-	QCOW2_E_VERSION = -33,     /* neither version 2 nor 3; detail = the version (1: qcow) */
-	QCOW2_E_FEATURE = -34,     /* unknown incompatible feature; detail = the unknown bits */
-	QCOW2_E_ENCRYPTED = -35,   /* encrypted; detail = crypt_method (1: AES, 2: LUKS) */
-	QCOW2_E_COMPRESSION = -36, /* unknown compression type; detail = the type */
-	QCOW2_E_CODEC = -37,       /* compressed cluster, and no codec for it; detail = the type */
-	QCOW2_E_TOO_BIG = -38,     /* a size beyond the limits; detail = the value */
+	QCOW2_E_NOT_QCOW2 = -32,    /* the magic is not there */
+	QCOW2_E_VERSION = -33,      /* neither version 2 nor 3; detail = the version (1: qcow) */
+	QCOW2_E_FEATURE = -34,      /* unknown incompatible feature; detail = the unknown bits */
+	QCOW2_E_ENCRYPTED = -35,    /* encrypted; detail = crypt_method (1: AES, 2: LUKS) */
+	QCOW2_E_COMPRESSION = -36,  /* unknown compression type; detail = the type */
+	QCOW2_E_CODEC = -37,        /* compressed cluster, and no codec for it; detail = the type */
+	QCOW2_E_TOO_BIG = -38,      /* a size beyond the limits; detail = the value */
 	QCOW2_E_CLUSTER_BITS = -39, /* cluster size out of 512 ... 2 MiB; detail = cluster_bits */
 	QCOW2_E_SNAPSHOT_DATA_FILE = -40, /* snapshots of an image with external data */
 

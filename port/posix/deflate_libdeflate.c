@@ -25,18 +25,17 @@ static int libdeflate_decode(const struct qcow2_codec *self, void *work,
                              struct qcow2_stream *stream)
 {
 	const struct libdeflate_codec *own = (const struct libdeflate_codec *)(const void *)self;
-	size_t used;
+	size_t used; /* not NULL: then the input may be longer than the stream */
 	int rc;
 
 	if (stream->done == 0u && stream->stop == stream->window_len) {
 		rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
 		if (rc != QCOW2_OK)
 			return rc;
-		if (libdeflate_deflate_decompress_ex(own->decompressor, stream->next,
-		                                     (size_t)(stream->end - stream->next),
-		                                     stream->window, stream->stop, &used,
-		                                     NULL) == LIBDEFLATE_SUCCESS) {
-			stream->next += used;
+		if (libdeflate_deflate_decompress_ex(
+			    own->decompressor, stream->next, (size_t)(stream->end - stream->next),
+			    stream->window, stream->stop, &used, NULL) == LIBDEFLATE_SUCCESS) {
+			stream->next = stream->end; /* the stream is over: the rest is padding */
 			stream->done = stream->stop;
 			stream->window_at = 0;
 			return QCOW2_OK;

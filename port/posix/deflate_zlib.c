@@ -34,7 +34,7 @@ static bool zlib_whole(const struct zlib_codec *own, struct qcow2_stream *stream
 	z->avail_out = stream->stop;
 	if (inflate(z, Z_FINISH) != Z_STREAM_END || z->avail_out != 0u)
 		return false;
-	stream->next = z->next_in;
+	stream->next = stream->end; /* the stream is over: the rest is padding */
 	stream->done = stream->stop;
 	stream->window_at = 0;
 	return true;

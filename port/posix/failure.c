@@ -11,7 +11,7 @@
 
 #include "utf8.h"
 
-static __thread struct qcow2_failure last_failure = {.text = "no error"};
+static __thread struct qcow2_failure last_failure = { .text = "no error" };
 
 const struct qcow2_failure *qcow2_last_failure(void)
 {
@@ -143,7 +143,9 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	case QCOW2_E_FEATURE: feature_message(err, buf, len); break;
 	case QCOW2_E_ENCRYPTED:
 		snprintf(buf, len, "encrypted image (%s) is not supported",
-		         detail == 1u ? "AES" : detail == 2u ? "LUKS" : "unknown method");
+		         detail == 1u   ? "AES"
+		         : detail == 2u ? "LUKS"
+		                        : "unknown method");
 		break;
 	case QCOW2_E_CLUSTER_BITS:
 		snprintf(buf, len, "cluster size 2^%llu is not supported", detail);

@@ -34,7 +34,7 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return 0;
 }
 
-static const struct qcow2_io_ops file_ops = {file_read};
+static const struct qcow2_io_ops file_ops = { file_read };
 
 /* A block device has no st_size; its end is found by seeking, and the position put back. */
 static bool device_size(int fd, uint64_t *size)

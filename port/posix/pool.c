@@ -119,7 +119,8 @@ static struct qp_seat *seat_claim(struct qp_pool *pool)
 	unsigned i, at;
 
 	if (my_place == 0u)
-		my_place = 1u + __atomic_fetch_add(&n_places, 1u, __ATOMIC_RELAXED) % QP_READERS_MAX;
+		my_place =
+			1u + __atomic_fetch_add(&n_places, 1u, __ATOMIC_RELAXED) % QP_READERS_MAX;
 	at = (my_place - 1u) % pool->n_seats;
 	for (i = 0; i < pool->n_seats; i++) {
 		struct qp_seat *seat = &pool->seats[at];

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library and of the qcow2 command: $(addprefix port/posix/,$(POSIX_SRCS)).
-POSIX_SRCS = chain.c codecs.c failure.c file.c map.c pool.c qcow2.c resolve.c snapshots.c utf8.c \
+POSIX_SRCS = chain.c codecs.c failure.c file.c find.c map.c pool.c qcow2.c resolve.c snapshots.c utf8.c \
 	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)
 
 # Which decompressors: set POSIX_DEFLATE to libdeflate, zlib or builtin, POSIX_ZSTD to libzstd or
@@ -16,3 +16,8 @@ POSIX_LIBS_libzstd = -lzstd
 
 TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c holes.c image.c info.c \
 	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)
+
+# The tests catch these calls of the library, to let them fail.
+POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 openat64 \
+	syscall)
+comma := ,

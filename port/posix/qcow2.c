@@ -60,7 +60,7 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
 	struct qcow2 *q = calloc(1, sizeof *q);
-	struct qp_file unused = {.fd = fd};
+	struct qp_file unused = { .fd = fd };
 
 	if (q == NULL) {
 		qp_file_close(&unused);
@@ -76,7 +76,7 @@ static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret)
 {
-	struct qp_file unused = {.fd = fd};
+	struct qp_file unused = { .fd = fd };
 	struct qcow2_options own;
 	struct qcow2 *q = NULL;
 	int error = errno;

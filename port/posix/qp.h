@@ -9,7 +9,7 @@
 #ifndef QP_H
 #define QP_H
 
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
 
 #include <pthread.h>
@@ -24,10 +24,10 @@
 #include "qcow2/reader.h"
 
 enum {
-	QP_CHAIN_MAX = 256,   /* files in a backing chain */
+	QP_CHAIN_MAX = 256, /* files in a backing chain */
 	QP_READERS_MAX = 1024,
 	QP_READERS_DEFAULT = 32, /* at most, where the caller does not say */
-	QP_IO_SHRANK = -1     /* qcow2_error.io_code: the file is shorter than it was at open */
+	QP_IO_SHRANK = -1        /* qcow2_error.io_code: the file is shorter than it was at open */
 };
 
 #if defined(__GNUC__)
@@ -89,13 +89,35 @@ struct qcow2 {
 
 /*
  * Opens the image in fd and all that it needs, as the options say, and puts the images in q->top.
- * Takes over fd and the descriptors in the options. On failure q->top may hold a part: qp_chain_free.
+ * Takes over fd and the descriptors in the options. On failure q->top may hold a part:
+ * qp_chain_free.
  */
 bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options);
 void qp_chain_free(struct qp_layer *top);
 
 /* Makes q->snapshot the snapshot with this id or else this name, and q->image that. */
 bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name);
+
+/* The options of an open call, and what has been taken of them. */
+struct qp_plan {
+	const struct qcow2_options *options;
+	size_t n_taken; /* of options->backing */
+	bool data_taken;
+};
+
+/* A file found for an image, not yet given to a layer. */
+struct qp_found {
+	int fd;
+	char *path; /* malloc; NULL: not known */
+	bool is_raw;
+};
+
+/*
+ * find.c: the file below an image, and its external data file. Also when they fail, *found may hold
+ * a descriptor and a path, which are the caller's.
+ */
+bool qp_find_backing(struct qp_plan *plan, const struct qp_layer *layer, struct qp_found *found);
+bool qp_find_data(struct qp_plan *plan, const struct qp_layer *layer, struct qp_found *found);
 
 /*
  * resolve.c: opens the file that `request` names, by QCOW2_FOLLOW or QCOW2_FOLLOW_ANY. Returns the

@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,6 +81,36 @@ static bool has_dot_dot(const char *name)
 	return false;
 }
 
+static bool is_link(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+static void close_quietly(int fd)
+{
+	int error = errno;
+
+	close(fd);
+	errno = error;
+}
+
+/* One step of the walk. A link is told as such, and not as what it is not. */
+static int walk_step(int dir_fd, const char *name, int flags)
+{
+	int fd = qp_open(dir_fd, name, O_NOFOLLOW | flags);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOTDIR) {
+		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+			errno = ELOOP;
+		else
+			errno = ENOTDIR;
+	}
+	return fd;
+}
+
 /* Opens name below dir_fd, one directory at a time. name is changed. */
 static int walk_beneath(int dir_fd, char *name)
 {
@@ -87,7 +119,7 @@ static int walk_beneath(int dir_fd, char *name)
 	while (fd >= 0) {
 		char *end = name + strcspn(name, "/");
 		bool last = end[strspn(end, "/")] == '\0';
-		int next;
+		int next, error;
 
 		if (last && *end == '/') {
 			close(fd);
@@ -95,9 +127,10 @@ static int walk_beneath(int dir_fd, char *name)
 			return -1;
 		}
 		*end = '\0';
-		next = qp_open(fd, *name != '\0' ? name : ".",
-		               O_NOFOLLOW | (last ? 0 : O_DIRECTORY));
-		close(fd);
+		next = walk_step(fd, *name != '\0' ? name : ".", last ? 0 : O_DIRECTORY);
+		if (next < 0 && errno == ENOTDIR)
+			errno = is_link(fd, name) ? ELOOP : ENOTDIR;
+		close_quietly(fd);
 		if (last)
 			return next;
 		fd = next;
@@ -112,7 +145,7 @@ static int kernel_beneath(int dir_fd, const char *name)
 #ifdef SYS_openat2
 	struct {
 		uint64_t flags, mode, resolve;
-	} how = {O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0x08 | 0x04};
+	} how = { O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0x08 | 0x04 };
 	int attempts = 16;
 	long fd;
 
@@ -158,7 +191,7 @@ static int open_beneath(const char *dir, const char *name)
 static const char *inside_directory(const char *dir, const char *name)
 {
 	char *full = realpath(dir, NULL);
-	const char *candidates[2] = {dir, full};
+	const char *candidates[2] = { dir, full };
 	const char *rest = NULL;
 	int i;
 
@@ -179,8 +212,9 @@ static const char *inside_directory(const char *dir, const char *name)
 static const char *refusal_text(int error)
 {
 	switch (error) {
-	case ELOOP: return "goes through a symbolic link; only plain names inside the image's "
-		           "directory are followed";
+	case ELOOP:
+		return "goes through a symbolic link; only plain names inside the image's "
+		       "directory are followed";
 	case EPERM:
 	case EXDEV: return "leads out of the image's directory";
 	default: return strerror(error);

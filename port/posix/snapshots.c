@@ -130,7 +130,7 @@ static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_ent
 {
 	const struct qcow2_snapshot *previous = NULL;
 	struct qcow2_snapshot s;
-	struct qcow2_error err = {0};
+	struct qcow2_error err = { 0 };
 	int rc = QCOW2_OK;
 
 	for (; n > 0u && rc == QCOW2_OK; n--, entry++) {

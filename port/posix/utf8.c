@@ -5,7 +5,7 @@
 #include "utf8.h"
 
 /* The smallest code point that needs a sequence of this many bytes. */
-static const uint32_t utf8_least[5] = {0, 0, 0x80, 0x800, 0x10000};
+static const uint32_t utf8_least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
 
 static size_t utf8_announced(unsigned char first)
 {

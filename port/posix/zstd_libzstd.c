@@ -74,9 +74,12 @@ static int zstd_frame(ZSTD_DCtx *dctx, struct qcow2_stream *stream)
 
 static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
-	ZSTD_DCtx *dctx = ZSTD_initStaticDCtx(work, self->work_len);
+	ZSTD_DCtx *dctx;
 	int rc;
 
+	if (stream->done == stream->stop)
+		return QCOW2_OK; /* the last frame was whole, or it had failed */
+	dctx = ZSTD_initStaticDCtx(work, self->work_len);
 	if (dctx == NULL)
 		return QCOW2_E_COMPRESSED;
 	rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);

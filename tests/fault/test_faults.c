@@ -428,6 +428,9 @@ static void test_bad_place(void **state)
 	EQ(rig_read(&w.rig, CLUSTER, w.want + CLUSTER, 100), QCOW2_OK);
 	EQ(rig_read(&w.rig, CLUSTER + 101, w.want + CLUSTER + 101, 3 * CLUSTER), QCOW2_OK);
 	EQ(rig_read(&w.rig, CLUSTER + 100, w.want, 1), QCOW2_E_IO);
+	EQ(w.rig.reader.error.io_code, IO_FAULT + 1);
+	EQ(rig_read(&w.rig, w.top.img.size, w.want, 1), QCOW2_E_RANGE);
+	EQ(w.rig.reader.error.io_code, 0);
 
 	test_case("a bad slice of an L2 table");
 	pos = image_l2_entry_pos(&w.top.img, &w.top.img.active, 70);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the proof harnesses share: any number, and a file with any content that may fail at any time.
+ * What the proof harnesses share: any number, and a file with any content that may fail at any
+ * time.
  */
 #ifndef PROOF_H
 #define PROOF_H

@@ -192,6 +192,8 @@ static void test_attach(void **state)
 	struct qcow2_reader reader;
 	struct qcow2_image image;
 	struct qcow2_io no_ops = { NULL, NULL, 0 };
+	struct qcow2_io_ops nothing = { NULL };
+	struct qcow2_io no_read = { &nothing, NULL, 0 };
 	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
 	size_t min = 0;
 	size_t good = 0;
@@ -212,6 +214,7 @@ static void test_attach(void **state)
 	EQ(qcow2_image_attach_data(&image, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(NULL, &s.data.io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&image, &no_ops), QCOW2_E_ARGUMENT);
+	EQ(qcow2_image_attach_data(&image, &no_read), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&s.image, &s.data.io), QCOW2_E_ARGUMENT); /* has it */
 
 	test_case("an image that has none");

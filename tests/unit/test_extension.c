@@ -256,6 +256,36 @@ static void test_backing_name(void **state)
 	}
 }
 
+/* A name that the file does not hold. */
+static void test_backing_name_cut(void **state)
+{
+	struct image img;
+	struct test_io io;
+	struct qcow2_image image;
+	struct qcow2_error err = { 0 };
+	char name[20];
+
+	(void)state;
+	image_init(&img, 3, 12, 0);
+	img.refcounts = false;
+	image_set_backing(&img, "twenty bytes of name", 20, 0);
+	image_finish(&img);
+	for (uint64_t len = img.backing_pos; len <= img.backing_pos + 20; len++) {
+		bool whole = len == img.backing_pos + 20;
+
+		test_case("file of %u bytes", (unsigned)len);
+		test_io_bytes(&io, img.file.data, len);
+		EQ(qcow2_image_open(&image, &io.io, 0, &err), whole ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		if (!whole)
+			EQ(err.pos, len);
+		EQ(qcow2_image_open(&image, &io.io, QCOW2_OPEN_TRUNCATED, NULL), QCOW2_OK);
+		EQ(image.backing_name.len, 20);
+		EQ(qcow2_image_bytes(&image, image.backing_name, name, NULL),
+		   whole ? QCOW2_OK : QCOW2_E_TRUNCATED);
+	}
+	image_free(&img);
+}
+
 static void test_no_backing(void **state)
 {
 	static const struct {
@@ -385,6 +415,18 @@ static void test_feature_names_damaged(void **state)
 	check_name(&io, &first);
 	image_free(&img);
 
+	test_case("the file ends in the second record");
+	image_init(&img, 2, 12, 0);
+	img.refcounts = false;
+	image_add_feature_name(&img, 0, 40, "bit forty", 9);
+	image_add_feature_name(&img, 0, 41, "bit fortyone", 12);
+	image_finish(&img);
+	image_buf_resize(&img.file, 72 + 8 + 48 + 40);
+	test_io_init(&io, &img.file);
+	check_name(&io, &first);
+	check_name(&io, &second);
+	image_free(&img);
+
 	test_case("an encrypted image");
 	image_init(&img, 3, 12, MIB);
 	image_add_feature_name(&img, 0, 40, "bit forty", 9);
@@ -449,7 +491,7 @@ int main(void)
 		cmocka_unit_test(test_crypto),        cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_backing_name),  cmocka_unit_test(test_no_backing),
 		cmocka_unit_test(test_feature_names), cmocka_unit_test(test_feature_names_damaged),
-		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_bytes),         cmocka_unit_test(test_backing_name_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,89 @@ static void test_past_end(void **state)
 	}
 }
 
+/* Contiguous clusters of which the file holds only the first: the run ends with the file. */
+static void test_run_past_end(void **state)
+{
+	enum { CLUSTER = 512, HERE = 3 };
+	static const size_t ends[] = { 1, 511, 512 }; /* bytes of the last cluster in the file */
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(ends); i++) {
+		struct subject s = { 0 };
+		struct rig rig;
+		struct qcow2_extent e;
+		uint8_t want[8 * CLUSTER] = { 0 };
+		bool allowed = i % 2;
+		uint64_t end = 0;
+
+		test_case("%zu bytes of the last cluster, allowed %d", ends[i / 2], allowed);
+		image_init(&s.img, 3, 9, sizeof want);
+		s.img.refcounts = false;
+		image_place_l1(&s.img, &s.img.active);
+		image_place_l2(&s.img, &s.img.active, 0);
+		image_add_range(&s.img, &s.img.active, 0, 8, IMAGE_DATA);
+		image_finish(&s.img);
+		end = model_place(&s.img, &s.img.active, (HERE - 1) * CLUSTER).pos + ends[i / 2];
+		image_expect(&s.img, &s.img.active, 0, want, (HERE - 1) * CLUSTER + ends[i / 2]);
+		image_buf_resize(&s.img.file, (size_t)end);
+		subject_open_flags(&s, allowed ? QCOW2_OPEN_TRUNCATED : 0);
+		rig_init(&rig, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&rig.reader, 0, sizeof want, &e), QCOW2_OK);
+		EQ(e.len, allowed ? 8 * CLUSTER : HERE * CLUSTER);
+		EQ(rig_read(&rig, 0, want, HERE * CLUSTER), QCOW2_OK);
+		EQ(rig_read(&rig, 0, want, sizeof want), allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		EQ(rig_read(&rig, HERE * CLUSTER, want + HERE * CLUSTER, 1),
+		   allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		rig_free(&rig);
+		subject_free(&s);
+	}
+}
+
+/* The memory of one reader, given to the next: what was cached in it is nobody's any more. */
+static void test_memory_again(void **state)
+{
+	static uint64_t memory[20000 / 8];
+	static const size_t lens[] = { QCOW2_READER_MEMORY, 2 * QCOW2_READER_MEMORY, 10000,
+		                       sizeof memory };
+	struct qcow2_image image; /* one after the other, at one address */
+	struct qcow2_reader reader;
+	uint8_t want[8192];
+	uint8_t got[8192];
+
+	(void)state;
+	memset(memory, 0xa5, sizeof memory);
+	for (unsigned i = 0; i < 16; i++) {
+		struct image img;
+		struct test_io io;
+
+		test_case("memory given for the time %u", i + 1);
+		image_init(&img, 3, 12, sizeof want);
+		img.active.seed = i;
+		image_place_l1(&img, &img.active); /* tables at the same places each time */
+		image_place_l2(&img, &img.active, 0);
+		image_alloc(&img, i);
+		image_add(&img, &img.active, i % 2, IMAGE_DATA);
+		image_add(&img, &img.active, (i + 1) % 2, i % 3 ? IMAGE_COMPRESSED : IMAGE_ZERO);
+		image_finish(&img);
+		memset(want, 0, sizeof want);
+		image_expect(&img, &img.active, 0, want, sizeof want);
+		test_io_init(&io, &img.file);
+		EQ(qcow2_image_open(&image, &io.io, 0, NULL), QCOW2_OK);
+		EQ(qcow2_reader_init(&reader, &image, memory, lens[i % 4]), QCOW2_OK);
+		if (i % 3 != 0 && i % 4 < 2) {
+			EQ(qcow2_reader_read(&reader, 0, got, sizeof got), QCOW2_E_CODEC);
+		} else {
+			if (i % 4 >= 2)
+				EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_OK);
+			EQ(qcow2_reader_read(&reader, 0, got, sizeof got), QCOW2_OK);
+			SAME(got, want, sizeof want);
+			EQ(qcow2_reader_read(&reader, 100, got, 6000), QCOW2_OK);
+			SAME(got, want + 100, 6000);
+		}
+		image_free(&img);
+	}
+}
+
 /* Data at the highest position that an entry can say, in a file that has it. */
 static void test_far(void **state)
 {
@@ -550,12 +633,13 @@ static void test_shared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_geometry), cmocka_unit_test(test_smallest),
-		cmocka_unit_test(test_pieces),   cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_range),    cmocka_unit_test(test_partial_last),
-		cmocka_unit_test(test_past_end), cmocka_unit_test(test_far),
-		cmocka_unit_test(test_cost),     cmocka_unit_test(test_cost_sequential),
-		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_geometry),     cmocka_unit_test(test_smallest),
+		cmocka_unit_test(test_pieces),       cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_range),        cmocka_unit_test(test_partial_last),
+		cmocka_unit_test(test_past_end),     cmocka_unit_test(test_far),
+		cmocka_unit_test(test_cost),         cmocka_unit_test(test_cost_sequential),
+		cmocka_unit_test(test_shared),       cmocka_unit_test(test_run_past_end),
+		cmocka_unit_test(test_memory_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

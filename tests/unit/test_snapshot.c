@@ -345,6 +345,8 @@ static void test_l1(void **state)
 		EQ(err.status, rc);
 		if (rc != QCOW2_OK)
 			TRUE(err.io == &s.image.io);
+		if (rc == QCOW2_E_TRUNCATED)
+			EQ(err.pos, s.img.file.len);
 		subject_free(&s);
 	}
 }
@@ -379,6 +381,12 @@ static void test_refused(void **state)
 	EQ(qcow2_snapshot_image(NULL, &s.image, &e, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_snapshot_image_abi(&image, QCOW2_ABI(struct qcow2_image) + 8, &s.image, &e, &err),
 	   QCOW2_E_ABI);
+
+	test_case("a closed image");
+	memset(&raw, 0, sizeof raw);
+	EQ(qcow2_snapshot_next(&raw, NULL, &e, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_strings(&raw, &e, buf, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_snapshot_image(&image, &raw, &e, &err), QCOW2_E_ARGUMENT);
 
 	test_case("an image without");
 	EQ(qcow2_image_raw(&raw, &s.io.io), QCOW2_OK);

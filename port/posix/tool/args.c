@@ -20,21 +20,21 @@ enum {
 };
 
 static const struct option long_options[] = {
-	{"follow", optional_argument, NULL, OPT_FOLLOW},
-	{"backing", required_argument, NULL, OPT_BACKING},
-	{"backing-format", required_argument, NULL, OPT_BACKING_FORMAT},
-	{"data-file", required_argument, NULL, OPT_DATA_FILE},
-	{"layer-only", no_argument, NULL, OPT_LAYER_ONLY},
-	{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
-	{"allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"skip", required_argument, NULL, 's'},
-	{"length", required_argument, NULL, 'n'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"progress", no_argument, NULL, 'p'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{ "follow", optional_argument, NULL, OPT_FOLLOW },
+	{ "backing", required_argument, NULL, OPT_BACKING },
+	{ "backing-format", required_argument, NULL, OPT_BACKING_FORMAT },
+	{ "data-file", required_argument, NULL, OPT_DATA_FILE },
+	{ "layer-only", no_argument, NULL, OPT_LAYER_ONLY },
+	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
+	{ "allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "skip", required_argument, NULL, 's' },
+	{ "length", required_argument, NULL, 'n' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "progress", no_argument, NULL, 'p' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static const char common_help[] =
@@ -212,8 +212,9 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	if (rc != EXIT_OK)
 		return rc;
 	if (argc - optind != (int)command->n_operands)
-		return usage(command, argc - optind < (int)command->n_operands ? "too few operands"
-		                                                               : "too many operands",
+		return usage(command,
+		             argc - optind < (int)command->n_operands ? "too few operands"
+		                                                      : "too many operands",
 		             "");
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
 		return usage(command, "--layer-only and --backing exclude each other", "");

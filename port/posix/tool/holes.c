@@ -5,7 +5,6 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,56 +37,59 @@ static bool refcount_is_set(const unsigned char *block, unsigned order, uint64_t
 	return (block[index * bits / 8u] >> (index * bits % 8u) & ((1u << bits) - 1u)) != 0u;
 }
 
-/* Counts the clusters in use among the first n of the file, up to enough. False: cannot tell. */
-static bool count_clusters(const struct qcow2_image *image, uint64_t n, uint64_t enough,
-                           unsigned char *block, uint64_t *count)
+/* Counts what is not 0 among n refcounts from byte position pos on. False: cannot read. */
+static bool count_set(const struct qcow2_image *image, uint64_t pos, uint64_t n, uint64_t *count)
 {
-	size_t cluster = (size_t)1 << image->cluster_bits;
-	uint64_t per_block = (uint64_t)cluster * 8u >> image->refcount_order;
-	uint64_t n_blocks = (uint64_t)image->refcount_table_clusters * (cluster / 8u);
-	unsigned char entry[8];
+	unsigned char piece[4096];
+	unsigned order = image->refcount_order;
+	uint64_t per_piece = (uint64_t)sizeof piece * 8u >> order;
 	uint64_t i, k;
 
-	for (i = 0; i < n_blocks && i * per_block < n && *count < enough; i++) {
-		uint64_t left = n - i * per_block;
-		uint64_t pos;
+	for (i = 0; i < n; i += per_piece) {
+		uint64_t left = n - i < per_piece ? n - i : per_piece;
 
+		if (!image_bytes(image, pos, piece, (size_t)(((left << order) + 7u) / 8u)))
+			return false;
+		for (k = 0; k < left; k++)
+			*count += refcount_is_set(piece, order, k);
+		pos += sizeof piece;
+	}
+	return true;
+}
+
+/* Counts the clusters in use among the first n of the file, up to enough or some more. */
+static bool count_clusters(const struct qcow2_image *image, uint64_t n, uint64_t enough,
+                           uint64_t *count)
+{
+	uint64_t per_block = (UINT64_C(8) << image->cluster_bits) >> image->refcount_order;
+	uint64_t n_blocks = (uint64_t)image->refcount_table_clusters << (image->cluster_bits - 3u);
+	unsigned char entry[8];
+	uint64_t i, pos, left;
+
+	for (i = 0; i < n_blocks && i * per_block < n && *count < enough; i++) {
 		if (!image_bytes(image, image->refcount_table_pos + i * 8u, entry, sizeof entry))
 			return false;
 		pos = bytes_be(entry, sizeof entry) & ~UINT64_C(511);
-		if (pos == 0u)
-			continue;
-		if (!image_bytes(image, pos, block, cluster))
+		left = n - i * per_block;
+		if (pos != 0u && !count_set(image, pos, left < per_block ? left : per_block, count))
 			return false;
-		for (k = 0; k < per_block && k < left && *count < enough; k++)
-			*count += refcount_is_set(block, image->refcount_order, k);
 	}
 	return true;
 }
 
 /*
- * QEMU's test, so that both tell the same: much more clusters are in use than the file system has
+ * QEMU's test, so that both tell the same: many more clusters are in use than the file system has
  * given the file.
  */
 bool is_preallocated(const struct qcow2_image *image, int fd)
 {
-	uint64_t given, threshold, count = 0;
-	unsigned char *block;
+	uint64_t given, threshold, n, count = 0;
 	struct stat st;
-	bool known;
 
 	if (fstat(fd, &st) != 0 || image->refcount_table_clusters > 0x800000u)
 		return false;
 	given = (uint64_t)st.st_blocks * 512u >> image->cluster_bits;
 	threshold = given * 10u / 9u > given + 2u ? given * 10u / 9u : given + 2u;
-	if (image->io.size >> image->cluster_bits < threshold - 1u)
-		return false;
-	block = malloc((size_t)1 << image->cluster_bits);
-	if (block == NULL)
-		return false;
-	known = count_clusters(image,
-	                       ((image->io.size - 1u) >> image->cluster_bits) + 1u,
-	                       threshold, block, &count);
-	free(block);
-	return known && count >= threshold;
+	n = ((image->io.size - 1u) >> image->cluster_bits) + 1u;
+	return n >= threshold && count_clusters(image, n, threshold, &count) && count >= threshold;
 }

@@ -120,9 +120,9 @@ static void print_features(const struct qcow2_image *image)
 		uint64_t bit;
 		const char *text;
 	} known[] = {
-		{QCOW2_INCOMPATIBLE_DIRTY, "refcounts may be out of date (dirty)"},
-		{QCOW2_INCOMPATIBLE_CORRUPT, "marked corrupt"},
-		{QCOW2_INCOMPATIBLE_EXTENDED_L2, "extended L2 entries (subclusters)"},
+		{ QCOW2_INCOMPATIBLE_DIRTY, "refcounts may be out of date (dirty)" },
+		{ QCOW2_INCOMPATIBLE_CORRUPT, "marked corrupt" },
+		{ QCOW2_INCOMPATIBLE_EXTENDED_L2, "extended L2 entries (subclusters)" },
 	};
 	size_t i;
 

@@ -42,8 +42,7 @@ static void json_version_3(struct json *j, const struct info *info)
 {
 	const struct qcow2_image *image = info->image;
 
-	json_bool(j, "lazy-refcounts",
-	          (image->compatible & QCOW2_COMPATIBLE_LAZY_REFCOUNTS) != 0u);
+	json_bool(j, "lazy-refcounts", (image->compatible & QCOW2_COMPATIBLE_LAZY_REFCOUNTS) != 0u);
 	json_bitmaps(j, info);
 	if ((image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u) {
 		json_bytes(j, "data-file", &info->data_file);
@@ -120,7 +119,7 @@ static void json_chain(struct json *j, const struct info *info)
 void info_json(const struct info *info)
 {
 	const struct qcow2_image *image = info->image;
-	struct json j = {stdout, 0, true};
+	struct json j = { stdout, 0, true };
 
 	json_begin(&j, NULL, '{');
 	json_bytes(&j, "backing-filename-format", &info->backing_format);

@@ -7,13 +7,14 @@
 #include <string.h>
 
 static const struct command commands[] = {
-	{"info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info},
-	{"map", "IMAGE", "Show which parts of the disk hold data, and where that is.", ARG_JSON, 1,
-	 run_map},
-	{"cat", "IMAGE|-", "Write the content of the disk to standard output.", ARG_RANGE, 1, run_cat},
-	{"convert", "IMAGE OUT", "Write the disk to the sparse raw file OUT.", ARG_PROGRESS, 2,
-	 run_convert},
-	{"snapshots", "IMAGE", "List the internal snapshots.", ARG_JSON, 1, run_snapshots},
+	{ "info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info },
+	{ "map", "IMAGE", "Show which parts of the disk hold data, and where that is.", ARG_JSON, 1,
+	  run_map },
+	{ "cat", "IMAGE|-", "Write the content of the disk to standard output.", ARG_RANGE, 1,
+	  run_cat },
+	{ "convert", "IMAGE OUT", "Write the disk to the sparse raw file OUT.", ARG_PROGRESS, 2,
+	  run_convert },
+	{ "snapshots", "IMAGE", "List the internal snapshots.", ARG_JSON, 1, run_snapshots },
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

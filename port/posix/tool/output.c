@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const int deadly_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE};
+static const int deadly_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE };
 
 /* What a signal that ends the program has to remove; NULL: nothing. */
 static char *volatile unfinished;
@@ -72,7 +72,8 @@ static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
 	} else {
 		o->replaces = true;
 		*mode = st.st_mode & 07777;
-		o->target = realpath(o->name, NULL); /* a link stays, what it points to is replaced */
+		o->target =
+			realpath(o->name, NULL); /* a link stays, what it points to is replaced */
 	}
 	return o->target != NULL ? EXIT_OK : tool_error(o->name, "%s", strerror(errno));
 }

@@ -71,7 +71,7 @@ void snapshots_print(const struct qcow2_snapshot_entry *s, int n)
 
 int run_snapshots(struct args *args)
 {
-	struct json j = {stdout, 0, true};
+	struct json j = { stdout, 0, true };
 	struct qcow2_snapshot_entry *list = NULL;
 	struct qcow2 *q;
 	int n;

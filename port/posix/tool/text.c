@@ -24,7 +24,7 @@ void text_print(FILE *out, const char *bytes, size_t len)
 
 void text_print_size(FILE *out, uint64_t bytes)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double value = (double)bytes;
 	unsigned unit = 0;
 

@@ -7,7 +7,7 @@
 #ifndef QCOW2_TOOL_H
 #define QCOW2_TOOL_H
 
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
 
 #include <stdbool.h>
@@ -16,6 +16,10 @@
 #include <stdio.h>
 
 #include "qcow2.h"
+
+#ifndef QCOW2_VERSION
+#define QCOW2_VERSION "without version" /* the build knows it */
+#endif
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -27,7 +31,7 @@ enum { ARG_JSON = 1, ARG_RANGE = 2, ARG_PROGRESS = 4 };
 struct args {
 	const char *command; /* its name */
 	const char *image;
-	const char *out;     /* convert */
+	const char *out; /* convert */
 	bool json;
 	bool quiet;
 	bool progress;
@@ -71,8 +75,7 @@ struct qcow2 *tool_open_quietly(const struct args *args, unsigned flags);
 /* A message from the last failure of the library; returns EXIT_FAILED. */
 int tool_failed(const struct args *args);
 /* "qcow2: SUBJECT: MESSAGE" on stderr; returns EXIT_FAILED. */
-int tool_error(const char *subject, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+int tool_error(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes standard output; EXIT_FAILED after a message if that or an earlier write failed. */
 int tool_finish_stdout(void);
 

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct hooks hooks;
+static char test_dir[64];
+
+/* ---- Caught calls ---- */
+
+void *__real_malloc(size_t len);
+void *__real_calloc(size_t n, size_t len);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t len);
+ssize_t __real_pread64(int fd, void *buf, size_t len, off_t pos);
+int __real_openat64(int dir_fd, const char *path, int flags, ...);
+long __real_syscall(long number, ...);
+long __real_syscall(long number, ...);
+void *__wrap_malloc(size_t len);
+void *__wrap_calloc(size_t n, size_t len);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t len);
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
+int __wrap_openat64(int dir_fd, const char *path, int flags, ...);
+long __wrap_syscall(long number, ...);
+
+void hooks_reset(void)
+{
+	memset(&hooks, 0, sizeof hooks);
+}
+
+/* Threads call these too, in tests that do not look at the counters. */
+static unsigned count_up(unsigned *counter)
+{
+	return __atomic_add_fetch(counter, 1u, __ATOMIC_RELAXED);
+}
+
+static bool alloc_fails(void)
+{
+	if (count_up(&hooks.n_allocs) != hooks.fail_alloc)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__wrap_malloc(size_t len)
+{
+	return alloc_fails() ? NULL : __real_malloc(len);
+}
+
+void *__wrap_calloc(size_t n, size_t len)
+{
+	return alloc_fails() ? NULL : __real_calloc(n, len);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return alloc_fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t len)
+{
+	return alloc_fails() ? NULL : __real_strndup(text, len);
+}
+
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
+{
+	unsigned n = count_up(&hooks.n_preads);
+
+	if (n == hooks.fail_pread) {
+		errno = hooks.pread_errno;
+		return -1;
+	}
+	if (hooks.eintr != 0u && n % hooks.eintr == 0u) {
+		errno = EINTR;
+		return -1;
+	}
+	if (hooks.pread_most != 0u && len > hooks.pread_most)
+		len = hooks.pread_most;
+	return __real_pread64(fd, buf, len, pos);
+}
+
+int __wrap_openat64(int dir_fd, const char *path, int flags, ...)
+{
+	count_up(&hooks.n_opens);
+	return __real_openat64(dir_fd, path, flags);
+}
+
+/* The library has one use for it: openat2. */
+long __wrap_syscall(long number, ...)
+{
+	void *how;
+	const char *path;
+	size_t len;
+	va_list args;
+	int fd;
+
+	count_up(&hooks.n_opens);
+	if (hooks.no_openat2) {
+		errno = ENOSYS;
+		return -1;
+	}
+	va_start(args, number);
+	fd = va_arg(args, int);
+	path = va_arg(args, const char *);
+	how = va_arg(args, void *);
+	len = va_arg(args, size_t);
+	va_end(args);
+	return __real_syscall(number, fd, path, how, len);
+}
+
+/* ---- Files ---- */
+
+int dir_setup(void **state)
+{
+	const char *base = getenv("TMPDIR");
+
+	(void)state;
+	snprintf(test_dir, sizeof test_dir, "%s/qcow2-test-XXXXXX",
+	         base != NULL && strlen(base) < 32u ? base : "/tmp");
+	return mkdtemp(test_dir) == NULL || chdir(test_dir) != 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+int dir_teardown(void **state)
+{
+	(void)state;
+	return chdir("/") != 0 || nftw(test_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0;
+}
+
+const char *dir_path(void)
+{
+	return test_dir;
+}
+
+void file_write(const char *path, const void *bytes, size_t len)
+{
+	FILE *out = fopen(path, "wb");
+
+	assert_non_null(out);
+	assert_int_equal(fwrite(bytes, 1, len, out), len);
+	assert_int_equal(fclose(out), 0);
+}
+
+void image_to_file(struct image *img, const char *path, const char *data_path)
+{
+	if (!img->finished)
+		image_finish(img);
+	file_write(path, img->file.data, img->file.len);
+	if (data_path != NULL)
+		file_write(data_path, img->data.data, img->data.len);
+}
+
+int image_to_fd(struct image *img)
+{
+	int fd = memfd_create("image", 0);
+
+	if (!img->finished)
+		image_finish(img);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, img->file.data, img->file.len), img->file.len);
+	return fd;
+}
+
+void small_image(struct image *img)
+{
+	image_init(img, 3, 16, 256 * 1024);
+	image_add(img, &img->active, 1, IMAGE_DATA);
+}
+
+void write_overlay(const char *path, const char *backing, const char *format)
+{
+	struct image img;
+
+	small_image(&img);
+	image_set_backing(&img, backing, strlen(backing), 0);
+	if (format != NULL)
+		image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, (uint32_t)strlen(format), format,
+		              strlen(format));
+	image_to_file(&img, path, NULL);
+	image_free(&img);
+}
+
+int open_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+bool fd_is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+unsigned count_fds(void)
+{
+	unsigned n = 0;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		n += fd_is_open(fd);
+	return n;
+}
+
+struct qcow2 *open_with(const char *path, unsigned flags)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+
+	options.flags = flags;
+	options.path = path;
+	q = qcow2_open_options(open_read(path), &options, NULL);
+	if (q == NULL)
+		print_message("%s: %s\n", path, qcow2_last_failure()->message);
+	return q;
+}
+
+void fails_with(const char *path, const struct qcow2_options *options, int error)
+{
+	unsigned before = count_fds();
+	const char *text = NULL;
+	struct qcow2 *q;
+	int fd = open_read(path);
+
+	errno = 0;
+	q = qcow2_open_options(fd, options, &text);
+	if (q == NULL && errno != error)
+		print_message("%s: %s\n", path, qcow2_last_failure()->message);
+	assert_int_equal(errno, error);
+	assert_null(q);
+	assert_non_null(text);
+	assert_int_equal(qcow2_last_failure()->error, error);
+	assert_string_not_equal(qcow2_last_failure()->message, "");
+	assert_int_equal(count_fds(), before);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the POSIX library share: cmocka, files, and system calls that fail on demand.
+ * The calls are caught by the linker: -Wl,--wrap, POSIX_TEST_LDFLAGS in port/posix/posix.mk.
+ */
+#ifndef TEST_POSIX_SUPPORT_H
+#define TEST_POSIX_SUPPORT_H
+
+#define _GNU_SOURCE       1
+#define _FILE_OFFSET_BITS 64
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "image/image.h"
+#include "qcow2.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* What the caught calls do. All zeros: what they always do. */
+struct hooks {
+	unsigned fail_alloc; /* this allocation fails, and later ones do not: 1 is the next one */
+	unsigned fail_pread; /* the same for reads, */
+	int pread_errno;     /* with this errno */
+	unsigned eintr;      /* every n-th read is interrupted first */
+	size_t pread_most;   /* no read gives more than this; 0: no limit */
+	bool no_openat2;     /* the kernel does not have it */
+
+	/* What has been called. */
+	unsigned n_allocs, n_preads, n_opens;
+};
+
+extern struct hooks hooks;
+void hooks_reset(void);
+
+/* A new directory, as the working directory; removed at exit with all that is in it. */
+int dir_setup(void **state);
+int dir_teardown(void **state);
+const char *dir_path(void);
+
+void file_write(const char *path, const void *bytes, size_t len);
+/* Finishes the image, if it is not, and writes it, and its data file if data_path is not NULL. */
+void image_to_file(struct image *img, const char *path, const char *data_path);
+/* Finishes the image, if it is not, and gives a descriptor of a file with it that has no name. */
+int image_to_fd(struct image *img);
+
+/* An image with one data cluster, 64 KiB clusters, 256 KiB. */
+void small_image(struct image *img);
+/* Writes such an image, which names a backing file; format NULL: does not say which. */
+void write_overlay(const char *path, const char *backing, const char *format);
+
+int open_read(const char *path);
+bool fd_is_open(int fd);
+unsigned count_fds(void);
+
+/* qcow2_open_options on a file with these flags. */
+struct qcow2 *open_with(const char *path, unsigned flags);
+/* Opens, and checks that it fails with this errno, and that no descriptor is left. */
+void fails_with(const char *path, const struct qcow2_options *options, int error);
+
+#endif

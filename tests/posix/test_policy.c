@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which of the files that an image names are opened: only those that the caller allows, and as what
+ * the caller or the image says they are.
+ */
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qcow2/image.h"
+#include "qcow2/status.h"
+
+enum { CLUSTER = 65536, DISK = 4 * CLUSTER };
+
+/* A raw disk full of this byte. */
+static void write_raw(const char *path, int byte)
+{
+	char *bytes = malloc(DISK);
+
+	assert_non_null(bytes);
+	memset(bytes, byte, DISK);
+	file_write(path, bytes, DISK);
+	free(bytes);
+}
+
+/* The byte at offset 0, which is the backing file's in an overlay. */
+static int first_byte(struct qcow2 *q)
+{
+	unsigned char byte;
+
+	assert_non_null(q);
+	assert_int_equal(qcow2_read(q, &byte, 1, 0), 1);
+	return byte;
+}
+
+static void follows(const char *name, unsigned flags, int byte)
+{
+	struct qcow2 *q;
+
+	write_overlay("top", name, "raw");
+	q = open_with("top", flags);
+	assert_int_equal(first_byte(q), byte);
+	qcow2_close(q);
+}
+
+static void refuses(const char *name, unsigned flags, int error)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+
+	write_overlay("top", name, "raw");
+	options.flags = flags;
+	options.path = "top";
+	fails_with("top", &options, error);
+}
+
+/* Both ways to stay in a directory: by the kernel, and without its help. */
+static void both_ways(void (*check)(void))
+{
+	hooks_reset();
+	check();
+	hooks.no_openat2 = true;
+	check();
+	hooks_reset();
+}
+
+/* ---- Inside the directory ---- */
+
+static void check_relative(void)
+{
+	follows("base", QCOW2_FOLLOW, 1);
+	follows("./base", QCOW2_FOLLOW, 1);
+	follows("file:base", QCOW2_FOLLOW, 1);
+	follows("sub/base", QCOW2_FOLLOW, 2);
+	follows("sub//./base", QCOW2_FOLLOW, 2);
+}
+
+/* An absolute name is inside only if the image's own path says where it is; or in full. */
+static void check_absolute(void)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	char name[256], top[256];
+	struct qcow2 *q;
+
+	snprintf(name, sizeof name, "%s/sub/base", dir_path());
+	snprintf(top, sizeof top, "%s/top", dir_path());
+	write_overlay("top", name, "raw");
+	q = open_with(top, QCOW2_FOLLOW);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+	q = open_with("top", QCOW2_FOLLOW);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+
+	options.flags = QCOW2_FOLLOW;
+	options.path = "sub/top";
+	write_overlay("sub/top", "/etc/hostname", "raw");
+	fails_with("sub/top", &options, EPERM);
+	snprintf(name, sizeof name, "%s/base", dir_path());
+	write_overlay("sub/top", name, "raw");
+	fails_with("sub/top", &options, EPERM);
+	snprintf(name, sizeof name, "%s/sub/../base", dir_path());
+	write_overlay("sub/top", name, "raw");
+	fails_with("sub/top", &options, EPERM);
+	snprintf(name, sizeof name, "%s/subway", dir_path());
+	write_overlay("sub/top", name, "raw");
+	fails_with("sub/top", &options, EPERM);
+}
+
+static void check_outside(void)
+{
+	refuses("../base", QCOW2_FOLLOW, EPERM);
+	refuses("sub/../base", QCOW2_FOLLOW, EPERM);
+	refuses("sub/..", QCOW2_FOLLOW, EPERM);
+	refuses("..", QCOW2_FOLLOW, EPERM);
+	refuses("/dev/null", QCOW2_FOLLOW, EPERM);
+	refuses("file:/dev/null", QCOW2_FOLLOW, EPERM);
+	refuses("link", QCOW2_FOLLOW, ELOOP);
+	refuses("linked/base", QCOW2_FOLLOW, ELOOP);
+	refuses("base/", QCOW2_FOLLOW, ENOTDIR);
+	refuses("base/x", QCOW2_FOLLOW, ENOTDIR);
+	refuses("missing", QCOW2_FOLLOW, ENOENT);
+	refuses("missing/base", QCOW2_FOLLOW, ENOENT);
+}
+
+static void check_kinds(void)
+{
+	refuses("sub", QCOW2_FOLLOW, EISDIR);
+	refuses(".", QCOW2_FOLLOW, EISDIR);
+	refuses("fifo", QCOW2_FOLLOW, ESPIPE);
+	refuses("fifo", QCOW2_FOLLOW_ANY, ESPIPE);
+	refuses("/dev/null", QCOW2_FOLLOW_ANY, ESPIPE);
+}
+
+static void make_files(void)
+{
+	write_raw("base", 1);
+	mkdir("sub", 0777);
+	write_raw("sub/base", 2);
+	write_raw("subway", 3);
+	symlink("base", "link");
+	symlink("sub", "linked");
+	mkfifo("fifo", 0666);
+}
+
+static void test_absolute(void **state)
+{
+	(void)state;
+	make_files();
+	both_ways(check_absolute);
+}
+
+static void test_relative(void **state)
+{
+	(void)state;
+	make_files();
+	both_ways(check_relative);
+}
+
+static void test_outside(void **state)
+{
+	(void)state;
+	make_files();
+	both_ways(check_outside);
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	make_files();
+	both_ways(check_kinds);
+}
+
+static void test_anywhere(void **state)
+{
+	char absolute[256];
+
+	(void)state;
+	make_files();
+	follows("link", QCOW2_FOLLOW_ANY, 1);
+	follows("linked/base", QCOW2_FOLLOW_ANY, 2);
+	follows("sub/../base", QCOW2_FOLLOW_ANY, 1);
+	snprintf(absolute, sizeof absolute, "%s/sub/base", dir_path());
+	follows(absolute, QCOW2_FOLLOW_ANY, 2);
+	refuses("missing", QCOW2_FOLLOW_ANY, ENOENT);
+}
+
+/* Names that are no file names are not tried, whatever is allowed. */
+static void test_no_file_name(void **state)
+{
+	static const char *const names[] = {
+		"json:{\"driver\":\"file\",\"filename\":\"base\"}",
+		"nbd://localhost/x",
+		"nbd:unix:/tmp/sock",
+		"http://localhost/x",
+		"fat:rw:/",
+		"x:base",
+	};
+	size_t i;
+
+	(void)state;
+	make_files();
+	write_raw("x:base", 4);
+	for (i = 0; i < COUNT_OF(names); i++) {
+		hooks_reset();
+		refuses(names[i], QCOW2_FOLLOW, ENOTSUP);
+		refuses(names[i], QCOW2_FOLLOW_ANY, ENOTSUP);
+		assert_int_equal(hooks.n_opens, 0);
+	}
+	follows("./x:base", QCOW2_FOLLOW, 4);
+}
+
+static void test_nul_in_name(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct image img;
+
+	(void)state;
+	make_files();
+	small_image(&img);
+	image_set_backing(&img, "base\0.txt", 9, 0);
+	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+	image_to_file(&img, "top", NULL);
+	image_free(&img);
+	options.flags = QCOW2_FOLLOW_ANY;
+	options.path = "top";
+	fails_with("top", &options, EINVAL);
+}
+
+/* Without a path there is no directory. */
+static void test_no_path(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+
+	(void)state;
+	make_files();
+	write_overlay("top", "base", "raw");
+	options.flags = QCOW2_FOLLOW;
+	fails_with("top", &options, EINVAL);
+}
+
+/* Nothing is allowed: nothing is tried, and the message tells what would be needed. */
+static void test_not_allowed(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+
+	(void)state;
+	make_files();
+	write_overlay("top", "ba\nse", "raw");
+	options.path = "top";
+	hooks_reset();
+	fails_with("top", &options, ENOTSUP);
+	assert_int_equal(hooks.n_opens, 0);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	assert_non_null(strstr(qcow2_last_failure()->message, "'ba\\x0ase'"));
+}
+
+/* ---- Formats ---- */
+
+static void test_formats(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+
+	(void)state;
+	make_files();
+	options.flags = QCOW2_FOLLOW;
+	options.path = "top";
+	/* Not said: neither probed nor opened. */
+	write_overlay("top", "base", NULL);
+	hooks_reset();
+	fails_with("top", &options, ENOTSUP);
+	assert_int_equal(hooks.n_opens, 0);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
+	options.backing_format = "raw";
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	options.backing_format = "qcow2";
+	fails_with("top", &options, ENOTSUP);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_NOT_QCOW2);
+	assert_int_equal(qcow2_last_failure()->depth, 1);
+	/* What the image says goes first. */
+	write_overlay("top", "base", "raw");
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	write_overlay("top", "base", "vmdk");
+	fails_with("top", &options, ENOTSUP);
+	assert_non_null(strstr(qcow2_last_failure()->message, "vmdk"));
+}
+
+/* CVE-2008-2004: a raw disk in which the guest has written a qcow2 header stays a raw disk. */
+static void test_no_probing(void **state)
+{
+	(void)state;
+	write_raw("secret", 9);
+	write_overlay("base", "secret", "raw");
+	follows("base", QCOW2_FOLLOW, 'Q');
+}
+
+/* ---- Chains ---- */
+
+static void test_loops(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+
+	(void)state;
+	options.flags = QCOW2_FOLLOW;
+	options.path = "a";
+	write_overlay("a", "a", "qcow2");
+	fails_with("a", &options, ELOOP);
+	write_overlay("a", "b", "qcow2");
+	write_overlay("b", "c", "qcow2");
+	write_overlay("c", "b", "qcow2");
+	fails_with("a", &options, ELOOP);
+	/* Another name of the same file. */
+	write_overlay("b", "d", "qcow2");
+	assert_int_equal(link("b", "d"), 0);
+	fails_with("a", &options, ELOOP);
+}
+
+static void write_chain(unsigned n)
+{
+	char name[16], below[16];
+
+	while (n-- > 0u) {
+		snprintf(name, sizeof name, "n%u", n);
+		snprintf(below, sizeof below, "n%u", n + 1u);
+		write_overlay(name, below, "qcow2");
+	}
+}
+
+static void test_depth(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+
+	(void)state;
+	options.flags = QCOW2_FOLLOW;
+	options.path = "n0";
+	write_chain(300);
+	fails_with("n0", &options, ELOOP);
+	write_raw("base", 5);
+	write_overlay("n254", "base", "raw");
+	q = open_with("n0", QCOW2_FOLLOW);
+	assert_int_equal(first_byte(q), 5);
+	assert_non_null(qcow2_get_image(q, 255));
+	assert_int_equal(qcow2_get_image(q, 255)->version, 0);
+	assert_null(qcow2_get_image(q, 256));
+	assert_string_equal(qcow2_get_path(q, 255), "./base");
+	qcow2_close(q);
+}
+
+/* A name is looked up beside the file that holds it. */
+static void test_relative_to_namer(void **state)
+{
+	struct qcow2 *q;
+
+	(void)state;
+	make_files();
+	write_overlay("sub/mid", "base", "raw");
+	write_overlay("top", "sub/mid", "qcow2");
+	q = open_with("top", QCOW2_FOLLOW);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+}
+
+/* ---- Files given ---- */
+
+static void test_given_backing(void **state)
+{
+	struct qcow2_file files[2] = { { NULL, -1, "qcow2" }, { "sub/base", -1, NULL } };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+	unsigned before;
+
+	(void)state;
+	make_files();
+	before = count_fds();
+	write_overlay("mid", "nothing", "raw");
+	write_overlay("top", "json:{}", NULL);
+	options.backing = files;
+	options.n_backing = 2;
+	files[0].fd = open_read("mid");
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+	assert_int_equal(count_fds(), before);
+
+	/* Without the second, the first is refused; and closed. */
+	options.n_backing = 1;
+	files[0].fd = open_read("mid");
+	assert_null(qcow2_open_options(open_read("top"), &options, NULL));
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	assert_int_equal(count_fds(), before);
+
+	/* More than there is room for. */
+	options.n_backing = 2;
+	files[0].path = "base";
+	files[0].format = "raw";
+	files[1].path = NULL;
+	files[1].fd = open_read("mid");
+	assert_null(qcow2_open_options(open_read("top"), &options, NULL));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(count_fds(), before);
+}
+
+/* An image that names no backing file can be given one. */
+static void test_given_unnamed(void **state)
+{
+	struct qcow2_file file = { "base", -1, "raw" };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	make_files();
+	small_image(&img);
+	image_to_file(&img, "alone", NULL);
+	image_free(&img);
+	options.backing = &file;
+	options.n_backing = 1;
+	q = qcow2_open_options(open_read("alone"), &options, NULL);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	options.flags = QCOW2_LAYER_ONLY;
+	fails_with("alone", &options, EINVAL);
+}
+
+static void write_data_image(const char *path, const char *name)
+{
+	struct image img;
+
+	image_init(&img, 3, 16, DISK);
+	img.has_data_file = true;
+	image_add(&img, &img.active, 0, IMAGE_DATA);
+	if (name != NULL)
+		image_add_ext(&img, IMAGE_EXT_DATA_FILE, (uint32_t)strlen(name), name,
+		              strlen(name));
+	image_to_file(&img, path, NULL);
+	image_free(&img);
+}
+
+static void test_data_file(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2_file file = { "sub/base", -1, NULL };
+	struct qcow2 *q;
+	unsigned before;
+
+	(void)state;
+	make_files();
+	before = count_fds();
+	write_data_image("top", "base");
+	q = open_with("top", QCOW2_FOLLOW);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	q = open_with("top", QCOW2_FOLLOW | QCOW2_LAYER_ONLY);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	options.data_file = &file;
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+	file.path = NULL;
+	file.fd = open_read("base");
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 1);
+	qcow2_close(q);
+	assert_int_equal(count_fds(), before);
+
+	/* Given to an image that has none. */
+	write_overlay("over", "base", "raw");
+	file.fd = open_read("base");
+	options.flags = QCOW2_LAYER_ONLY;
+	assert_null(qcow2_open_options(open_read("over"), &options, NULL));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(count_fds(), before);
+
+	/* CVE-2024-32498. */
+	options.data_file = NULL;
+	options.flags = QCOW2_FOLLOW;
+	options.path = "top";
+	write_data_image("top", "/etc/passwd");
+	fails_with("top", &options, EPERM);
+	write_data_image("top", "json:{\"driver\":\"null-co\"}");
+	fails_with("top", &options, ENOTSUP);
+	write_data_image("top", NULL);
+	fails_with("top", &options, ENOTSUP);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_DATA_FILE);
+}
+
+static void test_layer_only(void **state)
+{
+	struct qcow2 *q;
+
+	(void)state;
+	write_overlay("top", "missing", NULL);
+	q = open_with("top", QCOW2_LAYER_ONLY);
+	assert_int_equal(first_byte(q), 0);
+	qcow2_close(q);
+}
+
+/* ---- The callback ---- */
+
+struct asked {
+	int n;
+	const char *answer; /* path to open; NULL: refuse */
+	const char *format;
+	struct qcow2_file_request last;
+	char name[64];
+};
+
+static int answer(void *ctx, const struct qcow2_file_request *request, const char **format)
+{
+	struct asked *asked = ctx;
+
+	asked->n++;
+	asked->last = *request;
+	snprintf(asked->name, sizeof asked->name, "%s", request->name);
+	if (asked->answer == NULL) {
+		errno = EACCES;
+		return -1;
+	}
+	if (asked->format != NULL)
+		*format = asked->format;
+	return open_read(asked->answer);
+}
+
+static void test_callback(void **state)
+{
+	struct asked asked = { 0 };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+	unsigned before;
+
+	(void)state;
+	make_files();
+	before = count_fds();
+	options.open_file = answer;
+	options.open_file_ctx = &asked;
+	options.path = "top";
+	write_overlay("top", "json:{}", NULL);
+	fails_with("top", &options, EACCES);
+	assert_int_equal(asked.n, 1);
+	assert_int_equal(asked.last.kind, QCOW2_FILE_BACKING);
+	assert_int_equal(asked.last.depth, 0);
+	assert_int_equal(asked.last.name_len, 7);
+	assert_null(asked.last.format);
+	assert_string_equal(asked.name, "json:{}");
+	asked.answer = "sub/base";
+	fails_with("top", &options, ENOTSUP); /* still nobody said the format */
+	asked.format = "raw";
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 2);
+	qcow2_close(q);
+	asked.format = "floppy";
+	fails_with("top", &options, ENOTSUP);
+
+	write_data_image("top", "other");
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	assert_int_equal(first_byte(q), 2);
+	assert_int_equal(asked.last.kind, QCOW2_FILE_DATA);
+	qcow2_close(q);
+	assert_int_equal(count_fds(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, dir_setup, dir_teardown)
+		IN_DIR(test_relative),      IN_DIR(test_absolute),
+		IN_DIR(test_outside),       IN_DIR(test_kinds),
+		IN_DIR(test_anywhere),      IN_DIR(test_no_file_name),
+		IN_DIR(test_nul_in_name),   IN_DIR(test_no_path),
+		IN_DIR(test_not_allowed),   IN_DIR(test_formats),
+		IN_DIR(test_no_probing),    IN_DIR(test_loops),
+		IN_DIR(test_depth),         IN_DIR(test_relative_to_namer),
+		IN_DIR(test_given_backing), IN_DIR(test_given_unnamed),
+		IN_DIR(test_data_file),     IN_DIR(test_layer_only),
+		IN_DIR(test_callback),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

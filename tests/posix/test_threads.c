@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One handle and many threads: the right bytes, the right errors in the right thread. To be run
+ * under ThreadSanitizer too.
+ */
+#include "support.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLUSTER = 4096, DISK = 512 * CLUSTER, THREADS = 8, ROUNDS = 400, BAD = 300 };
+
+static uint8_t expected[DISK];
+
+struct job {
+	struct qcow2 *q;
+	uint64_t random;
+	unsigned n_wrong;
+	unsigned n_refused;
+};
+
+/* Every kind of cluster, one of them damaged. */
+static int write_disk(void **state)
+{
+	struct image img;
+	uint64_t i;
+
+	if (dir_setup(state) != 0)
+		return 1;
+	image_init(&img, 3, 12, DISK);
+	for (i = 0; i < DISK / CLUSTER; i++) {
+		static const enum image_kind kinds[] = {
+			IMAGE_DATA,   IMAGE_COMPRESSED, IMAGE_ZERO,
+			IMAGE_ABSENT, IMAGE_STORED,     IMAGE_DATA
+		};
+
+		if (i != BAD)
+			image_add(&img, &img.active, i, kinds[i * 7u % COUNT_OF(kinds)]);
+	}
+	image_add_raw(&img, &img.active, BAD, 0x200, 0);
+	image_to_file(&img, "disk", NULL);
+	image_expect(&img, &img.active, 0, expected, DISK);
+	image_free(&img);
+	return 0;
+}
+
+static uint64_t next_random(struct job *job, uint64_t below)
+{
+	job->random ^= job->random << 13;
+	job->random ^= job->random >> 7;
+	job->random ^= job->random << 17;
+	return job->random % below;
+}
+
+static void read_some(struct job *job)
+{
+	static const uint64_t bad_start = (uint64_t)BAD * CLUSTER;
+	uint8_t buf[5 * CLUSTER];
+	uint64_t off = next_random(job, DISK);
+	size_t len = (size_t)next_random(job, sizeof buf - 1u) + 1u;
+	bool hits_bad;
+	int n;
+
+	if (len > DISK - off)
+		len = (size_t)(DISK - off);
+	hits_bad = off < bad_start + CLUSTER && off + len > bad_start;
+	n = qcow2_read(job->q, buf, len, off);
+	if (hits_bad) {
+		/* What this thread asked for, whatever the others do. */
+		if (n != -1 || errno != EIO || qcow2_last_failure()->error != EIO)
+			job->n_wrong++;
+		job->n_refused++;
+	} else if (n != (int)len || memcmp(buf, expected + off, len) != 0) {
+		job->n_wrong++;
+	}
+}
+
+static void map_some(struct job *job)
+{
+	struct qcow2_segment segment;
+	uint64_t off = next_random(job, DISK);
+	uint64_t i;
+
+	if (qcow2_map(job->q, off, 3 * CLUSTER, &segment) != 1) {
+		job->n_wrong += off / CLUSTER != BAD;
+		return;
+	}
+	if ((segment.flags & QCOW2_SEGMENT_ZERO) == 0u)
+		return;
+	for (i = 0; i < segment.length; i++)
+		job->n_wrong += expected[off + i] != 0u;
+}
+
+static void *work(void *arg)
+{
+	struct job *job = arg;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		read_some(job);
+		if (i % 4 == 0)
+			map_some(job);
+	}
+	return NULL;
+}
+
+static void run(unsigned max_readers)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct job jobs[THREADS];
+	pthread_t threads[THREADS];
+	unsigned i, refused = 0;
+	struct qcow2 *q;
+
+	options.max_readers = max_readers;
+	q = qcow2_open_options(open_read("disk"), &options, NULL);
+	assert_non_null(q);
+	for (i = 0; i < THREADS; i++) {
+		jobs[i] = (struct job){ q, 88172645463325252u + i * 7919u, 0, 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(jobs[i].n_wrong, 0);
+		refused += jobs[i].n_refused;
+	}
+	assert_true(refused > 0u);
+	qcow2_close(q);
+}
+
+static void test_one_reader(void **state)
+{
+	(void)state;
+	run(1);
+}
+
+static void test_fewer_readers(void **state)
+{
+	(void)state;
+	run(3);
+}
+
+static void test_as_many_readers(void **state)
+{
+	(void)state;
+	run(THREADS);
+}
+
+static void test_default_readers(void **state)
+{
+	(void)state;
+	run(0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_reader),
+		cmocka_unit_test(test_fewer_readers),
+		cmocka_unit_test(test_as_many_readers),
+		cmocka_unit_test(test_default_readers),
+	};
+
+	return cmocka_run_group_tests(tests, write_disk, dir_teardown);
+}
