@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,13 +80,6 @@ static bool has_dot_dot(const char *name)
 	return false;
 }
 
-static bool is_link(int dir_fd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
-}
-
 static void close_quietly(int fd)
 {
 	int error = errno;
@@ -119,7 +111,7 @@ static int walk_beneath(int dir_fd, char *name)
 	while (fd >= 0) {
 		char *end = name + strcspn(name, "/");
 		bool last = end[strspn(end, "/")] == '\0';
-		int next, error;
+		int next;
 
 		if (last && *end == '/') {
 			close(fd);
@@ -128,8 +120,6 @@ static int walk_beneath(int dir_fd, char *name)
 		}
 		*end = '\0';
 		next = walk_step(fd, *name != '\0' ? name : ".", last ? 0 : O_DIRECTORY);
-		if (next < 0 && errno == ENOTDIR)
-			errno = is_link(fd, name) ? ELOOP : ENOTDIR;
 		close_quietly(fd);
 		if (last)
 			return next;

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""The command itself: usage, exit codes, messages, policy, and what it leaves behind."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conform import K, QCOW2, make, qcow2, qcow2_json, qcow2_ok, qemu_img, refused
+
+PLAIN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
+BROKEN = "cluster_bits 12\nsize 64k\nl2 0-3 data as\nl2 9 raw 1<<63|513\n".replace(" as", "")
+COMMANDS = ("info", "map", "cat", "convert", "snapshots")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_version(command):
+    assert b"Usage: qcow2 " + command.encode() in qcow2_ok(command, "--help")
+    assert qcow2_ok(command, "--version").startswith(b"qcow2 ")
+
+
+@pytest.mark.parametrize("args", [(), ("nonsense",), ("cat",), ("cat", "--nonsense", "x"),
+                                  ("cat", "-s", "1X", "x"), ("cat", "-s", "-1", "x"),
+                                  ("cat", "-s", "99999999T", "x"), ("convert", "x"),
+                                  ("info", "x", "y"), ("cat", "--follow=some", "x")])
+def test_usage(args):
+    result = qcow2(*args)
+    assert result.code == 2 and result.out == b"" and result.err, result
+
+
+def test_cat_part(build):
+    image = build(PLAIN)
+    whole = qcow2_ok("cat", image)
+    assert len(whole) == 64 * K
+    assert qcow2_ok("cat", "-s", "4K", "-n", "1k", image) == whole[4096:5120]
+    assert qcow2_ok("cat", "-s", "65000", "-n", "1G", image) == whole[65000:]
+    assert qcow2_ok("cat", "-s", "64K", image) == b""
+    refused(qcow2("cat", "-s", "65537", image), "past the end")
+
+
+def test_cat_standard_input(build):
+    image = build(PLAIN)
+    with open(image, "rb") as file:
+        assert qcow2_ok("cat", "-", stdin=file) == qcow2_ok("cat", image)
+    refused(qcow2("cat", "-", stdin=image.read_bytes()), "not seekable")
+
+
+def test_full_disk(build):
+    with open("/dev/full", "wb") as full:
+        result = qcow2("cat", build(PLAIN), stdout=full)
+    assert result.code == 1 and "No space left" in result.err, result
+
+
+def test_broken_pipe(build):
+    image = build("size 64M\n")
+    line = 'set -o pipefail; "$0" cat "$1" | head -c 10 | wc -c'
+    done = subprocess.run(["bash", "-c", line, QCOW2, str(image)], capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"10" and done.stderr == b"", done
+
+
+def test_damage_is_told(build):
+    image = build(BROKEN)
+    result = qcow2("cat", image)
+    assert result.code == 1 and "at file offset" in result.err, result
+    result = qcow2("map", image)
+    assert result.code == 1 and "at file offset" in result.err, result
+
+
+@pytest.mark.parametrize("content", (b"", b"QFI", b"not an image" * 100))
+def test_no_image(content, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for command in ("info", "map", "cat", "snapshots"):
+        refused(qcow2(command, path), str(path), "not a qcow2 image")
+
+
+# ---- convert ----
+
+def test_convert_is_sparse_and_exact(build):
+    image = build("size 10000000\nl2 3 data\n")
+    out = image.with_name("out")
+    out.write_bytes(b"old content")
+    assert qcow2_ok("convert", image, out) == b""
+    stat = out.stat()
+    assert stat.st_size == 10000000 and stat.st_blocks * 512 <= 256 * K
+    assert out.read_bytes() == qcow2_ok("cat", image)
+
+
+def test_convert_failure_leaves_nothing(build):
+    image = build(BROKEN)
+    out = image.with_name("out")
+    before = set(os.listdir(image.parent))
+    assert qcow2("convert", image, out).code == 1
+    assert set(os.listdir(image.parent)) == before
+    out.write_bytes(b"old content")
+    assert qcow2("convert", image, out).code == 1
+    assert out.read_bytes() == b"old content"
+
+
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+def test_convert_interrupted(number, tmp_path):
+    image = tmp_path / "big.qcow2"
+    qemu_img("create", "-q", "-f", "qcow2", "-o", "preallocation=falloc", image, "100M")
+    before = set(os.listdir(tmp_path))
+    out = tmp_path / "out"
+    process = subprocess.Popen([QCOW2, "convert", image, out])
+    time.sleep(0.02)
+    process.send_signal(number)
+    code = process.wait(60)
+    if code == 0:  # it was faster than the signal
+        assert out.stat().st_size == 100 << 20
+        out.unlink()
+    assert set(os.listdir(tmp_path)) == before
+
+
+def test_progress(build):
+    image = build(PLAIN)
+    out = image.with_name("out")
+    assert qcow2("convert", "-p", image, out).err != ""
+    assert qcow2("convert", "-q", image, out).err == ""
+
+
+# ---- Names in images ----
+
+def overlay(build, backing, form="raw", name="top.qcow2"):
+    return build(f'size 64k\nbacking "{backing}" {form}\n', name)
+
+
+def test_needs_its_backing_file(build):
+    image = overlay(build, "base.raw")
+    for command in ("cat", "map"):
+        refused(qcow2(command, image), "base.raw", "--follow", "--backing", "--layer-only")
+    assert qcow2_ok("cat", "--layer-only", image) == bytes(64 * K)
+    assert qcow2_json("info", image)["backing-filename"] == "base.raw"
+
+
+def test_needs_its_data_file(build):
+    image = build('cluster_bits 12\nsize 64k\ndata_file "disk.raw"\nl2 0-3 data\n')
+    refused(qcow2("cat", image), "disk.raw", "--follow", "--data-file")
+    assert qcow2_ok("cat", "--follow", image) == qcow2_ok(
+        "cat", "--data-file", image.with_name("disk.raw"), image)
+
+
+def test_nothing_is_opened_unasked(build):
+    """The name is a FIFO: whoever opens it waits for ever."""
+    image = overlay(build, "fifo")
+    os.mkfifo(image.with_name("fifo"))
+    for command in ("info", "map", "cat", "snapshots"):
+        qcow2(command, image)
+    refused(qcow2("cat", "--follow", image), "not seekable")
+
+
+FOLLOW = {"base": True, "sub/base": True, "./base": True, "../outside": False, "link": False,
+          "sublink/base": False, "/etc/hostname": False, "nbd://localhost/x": False,
+          "json:{}": False, "missing": False}
+
+
+@pytest.mark.parametrize("name", FOLLOW)
+def test_follow(name, build, tmp_path):
+    home = tmp_path / "home"
+    (home / "sub").mkdir(parents=True)
+    for place in (home / "base", home / "sub/base", tmp_path / "outside"):
+        place.write_bytes(b"x" * 512)
+    (home / "link").symlink_to("base")
+    (home / "sublink").symlink_to("sub")
+    image = make('size 64k\nbacking "%s" raw\n' % name.replace('"', '\\"'), home / "top.qcow2")
+    result = qcow2("cat", "-n", "1", "--follow", image)
+    assert (result.code == 0) == FOLLOW[name], result
+    if FOLLOW[name]:
+        assert result.out == b"x"
+    else:
+        refused(result, name.split("{")[0])
+
+
+def test_follow_any_last_counts(build, tmp_path):
+    (tmp_path / "outside").write_bytes(b"y" * 512)
+    home = tmp_path / "home"
+    home.mkdir()
+    image = make('size 64k\nbacking "../outside" raw\n', home / "top.qcow2")
+    assert qcow2_ok("cat", "-n", "1", "--follow", "--follow=any", image) == b"y"
+    refused(qcow2("cat", "--follow=any", "--follow", image), "outside")
+
+
+def test_format_is_never_guessed(build):
+    image = build('size 64k\nbacking "base"\n', "top.qcow2")
+    image.with_name("base").write_bytes(b"z" * 512)
+    refused(qcow2("cat", "--follow", image), "format")
+    assert qcow2_ok("cat", "-n", "1", "--follow", "--backing-format", "raw", image) == b"z"
+    assert qcow2_ok("cat", "-n", "1", "--backing", f"{image.with_name('base')},raw", image) == b"z"
+
+
+def test_loop(build):
+    image = overlay(build, "top.qcow2", "qcow2")
+    refused(qcow2("cat", "--follow", image), "backing chain")
+
+
+def test_evil_names(build):
+    image = build('size 64k\nbacking "a\\x1b[31m\\x07\\xff\\x0a\\"b" raw\n')
+    shown = qcow2_ok("info", image)
+    assert b"\x1b" not in shown and b"\x07" not in shown
+    assert json.loads(qcow2_ok("info", "--json", image))["backing-filename-format"] == "raw"
+    refused(qcow2("cat", image), "--follow")
+
+
+def test_snapshots(build):
+    image = build('size 64k\nsnapshot 1 first\nactive\nsnapshot 2 "the second"\nactive\n')
+    assert [s["name"] for s in qcow2_json("snapshots", image)] == ["first", "the second"]
+    refused(qcow2("cat", "--snapshot", "third", image), "snapshot")
