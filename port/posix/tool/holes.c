@@ -34,7 +34,8 @@ static bool refcount_is_set(const unsigned char *block, unsigned order, uint64_t
 
 	if (order >= 3u)
 		return bytes_be(block + index * (bits / 8u), bits / 8u) != 0u;
-	return (block[index * bits / 8u] >> (index * bits % 8u) & ((1u << bits) - 1u)) != 0u;
+	return ((unsigned)block[index * bits / 8u] >> (index * bits % 8u) & ((1u << bits) - 1u)) !=
+	       0u;
 }
 
 /* Counts what is not 0 among n refcounts from byte position pos on. False: cannot read. */

@@ -26,17 +26,34 @@ static void remove_unfinished(int signal_number)
 }
 
 /* Signals that somebody has chosen to ignore (nohup) stay ignored. */
-static void catch_signals(void)
+static void handle_signals(void (*handler)(int))
 {
 	struct sigaction action, old;
 	size_t i;
 
 	memset(&action, 0, sizeof action);
-	action.sa_handler = remove_unfinished;
+	action.sa_handler = handler;
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < sizeof deadly_signals / sizeof deadly_signals[0]; i++)
 		if (sigaction(deadly_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaction(deadly_signals[i], &action, NULL);
+}
+
+/* For the moments in which what `unfinished` says and what is there differ. */
+static void hold_signals(sigset_t *before)
+{
+	sigset_t held;
+	size_t i;
+
+	sigemptyset(&held);
+	for (i = 0; i < sizeof deadly_signals / sizeof deadly_signals[0]; i++)
+		sigaddset(&held, deadly_signals[i]);
+	pthread_sigmask(SIG_BLOCK, &held, before);
+}
+
+static void release_signals(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 /* Is the file one of those that are read? */
@@ -92,6 +109,36 @@ static char *temp_name(const char *target)
 	return temp;
 }
 
+/* Makes the file; from now on a signal removes it. */
+static int make_temp(char *name)
+{
+	sigset_t before;
+	int fd;
+
+	hold_signals(&before);
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unfinished = name;
+	release_signals(&before);
+	return fd;
+}
+
+/* The file gets its name. After that a signal comes too late: the work is done, and said to be. */
+static int give_name(const struct output *o)
+{
+	sigset_t before;
+	int rc;
+
+	hold_signals(&before);
+	rc = rename(o->temp, o->target);
+	if (rc == 0) {
+		unfinished = NULL;
+		handle_signals(SIG_IGN);
+	}
+	release_signals(&before);
+	return rc;
+}
+
 int output_begin(struct output *o, const char *name, struct qcow2 *q)
 {
 	mode_t mode;
@@ -104,14 +151,13 @@ int output_begin(struct output *o, const char *name, struct qcow2 *q)
 	o->temp = temp_name(o->target);
 	if (o->temp == NULL)
 		return tool_error(name, "%s", strerror(errno));
-	catch_signals();
-	o->fd = mkostemp(o->temp, O_CLOEXEC);
+	handle_signals(remove_unfinished);
+	o->fd = make_temp(o->temp);
 	if (o->fd < 0) {
 		free(o->temp);
 		o->temp = NULL;
 		return tool_error(name, "cannot make a file beside it: %s", strerror(errno));
 	}
-	unfinished = o->temp;
 	if (fchmod(o->fd, mode) != 0)
 		return tool_error(name, "%s", strerror(errno));
 	return EXIT_OK;
@@ -125,9 +171,8 @@ int output_commit(struct output *o)
 	if (o->replaces && fsync(fd) != 0)
 		return tool_error(o->name, "%s", strerror(errno));
 	o->fd = -1;
-	if (close(fd) != 0 || rename(o->temp, o->target) != 0)
+	if (close(fd) != 0 || give_name(o) != 0)
 		return tool_error(o->name, "%s", strerror(errno));
-	unfinished = NULL;
 	free(o->temp);
 	o->temp = NULL;
 	return EXIT_OK;
