@@ -44,9 +44,10 @@ struct qcow2;
  * refused with ENOTSUP. See qcow2_open_options.
  *
  * errno, here and in all calls below:
- *	ENOTSUP  not a qcow2 image, or of a kind that is not read: another version, an unknown
- *	         incompatible feature, encryption, cluster size or compression, another file needed
- *	EINVAL   the header, or a table checked at open, says what cannot be; or a bad argument
+ *	ENOTSUP  an image of a kind that is not read: another version, an unknown incompatible
+ *	         feature, encryption or compression; another file is needed
+ *	EINVAL   not a qcow2 image; the header, or a table checked at open, says what cannot be;
+ *	         or a bad argument
  *	EFBIG    the image is beyond the limits of the format's reference implementation
  *	EIO      damaged: bad table entry, bad compressed data, or the file ends too early
  *	ENOMEM   no memory; the handle stays usable

@@ -151,7 +151,8 @@ static int read_refcounts_and_encryption(struct header *h)
 	image->refcount_table_pos = field64(h, AT_REFCOUNT_TABLE_POS);
 	image->refcount_table_clusters = field32(h, AT_REFCOUNT_TABLE_CLUSTERS);
 	image->crypt_method = field32(h, AT_CRYPT_METHOD);
-	if (image->crypt_method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u)
+	if (image->crypt_method > Q2_CRYPT_LUKS ||
+	    (image->crypt_method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
 	return QCOW2_OK;
 }

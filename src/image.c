@@ -20,7 +20,7 @@ int q2_l1_check(const struct qcow2_image *image)
 {
 	uint32_t len = image->l1_entries * L1_ENTRY_LEN;
 
-	if (!q2_is_table_pos(image, image->l1_pos))
+	if (!q2_is_table_pos(image, image->l1_pos) || len > INT64_MAX - image->l1_pos)
 		return QCOW2_E_L1;
 	if (len != 0u && !q2_is_inside(image, image->l1_pos, len))
 		return QCOW2_E_TRUNCATED;

@@ -94,18 +94,16 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_TOO_BIG: return EFBIG;
 	case QCOW2_E_BACKING:
 	case QCOW2_E_DATA_FILE:
-	case QCOW2_E_NOT_QCOW2:
 	case QCOW2_E_VERSION:
 	case QCOW2_E_FEATURE:
 	case QCOW2_E_ENCRYPTED:
 	case QCOW2_E_COMPRESSION:
 	case QCOW2_E_CODEC:
-	case QCOW2_E_CLUSTER_BITS:
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
 	case QCOW2_E_COMPRESSED:
 	case QCOW2_E_TRUNCATED: return EIO;
-	default: return EINVAL; /* a bad argument, header, extension, L1 or snapshot table */
+	default: return EINVAL; /* a bad argument, magic, header, extension, L1 or snapshot table */
 	}
 }
 
@@ -180,6 +178,16 @@ static void file_label(const struct qp_file *file, char *buf, size_t len)
 		         qp_printable(shown, file->path, strlen(file->path)));
 	else
 		snprintf(buf, len, "%s at depth %u: ", kind, file->depth + !file->is_data - 1u);
+}
+
+void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason)
+{
+	char label[QP_PRINTABLE + 32];
+
+	file_label(file, label, sizeof label);
+	qp_fail(error, 0, text, "%s%s%s%s", label, text, reason != NULL ? ": " : "",
+	        reason != NULL ? reason : "");
+	last_failure.depth = file->depth;
 }
 
 void qp_fail_core(int status, const struct qcow2_error *err)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,14 +37,13 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 static const struct qcow2_io_ops file_ops = { file_read };
 
-/* A block device has no st_size; its end is found by seeking, and the position put back. */
+/* A block device has no st_size; its end is found by seeking, and the position put back. errno. */
 static bool device_size(int fd, uint64_t *size)
 {
 	off_t here = lseek(fd, 0, SEEK_CUR);
 	off_t end = here < 0 ? here : lseek(fd, 0, SEEK_END);
 
 	if (end < 0 || lseek(fd, here, SEEK_SET) < 0) {
-		qp_fail_errno(errno, "cannot tell the size of the device", NULL);
 		return false;
 	}
 	*size = (uint64_t)end;
@@ -55,7 +55,7 @@ static bool file_identify(struct qp_file *file)
 	struct stat st;
 
 	if (fstat(file->fd, &st) != 0) {
-		qp_fail_errno(errno, "cannot stat the file", NULL);
+		qp_fail_file(file, errno, "cannot stat the file", strerror(errno));
 		return false;
 	}
 	file->dev = st.st_dev;
@@ -67,12 +67,14 @@ static bool file_identify(struct qp_file *file)
 	if (S_ISBLK(st.st_mode)) {
 		file->dev = st.st_rdev;
 		file->ino = 0;
-		return device_size(file->fd, &file->io.size);
+		if (device_size(file->fd, &file->io.size))
+			return true;
+		qp_fail_file(file, errno, "cannot tell the size of the device", strerror(errno));
+	} else if (S_ISDIR(st.st_mode)) {
+		qp_fail_file(file, EISDIR, "is a directory", NULL);
+	} else {
+		qp_fail_file(file, ESPIPE, "is not seekable (pipe, socket or terminal)", NULL);
 	}
-	if (S_ISDIR(st.st_mode))
-		qp_fail_text(EISDIR, 0, "is a directory");
-	else
-		qp_fail_text(ESPIPE, 0, "is not seekable (pipe, socket or terminal)");
 	return false;
 }
 

@@ -167,7 +167,10 @@ static bool format_known(const char *format, const struct wish *wish)
 	if (format != NULL && (strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0))
 		return true;
 	qp_printable(name, wish->request.name, wish->request.name_len);
-	if (format == NULL)
+	if (format == NULL && *name == '\0')
+		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
+		        "the format of the backing file given is not said: raw or qcow2");
+	else if (format == NULL)
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
 		        "the format of its backing file '%s' is not given: raw or qcow2", name);
 	else

@@ -169,6 +169,9 @@ void qp_fail(int error, int status, const char *text, const char *format, ...) Q
 void qp_fail_text(int error, int status, const char *text);
 /* Notes errno, with a message that begins with what was tried: "%s: No such file". */
 void qp_fail_errno(int error, const char *text, const char *what);
+
+/* The same about a file of the handle, which is named if it is not the image itself. */
+void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
 /* Notes what the core has answered; err may be NULL. */
 void qp_fail_core(int status, const struct qcow2_error *err);
 /* Sets errno from the last failure and *text, if that is not NULL. */

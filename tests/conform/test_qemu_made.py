@@ -121,11 +121,7 @@ def test_sizes(size, compat, image):
     create(image, size, f"compat={compat}")
     if size:
         paint(image, size, 64 * K, n=12)
-        assert_same(image, image.parent)
-    else:  # qemu's map has one element of length 0 for it, ours has none
-        assert_same_content(image, image.parent)
-        assert_same_info(image)
-        assert qcow2_json("map", image) == []
+    assert_same(image, image.parent)
 
 
 DATA_FILE = [(f"data_file_raw={raw}{more}", bits)

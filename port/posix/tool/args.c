@@ -5,6 +5,7 @@
 #include "tool.h"
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,10 +51,15 @@ static const char common_help[] =
 	"  --snapshot ID|NAME     an internal snapshot instead of the disk\n"
 	"  --allow-truncated      what a file cut short does not hold any more is zeros\n";
 
-static int usage(const struct command *command, const char *what, const char *which)
+static int usage(const struct command *command, const char *format, ...)
 {
-	fprintf(stderr, "qcow2 %s: %s%s\n", command->name, what, which);
-	fprintf(stderr, "Try 'qcow2 %s --help'.\n", command->name);
+	va_list args;
+
+	fprintf(stderr, "qcow2 %s: ", command->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nTry 'qcow2 %s --help'.\n", command->name);
 	return EXIT_USAGE;
 }
 
@@ -169,19 +175,34 @@ static bool is_taken(const struct command *command, int option)
 	return true;
 }
 
+/* How the option was called: its long name if that was used, or its letter. */
+static const char *option_name(char name[40], int letter, int long_index, const char *arg)
+{
+	if (long_index >= 0)
+		snprintf(name, 40, "--%s", long_options[long_index].name);
+	else if (letter > 0 && letter < 256)
+		snprintf(name, 40, "-%c", letter);
+	else
+		return arg;
+	return name;
+}
+
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	int option;
+	char name[40];
+	int option, index = -1;
 
 	optind = 1;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:n:qphV", long_options, NULL)) != -1) {
-		const char *shown = argv[optind - 1];
+	while ((option = getopt_long(argc, argv, ":s:n:qphV", long_options, &index)) != -1) {
+		bool wrong = option == '?' || option == ':';
+		const char *shown =
+			option_name(name, wrong ? optopt : option, index, argv[optind - 1]);
 
 		if (option == '?')
-			return usage(command, "unknown option: ", shown);
+			return usage(command, "unknown option: %s", shown);
 		if (option == ':')
-			return usage(command, "value missing: ", shown);
+			return usage(command, "value missing: %s", shown);
 		if (option == 'h') {
 			print_help(command);
 			return -1;
@@ -191,9 +212,10 @@ static int parse_options(struct args *args, const struct command *command, int a
 			return -1;
 		}
 		if (!is_taken(command, option))
-			return usage(command, "does not take this option: ", shown);
+			return usage(command, "does not take this option: %s", shown);
 		if (!common_option(args, option))
-			return usage(command, "bad value: ", optarg != NULL ? optarg : "");
+			return usage(command, "bad value of %s: %s", shown, optarg);
+		index = -1;
 	}
 	return EXIT_OK;
 }
@@ -212,12 +234,11 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	if (rc != EXIT_OK)
 		return rc;
 	if (argc - optind != (int)command->n_operands)
-		return usage(command,
-		             argc - optind < (int)command->n_operands ? "too few operands"
-		                                                      : "too many operands",
-		             "");
+		return usage(command, argc - optind < (int)command->n_operands
+		                              ? "too few operands"
+		                              : "too many operands");
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
-		return usage(command, "--layer-only and --backing exclude each other", "");
+		return usage(command, "--layer-only and --backing exclude each other");
 	args->image = argv[optind];
 	if (command->n_operands > 1u)
 		args->out = argv[optind + 1];

@@ -43,6 +43,16 @@ static void print_entry(const struct map_entry *e, bool first)
 	putchar('\n');
 }
 
+/* A disk of size 0 has no extents; qemu-img shows one of length 0, and so do we. */
+static void print_json_end(bool is_empty)
+{
+	static const struct map_entry nothing;
+
+	if (is_empty)
+		print_json_entry(&nothing, true);
+	puts("]");
+}
+
 int run_map(struct args *args)
 {
 	struct map_entry entry;
@@ -63,8 +73,8 @@ int run_map(struct args *args)
 	}
 	if (rc < 0)
 		tool_failed(args);
-	if (args->json)
-		puts(first ? "[]" : "]");
+	if (args->json && rc == 0)
+		print_json_end(first);
 	qcow2_close(q);
 	return rc < 0 ? EXIT_FAILED : EXIT_OK;
 }
