@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The command itself: usage, exit codes, messages, policy, and what it leaves behind."""
+import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -47,10 +49,40 @@ def test_cat_standard_input(build):
     refused(qcow2("cat", "-", stdin=image.read_bytes()), "not seekable")
 
 
+@pytest.mark.parametrize("args, words", [
+    (("cat", "-s", "1X"), "-s: 1X"), (("cat", "--length=1X"), "--length: 1X"),
+    (("map", "-s", "1"), "option: -s"), (("cat", "-n"), "missing: -n"),
+    (("cat", "--backing"), "missing: --backing"), (("cat", "-Q"), "unknown option: -Q"),
+    (("cat", "--nonsense"), "unknown option: --nonsense")])
+def test_usage_names_the_option(args, words):
+    assert words in qcow2(*args).err
+
+
 def test_full_disk(build):
     with open("/dev/full", "wb") as full:
         result = qcow2("cat", build(PLAIN), stdout=full)
     assert result.code == 1 and "No space left" in result.err, result
+
+
+@pytest.mark.parametrize("args", [("info",), ("info", "--json"), ("map",), ("map", "--json"),
+                                  ("snapshots",), ("snapshots", "--json"), ("cat", "--help")])
+def test_full_disk_text(args, build):
+    image = build(PLAIN + "snapshot 1 one\nactive\n")
+    with open("/dev/full", "wb") as full:
+        result = qcow2(*args, image, stdout=full)
+    assert result.code == 1 and "No space left" in result.err, result
+
+
+def test_convert_without_room(build):
+    """The file cannot grow: a clear error, and nothing is left."""
+    image = build("cluster_bits 12\nsize 4M\nl2 0-1023 data\n")
+    out = image.with_name("out")
+    line = 'trap "" XFSZ; ulimit -f 1024; exec "$0" convert "$1" "$2"'
+    before = set(os.listdir(image.parent))
+    done = subprocess.run(["bash", "-c", line, QCOW2, str(image), str(out)], capture_output=True,
+                          timeout=60)
+    assert done.returncode == 1 and b"File too large" in done.stderr, done
+    assert set(os.listdir(image.parent)) == before
 
 
 def test_broken_pipe(build):
@@ -148,13 +180,72 @@ def test_needs_its_data_file(build):
         "cat", "--data-file", image.with_name("disk.raw"), image)
 
 
-def test_nothing_is_opened_unasked(build):
-    """The name is a FIFO: whoever opens it waits for ever."""
+IN_OPEN = 0x20
+
+
+class OpenWatch:
+    """Which files of a directory are opened, as the kernel sees it (inotify(7))."""
+
+    def __init__(self, directory):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self.fd >= 0, os.strerror(ctypes.get_errno())
+        assert libc.inotify_add_watch(self.fd, os.fsencode(directory), IN_OPEN) >= 0
+
+    def opened(self):
+        names, events = set(), b""
+        try:
+            events = os.read(self.fd, 65536)
+        except BlockingIOError:
+            pass
+        while events:
+            length = int.from_bytes(events[12:16], sys.byteorder)
+            names.add(os.fsdecode(events[16:16 + length].rstrip(b"\0")))
+            events = events[16 + length:]
+        return names
+
+
+NAMING = {
+    "backing file": 'size 64k\nbacking "named" qcow2\n',
+    "raw backing file": 'size 64k\nbacking "named" raw\n',
+    "backing file without format": 'size 64k\nbacking "named"\n',
+    "data file": 'cluster_bits 12\nsize 64k\ndata_file "named"\nl2 0-3 data\n',
+}
+
+
+@pytest.mark.parametrize("what", NAMING)
+def test_nothing_is_opened_unasked(what, build):
+    image = build(NAMING[what], "top.qcow2")
+    image.with_name("named").write_bytes(bytes(64 * K))
+    watch = OpenWatch(image.parent)
+    for command in COMMANDS:
+        for options in ([], ["--layer-only"], ["--allow-truncated"], ["--backing-format=raw"]):
+            more = [image.with_name("out")] if command == "convert" else []
+            qcow2(command, *options, image, *more)
+    opened = watch.opened()
+    assert "top.qcow2" in opened and "named" not in opened, opened
+    qcow2("cat", "--follow", "--backing-format=raw", image)
+    assert "named" in watch.opened()
+
+
+def test_fifo_as_backing_file(build):
+    """Is not waited for, and is called by its name."""
     image = overlay(build, "fifo")
     os.mkfifo(image.with_name("fifo"))
-    for command in ("info", "map", "cat", "snapshots"):
-        qcow2(command, image)
-    refused(qcow2("cat", "--follow", image), "not seekable")
+    refused(qcow2("cat", "--follow", image), "backing file", "fifo", "not seekable")
+
+
+@pytest.mark.parametrize("n", (256, 257))
+def test_depth(n, tmp_path):
+    """So many files in a chain are read, and no more."""
+    make("size 64k\nl2 0 data\n", tmp_path / "0")
+    for i in range(1, n):
+        make(f'size 64k\nbacking "{i - 1}" qcow2\n', tmp_path / str(i))
+    result = qcow2("cat", "--follow", tmp_path / str(n - 1))
+    if n == 256:
+        assert result.out == qcow2_ok("cat", tmp_path / "0"), result
+    else:
+        refused(result, "256")
 
 
 FOLLOW = {"base": True, "sub/base": True, "./base": True, "../outside": False, "link": False,

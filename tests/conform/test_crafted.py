@@ -299,6 +299,8 @@ NAMED = {
     "AES": (V3 + "header.crypt_method 1\n", ["encrypted", "AES"]),
     "LUKS": (V3 + "header.crypt_method 2\n", ["encrypted", "LUKS"]),
     "version 1": (V3 + "header.version 1\n", ["version 1"]),
+    "method 3": (V3 + "header.crypt_method 3\n", ["encrypted", "unknown"]),
+    "cluster size": (V3 + "header.cluster_bits 22\n", ["2^22"]),
     "compression 9": (V3 + "header.compression_type 9\n", ["compression type"]),
 }
 
@@ -337,6 +339,59 @@ def test_p2_truncated_l1(build):
     refused(qcow2("cat", image), "truncated")
     assert qcow2_ok("cat", "--allow-truncated", image) == bytes(65536)
     assert qemu_spans(image, [(0, 65536)]) == [bytes(65536)]
+
+
+def test_p3_tail_of_the_last_cluster(build):
+    image = build(V3 + "l2 0 data\nl2 15 last 100\n")
+    answers = same_clusters(image)
+    assert any(answers[15][:100]) and answers[15][100:] == bytes(3996)
+
+
+def qemu_converts(image):
+    out = image.with_suffix(".out")
+    return run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", image, out,
+               cwd=image.parent).code == 0 and out.read_bytes()
+
+
+def test_p7_nothing_is_opened_that_nobody_asked_for(build):
+    image = build('size 64k\nbacking "base" raw\n', "top.qcow2")
+    image.with_name("base").write_bytes(b"b" * 65536)
+    assert qemu_converts(image) == b"b" * 65536
+    refused(qcow2("cat", image), "'base'", "--follow")
+    assert qcow2_ok("cat", "--follow", image) == b"b" * 65536
+
+
+def test_p8_no_format_is_guessed(build):
+    image = build('size 64k\nbacking "base"\n', "top.qcow2")
+    image.with_name("base").write_bytes(b"b" * 65536)
+    assert qemu_converts(image) == b"b" * 65536
+    refused(qcow2("cat", "--follow", image), "format", "--backing-format")
+
+
+def test_p13_dirty_and_corrupt_read(build):
+    image = build(V3 + "l2 0-3 data\nheader.incompatible_features 3\n")
+    same_clusters(image)
+    shown = qcow2_ok("info", image).decode()
+    assert "dirty" in shown and "corrupt" in shown
+
+
+def test_data_file_is_beside_the_image(build, tmp_path):
+    """A relative name: qemu looks in the current directory, we look beside the image."""
+    image = build(DATA_FILE + "l2 0 data\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    there = run("qemu-io", "-r", "-f", "qcow2", "-c", "length", image, cwd=elsewhere)
+    assert there.code != 0 and "disk.raw" in there.err
+    assert qcow2_ok("cat", "--follow", image, cwd=elsewhere) == qemu_converts(image)
+
+
+def test_name_of_a_snapshot_past_the_end(build):
+    """What the file lacks of the name reads as zeros, if that is asked for; for qemu it always is."""
+    image = build(V3 + "l2 0 data\nsnapshot 1 last\nactive\nlayout\ntruncate $snapshots+60\n")
+    listed = json.loads(run("qemu-img", "info", "--output=json", image).out)["snapshots"]
+    assert [s["id"] for s in qcow2_json("snapshots", "--allow-truncated", image)] == \
+        [s["id"] for s in listed]
+    refused(qcow2("snapshots", image), "truncated", "--allow-truncated")
 
 
 def test_p9_snapshot_size(build):
