@@ -26,7 +26,7 @@ enum {
 	Q2_CLUSTER_BITS_MAX = 21,
 	Q2_HEADER_V2_LEN = 72,
 	Q2_HEADER_V3_LEN = 104,
-	Q2_CRYPT_LUKS = 2, /* the last of the encryption methods that there are */
+	Q2_CRYPT_LUKS = 2,           /* the last of the encryption methods that there are */
 	Q2_L1_ENTRIES_MAX = 4194304, /* 32 MiB of them */
 	Q2_SNAPSHOTS_MAX = 65536,
 	Q2_SNAPSHOT_EXTRA_MAX = 1024,

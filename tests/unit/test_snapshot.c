@@ -307,7 +307,7 @@ static const struct l1_case l1_cases[] = {
 	{ "too many entries", CLUSTER, 4194305, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
 	{ "2^32-1 entries", CLUSTER, 0xffffffff, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
 	{ "2^29 entries", CLUSTER, 0x20000000, MIB, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
-	{ "ends past 2^63", UINT64_C(0x7ffffffffffff000), 513, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "ends past 2^63", UINT64_C(0x7ffffffffffff000), 513, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "wraps", UINT64_C(0xfffffffffffff000), 513, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "past the file", UINT64_C(1) << 40, 1, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
 	{ "in part past the file", CLUSTER, 4194304, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
