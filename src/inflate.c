@@ -96,8 +96,10 @@ static bool inflate_pull(struct inflate *s)
 	struct qcow2_stream *in = s->stream;
 
 	if (!(in->next < in->end)) {
-		int status = in->fill(in);
+		int status = s->status; /* what failed once is not tried again */
 
+		if (status == QCOW2_OK)
+			status = in->fill(in);
 		if (status == QCOW2_OK && !(in->next < in->end))
 			status = QCOW2_E_TRUNCATED;
 		if (status != QCOW2_OK) {

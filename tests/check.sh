@@ -8,10 +8,11 @@ here=$(dirname "$0")
 rc=0
 QCOW2=$(realpath "$build/qcow2")
 MKIMAGE=$(realpath "$build/tests/image/mkimage")
-export QCOW2 MKIMAGE
+PYTEST_ADDOPTS=${PYTEST_ADDOPTS--q -p no:cacheprovider}
+export QCOW2 MKIMAGE PYTEST_ADDOPTS
 
 sh "$here/run-programs.sh" "$build" || rc=1
 "$build/tests/freestanding/read" || rc=1
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
-/usr/bin/python3 -m pytest -q -p no:cacheprovider "$here/conform" || rc=1
+/usr/bin/python3 -m pytest "$here/conform" || rc=1
 exit $rc
