@@ -14,7 +14,7 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c holes.c image.c info.c \
+TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c pieces.c holes.c image.c info.c \
 	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)
 
 # The tests catch these calls of the library, to let them fail.

@@ -73,6 +73,33 @@ def test_full_disk_text(args, build):
     assert result.code == 1 and "No space left" in result.err, result
 
 
+def test_convert_damaged_compressed(build):
+    """However many threads decode: one message, and nothing is left."""
+    image = build("cluster_bits 12\nsize 4M\nl2 0-1023 compressed\n")
+    l1 = int.from_bytes(image.read_bytes()[40:48], "big")
+    with open(image, "r+b") as file:
+        file.seek(l1)
+        l2 = int.from_bytes(file.read(8), "big") & ((1 << 56) - 512)
+        file.seek(l2 + 8 * 300)
+        packed = int.from_bytes(file.read(8), "big") & ((1 << 58) - 1)
+        file.seek(packed)
+        file.write(b"\xff" * 8)
+    before = set(os.listdir(image.parent))
+    refused(qcow2("convert", image, image.with_name("out")), "compressed", "at file offset")
+    assert set(os.listdir(image.parent)) == before
+
+
+def test_pipe(build):
+    """To a pipe, data goes by splice(2): the same bytes, up to and past the end of the file."""
+    image = build("cluster_bits 16\nsize 1M\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
+                  "l2 9-12 data\nl2 15 last 100\n")
+    out = image.with_name("out")
+    with open(out, "wb") as file:
+        assert qcow2("cat", image, stdout=file).code == 0
+    assert qcow2_ok("cat", image) == out.read_bytes()
+    assert qcow2_ok("cat", "-s", "100", "-n", "200000", image) == out.read_bytes()[100:200100]
+
+
 def test_convert_without_room(build):
     """The file cannot grow: a clear error, and nothing is left."""
     image = build("cluster_bits 12\nsize 4M\nl2 0-1023 data\n")

@@ -5,14 +5,28 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "qcow2/image.h"
 
-enum { CAT_BUFFER = 256 * 1024 };
+enum {
+	CAT_BUFFER = 256 * 1024,
+	SPLICE_MIN = 16 * 1024, /* less is sooner copied */
+	SPLICE_MAX = 1 << 30
+};
+
+struct cat {
+	const struct args *args;
+	struct qcow2 *q;
+	bool to_pipe;
+	char *buf;
+	size_t room;
+};
 
 static bool write_all(const char *bytes, size_t len)
 {
@@ -37,43 +51,79 @@ static int write_failed(void)
 	return tool_error("standard output", "%s", strerror(errno));
 }
 
-static int cat_range(const struct args *args, struct qcow2 *q, uint64_t at, uint64_t end)
+/*
+ * To a pipe, what lies in a file goes without being copied: as many bytes as can. The rest, if that
+ * is a failure or the end of the file, is left to reading, which knows what it means.
+ */
+static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 {
-	size_t cluster = (size_t)1 << qcow2_get_image(q, 0)->cluster_bits;
-	size_t room = cluster > CAT_BUFFER ? cluster : CAT_BUFFER;
-	char *buf = malloc(room);
+	struct qcow2_segment s;
+	uint64_t done = 0;
+	off_t pos;
+
+	if (!c->to_pipe || qcow2_map(c->q, at, end - at, &s) <= 0)
+		return 0;
+	if ((s.flags & QCOW2_SEGMENT_DATA) == 0u || (s.flags & QCOW2_SEGMENT_AT) == 0u ||
+	    s.length < SPLICE_MIN)
+		return 0;
+	pos = (off_t)s.file_offset;
+	while (done < s.length) {
+		uint64_t len = s.length - done < SPLICE_MAX ? s.length - done : SPLICE_MAX;
+		ssize_t n = splice(s.fd, &pos, STDOUT_FILENO, NULL, (size_t)len, SPLICE_F_MORE);
+
+		if (n > 0)
+			done += (uint64_t)n;
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	return done;
+}
+
+/* Reads and writes up to the next multiple of the room, so that clusters come whole. */
+static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
+{
+	size_t len = c->room - (size_t)(at % c->room);
+	int n;
+
+	if (len > end - at)
+		len = (size_t)(end - at);
+	n = qcow2_read(c->q, c->buf, len, at);
+	if (n < 0)
+		return tool_failed(c->args);
+	*done = (uint64_t)n;
+	return write_all(c->buf, (size_t)n) ? EXIT_OK : write_failed();
+}
+
+static int cat_range(struct cat *c, uint64_t at, uint64_t end)
+{
+	size_t cluster = (size_t)1 << qcow2_get_image(c->q, 0)->cluster_bits;
+	struct stat st;
+	uint64_t n = 0;
 	int rc = EXIT_OK;
 
-	if (buf == NULL)
-		return tool_error(args->image, "%s", strerror(errno));
-	while (at < end && rc == EXIT_OK) {
-		/* Up to a multiple of the room, so that clusters come whole. */
-		size_t len = room - (size_t)(at % room);
-		int n;
-
-		if (len > end - at)
-			len = (size_t)(end - at);
-		n = qcow2_read(q, buf, len, at);
-		if (n < 0)
-			rc = tool_failed(args);
-		else if (!write_all(buf, (size_t)n))
-			rc = write_failed();
-		else
-			at += (uint64_t)n;
+	c->to_pipe = fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+	c->room = cluster > CAT_BUFFER ? cluster : CAT_BUFFER;
+	c->buf = malloc(c->room);
+	if (c->buf == NULL)
+		return tool_error(c->args->image, "%s", strerror(errno));
+	for (; at < end && rc == EXIT_OK; at += n) {
+		n = splice_out(c, at, end);
+		if (n == 0u)
+			rc = copy_out(c, at, end, &n);
 	}
-	free(buf);
+	free(c->buf);
 	return rc;
 }
 
 int run_cat(struct args *args)
 {
-	struct qcow2 *q = tool_open(args);
+	struct cat c = { .args = args, .q = tool_open(args) };
 	uint64_t size, end;
 	int rc;
 
-	if (q == NULL)
+	if (c.q == NULL)
 		return EXIT_FAILED;
-	size = qcow2_get_size(q);
+	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->has_length && args->offset <= size && args->length < size - args->offset)
 		end = args->offset + args->length;
@@ -83,7 +133,7 @@ int run_cat(struct args *args)
 		                " bytes",
 		                args->offset, size);
 	else
-		rc = cat_range(args, q, args->offset, end);
-	qcow2_close(q);
+		rc = cat_range(&c, args->offset, end);
+	qcow2_close(c.q);
 	return rc;
 }

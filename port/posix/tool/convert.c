@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * qcow2 convert: the disk as a sparse raw file.
+ *
+ * One thread copies; helpers join it when there is something to decompress. Each takes the next
+ * piece and writes it to its place, in whatever order they get done.
  */
 #include "tool.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,21 +16,40 @@
 #include "qcow2/image.h"
 
 enum {
-	COPY_BUFFER = 1024 * 1024,
-	HOLE_BLOCK = 4096 /* zeros of this size and place become holes */
+	COPY_BUFFER = 256 * 1024, /* what a processor's cache keeps from read to write */
+	HOLE_BLOCK = 4096,        /* zeros of this size and place become holes */
+	HELPERS_MAX = 3
 };
 
 struct copy {
 	const struct args *args;
 	struct qcow2 *q;
 	struct output out;
+	size_t room; /* bytes in the buffer of each thread */
+
+	pthread_mutex_t mutex; /* for what follows */
+	struct pieces pieces;
 	struct progress progress;
-	char *buf;
-	size_t room;
+	bool failed;
+
+	pthread_t helpers[HELPERS_MAX];
+	unsigned n_helpers;
 };
 
+/* Is this the first failure, the one to be told? The others stop when they see it. */
+static bool is_first_failure(struct copy *c)
+{
+	bool first;
+
+	pthread_mutex_lock(&c->mutex);
+	first = !c->failed;
+	c->failed = true;
+	pthread_mutex_unlock(&c->mutex);
+	return first;
+}
+
 /* Writes bytes at an offset of the output. */
-static bool put(const struct copy *c, const char *bytes, size_t len, uint64_t at)
+static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 {
 	while (len > 0u) {
 		ssize_t n = pwrite(c->out.fd, bytes, len, (off_t)at);
@@ -34,7 +57,10 @@ static bool put(const struct copy *c, const char *bytes, size_t len, uint64_t at
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			tool_error(c->args->out, "%s", strerror(errno));
+			int error = errno;
+
+			if (is_first_failure(c))
+				tool_error(c->args->out, "%s", strerror(error));
 			return false;
 		}
 		bytes += n;
@@ -58,101 +84,115 @@ static size_t block_len(uint64_t at, size_t len)
 }
 
 /* Writes the blocks that are not zeros, as many at once as there are. */
-static bool put_sparse(const struct copy *c, size_t len, uint64_t at)
+static bool put_sparse(struct copy *c, const char *buf, size_t len, uint64_t at)
 {
 	size_t start = 0, i, n;
 
 	for (i = 0; i < len; i += n) {
 		n = block_len(at + i, len - i);
-		if (!all_zero(c->buf + i, n))
+		if (!all_zero(buf + i, n))
 			continue;
-		if (!put(c, c->buf + start, i - start, at + start))
+		if (!put(c, buf + start, i - start, at + start))
 			return false;
 		start = i + n;
 	}
-	return put(c, c->buf + start, len - start, at + start);
+	return put(c, buf + start, len - start, at + start);
 }
 
-/* Copies [at, end) of the disk, which may hold data. */
-static bool copy_range(struct copy *c, uint64_t at, uint64_t end)
+static bool piece_take(struct copy *c, struct piece *piece)
 {
-	while (at < end) {
-		size_t len = c->room - (size_t)(at % c->room);
-		int n;
+	int rc = 0;
 
-		if (len > end - at)
-			len = (size_t)(end - at);
-		n = qcow2_read(c->q, c->buf, len, at);
-		if (n < 0) {
-			tool_failed(c->args);
-			return false;
+	pthread_mutex_lock(&c->mutex);
+	if (!c->failed)
+		rc = pieces_next(&c->pieces, c->room, piece);
+	if (rc < 0) {
+		c->failed = true;
+		tool_failed(c->args);
+	} else if (!c->failed) /* or else there is a message on the terminal */
+		progress_show(&c->progress, c->pieces.at, qcow2_get_size(c->q));
+	pthread_mutex_unlock(&c->mutex);
+	return rc > 0;
+}
+
+static bool piece_copy(struct copy *c, const struct piece *piece, char *buf)
+{
+	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
+		return put_sparse(c, buf, piece->len, piece->off);
+	if (is_first_failure(c))
+		tool_failed(c->args);
+	return false;
+}
+
+static void *help(void *copy);
+
+/* One helper for each processor that has nothing to do. Without them it only takes longer. */
+static void call_helpers(struct copy *c)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+
+	while (c->n_helpers < HELPERS_MAX && (long)c->n_helpers < n) {
+		if (pthread_create(&c->helpers[c->n_helpers], NULL, help, c) != 0)
+			break;
+		c->n_helpers++;
+	}
+}
+
+/* Copies pieces until there are none. */
+static void copy_pieces(struct copy *c, bool alone)
+{
+	char *buf = malloc(c->room);
+	struct piece piece;
+
+	if (buf == NULL) {
+		if (alone && is_first_failure(c))
+			tool_error(c->args->image, "out of memory");
+		return;
+	}
+	while (piece_take(c, &piece)) {
+		if (alone && piece.compressed) {
+			call_helpers(c);
+			alone = false;
 		}
-		if (!put_sparse(c, (size_t)n, at))
-			return false;
-		at += (uint64_t)n;
-		progress_show(&c->progress, at, qcow2_get_size(c->q));
+		if (!piece_copy(c, &piece, buf))
+			break;
 	}
-	return true;
+	free(buf);
 }
 
-/* Copies a segment, but for the holes in the file that it lies in. */
-static bool copy_segment(struct copy *c, const struct qcow2_segment *s)
+static void *help(void *copy)
 {
-	uint64_t done = 0, n;
-	bool hole;
-
-	if ((s->flags & QCOW2_SEGMENT_DATA) == 0u)
-		return true;
-	if ((s->flags & QCOW2_SEGMENT_AT) == 0u)
-		return copy_range(c, s->start, s->start + s->length);
-	for (; done < s->length; done += n) {
-		n = hole_find(s->fd, s->file_offset + done, s->length - done, &hole);
-		if (!hole && !copy_range(c, s->start + done, s->start + done + n))
-			return false;
-	}
-	return true;
+	copy_pieces(copy, false);
+	return NULL;
 }
 
 static bool copy_disk(struct copy *c)
 {
 	uint64_t size = qcow2_get_size(c->q);
-	struct qcow2_segment segment;
-	uint64_t at = 0;
-	int rc;
 
 	if (size > INT64_MAX || ftruncate(c->out.fd, (off_t)size) != 0) {
 		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
 		return false;
 	}
-	progress_show(&c->progress, 0, size);
-	while ((rc = qcow2_map(c->q, at, UINT64_MAX, &segment)) > 0) {
-		if (!copy_segment(c, &segment))
-			return false;
-		at += segment.length;
-		progress_show(&c->progress, at, size);
-	}
-	if (rc < 0)
-		tool_failed(c->args);
-	return rc == 0;
+	pieces_begin(&c->pieces, c->q);
+	copy_pieces(c, true);
+	while (c->n_helpers > 0u)
+		pthread_join(c->helpers[--c->n_helpers], NULL);
+	return !c->failed;
 }
 
 static int convert(struct copy *c)
 {
 	size_t cluster = (size_t)1 << qcow2_get_image(c->q, 0)->cluster_bits;
-	int rc;
+	int rc = output_begin(&c->out, c->args->out, c->q);
 
 	c->room = cluster > COPY_BUFFER ? cluster : COPY_BUFFER;
-	c->buf = malloc(c->room);
-	if (c->buf == NULL)
-		return tool_error(c->args->image, "%s", strerror(errno));
-	rc = output_begin(&c->out, c->args->out, c->q);
 	if (rc == EXIT_OK) {
 		progress_begin(&c->progress, c->args);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);
 	}
 	output_end(&c->out);
-	free(c->buf);
 	return rc;
 }
 
@@ -166,7 +206,9 @@ int run_convert(struct args *args)
 	c.q = tool_open(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
+	pthread_mutex_init(&c.mutex, NULL);
 	rc = convert(&c);
+	pthread_mutex_destroy(&c.mutex);
 	qcow2_close(c.q);
 	return rc;
 }

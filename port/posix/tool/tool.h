@@ -126,6 +126,27 @@ void extents_begin(struct extents *x, struct qcow2 *q);
 /* The next entry, merged as QEMU merges. Returns 1, 0 at the end, -1 for a failure. */
 int extents_next(struct extents *x, struct map_entry *entry);
 
+/* pieces.c: the parts of a disk that have to be copied. */
+struct pieces {
+	struct qcow2 *q;
+	uint64_t at;
+	struct qcow2_segment segment; /* what is left of it begins at `at` */
+	int known_fd;                 /* of this file, ... */
+	uint64_t known_from;          /* ... these bytes ... */
+	uint64_t known_len;
+	bool known_hole; /* ... are a hole, or are not */
+};
+
+struct piece {
+	uint64_t off;
+	size_t len;
+	bool compressed; /* some of it */
+};
+
+void pieces_begin(struct pieces *p, struct qcow2 *q);
+/* The next piece; it ends at a multiple of room at the latest. Returns 1, 0, -1 for a failure. */
+int pieces_next(struct pieces *p, size_t room, struct piece *piece);
+
 /*
  * holes.c: from offset on, for how many bytes of the next `len` is the file a hole, or not one?
  * *hole says which. Where the system does not know, all is data.
