@@ -47,6 +47,7 @@ endif
 
 include port/posix/posix.mk
 include tests/tests.mk
+include tests/coverage/coverage.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)

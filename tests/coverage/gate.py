@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""A table of what is covered, and the judgement of it.
+
+    gate.py SUMMARY.json DIRECTORY all|lines=PERCENT FILE...
+
+SUMMARY.json is what `llvm-cov export -summary-only` writes. Each FILE of DIRECTORY must be in it:
+one that is not linked into any program would not be missed otherwise. With `all`, everything that
+is counted in any file of DIRECTORY must be covered; with lines=N, N percent of each FILE's lines.
+The lines of headers are not judged: in a file that includes an inline function but never calls it,
+clang counts what the preprocessor took out of it, too. Its regions are those lines again.
+"""
+import json
+import os
+import sys
+
+COUNTED = ("functions", "lines", "regions", "branches", "mcdc")
+
+
+def load(path, directory):
+    with open(path, encoding="utf-8") as f:
+        files = json.load(f)["data"][0]["files"]
+    here = os.path.abspath(directory) + os.sep
+    return {
+        os.path.abspath(entry["filename"])[len(here):]: entry["summary"]
+        for entry in files
+        if os.path.abspath(entry["filename"]).startswith(here)
+    }
+
+
+def cell(counts):
+    return "%d/%d" % (counts["covered"], counts["count"])
+
+
+def enough(name, summary, least_lines):
+    if least_lines is None:
+        return all(
+            summary[what]["covered"] == summary[what]["count"]
+            for what in COUNTED
+            if what != "lines" or not name.endswith(".h")
+        )
+    return summary["lines"]["covered"] * 100 >= least_lines * summary["lines"]["count"]
+
+
+def main():
+    path, directory, rule, *wanted = sys.argv[1:]
+    least_lines = None if rule == "all" else int(rule.removeprefix("lines="))
+    found = load(path, directory)
+    failed = 0
+    print("%-32s" % directory + "".join("%12s" % what for what in COUNTED))
+    for name in sorted(set(wanted) | set(found)):
+        if name not in found:
+            print("%-32s is in no test program" % name)
+            failed += 1
+            continue
+        good = enough(name, found[name], least_lines)
+        failed += not good
+        print("%-32s" % name + "".join("%12s" % cell(found[name][what]) for what in COUNTED)
+              + ("" if good else "  <-- not enough"))
+    total = len(set(wanted) | set(found))
+    print("%s: %d passed, %d failed" % (directory, total - failed, failed))
+    return failed != 0
+
+
+sys.exit(main())
