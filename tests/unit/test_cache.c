@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What a reader keeps of tables: more memory makes it faster, and never different. */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE
+#endif
 #include "support.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { BITS = 9, CLUSTER = 1 << BITS, SLICE = 64 * CLUSTER /* of the disk, in an L2 slice */ };
 
@@ -106,12 +110,38 @@ static void test_sizes(void **state)
 	subject_free(&s);
 }
 
+/* There is a limit to what is of use; more memory is as good, and none of it is touched at first.
+ */
+static void test_most(void **state)
+{
+	size_t len = ((size_t)QCOW2_READER_SLICE << 20) + QCOW2_READER_SLICE;
+	struct subject s;
+	struct rig rig;
+
+	(void)state;
+	test_case("%zu bytes of memory", len);
+	make(&s, 40);
+	rig.memory.p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	TRUE(rig.memory.p != MAP_FAILED);
+	EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, len), QCOW2_OK);
+	EQ(rig.reader.max_slots, 1 << 20);
+	ALL(rig.memory.p + 4096, 0, 4096);
+	for (uint64_t k = 0; k < 6 * 40; k++)
+		map_cost(&s, &rig, k % 40 * SLICE);
+	for (uint64_t k = 0; k < 40; k++)
+		LE(map_cost(&s, &rig, k * SLICE), 1);
+	munmap(rig.memory.p, len);
+	subject_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_recent),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

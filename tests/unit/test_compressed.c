@@ -406,6 +406,39 @@ static void test_far_matches(void **state)
 	free(packed);
 }
 
+/* Clusters smaller than the farthest match: never more memory is asked for than one takes. */
+static void test_far_matches_small(void **state)
+{
+	(void)state;
+	test_random_state = 4;
+	for (unsigned bits = 13; bits <= 14; bits++) {
+		size_t len = (size_t)1 << bits;
+		uint8_t *plain = malloc(len);
+		uint8_t *packed = malloc(pack_bound(len));
+		struct subject s = { 0 };
+		struct rig rig;
+		size_t need;
+
+		test_case("clusters of %zu", len);
+		fill_far(plain, len, 5000);
+		image_init(&s.img, 3, bits, 4 * len);
+		image_add_packed(&s.img, &s.img.active, 1, packed,
+		                 pack_fixed(packed, plain, len, 32768), IMAGE_ANYWHERE, 0, plain);
+		subject_open(&s);
+		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(rig_read(&rig, len + 1, plain + 1, 10), QCOW2_E_MEMORY);
+		need = (size_t)rig.reader.error.detail;
+		LE(need, QCOW2_READER_MEMORY + qcow2_deflate.work_len + 7 + 512 + len);
+		rig_free(&rig);
+		rig_init(&rig, &s.image, need, deflate_only);
+		EQ(rig_read(&rig, len + 1, plain + 1, len - 1), QCOW2_OK);
+		rig_free(&rig);
+		subject_free(&s);
+		free(plain);
+		free(packed);
+	}
+}
+
 /* A cluster of 2 MiB read in small pieces through 4 KiB: right, and each byte decoded but twice. */
 static void test_sequential(void **state)
 {
@@ -676,7 +709,7 @@ int main(void)
 		cmocka_unit_test(test_far_matches), cmocka_unit_test(test_sequential),
 		cmocka_unit_test(test_interleaved), cmocka_unit_test(test_whole_codec),
 		cmocka_unit_test(test_no_codec),    cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_two_codecs),
+		cmocka_unit_test(test_two_codecs),  cmocka_unit_test(test_far_matches_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

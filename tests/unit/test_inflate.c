@@ -1188,6 +1188,56 @@ static void test_too_long_is_cut(void **state)
 	assert_int_equal(decode_plain(n + 1), QCOW2_E_COMPRESSED);
 }
 
+/*
+ * What follows the last byte is looked at as far as it makes no byte. Blocks without bytes may
+ * follow, and the input may end; what is wrong makes all of it wrong.
+ */
+static void test_behind_the_last_byte(void **state)
+{
+	static const struct {
+		bool empty_stored, empty_fixed;
+		unsigned then; /* 0: a good final block, 1: one of type 3, 2: nothing, 3: a byte */
+		int finish;
+	} cases[] = {
+		{ false, false, 0, QCOW2_OK },          { false, false, 1, QCOW2_E_COMPRESSED },
+		{ false, false, 2, QCOW2_OK },          { true, false, 0, QCOW2_OK },
+		{ true, false, 1, QCOW2_E_COMPRESSED }, { true, false, 2, QCOW2_OK },
+		{ false, true, 0, QCOW2_OK },           { false, true, 1, QCOW2_E_COMPRESSED },
+		{ true, true, 1, QCOW2_E_COMPRESSED },  { true, true, 3, QCOW2_OK },
+	};
+	size_t i;
+
+	(void)state;
+	random_bytes(data, 10, 256);
+	for (i = 0; i < ELEMENTS(cases); i++) {
+		struct run run = { .out_len = 10 };
+
+		begin_stream();
+		put_fixed(false);
+		put_literals(data, 10);
+		put_lit(256);
+		if (cases[i].empty_stored)
+			put_stored(false, data, 0);
+		if (cases[i].empty_fixed) {
+			put_fixed(false);
+			put_lit(256);
+		}
+		if (cases[i].then == 3) /* what is behind one more byte is not seen */
+			put_stored(false, data, 1);
+		if (cases[i].then == 1 || cases[i].then == 3)
+			put(7, 3);
+		if (cases[i].then == 0)
+			put_stored(true, data, 0);
+		assert_int_equal(decode(w.bytes, stream_len(), &run), QCOW2_OK);
+		assert_memory_equal(out, data, 10);
+		if (run.finish != cases[i].finish)
+			fail_msg("case %zu: %d", i, run.finish);
+		assert_int_equal(judge(w.bytes, stream_len(), 10) != 1 ? QCOW2_OK
+		                                                       : QCOW2_E_COMPRESSED,
+		                 cases[i].finish);
+	}
+}
+
 /* A stop before done, or past the window, is refused: the proof of this file rests on it. */
 static void test_bad_stop(void **state)
 {
@@ -1534,6 +1584,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_no_more_than_needed),
 		cmocka_unit_test(test_too_long_is_cut),
+		cmocka_unit_test(test_behind_the_last_byte),
 		cmocka_unit_test(test_bad_stop),
 		cmocka_unit_test(test_against_deflate),
 		cmocka_unit_test(test_against_damage),

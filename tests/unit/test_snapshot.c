@@ -103,6 +103,28 @@ static void test_list(void **state)
 	subject_free(&s);
 }
 
+/* Neither id nor name: there is nothing to read. */
+static void test_no_strings(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_snapshot e;
+	char untouched = 'u';
+
+	(void)state;
+	test_case("no strings");
+	image_init(&s.img, 3, 16, MIB);
+	image_add_snapshot(&s.img, "", "");
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
+	EQ(e.id_len, 0);
+	EQ(e.name_len, 0);
+	test_io_reset(&s.io);
+	EQ(qcow2_snapshot_strings(&s.image, &e, &untouched, NULL), QCOW2_OK);
+	EQ(untouched, 'u');
+	EQ(s.io.calls, 0);
+	subject_free(&s);
+}
+
 /* Opened as images, with the size of their time (P9). */
 static void test_images(void **state)
 {
@@ -401,10 +423,10 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),      cmocka_unit_test(test_images),
-		cmocka_unit_test(test_short_l1),  cmocka_unit_test(test_extra),
-		cmocka_unit_test(test_truncated), cmocka_unit_test(test_l1),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_list),   cmocka_unit_test(test_no_strings),
+		cmocka_unit_test(test_images), cmocka_unit_test(test_short_l1),
+		cmocka_unit_test(test_extra),  cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_l1),     cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

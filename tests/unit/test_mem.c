@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory functions for programs that have none, under other names; the libc's are the judge. */
+#include "support.h"
+
+#include <string.h>
+
+#define memcpy  own_memcpy
+#define memmove own_memmove
+#define memset  own_memset
+#define memcmp  own_memcmp
+#include "../../src/mem.c"
+#undef memcpy
+#undef memmove
+#undef memset
+#undef memcmp
+
+enum { ROOM = 64, MOST = 40 };
+
+static void fill(uint8_t *bytes, unsigned first)
+{
+	for (unsigned i = 0; i < ROOM; i++)
+		bytes[i] = (uint8_t)(first + i);
+}
+
+/* Every length at every place, overlapping forwards and backwards. */
+static void test_move(void **state)
+{
+	uint8_t got[ROOM], want[ROOM];
+
+	(void)state;
+	for (unsigned len = 0; len <= MOST; len++) {
+		for (unsigned from = 0; from <= ROOM - MOST; from++) {
+			for (unsigned to = 0; to <= ROOM - MOST; to++) {
+				test_case("%u bytes from %u to %u", len, from, to);
+				fill(got, 1);
+				fill(want, 1);
+				TRUE(own_memmove(got + to, got + from, len) == got + to);
+				memmove(want + to, want + from, len);
+				SAME(got, want, ROOM);
+			}
+		}
+	}
+}
+
+static void test_copy_and_set(void **state)
+{
+	uint8_t got[ROOM], want[ROOM], source[ROOM];
+
+	(void)state;
+	fill(source, 100);
+	for (unsigned len = 0; len <= MOST; len++) {
+		test_case("%u bytes", len);
+		fill(got, 1);
+		fill(want, 1);
+		TRUE(own_memcpy(got + 3, source, len) == got + 3);
+		memcpy(want + 3, source, len);
+		SAME(got, want, ROOM);
+		TRUE(own_memset(got + 5, 0x1a5, len) == got + 5);
+		memset(want + 5, 0xa5, len);
+		SAME(got, want, ROOM);
+	}
+}
+
+static int sign(int value)
+{
+	return value < 0 ? -1 : value > 0;
+}
+
+/* The first byte that differs decides, as an unsigned number; what is behind `len` does not. */
+static void test_compare(void **state)
+{
+	uint8_t a[ROOM], b[ROOM];
+
+	(void)state;
+	for (unsigned len = 0; len <= MOST; len++) {
+		for (unsigned at = 0; at <= MOST; at++) {
+			test_case("%u bytes, byte %u differs", len, at);
+			fill(a, 0x70);
+			fill(b, 0x70);
+			b[at] = (uint8_t)(b[at] ^ 0x80u);
+			b[at + 1] = 0;
+			EQ(sign(own_memcmp(a, b, len)), sign(memcmp(a, b, len)));
+			EQ(sign(own_memcmp(b, a, len)), sign(memcmp(b, a, len)));
+			EQ(own_memcmp(a, a, len), 0);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_copy_and_set),
+		cmocka_unit_test(test_compare),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
