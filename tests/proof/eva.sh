@@ -14,7 +14,8 @@ open='src/io.c src/header.c src/extension.c src/image.c'
 # after a failure nothing is to be relied on. Those of the given files, and the wrappers in headers.
 statuses() {
 	sed -nE 's/^(static )?int ([a-z0-9_]+)\(.*/\2:0/p' "$@"
-	for wrapper in qcow2_image_open qcow2_image_raw qcow2_reader_init qcow2_snapshot_image; do
+	for wrapper in qcow2_image_open qcow2_image_raw qcow2_reader_init qcow2_snapshot_image \
+		qcow2_block_init; do
 		! grep -q "$wrapper(" "$1" || echo "$wrapper:0"
 	done
 }
@@ -49,6 +50,8 @@ for slices in 1 2 4; do
 done
 # shellcheck disable=SC2086
 prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/feature.c
+prove block 95 gcc_x86_64 '' tests/proof/block.c
+prove block-32 92 gcc_x86_32 '' tests/proof/block.c
 for window in 512 4096 2097152; do
 	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
 	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c

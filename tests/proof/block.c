@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The block adapter: any device, any piece of any block or run of blocks, any failure; a bounce
+ * block of BLOCK bytes, exactly. The loop around the pieces is only followed for single bytes: that
+ * the place in the buffer and what is left of it go together is beyond Eva, as with reading.
+ */
+#include "proof.h"
+#include "../../src/block.c"
+
+#define BLOCK 512
+
+static uint8_t bounce[BLOCK], out[4 * BLOCK];
+static struct qcow2_block block;
+
+/* Writes the whole of what it is asked for, and checks that it may. */
+static int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf)
+{
+	(void)ctx;
+	(void)lba;
+	Frama_C_make_unknown((char *)buf, (size_t)count * BLOCK);
+	return Frama_C_interval(-1, 0);
+}
+
+static const struct qcow2_block_ops any_device = { any_blocks };
+
+static const struct qcow2_block_ops no_device = { NULL };
+
+/* What init refuses: any numbers, no functions, no memory. */
+static void refused(void)
+{
+	struct qcow2_block any;
+	struct qcow2_io io;
+
+	any.ops = Frama_C_interval(0, 1) ? &any_device : Frama_C_interval(0, 1) ? &no_device : NULL;
+	any.bounce = Frama_C_interval(0, 1) ? bounce : NULL;
+	any.block_len = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	any.align = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	any.max_blocks = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	any.size = any64();
+	any.ctx = NULL;
+	(void)qcow2_block_init(&any, &io);
+	(void)qcow2_block_init(&any, NULL);
+	(void)qcow2_block_init(NULL, &io);
+	(void)qcow2_block_init_abi(&any, Frama_C_unsigned_int_interval(0, UINT32_MAX), &io);
+}
+
+static int start(struct qcow2_io *io)
+{
+	block.ops = &any_device;
+	block.ctx = NULL;
+	block.size = any64();
+	block.block_len = BLOCK;
+	block.align = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	block.max_blocks = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	block.bounce = bounce;
+	Frama_C_make_unknown((char *)bounce, sizeof bounce);
+	return qcow2_block_init(&block, io);
+}
+
+int main(void)
+{
+	struct qcow2_io io;
+	uint32_t at;
+	size_t len;
+
+	refused();
+	if (start(&io) != QCOW2_OK)
+		return 0;
+	while (Frama_C_interval(0, 1)) {
+		(void)io.ops->read(io.ctx, any64(), out, 1);
+		len = Frama_C_unsigned_int_interval(BLOCK, sizeof out);
+		if (block_is_aligned(&block, out))
+			(void)block_straight(&block, any64(), out, &len);
+		/*@ loop unroll BLOCK; */
+		for (at = 0; at < BLOCK; at++) {
+			len = Frama_C_unsigned_int_interval(1, sizeof out);
+			(void)block_bounce(&block, any64(), at, out, &len);
+		}
+	}
+	return 0;
+}
