@@ -54,6 +54,7 @@ enum {
 	INFLATE_LEN = 0x0f,
 	INFLATE_MATCHES = 0x80, /* not a literal */
 	INFLATE_EOB = 6,
+	INFLATE_EXTRA_MAX = 13, /* of a distance */
 	INFLATE_EOB_ENTRY = 0x00e0,
 	/* No symbol: as a length it is neither, as a distance it is 8 MiB and so too far. */
 	INFLATE_BAD_ENTRY = 0xfff0
@@ -138,6 +139,7 @@ static uint32_t inflate_long(const uint16_t *code, uint32_t root_bits, uint32_t 
 	const uint16_t *sorted = code + INFLATE_ROOT + (1u << root_bits);
 	uint32_t index = code[0];
 	uint32_t rank = entry >> 8;
+	uint32_t found = n_sorted; /* none */
 	uint32_t n;
 
 	buf >>= root_bits;
@@ -145,13 +147,13 @@ static uint32_t inflate_long(const uint16_t *code, uint32_t root_bits, uint32_t 
 		rank = rank << 1 | (uint32_t)(buf & 1u);
 		buf >>= 1;
 		if (rank < code[n]) {
-			index += rank;
-			return index < n_sorted ? sorted[index] | n : INFLATE_BAD_ENTRY | 1;
+			found = index + rank;
+			break;
 		}
 		rank -= code[n];
 		index += code[n];
 	}
-	return INFLATE_BAD_ENTRY | 1;
+	return found < n_sorted ? sorted[found] | n : INFLATE_BAD_ENTRY | 1;
 }
 
 /* The next symbol, as its entry. Only bits of the code itself are asked of the input. */
@@ -235,10 +237,11 @@ static bool inflate_sort(uint16_t *code, uint16_t *sorted, const uint16_t *lens,
 	}
 	if (space != 0 && (kind == INFLATE_KIND_LENS || sum != code[1]))
 		return false;
+	next[0] = INFLATE_LIT_MAX; /* a symbol without a code goes nowhere */
 	for (i = 0; i < n; i++) {
 		uint32_t len = lens[i] & INFLATE_LEN;
 
-		if (len != 0 && next[len] < n)
+		if (next[len] < n)
 			sorted[next[len]++] = (uint16_t)inflate_entry(kind, i);
 	}
 	return true;
@@ -266,23 +269,24 @@ static bool inflate_build(uint16_t *code, uint32_t root_bits, const uint16_t *le
 	uint16_t *sorted = root + size;
 	uint32_t index = 0; /* of the root, the bits of the code in reverse */
 	uint32_t left = size;
-	uint32_t k = 0;
-	uint32_t len, entry;
+	uint32_t len = 0;
+	uint32_t end = 0; /* of the symbols of this length */
+	uint32_t k, entry;
 
 	if (!inflate_sort(code, sorted, lens, n, kind))
 		return false;
-	for (len = 1; len <= root_bits; len++) {
-		uint32_t end = k + code[len];
+	for (k = 0; k < n; k++) {
+		uint32_t i;
 
-		for (; k < end && k < n; k++) {
-			uint32_t i;
-
-			entry = sorted[k] | len;
-			for (i = index; i < size; i += 1u << len)
-				root[i] = (uint16_t)entry;
-			index = inflate_after(index, 1u << (len - 1));
-			left -= size >> len;
-		}
+		while (k == end && len <= root_bits)
+			end += code[++len];
+		if (len > root_bits)
+			break;
+		entry = sorted[k] | len;
+		for (i = index; i < size; i += 1u << len)
+			root[i] = (uint16_t)entry;
+		index = inflate_after(index, 1u << (len - 1));
+		left -= size >> len;
 	}
 	code[0] = (uint16_t)k;
 	/* What is left begins longer codes, in their order; or none, as inflate_long() will find.
@@ -399,8 +403,9 @@ static void inflate_block(struct inflate *s)
 	if (type == 0) {
 		good = inflate_stored(s);
 	} else if (type == 1) {
-		good = s->fixed || inflate_fixed(s);
-		s->fixed = good;
+		if (!s->fixed)
+			s->fixed = inflate_fixed(s);
+		good = s->fixed;
 		s->state = INFLATE_CODES;
 	} else if (type == 2) {
 		s->fixed = false;
@@ -480,6 +485,10 @@ static void inflate_literals(struct inflate *s)
 		length = (entry >> 8) + 3 + inflate_take(s, extra);
 		entry = inflate_dist_symbol(s);
 		extra = entry >> 4 & 15u;
+		if (extra > INFLATE_EXTRA_MAX) {
+			inflate_fail(s, QCOW2_E_COMPRESSED);
+			return;
+		}
 		dist = ((entry >> 8) << extra) + 1 + inflate_take(s, extra);
 		if (s->full)
 			s->state = INFLATE_MATCH;
@@ -563,10 +572,10 @@ static inline void inflate_literal(uint8_t *window, struct inflate_fast *f, uint
 }
 
 /*
- * Copy to [at, end) and up to 15 bytes more, from before it. As from < at, it is always below
- * at_end, too; said again in the loops, that lets Eva prove the loads.
+ * Copy to [at, end) and up to 15 bytes more, from before it. False, and nothing done: that lies
+ * before the window's begin, so that `from` is huge.
  */
-static inline void inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint32_t from,
+static inline bool inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint32_t from,
                                 uint32_t at_end)
 {
 	uint32_t dist = at - from;
@@ -576,7 +585,7 @@ static inline void inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint
 			inflate_store(window + at, inflate_load(window + from));
 			inflate_store(window + at + 8, inflate_load(window + from + 8));
 		}
-	} else if (dist == 1) {
+	} else if (dist == 1 && from < at_end) {
 		uint64_t value = window[from] * 0x0101010101010101u;
 
 		for (; at < end; at += 8)
@@ -585,6 +594,7 @@ static inline void inflate_copy(uint8_t *window, uint32_t at, uint32_t end, uint
 		for (; at < end && from < at_end; at++, from++)
 			window[at] = window[from];
 	}
+	return at >= end;
 }
 
 /* A match, whose length is `entry`. False: nothing more can be done here. */
@@ -608,12 +618,11 @@ static inline bool inflate_fast_match(struct inflate *s, struct inflate_fast *f,
 	inflate_drop(f, extra);
 	from = f->at - dist;
 	end = f->at + length;
-	if (from >= at_end || end > at_end) {
+	if (end > at_end || !inflate_copy(s->stream->window, f->at, end, from, at_end)) {
 		s->at = f->at;
 		inflate_match(s, length, dist);
 		return false;
 	}
-	inflate_copy(s->stream->window, f->at, end, from, at_end);
 	f->at = end;
 	return true;
 }
@@ -715,7 +724,7 @@ static int inflate_finish(struct inflate *s)
 		else
 			inflate_block(s);
 	}
-	if (s->status == QCOW2_E_TRUNCATED || s->status == QCOW2_E_MEMORY)
+	if (s->status == QCOW2_E_TRUNCATED)
 		return QCOW2_OK;
 	return s->status;
 }

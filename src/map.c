@@ -79,7 +79,7 @@ static int host_cluster(uint64_t entry, struct qcow2_extent *e)
 	uint64_t pos = entry_pos(entry);
 
 	/* Position 0 is the header, except in an external data file. */
-	if (pos == 0u && !(external && entry_is_copied(entry)))
+	if (pos == 0u && (!external || !entry_is_copied(entry)))
 		return QCOW2_OK;
 	if (!q2_is_table_pos(e->image, pos))
 		return QCOW2_E_L2_ENTRY;

@@ -1196,7 +1196,11 @@ static void test_behind_the_last_byte(void **state)
 {
 	static const struct {
 		bool empty_stored, empty_fixed;
-		unsigned then; /* 0: a good final block, 1: one of type 3, 2: nothing, 3: a byte */
+		/*
+		 * 0: a good final block, 1: one of type 3, 2: nothing, 3: a stored byte, 4: a
+		 * match, 5: one with distance symbol 30, 6: length symbol 286.
+		 */
+		unsigned then;
 		int finish;
 	} cases[] = {
 		{ false, false, 0, QCOW2_OK },          { false, false, 1, QCOW2_E_COMPRESSED },
@@ -1204,6 +1208,8 @@ static void test_behind_the_last_byte(void **state)
 		{ true, false, 1, QCOW2_E_COMPRESSED }, { true, false, 2, QCOW2_OK },
 		{ false, true, 0, QCOW2_OK },           { false, true, 1, QCOW2_E_COMPRESSED },
 		{ true, true, 1, QCOW2_E_COMPRESSED },  { true, true, 3, QCOW2_OK },
+		{ true, false, 4, QCOW2_OK },           { false, true, 5, QCOW2_E_COMPRESSED },
+		{ false, true, 6, QCOW2_E_COMPRESSED },
 	};
 	size_t i;
 
@@ -1226,6 +1232,11 @@ static void test_behind_the_last_byte(void **state)
 			put_stored(false, data, 1);
 		if (cases[i].then == 1 || cases[i].then == 3)
 			put(7, 3);
+		if (cases[i].then >= 4) {
+			put_fixed(true);
+			put_lit(cases[i].then == 6 ? 286 : 257);
+			put_dist(cases[i].then == 5 ? 30 : 29);
+		}
 		if (cases[i].then == 0)
 			put_stored(true, data, 0);
 		assert_int_equal(decode(w.bytes, stream_len(), &run), QCOW2_OK);
