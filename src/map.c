@@ -39,10 +39,12 @@ static bool entry_is_zero(uint64_t entry)
 	return entry % 2u != 0u;
 }
 
-/* All that tells one standard cluster from another. */
-static uint64_t entry_key(uint64_t entry)
+/* All that tells one standard cluster from another; in an external data file, bit 63 does, too. */
+static uint64_t entry_key(const struct qcow2_extent *e, uint64_t entry)
 {
-	return entry & UINT64_C(0x40fffffffffffe01);
+	uint64_t copied = e->image->data != NULL ? UINT64_C(1) << 63 : 0u;
+
+	return entry & (UINT64_C(0x40fffffffffffe01) | copied);
 }
 
 static uint32_t in_cluster(const struct qcow2_extent *e)
@@ -165,11 +167,11 @@ static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t want,
 {
 	uint32_t cluster = q2_cluster_len(e->image);
 	uint32_t step = e->io != NULL ? cluster : 0u;
-	uint64_t key = entry_key(q2_be64(slice + at));
+	uint64_t key = entry_key(e, q2_be64(slice + at));
 
 	for (at += 8u; at < Q2_SLICE_LEN && e->len < want; at += 8u) {
 		key += step;
-		if (entry_key(q2_be64(slice + at)) != key)
+		if (entry_key(e, q2_be64(slice + at)) != key)
 			break;
 		if (e->kind == QCOW2_EXTENT_DATA && !starts_inside(e, entry_pos(key)))
 			break;

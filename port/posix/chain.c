@@ -62,30 +62,42 @@ static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 	return true;
 }
 
-/* Opens the image of a layer on a file, and the layer's data file. */
-static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_found found)
+/* Opens the image of a layer; its header and extensions are read at once. */
+static bool image_open(struct qp_layer *layer, unsigned options)
 {
-	unsigned options = plan->options->flags;
+	char head[QP_HEAD_LEN];
 	struct qcow2_error err;
 	unsigned flags = 0;
 	int rc;
 
-	if (!qp_file_open(&layer->file, found.fd, found.path))
-		return false;
 	if ((options & QCOW2_ALLOW_TRUNCATED) != 0u)
 		flags |= QCOW2_OPEN_TRUNCATED;
 	if ((options & QCOW2_LAYER_ONLY) != 0u)
 		flags |= QCOW2_OPEN_LAYER;
 	if ((options & QCOW2_INSPECT) != 0u)
 		flags |= QCOW2_OPEN_INSPECT;
-	if (found.is_raw)
-		rc = qcow2_image_raw(&layer->image, &layer->file.io);
-	else
-		rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
-	if (rc != QCOW2_OK) {
-		qp_fail_core(rc, &err);
+	if (!qp_file_keep_head(&layer->file, head))
 		return false;
+	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
+	if (rc != QCOW2_OK)
+		qp_fail_core(rc, &err);
+	qp_file_drop_head(&layer->file);
+	return rc == QCOW2_OK;
+}
+
+/* Opens the image of a layer on a file, and the layer's data file. */
+static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_found found)
+{
+	unsigned options = plan->options->flags;
+
+	if (!qp_file_open(&layer->file, found.fd, found.path))
+		return false;
+	if (found.is_raw) {
+		qcow2_image_raw(&layer->image, &layer->file.io);
+		return true;
 	}
+	if (!image_open(layer, options))
+		return false;
 	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) == 0u ||
 	    (options & QCOW2_INSPECT) != 0u)
 		return true;

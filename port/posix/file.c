@@ -18,6 +18,10 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	const struct qp_file *file = ctx;
 	char *to = buf;
 
+	if (file->head_len > pos && len <= file->head_len - pos) {
+		memcpy(buf, file->head + pos, len);
+		return 0;
+	}
 	while (len > 0u) {
 		size_t want = len < PREAD_MAX ? len : PREAD_MAX;
 		ssize_t got = pread(file->fd, to, want, (off_t)pos);
@@ -86,6 +90,27 @@ bool qp_file_open(struct qp_file *file, int fd, char *path)
 	file->io.ctx = file;
 	file->io.size = 0;
 	return file_identify(file);
+}
+
+bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN])
+{
+	struct qcow2_error err = { .status = QCOW2_E_IO, .io = &file->io };
+	size_t len = file->io.size < QP_HEAD_LEN ? (size_t)file->io.size : QP_HEAD_LEN;
+
+	err.io_code = file_read(file, 0, buf, len);
+	if (err.io_code != 0) {
+		qp_fail_core(QCOW2_E_IO, &err);
+		return false;
+	}
+	file->head = buf;
+	file->head_len = len;
+	return true;
+}
+
+void qp_file_drop_head(struct qp_file *file)
+{
+	file->head = NULL;
+	file->head_len = 0;
 }
 
 void qp_file_close(struct qp_file *file)

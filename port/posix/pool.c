@@ -10,19 +10,36 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Where this thread looks first: the number of a seat, plus 1; 0: not decided. */
 static __thread unsigned my_place;
 static unsigned n_places;
 
+/* One for each processor. The system is asked once: that takes longer than to open an image. */
 static unsigned default_readers(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	static unsigned known;
+	unsigned readers = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	long n;
 
-	if (n < 1)
-		return 1;
-	return n < QP_READERS_DEFAULT ? (unsigned)n : QP_READERS_DEFAULT;
+	if (readers != 0u)
+		return readers;
+	n = sysconf(_SC_NPROCESSORS_ONLN);
+	readers = n < 1 ? 1u : n < QP_READERS_DEFAULT ? (unsigned)n : QP_READERS_DEFAULT;
+	__atomic_store_n(&known, readers, __ATOMIC_RELAXED);
+	return readers;
+}
+
+/* Each in cache lines of its own, so that threads on two of them do not slow each other down. */
+static struct qp_seat *seats_new(unsigned n)
+{
+	void *seats;
+
+	if (posix_memalign(&seats, QP_SEAT_ALIGN, n * sizeof(struct qp_seat)) != 0)
+		return NULL;
+	return memset(seats, 0, n * sizeof(struct qp_seat));
 }
 
 bool qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned max_readers,
@@ -32,7 +49,7 @@ bool qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigne
 		max_readers = default_readers();
 	if (max_readers > QP_READERS_MAX)
 		max_readers = QP_READERS_MAX;
-	pool->seats = calloc(max_readers, sizeof *pool->seats);
+	pool->seats = seats_new(max_readers);
 	if (pool->seats == NULL) {
 		qp_fail_text(ENOMEM, 0, "out of memory");
 		return false;

@@ -27,6 +27,8 @@ enum {
 	QP_CHAIN_MAX = 256, /* files in a backing chain */
 	QP_READERS_MAX = 1024,
 	QP_READERS_DEFAULT = 32, /* at most, where the caller does not say */
+	QP_SEAT_ALIGN = 128,     /* two cache lines, which processors fetch together */
+	QP_HEAD_LEN = 4096,      /* of a file, read at once while it is opened */
 	QP_IO_SHRANK = -1        /* qcow2_error.io_code: the file is shorter than it was at open */
 };
 
@@ -43,6 +45,10 @@ struct qp_file {
 	char *path;         /* NULL: not known */
 	dev_t dev;
 	ino_t ino;
+	/* While the image is opened: the first head_len bytes, so that its header takes one call.
+	 */
+	const char *head;
+	size_t head_len;
 };
 
 /*
@@ -51,6 +57,13 @@ struct qp_file {
  */
 bool qp_file_open(struct qp_file *file, int fd, char *path);
 void qp_file_close(struct qp_file *file);
+
+/*
+ * Reads the head of the file to buf, to serve what is read there from now on, until it is dropped:
+ * before any other thread can see the file.
+ */
+bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN]);
+void qp_file_drop_head(struct qp_file *file);
 bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
 
 /* chain.c: the images of a handle. */
@@ -68,7 +81,7 @@ struct qp_seat {
 	struct qcow2_reader reader;
 	void *memory;
 	struct qp_codecs *codecs;
-};
+} __attribute__((aligned(QP_SEAT_ALIGN)));
 
 struct qp_pool {
 	struct qp_seat *seats;

@@ -238,6 +238,30 @@ static void test_attach(void **state)
 	subject_free(&s);
 }
 
+/* An entry that is copied but has no place is wrong, also where absent clusters go before it. */
+static void test_copied_after_absent(void **state)
+{
+	struct subject s;
+	struct rig rig;
+	struct qcow2_extent e;
+	uint8_t *want = calloc(N, CLUSTER);
+
+	(void)state;
+	test_case("copied only, after three absent ones");
+	make(&s, false, false);
+	image_add_raw(&s.img, &s.img.active, 12, COPIED, 0);
+	subject_open(&s);
+	rig_init(&rig, &s.image, 0, NULL);
+	EQ(qcow2_reader_map(&rig.reader, 9 * CLUSTER, 5 * CLUSTER, &e), QCOW2_OK);
+	EQ(e.kind, QCOW2_EXTENT_ABSENT);
+	EQ(e.len, 3 * CLUSTER);
+	EQ(rig_read(&rig, 9 * CLUSTER, want, 3 * CLUSTER), QCOW2_OK);
+	EQ(rig_read(&rig, 9 * CLUSTER, want, 5 * CLUSTER), QCOW2_E_L2_ENTRY);
+	rig_free(&rig);
+	free(want);
+	subject_free(&s);
+}
+
 /* In a chain: what it does not hold comes from below. */
 static void test_over_backing(void **state)
 {
@@ -270,9 +294,13 @@ static void test_over_backing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_content),       cmocka_unit_test(test_entries),
-		cmocka_unit_test(test_first_cluster), cmocka_unit_test(test_short),
-		cmocka_unit_test(test_attach),        cmocka_unit_test(test_over_backing),
+		cmocka_unit_test(test_content),
+		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_first_cluster),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_over_backing),
+		cmocka_unit_test(test_copied_after_absent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
