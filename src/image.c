@@ -16,6 +16,14 @@ bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len)
 	return (image->flags & QCOW2_OPEN_TRUNCATED) != 0u || (pos <= size && len <= size - pos);
 }
 
+int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
+                  struct qcow2_error *err)
+{
+	if (!q2_is_inside(image, pos, len))
+		return q2_fail(err, QCOW2_E_TRUNCATED, &image->io, image->io.size, 0);
+	return q2_io_read_padded(&image->io, pos, buf, len, err);
+}
+
 int q2_l1_check(const struct qcow2_image *image)
 {
 	uint32_t len = image->l1_entries * L1_ENTRY_LEN;
@@ -133,5 +141,5 @@ int qcow2_image_bytes(const struct qcow2_image *image, struct qcow2_span span, v
 		return q2_refuse(err, QCOW2_E_ARGUMENT);
 	if (span.len == 0u)
 		return QCOW2_OK;
-	return q2_io_read(&image->io, span.pos, buf, span.len, err);
+	return q2_image_read(image, span.pos, buf, span.len, err);
 }

@@ -8,7 +8,6 @@
 #ifndef Q2_H
 #define Q2_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,6 +80,13 @@ int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_i
 
 /* Does [pos, pos + len) lie in the image file? True, too, if the image is read as if it did. */
 bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len);
+
+/*
+ * Reads [pos, pos + len) of the image file, len > 0. What lies past its end is zeros if the image
+ * was opened so, and otherwise QCOW2_E_TRUNCATED.
+ */
+int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
+                  struct qcow2_error *err);
 
 /*
  * Can the L1 table, of at most Q2_L1_ENTRIES_MAX entries, be where it is said to be? Statuses: L1,

@@ -49,15 +49,6 @@ static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snap
 	}
 }
 
-/* What the table lacks because the file ends is zeros, if that was asked for. */
-static int table_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
-                      struct qcow2_error *err)
-{
-	if (!q2_is_inside(image, pos, len))
-		return q2_fail(err, QCOW2_E_TRUNCATED, &image->io, image->io.size, 0);
-	return q2_io_read_padded(&image->io, pos, buf, len, err);
-}
-
 /* Reads the entry at pos; entries are "aligned to 8 bytes". */
 static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t index,
                          struct qcow2_snapshot *s, struct qcow2_error *err)
@@ -65,7 +56,7 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t
 	uint8_t entry[SNAPSHOT_FIXED_LEN];
 	uint8_t extra[EXTRA_READ_LEN];
 	uint32_t extra_len, known;
-	int rc = table_read(image, pos, entry, sizeof entry, err);
+	int rc = q2_image_read(image, pos, entry, sizeof entry, err);
 
 	if (rc != QCOW2_OK)
 		return rc;
@@ -75,7 +66,7 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t
 	known = extra_len < EXTRA_READ_LEN ? extra_len : EXTRA_READ_LEN;
 	memset(extra, 0, sizeof extra);
 	if (known != 0u) {
-		rc = table_read(image, pos + SNAPSHOT_FIXED_LEN, extra, known, err);
+		rc = q2_image_read(image, pos + SNAPSHOT_FIXED_LEN, extra, known, err);
 		if (rc != QCOW2_OK)
 			return rc;
 	}
@@ -123,7 +114,7 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 	len = (uint32_t)snapshot->id_len + snapshot->name_len;
 	if (len == 0u)
 		return QCOW2_OK;
-	return table_read(image, snapshot->id_pos, buf, len, err);
+	return q2_image_read(image, snapshot->id_pos, buf, len, err);
 }
 
 int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,

@@ -46,8 +46,8 @@ enum {
 /* Flags of qcow2_image_open. */
 enum {
 	/*
-	 * Parts of tables and clusters that lie past the end of the file read as zeros, as QEMU
-	 * has it, instead of failing with QCOW2_E_TRUNCATED. Compressed data never does.
+	 * Parts of tables, names and clusters that lie past the end of the file read as zeros, as
+	 * QEMU has it, instead of failing with QCOW2_E_TRUNCATED. Compressed data never does.
 	 */
 	QCOW2_OPEN_TRUNCATED = 1,
 	/* The image alone: what its backing file would serve reads as zeros. */

@@ -137,8 +137,8 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
  * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. With memory for one slice only, tables push each other out: in a chain, or with extended
- * L2 entries, it is so many for each image and each cluster.
+ * follows. With memory for one slice only, tables push each other out: in a chain, with extended L2
+ * entries, or with an external data file, it is so many for each image and each cluster.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);

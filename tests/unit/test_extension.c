@@ -280,8 +280,9 @@ static void test_backing_name_cut(void **state)
 			EQ(err.pos, len);
 		EQ(qcow2_image_open(&image, &io.io, QCOW2_OPEN_TRUNCATED, NULL), QCOW2_OK);
 		EQ(image.backing_name.len, 20);
-		EQ(qcow2_image_bytes(&image, image.backing_name, name, NULL),
-		   whole ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		EQ(qcow2_image_bytes(&image, image.backing_name, name, NULL), QCOW2_OK);
+		for (uint64_t i = 0; i < 20; i++)
+			EQ(name[i], img.backing_pos + i < len ? "twenty bytes of name"[i] : 0);
 	}
 	image_free(&img);
 }
