@@ -117,6 +117,9 @@ step asan             variant asan CFLAGS="$asan"
 step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform/test_c*.py
 step tsan             sh tests/tsan.sh
 step proof            make -s proof
+step coverage         make -s coverage
+step analyze          make -s analyze
+step mutation         make -s mutation
 step valgrind         sh tests/run-programs.sh build valgrind
 
 echo

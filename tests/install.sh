@@ -8,6 +8,7 @@ libdeflate-dev zlib1g-dev libzstd-dev
 frama-c-base
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
+clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
 '

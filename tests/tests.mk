@@ -11,7 +11,8 @@ TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(O)/tests/image/mkimage $(O)/tests
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(POSIX_TEST_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
-TEST_CPPFLAGS = -Itests
+TEST_CPPFLAGS = -Itests -DTEST_DEFLATE_BUILTIN=$(if $(filter builtin,$(POSIX_DEFLATE)),1,0) \
+	-DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
 
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@

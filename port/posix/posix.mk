@@ -19,5 +19,5 @@ TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c pieces.
 
 # The tests catch these calls of the library, to let them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 openat64 \
-	syscall)
+	syscall lseek64 fstat64 sysconf)
 comma := ,

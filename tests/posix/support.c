@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,7 +24,9 @@ char *__real_strndup(const char *text, size_t len);
 ssize_t __real_pread64(int fd, void *buf, size_t len, off_t pos);
 int __real_openat64(int dir_fd, const char *path, int flags, ...);
 long __real_syscall(long number, ...);
-long __real_syscall(long number, ...);
+off_t __real_lseek64(int fd, off_t pos, int from);
+int __real_fstat64(int fd, struct stat *st);
+long __real_sysconf(int name);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 char *__wrap_strdup(const char *text);
@@ -31,6 +34,9 @@ char *__wrap_strndup(const char *text, size_t len);
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
 int __wrap_openat64(int dir_fd, const char *path, int flags, ...);
 long __wrap_syscall(long number, ...);
+off_t __wrap_lseek64(int fd, off_t pos, int from);
+int __wrap_fstat64(int fd, struct stat *st);
+long __wrap_sysconf(int name);
 
 void hooks_reset(void)
 {
@@ -115,6 +121,35 @@ long __wrap_syscall(long number, ...)
 	len = va_arg(args, size_t);
 	va_end(args);
 	return __real_syscall(number, fd, path, how, len);
+}
+
+off_t __wrap_lseek64(int fd, off_t pos, int from)
+{
+	if (count_up(&hooks.n_lseeks) == hooks.fail_lseek) {
+		errno = ENXIO;
+		return -1;
+	}
+	return __real_lseek64(fd, pos, from);
+}
+
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	int rc = __real_fstat64(fd, st);
+
+	if (count_up(&hooks.n_fstats) == hooks.fail_fstat) {
+		errno = EOVERFLOW;
+		return -1;
+	}
+	if (hooks.block_device) {
+		st->st_mode = (st->st_mode & ~(mode_t)S_IFMT) | S_IFBLK;
+		st->st_size = 0;
+	}
+	return rc;
+}
+
+long __wrap_sysconf(int name)
+{
+	return hooks.no_sysconf ? -1 : __real_sysconf(name);
 }
 
 /* ---- Files ---- */

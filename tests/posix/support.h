@@ -29,9 +29,13 @@ struct hooks {
 	unsigned eintr;      /* every n-th read is interrupted first */
 	size_t pread_most;   /* no read gives more than this; 0: no limit */
 	bool no_openat2;     /* the kernel does not have it */
+	bool block_device;   /* what fstat says of each file */
+	unsigned fail_lseek; /* this call fails with ENXIO */
+	unsigned fail_fstat; /* this one with EOVERFLOW */
+	bool no_sysconf;     /* it does not know */
 
 	/* What has been called. */
-	unsigned n_allocs, n_preads, n_opens;
+	unsigned n_allocs, n_preads, n_opens, n_lseeks, n_fstats;
 };
 
 extern struct hooks hooks;
