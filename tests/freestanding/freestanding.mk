@@ -30,3 +30,9 @@ $(FREE)/read: tests/freestanding/read.c $(FREE)/images.h $(FREE_SRCS) $(wildcard
 	$(call say,LD,$@)$(CC) -std=$(STD) $(FREE_FLAGS) -ffreestanding -fno-pie \
 		-fno-stack-protector -Iinclude -I$(FREE) $(FREE_LINK) \
 		$(filter %.c,$^) -lgcc -o $@
+
+# The core for many processors, and what it takes there.
+freestanding:
+	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(QCOW2_CORE_SRCS)
+
+.PHONY: freestanding

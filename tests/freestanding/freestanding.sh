@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Compiles the core for each line of `targets`, small and fast, with no headers but the compiler's
+# own, and checks what it needs from outside: nothing but four memory functions, no helper of any
+# compiler. mem.c, which has these four, must need nothing at all.
+#	freestanding.sh DIR FILE...      FILE: as in QCOW2_CORE_SRCS; TARGETS: only these
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+dir=${1:?usage: freestanding.sh DIR FILE...}
+shift
+core=${*:?usage: freestanding.sh DIR FILE...}
+nm=llvm-nm-14
+flags='-std=c11 -ffreestanding -nostdinc -fno-stack-protector -fno-pic -fno-asynchronous-unwind-tables
+	-Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Werror'
+passed=0
+failed=0
+
+# Some limits.h of gcc asks for that of a libc, which is not there: an empty one takes its place.
+mkdir -p "$dir/include"
+: >"$dir/include/limits.h"
+
+compile() { # FILE OBJECT COMPILER FLAGS...
+	file=$1 object=$2 cc=$3
+	shift 3
+	# shellcheck disable=SC2086
+	timeout 60 "$cc" "$@" $flags -isystem "$("$cc" -print-file-name=include)" \
+		-idirafter "$dir/include" -Iinclude -c "src/$file" -o "$object"
+}
+
+core_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
+	out=$1 prefix=$2
+	shift 2
+	for file in $core; do
+		compile "$file" "$out/${file%.c}.o" "$@" || return 1
+	done
+	llvm-ar-14 rcs "$out/core.a" "$out"/*.o &&
+		PREFIX=$prefix NM=$nm sh tests/freestanding/check-symbols.sh "$out/core.a"
+}
+
+# By other names, the functions of mem.c still need nothing: no loop was made a call to itself.
+mem_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
+	out=$1 prefix=$2
+	shift 2
+	compile mem.c "$out/mem" "$@" &&
+		compile mem.c "$out/renamed" "$@" -Dmemcpy=a -Dmemmove=b -Dmemset=c -Dmemcmp=d || return 1
+	defined=$($nm -g --defined-only "$out/mem" | awk '$2 == "T" { print $3 }' | sed "s/^$prefix//" | sort)
+	[ "$(echo $defined)" = 'memcmp memcpy memmove memset' ] || { echo "mem.c defines:" $defined; return 1; }
+	needed=$($nm -u "$out/mem" "$out/renamed" | awk 'NF == 2 { print $2 }')
+	[ -z "$needed" ] || { echo "mem.c needs:" $needed; return 1; }
+}
+
+check() { # OUT-DIR COMPILER FLAGS...
+	out=$1 prefix=
+	shift
+	case $* in *i686*windows*) prefix=_ ;; esac # how C names begin there
+	rm -rf "$out"
+	mkdir -p "$out"
+	core_needs_nothing "$out" "$prefix" "$@" && mem_needs_nothing "$out" "$prefix" "$@"
+}
+
+while read -r name cc options; do
+	case $name in ''|'#'*) continue ;; esac
+	case " ${TARGETS:-$name} " in *" $name "*) ;; *) continue ;; esac
+	good=yes
+	text=
+	for level in Os O2; do
+		# shellcheck disable=SC2086
+		check "$dir/$name-$level" "$cc" $options "-$level" || good=no
+		text="$text  -$level $(llvm-size-14 --totals "$dir/$name-$level/core.a" 2>/dev/null |
+			awk '/TOTALS/ { print $1 }')"
+	done
+	if [ $good = yes ]; then
+		passed=$((passed + 1))
+		echo "ok      $name:$text bytes"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $name"
+	fi
+done <tests/freestanding/targets
+echo "$passed passed, $failed failed"
+[ "$passed" -gt 0 ] && [ "$failed" -eq 0 ]
