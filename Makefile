@@ -67,6 +67,8 @@ help:
 #: check        all tests that need no installed package but cmocka, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
 #: proof        Frama-C's Eva on the core (needs frama-c-base)
+#: freestanding  the core for some 25 processors and compilers: needs no header, no helper
+#: size         what the core costs in code, memory and stack, against its budgets
 #: install      into $(DESTDIR)$(PREFIX)
 #: clean        removes $(O)
 

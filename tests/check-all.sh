@@ -113,6 +113,8 @@ step zlib             variant zlib POSIX_DEFLATE=zlib CFLAGS='-O2 -g -Werror'
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
+step freestanding     make -s freestanding
+step size             make -s size
 step asan             variant asan CFLAGS="$asan"
 step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform/test_c*.py
 step tsan             sh tests/tsan.sh

@@ -31,8 +31,11 @@ $(FREE)/read: tests/freestanding/read.c $(FREE)/images.h $(FREE_SRCS) $(wildcard
 		-fno-stack-protector -Iinclude -I$(FREE) $(FREE_LINK) \
 		$(filter %.c,$^) -lgcc -o $@
 
-# The core for many processors, and what it takes there.
+# The core for many processors, and what it takes and costs there.
 freestanding:
 	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(QCOW2_CORE_SRCS)
 
-.PHONY: freestanding
+size:
+	$(Q)python3 tests/freestanding/size.py $(O)/size $(QCOW2_CORE_SRCS)
+
+.PHONY: freestanding size

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the core costs: code by capability, memory, and stack by call, on several processors.
+
+    size.py DIR FILE...        FILE: as in QCOW2_CORE_SRCS
+
+Prints a table for each processor, and fails where a budget is exceeded, where something can be
+written at run time, or where the depth of the stack cannot be told.
+"""
+import os
+import re
+import subprocess
+import sys
+
+TARGETS = [  # name, bits, compiler, flags
+    ("Cortex-M4", 32, "arm-none-eabi-gcc", "-mcpu=cortex-m4 -mthumb"),
+    ("Cortex-M0+", 32, "arm-none-eabi-gcc", "-mcpu=cortex-m0plus -mthumb"),
+    ("RV32IMAC", 32, "riscv64-unknown-elf-gcc", "-march=rv32imac -mabi=ilp32"),
+    ("AArch64", 64, "aarch64-linux-gnu-gcc", "-mgeneral-regs-only -mno-outline-atomics"),
+    ("x86-64", 64, "gcc", "-mgeneral-regs-only"),
+]
+FLAGS = ("-std=c11 -Os -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables"
+         " -ffunction-sections -fdata-sections -Iinclude").split()
+
+OPEN = ["qcow2_image_open_abi"]
+READ = OPEN + ["qcow2_reader_init_abi", "qcow2_reader_map", "qcow2_reader_read"]
+CAPABILITIES = [  # what is linked for it
+    ("open", OPEN),
+    ("open, map, read", READ),
+    ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate"]),
+    ("+ snapshots", READ + ["qcow2_snapshot_next", "qcow2_snapshot_strings",
+                            "qcow2_snapshot_image_abi"]),
+    ("+ feature names", READ + ["qcow2_feature_name"]),
+    ("+ status texts", READ + ["qcow2_status_text"]),
+    ("+ block adapter", READ + ["qcow2_block_init_abi"]),
+    ("every object", None),
+]
+BUDGET_CODE = {"open, map, read": 3072, "+ deflate": 2048, "every object": 10240}
+BUDGET_CODE_ON = "Cortex-M4"
+
+STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "block"]
+MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE"]
+BUDGET_READER = 1024  # image, reader and memory of uncompressed reading
+BUDGET_DEFLATE = 8192  # more
+BUDGET_STACK = 512  # where registers have 32 bits
+
+# What the calls through pointers in a file may reach; nothing: only what the caller provides, which
+# is not counted.
+INDIRECT = {
+    "io.c": [],
+    "block.c": [],
+    "reader.c": ["q2_unpack"],
+    "unpack.c": ["inflate_begin", "inflate_decode"],
+    "inflate.c": ["source_fill"],
+}
+# Reached through pointers from outside: the adapter's part of each io call, and the codec.
+MORE_CALLS = ["block_read", "inflate_decode"]
+PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; those of mem.c counted
+
+
+class Failure(Exception):
+    pass
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+                          universal_newlines=True)
+    if done.returncode != 0:
+        raise Failure("%s:\n%s" % (" ".join(command), done.stderr))
+    return done.stdout
+
+
+def compile_all(cc, out, files):
+    objects = []
+    for name in files + ["mem.c"]:
+        objects.append(os.path.join(out, name[:-2] + ".o"))
+        run(*cc, *FLAGS, "-fstack-usage", "-fcallgraph-info=su", "-c", "src/" + name,
+            "-o", objects[-1])
+    return objects[:-1]
+
+
+# ---- Code and data ----
+
+def sections(path):
+    """Bytes of code, of constants, of variables."""
+    size = dict.fromkeys([".text", ".rodata", ".data", ".bss"], 0)
+    for line in run("llvm-size-14", "-A", path).splitlines():
+        m = re.match(r"(\.\S+)\s+(\d+)", line)
+        if m and int(m.group(2)) != 0 and m.group(1) not in size:
+            raise Failure("%s: what is section %s?" % (path, m.group(1)))
+        if m:
+            size[m.group(1)] = int(m.group(2))
+    return size[".text"], size[".rodata"], size[".data"] + size[".bss"]
+
+
+def link(cc, out, objects, roots):
+    elf = os.path.join(out, "linked")
+    command = cc + ["-nostdlib", "-static", "-no-pie", "-Wl,-T,tests/freestanding/size.ld,--build-id=none",
+                    "-Wl,--unresolved-symbols=ignore-all", "-Wl,-e,qcow2_image_open_abi"]
+    if roots is not None:
+        command += ["-Wl,--gc-sections"] + ["-Wl,--undefined=" + root for root in roots]
+        defined = run("llvm-nm-14", "-g", "--defined-only", *objects)
+        for root in roots:
+            if not re.search(r" [TR] %s$" % root, defined, re.M):
+                raise Failure("%s is not defined" % root)
+    run(*command, *objects, "-o", elf)
+    return sections(elf)
+
+
+def code_table(cc, out, objects, budgets):
+    print("  %-18s %7s %7s %7s" % ("", "code", "const", "sum"))
+    wrong = []
+    base = {}
+    for name, roots in CAPABILITIES:
+        code, constants, variables = link(cc, out, objects, roots)
+        if name.startswith("+"):
+            code, constants = code - base["code"], constants - base["constants"]
+        elif roots is READ:
+            base = {"code": code, "constants": constants}
+        total = code + constants
+        note = ""
+        if name in budgets:
+            note = "  of %d" % budgets[name]
+            if total > budgets[name]:
+                wrong.append("%s: %d bytes of code, %d too many" %
+                             (name, total, total - budgets[name]))
+        if variables:
+            wrong.append("%s: %d bytes of variables" % (name, variables))
+        print("  %-18s %7d %7d %7d%s" % (name, code, constants, total, note))
+    return wrong
+
+
+# ---- Memory ----
+
+def memory_table(cc, out):
+    source, path = os.path.join(out, "sizes.c"), os.path.join(out, "sizes.o")
+    with open(source, "w") as f:
+        for header in ("reader", "snapshot", "block"):
+            f.write('#include "qcow2/%s.h"\n' % header)
+        for name in STRUCTS:
+            f.write("char %s[sizeof(struct qcow2_%s)];\n" % (name, name))
+        for name in MEMORY:
+            f.write("char size_of_%s[%s];\n" % (name, name))
+    run(*cc, *FLAGS, "-c", source, "-o", path)
+    size = {}
+    for line in run("llvm-nm-14", "-S", path).splitlines():
+        fields = line.split()
+        size[fields[-1].replace("size_of_", "")] = int(fields[1], 16)
+    reader = size["image"] + size["reader"] + size["QCOW2_READER_MEMORY"]
+    deflate = size["QCOW2_READER_MEMORY_DEFLATE"] - size["QCOW2_READER_MEMORY"]
+    print("  structs: " + ", ".join("%s %d" % (name, size[name]) for name in STRUCTS))
+    print("  memory: image + reader + least memory %d of %d, for deflate %d of %d more" %
+          (reader, BUDGET_READER, deflate, BUDGET_DEFLATE))
+    wrong = []
+    if reader > BUDGET_READER:
+        wrong.append("image, reader and memory take %d bytes" % reader)
+    if deflate > BUDGET_DEFLATE:
+        wrong.append("deflate takes %d bytes more" % deflate)
+    return wrong
+
+
+# ---- Stack ----
+
+def plain(title):
+    """The name of a function as it is in the source: file:name.constprop.0 -> name."""
+    return title.rsplit(":", 1)[-1].split(".")[0]
+
+
+def read_graph(paths):
+    frame, calls = {}, {}
+    for path in paths:
+        with open(path) as f:
+            text = f.read()
+        for title, label in re.findall(r'node: \{ title: "([^"]*)" label: "([^"]*)"', text):
+            m = re.search(r"\\n(\d+) bytes \((\w+)\)", label)
+            if m is None:
+                continue
+            if m.group(2) != "static":
+                raise Failure("%s: the frame is %s" % (title, m.group(2)))
+            frame[title] = int(m.group(1))
+            calls.setdefault(title, set())
+        for source, target, label in re.findall(
+                r'edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"(?: label: "([^"]*)")?', text):
+            calls.setdefault(source, set()).update(callees(source, target, label))
+    return frame, calls
+
+
+def callees(source, target, label):
+    if target != "__indirect_call":
+        return [target]
+    name = os.path.basename(label.split(":")[0])
+    if name not in INDIRECT:
+        raise Failure("%s calls through a pointer at %s: what may that be?" % (source, label))
+    return ["indirect " + function for function in INDIRECT[name]]
+
+
+def deepest(title, frame, calls, path=()):
+    """Bytes of stack, and the calls that take them."""
+    if title.startswith("indirect "):
+        found = [t for t in frame if plain(t) == title[9:]]
+        if len(found) != 1:
+            raise Failure("%s: no such function" % title)
+        title = found[0]
+    if title in path:
+        raise Failure("recursion: " + " > ".join(path + (title,)))
+    if title not in frame:
+        raise Failure("%s calls %s, which is not known" % (path[-1] if path else "?", title))
+    best = (0, [])
+    for callee in sorted(calls[title]):
+        best = max(best, deepest(callee, frame, calls, path + (title,)), key=lambda b: b[0])
+    return frame[title] + best[0], ["%s(%d)" % (plain(title), frame[title])] + best[1]
+
+
+def stack_table(out, objects, budget):
+    paths = [o[:-2] + ".ci" for o in objects] + [os.path.join(out, "mem.ci")]
+    frame, calls = read_graph(paths)
+    public = [t for t in frame if t.startswith("qcow2_")]
+    public += [t for t in frame if plain(t) in MORE_CALLS]
+    missing = set(MORE_CALLS) - {plain(t) for t in public}
+    if len(public) < 15 or missing:
+        raise Failure("public functions are missing: %s" % (missing or public))
+    depth = {t: deepest(t, frame, calls) for t in public}
+    print("  stack%s:" % (" of %d" % budget if budget else ""))
+    for title in sorted(depth, key=lambda t: -depth[t][0]):
+        print("    %5d %s" % (depth[title][0], plain(title)))
+    worst = max(depth.values(), key=lambda d: d[0])
+    print("    deepest: " + " > ".join(worst[1]))
+    return ["%s: %d bytes of stack" % (plain(t), depth[t][0]) for t in depth
+            if budget and depth[t][0] > budget]
+
+
+def main():
+    out, files = sys.argv[1], sys.argv[2:]
+    passed = failed = 0
+    for name, bits, compiler, options in TARGETS:
+        cc = [compiler] + options.split()
+        dir = os.path.join(out, name)
+        os.makedirs(dir, exist_ok=True)
+        print("%s (%s %s -Os)" % (name, compiler, options))
+        try:
+            objects = compile_all(cc, dir, files)
+            wrong = code_table(cc, dir, objects, BUDGET_CODE if name == BUDGET_CODE_ON else {})
+            wrong += memory_table(cc, dir)
+            wrong += stack_table(dir, objects, BUDGET_STACK if bits == 32 else 0)
+        except (Failure, OSError, subprocess.TimeoutExpired) as e:
+            wrong = [str(e)]
+        for text in wrong:
+            print("  TOO MUCH: " + text)
+        passed += not wrong
+        failed += bool(wrong)
+        print()
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
