@@ -115,6 +115,7 @@ step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
 step freestanding     make -s freestanding
 step size             make -s size
+step firmware         make -s -j"$jobs" check-firmware
 step asan             variant asan CFLAGS="$asan"
 step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform/test_c*.py
 step tsan             sh tests/tsan.sh

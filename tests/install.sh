@@ -12,6 +12,8 @@ clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu llvm-14
 libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
+gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+qemu-system-arm qemu-system-misc
 '
 missing=
 for package in $packages; do

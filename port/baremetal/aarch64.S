@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* AArch64 at EL1, MMU off: entry, exceptions and the semihosting call. */
+	.section .entry, "ax"
+	.globl entry
+entry:
+	adrp x0, link_stack_end
+	add x0, x0, :lo12:link_stack_end
+	mov sp, x0
+	adrp x0, vectors
+	add x0, x0, :lo12:vectors
+	msr vbar_el1, x0
+	b start
+
+	.globl semihost
+semihost:
+	hlt 0xf000
+	ret
+
+	.balign 2048
+vectors:
+	.rept 16
+	b fault
+	.balign 128
+	.endr

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# The bare-metal program for each board: the core, four files of C, one of assembler, a linker
+# script; no libc and no libgcc. NAME, architecture, compiler and its flags:
+
+BARE = $(O)/baremetal
+BARE_BOARDS = microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64
+
+BARE_ARCH_microbit = cortexm
+BARE_CC_microbit = arm-none-eabi-gcc -mthumb -mcpu=cortex-m0
+BARE_ARCH_lm3s6965evb = cortexm
+BARE_CC_lm3s6965evb = arm-none-eabi-gcc -mthumb -mcpu=cortex-m3
+BARE_ARCH_netduinoplus2 = cortexm
+BARE_CC_netduinoplus2 = arm-none-eabi-gcc -mthumb -mcpu=cortex-m4
+BARE_ARCH_riscv32 = riscv
+BARE_CC_riscv32 = riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 -mcmodel=medany -mstrict-align
+BARE_ARCH_riscv64 = riscv
+BARE_CC_riscv64 = riscv64-unknown-elf-gcc -march=rv64imac -mabi=lp64 -mcmodel=medany -mstrict-align
+BARE_ARCH_aarch64 = aarch64
+BARE_CC_aarch64 = aarch64-linux-gnu-gcc -mgeneral-regs-only -mstrict-align -fno-pie -no-pie
+
+BARE_CFLAGS = -std=$(STD) -Os -g $(WARNINGS) -Werror -ffreestanding -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -Iinclude -Iport/baremetal
+BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
+BARE_START = port/baremetal/start.c port/baremetal/console.c $(addprefix src/,$(QCOW2_MEM_SRCS))
+BARE_SRCS = port/baremetal/main.c port/baremetal/disk.c $(addprefix src/,$(QCOW2_CORE_SRCS))
+BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
+BARE_DEPS = $(wildcard port/baremetal/* include/qcow2/*.h src/*.h) $(O)/flags
+
+# BOARD, output, sources
+bare_link = $(BARE_CC_$(1)) $(BARE_CFLAGS) $(BARE_LDFLAGS) -Lport/baremetal \
+	-T port/baremetal/$(BARE_ARCH_$(1)).ld port/baremetal/$(BARE_ARCH_$(1)).S $(BARE_START) $(3) -o $(2)
+
+$(BARE_PROGRAMS): $(BARE)/%.elf: $(BARE_SRCS) $(BARE_START) $(BARE_DEPS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(call bare_link,$*,$@,$(BARE_SRCS))
+
+# Does the board fault where an address is not aligned? The tests ask.
+$(BARE)/unaligned-%.elf: tests/firmware/unaligned.c $(BARE_START) $(BARE_DEPS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(call bare_link,$*,$@,$<)
+
+#: baremetal    the program of port/baremetal for Cortex-M0, M3, M4, RV32, RV64, AArch64
+baremetal: $(BARE_PROGRAMS)
+
+.PHONY: baremetal

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Text out, the command line in, and the exit status, by semihosting. */
+#include "board.h"
+
+enum { COMMAND_LINE_MAX = 128, EXIT_REASON = 0x20026 /* the application has come to its end */ };
+
+void say(const char *text)
+{
+	(void)semihost(SEMIHOST_WRITE0, text);
+}
+
+void say_number(uint64_t value)
+{
+	/* Without a division: a Cortex-M0 has none, and we link no libgcc. */
+	static const uint32_t powers[] = { 1000000000u, 100000000u, 10000000u, 1000000u, 100000u,
+		                           10000u,      1000u,      100u,      10u,      1u };
+	uint32_t rest = (uint32_t)value;
+	char text[11];
+	size_t n = 0;
+
+	if (value > UINT32_MAX) {
+		say_hex(value);
+		return;
+	}
+	for (size_t i = 0; i < sizeof powers / sizeof *powers; i++) {
+		char digit = '0';
+
+		for (; rest >= powers[i]; rest -= powers[i])
+			digit++;
+		if (digit != '0' || n > 0 || powers[i] == 1u)
+			text[n++] = digit;
+	}
+	text[n] = '\0';
+	say(text);
+}
+
+void say_hex(uint64_t value)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint32_t half[] = { (uint32_t)(value >> 32), (uint32_t)value };
+	char text[17];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 16; i++) {
+		char digit = digits[half[i / 8] >> (28 - i % 8 * 4) & 15u];
+
+		if (digit != '0' || n > 0 || i == 15)
+			text[n++] = digit;
+	}
+	text[n] = '\0';
+	say("0x");
+	say(text);
+}
+
+_Noreturn void leave(int status)
+{
+	const uintptr_t block[] = { EXIT_REASON, (uintptr_t)status };
+
+	for (;;)
+		(void)semihost(SEMIHOST_EXIT, block);
+}
+
+/* The words after the name of the program, for which the first word stands. */
+int command_line(char *words[], int max)
+{
+	static char line[COMMAND_LINE_MAX];
+	const uintptr_t block[] = { (uintptr_t)line, sizeof line };
+	int n = 0;
+
+	if (semihost(SEMIHOST_COMMAND_LINE, block) != 0)
+		return 0;
+	for (char *at = line; *at != '\0' && n < max;) {
+		words[n++] = at;
+		while (*at != ' ' && *at != '\0')
+			at++;
+		while (*at == ' ')
+			*at++ = '\0';
+	}
+	return n;
+}

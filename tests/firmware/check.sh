@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs each tests/firmware/run-*.sh with the build directory, and sums up what they say in their
+# last line, "N passed, N failed". A script that says nothing there, or that fails without saying
+# what, counts as a failure.
+#	check.sh BUILD-DIR [NAME...]      only run-NAME.sh
+set -u
+build=${1:?usage: check.sh BUILD-DIR [NAME...]}
+shift
+here=$(dirname "$0")
+mkdir -p "$build/firmware"
+total_passed=0
+total_failed=0
+[ $# -gt 0 ] || set -- $(cd "$here" && printf '%s\n' run-*.sh | sed 's/^run-//; s/\.sh$//')
+
+for name in "$@"; do
+	log=$build/firmware/$name.log rc=0
+	echo "== $name"
+	timeout -k 10 1500 bash "$here/run-$name.sh" "$build" >"$log" 2>&1 </dev/null || rc=$?
+	sum=$(tail -n 1 "$log" | grep -xE '[0-9]+ passed, [0-9]+ failed') || sum=
+	if [ -n "$sum" ]; then
+		sed '$d' "$log"
+		passed=${sum%% *} failed=${sum##*, } failed=${failed%% *}
+	else
+		cat "$log"
+		passed=0 failed=1
+		echo "run-$name.sh: no result, exit status $rc"
+	fi
+	[ $rc -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+	total_passed=$((total_passed + passed))
+	total_failed=$((total_failed + failed))
+done
+
+echo "$total_passed passed, $total_failed failed"
+[ $((total_failed)) -eq 0 ] && [ $((total_passed)) -gt 0 ]

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The images' side of the firmware tests.
+
+    images.py content FILE LENGTH      bytes of all kinds: text, noise, zeros; the same on each run
+    images.py check FILE               what the program prints for this content
+    images.py break-data FILE N        damages the compressed data of guest cluster N
+    images.py break-entry FILE N       damages the L2 entry of guest cluster N
+                                       both print the position that an error has to name
+"""
+import random
+import struct
+import sys
+import zlib
+
+PIECE = 65536
+OFFSET = (1 << 56) - 512
+
+
+def piece(rng, number):
+    kind = number % 4
+    if number // 32 % 3 == 1 or kind == 3:
+        return rng.randbytes(PIECE)
+    if kind == 1:
+        return bytes(PIECE)
+    words = [rng.randbytes(rng.randrange(2, 40)) for _ in range(50)]
+    text = b"".join(rng.choice(words) for _ in range(PIECE // 2))
+    return text[:PIECE]
+
+
+def content(path, length):
+    rng = random.Random(20)
+    with open(path, "wb") as out:
+        for number in range((length + PIECE - 1) // PIECE):
+            out.write(piece(rng, number)[: length - number * PIECE])
+
+
+def check(path):
+    crc = size = 0
+    with open(path, "rb") as file:
+        while data := file.read(1 << 20):
+            crc = zlib.crc32(data, crc)
+            size += len(data)
+    print(f"{size} bytes, CRC-32 {crc:#x}")
+
+
+def entry_of(image, cluster):
+    """Position and value of the L2 entry; cluster_bits."""
+    cluster_bits, = struct.unpack_from(">I", image, 20)
+    l1_pos, = struct.unpack_from(">Q", image, 40)
+    l2_bits = cluster_bits - 3
+    l1_entry, = struct.unpack_from(">Q", image, l1_pos + 8 * (cluster >> l2_bits))
+    pos = (l1_entry & OFFSET) + 8 * (cluster & ((1 << l2_bits) - 1))
+    assert l1_entry & OFFSET, "no L2 table there"
+    return pos, struct.unpack_from(">Q", image, pos)[0], cluster_bits
+
+
+def break_data(image, cluster):
+    _, entry, cluster_bits = entry_of(image, cluster)
+    assert entry & 1 << 62, "not a compressed cluster"
+    pos = entry & ((1 << (62 - (cluster_bits - 8))) - 1)
+    image[pos] = 0xFF  # a deflate block of the reserved type
+    return pos
+
+
+def break_entry(image, cluster):
+    pos, entry, _ = entry_of(image, cluster)
+    assert not entry & 1 << 62 and entry & OFFSET, "not a plain cluster"
+    struct.pack_into(">Q", image, pos, entry | 512)  # not the start of a host cluster
+    return pos
+
+
+def main(command, path, number="0"):
+    if command == "content":
+        content(path, int(number))
+    elif command == "check":
+        check(path)
+    else:
+        with open(path, "r+b") as file:
+            image = bytearray(file.read())
+            pos = {"break-data": break_data, "break-entry": break_entry}[command](image, int(number))
+            file.seek(0)
+            file.write(image)
+        print(f"{pos:#x}")
+
+
+main(*sys.argv[1:])

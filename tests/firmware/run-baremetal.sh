@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The bare-metal program on each board that QEMU has for us: content of a compressed image with the
+# largest clusters and of a chain of two, as qemu-img has it; damage, and what is said about it.
+#	run-baremetal.sh BUILD-DIR
+set -u
+build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
+here=$(realpath "$(dirname "$0")")
+dir=$build/firmware/baremetal
+mkdir -p "$dir" && cd "$dir" && rm -f ./* || exit 1
+ulimit -f 131072 # 64 MiB a file, if something goes wrong
+passed=0
+failed=0
+
+images() {
+	python3 "$here/images.py" "$@"
+}
+
+make_images() {
+	images content content.raw $((5 * 1024 * 1024 + 1536)) &&
+		qemu-img convert -c -f raw -O qcow2 -o cluster_size=2M content.raw packed.qcow2 &&
+		qemu-img convert -f raw -O qcow2 content.raw base.qcow2 &&
+		qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 top.qcow2 6M &&
+		qemu-io -f qcow2 -c 'write -q -P 0x5a 100k 70k' -c 'write -q -z 1M 128k' \
+			-c 'write -q -P 0xc3 5200k 200k' top.qcow2 &&
+		qemu-img convert -f qcow2 -O raw packed.qcow2 packed.raw &&
+		cmp packed.raw content.raw &&
+		qemu-img convert -f qcow2 -O raw top.qcow2 top.raw &&
+		cp packed.qcow2 bad-data.qcow2 && bad_data=$(images break-data bad-data.qcow2 2) &&
+		cp base.qcow2 bad-entry.qcow2 &&
+		bad_entry=$(images break-entry bad-entry.qcow2 3) &&
+		head -c 1000000 packed.qcow2 >short.qcow2
+}
+
+emulator() { # BOARD PROGRAM ARGUMENT...
+	local board=$1 program=$2 machine=() config=enable=on,target=native,arg=program word
+	shift 2
+	for word in "$@"; do config+=,arg=$word; done
+	case $board in
+	riscv*) machine=("qemu-system-$board" -M virt -m 32 -bios none) ;;
+	aarch64) machine=(qemu-system-aarch64 -M virt -m 32 -cpu cortex-a53) ;;
+	*) machine=(qemu-system-arm -M "$board") ;;
+	esac
+	timeout -k 5 120 "${machine[@]}" -accel tcg -display none -monitor none -serial none \
+		-semihosting-config "$config" -kernel "$program" </dev/null 2>&1
+}
+
+# Does the program end with this status, and print this line?
+expect() { # NAME BOARD STATUS LINE ARGUMENT...
+	local name=$1 board=$2 status=$3 line=$4 rc=0 out
+	shift 4
+	out=$(emulator "$board" "$build/baremetal/$board.elf" "$@") || rc=$?
+	judge "$name" "$board" "$status" "$line" $rc "$out"
+	echo "$out" | grep '^stack:'
+}
+
+judge() { # NAME BOARD STATUS LINE RC OUTPUT
+	if [ "$5" -eq "$3" ] && grep -qxF -- "$4" <<<"$6"; then
+		passed=$((passed + 1))
+		echo "ok      $2, $1: $4"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $2, $1: exit status $5, not $3, or not the line: $4"
+		echo "$6" | head -n 20 | sed 's/^/        /'
+	fi
+}
+
+board_tests() { # BOARD
+	expect compressed "$1" 0 "packed.qcow2: $(images check packed.raw)" packed.qcow2
+	expect chain "$1" 0 "top.qcow2: $(images check top.raw)" top.qcow2 base.qcow2
+	expect 'damaged data' "$1" 1 \
+		"bad-data.qcow2: compressed data is corrupt, at byte $bad_data" bad-data.qcow2
+	expect 'damage below' "$1" 1 \
+		"bad-entry.qcow2: invalid L1 or L2 table entry, at byte $bad_entry" top.qcow2 bad-entry.qcow2
+	expect 'cut short' "$1" 1 "short.qcow2: image is truncated, at byte 0xf4240" short.qcow2
+	expect 'not an image' "$1" 1 "content.raw: not a qcow2 image, at byte 0x0" content.raw
+	expect 'half a chain' "$1" 1 "top.qcow2: the image needs its backing file" top.qcow2
+	expect 'no such file' "$1" 1 "no.qcow2: read error, at byte 0x0, the disk says 3" \
+		top.qcow2 no.qcow2
+}
+
+make_images || { echo 'cannot make the images'; echo '0 passed, 1 failed'; exit 1; }
+for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
+	board_tests "$board"
+done
+# The control: the Cortex-M0 run above would have noticed an access that is not aligned.
+out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
+judge 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
