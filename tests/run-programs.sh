@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs the test programs of a build, one after the other; each says what passed.
-#	run-programs.sh BUILD-DIR [valgrind] [DIR...]     DIR: unit, fault, posix; default all
+#	run-programs.sh BUILD-DIR [valgrind] [DIR...]     DIR: unit, fault, posix, glue; default all
 set -u
 build=$1
 shift
@@ -13,7 +13,7 @@ if [ "${1-}" = valgrind ]; then
 	export TEST_BRIEF # the programs leave out the largest of their cases: valgrind is slow
 fi
 rc=0
-for dir in ${*:-unit fault posix}; do
+for dir in ${*:-unit fault posix glue}; do
 	for program in "$build/tests/$dir"/test_*; do
 		[ -f "$program" ] && [ -x "$program" ] || continue
 		echo "== $program"

@@ -7,12 +7,15 @@ TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/support*.c))
 CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
 POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
 POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c)))
-TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(POSIX_TEST_SUPPORT)
+TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
+	$(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
 TEST_CPPFLAGS = -Itests -DTEST_DEFLATE_BUILTIN=$(if $(filter builtin,$(POSIX_DEFLATE)),1,0) \
 	-DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
+TEST_CPPFLAGS = -Itests
+include tests/glue/glue.mk
 
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IO_QCOW2_H
+#define IO_QCOW2_H
+
+#include <drivers/io/io_driver.h>
+
+/* The io device for a disk in a qcow2 image; see io_qcow2.c. 0, or a negative errno. */
+int register_io_dev_qcow2(const io_dev_connector_t **dev_con);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include "glue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct glue_heap glue_heap;
+
+enum { CLUSTER_BITS = 12, DISK_SIZE = 40 * 4096 + 1000 };
+
+void glue_disk_init(struct glue_disk *disk)
+{
+	struct image *img = &disk->img;
+
+	image_init(img, 3, CLUSTER_BITS, DISK_SIZE);
+	image_add_range(img, &img->active, 0, 3, IMAGE_DATA);
+	image_add_range(img, &img->active, 3, 3, IMAGE_COMPRESSED);
+	image_add(img, &img->active, 8, IMAGE_STORED);
+	image_add(img, &img->active, 9, IMAGE_ZERO);
+	image_add(img, &img->active, 10, IMAGE_ZERO_ALLOC);
+	image_add_range(img, &img->active, 20, 7, IMAGE_DATA);
+	image_add_range(img, &img->active, 39, 2, IMAGE_DATA); /* to the end */
+	image_finish(img);
+	disk->size = DISK_SIZE;
+	disk->sectors = (disk->size + GLUE_SECTOR - 1) / GLUE_SECTOR;
+	disk->want = calloc(disk->sectors, GLUE_SECTOR);
+	TRUE(disk->want != NULL);
+	image_expect(img, &img->active, 0, disk->want, disk->size);
+}
+
+void glue_disk_free(struct glue_disk *disk)
+{
+	image_free(&disk->img);
+	free(disk->want);
+}
+
+void glue_disk_damage(struct glue_disk *disk)
+{
+	const struct image_table *t = &disk->img.active;
+
+	for (size_t i = 0; i < t->n_clusters; i++) {
+		if (t->clusters[i].kind == IMAGE_COMPRESSED) {
+			disk->img.file.data[t->clusters[i].pos] =
+				0xff; /* a reserved type of block */
+			return;
+		}
+	}
+	TRUE(!"a compressed cluster");
+}
+
+void glue_storage_init(struct glue_storage *storage, const struct image_buf *file, size_t pos,
+                       size_t len)
+{
+	memset(storage, 0, sizeof *storage);
+	LE(pos + file->len, len);
+	storage->len = len;
+	storage->bytes = malloc(len);
+	TRUE(storage->bytes != NULL);
+	memset(storage->bytes, 0xdd, len);
+	memcpy(storage->bytes + pos, file->data, file->len);
+}
+
+void glue_storage_free(struct glue_storage *storage)
+{
+	free(storage->bytes);
+}
+
+int glue_storage_read(struct glue_storage *storage, size_t pos, void *buf, size_t len)
+{
+	LE(pos, storage->len);
+	LE(len, storage->len - pos);
+	if (++storage->calls == storage->fail_at)
+		return GLUE_FAULT;
+	memcpy(buf, storage->bytes + pos, len);
+	return 0;
+}
+
+void *glue_alloc(size_t align, size_t len)
+{
+	void *p;
+
+	if (++glue_heap.calls == glue_heap.fail_at)
+		return NULL;
+	TRUE(posix_memalign(&p, align, len) == 0);
+	memset(p, 0xa5, len);
+	glue_heap.live++;
+	return p;
+}
+
+void *glue_zalloc(size_t len)
+{
+	void *p = glue_alloc(64, len);
+
+	return p != NULL ? memset(p, 0, len) : NULL;
+}
+
+void glue_release(void *p)
+{
+	if (p != NULL)
+		glue_heap.live--;
+	free(p);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the adapters share: an image with clusters of all kinds and a storage for it
+ * that counts and fails, a heap that counts and fails.
+ */
+#ifndef GLUE_H
+#define GLUE_H
+
+#include "../unit/support.h"
+
+enum { GLUE_SECTOR = 512, GLUE_FAULT = -1234 };
+
+/* ---- The image, and what is in it ---- */
+
+struct glue_disk {
+	struct image img;
+	uint8_t *want; /* the content, and zeros up to whole sectors */
+	size_t size;   /* of the content */
+	size_t sectors;
+};
+
+void glue_disk_init(struct glue_disk *disk);
+void glue_disk_free(struct glue_disk *disk);
+/* Makes the first compressed cluster's data invalid. */
+void glue_disk_damage(struct glue_disk *disk);
+
+/* ---- The storage below: the file somewhere in it ---- */
+
+struct glue_storage {
+	uint8_t *bytes;
+	size_t len;
+	unsigned calls;
+	unsigned fail_at; /* the number of the call that fails, from 1; 0: none */
+};
+
+void glue_storage_init(struct glue_storage *storage, const struct image_buf *file, size_t pos,
+                       size_t len);
+void glue_storage_free(struct glue_storage *storage);
+/* 0, or GLUE_FAULT; out of range is an error of the test. */
+int glue_storage_read(struct glue_storage *storage, size_t pos, void *buf, size_t len);
+
+/* ---- The heap ---- */
+
+extern struct glue_heap {
+	unsigned live;
+	unsigned calls;
+	unsigned fail_at; /* as above */
+} glue_heap;
+
+void *glue_alloc(size_t align, size_t len); /* filled with garbage */
+void *glue_zalloc(size_t len);
+void glue_release(void *p);
+
+#endif

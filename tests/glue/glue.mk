@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# The adapters of port/uboot, port/grub and port/tfa, each under a test that plays the layer which it
+# is for. Its headers are one header here, tests/glue/LAYER.h, under the names that the layer has.
+
+GLUE_LAYERS = uboot grub tfa
+GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/root.h
+GLUE_HEADERS_grub = $(addprefix grub/,dl.h err.h file.h fs.h i18n.h misc.h mm.h)
+GLUE_HEADERS_tfa = drivers/io/io_driver.h drivers/io/io_storage.h common/debug.h plat/common/platform.h
+GLUE_PORT_uboot = port/uboot/qcow2_blk
+GLUE_PORT_grub = port/grub/qcow2io
+GLUE_PORT_tfa = port/tfa/io_qcow2
+
+GLUE = $(O)/tests/glue
+GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%)
+GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o)
+GLUE_SUPPORT = $(GLUE)/glue.o
+
+$(GLUE)/%.headers: tests/glue/%.h tests/glue/glue.mk
+	$(call say,GEN,$@)for header in $(GLUE_HEADERS_$*); do \
+		mkdir -p $(GLUE)/$*/$$(dirname $$header) && \
+		echo '#include "glue/$*.h"' > $(GLUE)/$*/$$header || exit 1; \
+	done && touch $@
+
+define glue_rules
+$(O)/$(GLUE_PORT_$(1)).o: EXTRA_CPPFLAGS = -Itests -I$(GLUE)/$(1)
+$(O)/$(GLUE_PORT_$(1)).o $(GLUE)/test_$(1).o: | $(GLUE)/$(1).headers
+$(GLUE)/test_$(1).o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -I$(GLUE)/$(1) -Iport/$(1)
+$(GLUE)/test_$(1): $(O)/$(GLUE_PORT_$(1)).o
+endef
+$(foreach layer,$(GLUE_LAYERS),$(eval $(call glue_rules,$(layer))))
+
+$(GLUE_TESTS): $(O)/%: $(O)/%.o $(GLUE_SUPPORT) $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lz -o $@
+
+.SECONDARY: $(GLUE_LAYERS:%=$(GLUE)/%.headers)

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* port/grub over files of our own: what grub_file_open does with a filter is done here. */
+#include "glue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "glue/grub.h"
+
+void grub_mod_init_qcow2io(void);
+void grub_mod_fini_qcow2io(void);
+
+/* ---- GRUB's part ---- */
+
+struct grub_device {
+	int open;
+};
+
+static struct grub_device device;
+static struct glue_storage storage;
+static grub_file_filter_t filter;
+static char message[200];
+static size_t piece; /* most bytes that a read below gives; 0: all */
+static bool ends_early;
+
+grub_err_t grub_errno;
+
+grub_err_t grub_error(grub_err_t n, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	return grub_errno = n;
+}
+
+void *grub_malloc(grub_size_t len)
+{
+	void *p = glue_alloc(16, len);
+
+	if (p == NULL)
+		grub_error(GRUB_ERR_OUT_OF_MEMORY, "out of memory");
+	return p;
+}
+
+void *grub_zalloc(grub_size_t len)
+{
+	void *p = grub_malloc(len);
+
+	return p != NULL ? memset(p, 0, len) : NULL;
+}
+
+void grub_free(void *p)
+{
+	glue_release(p);
+}
+
+grub_ssize_t grub_file_read(grub_file_t file, void *buf, grub_size_t len)
+{
+	grub_ssize_t n;
+
+	LE(file->offset, file->size);
+	if (len > file->size - file->offset)
+		len = file->size - file->offset;
+	if (len == 0)
+		return 0;
+	n = file->fs->fs_read(file, buf, len);
+	if (n > 0)
+		file->offset += (grub_off_t)n;
+	return n;
+}
+
+grub_off_t grub_file_seek(grub_file_t file, grub_off_t offset)
+{
+	grub_off_t old = file->offset;
+
+	LE(offset, file->size);
+	file->offset = offset;
+	return old;
+}
+
+grub_err_t grub_file_close(grub_file_t file)
+{
+	if (file->fs->fs_close != NULL)
+		file->fs->fs_close(file);
+	if (file->device != NULL)
+		file->device->open--;
+	grub_free(file);
+	return grub_errno;
+}
+
+void grub_file_filter_register(grub_file_filter_id_t id, grub_file_filter_t wanted)
+{
+	EQ(id, GRUB_FILE_FILTER_QCOW2);
+	filter = wanted;
+}
+
+void grub_file_filter_unregister(grub_file_filter_id_t id)
+{
+	EQ(id, GRUB_FILE_FILTER_QCOW2);
+	filter = NULL;
+}
+
+static grub_ssize_t plain_read(grub_file_t file, char *buf, grub_size_t len)
+{
+	if (piece != 0 && len > piece)
+		len = piece;
+	if (ends_early)
+		return 0;
+	if (glue_storage_read(&storage, (size_t)file->offset, buf, len) == 0)
+		return (grub_ssize_t)len;
+	grub_error(GRUB_ERR_OUT_OF_RANGE, "the disk is broken"); /* not what the filter would say */
+	return -1;
+}
+
+static struct grub_fs plain_fs = { "plain", plain_read, NULL };
+
+static grub_file_t open_file(enum grub_file_type type)
+{
+	grub_file_t below = glue_zalloc(sizeof *below), file;
+
+	TRUE(below != NULL);
+	device.open++;
+	below->device = &device;
+	below->fs = &plain_fs;
+	below->size = storage.len;
+	grub_errno = GRUB_ERR_NONE;
+	file = filter(below, type);
+	if (file == NULL)
+		grub_file_close(below);
+	return file;
+}
+
+/* ---- The tests ---- */
+
+static void insert(const struct image_buf *file)
+{
+	glue_storage_init(&storage, file, 0, file->len);
+	memset(&glue_heap, 0, sizeof glue_heap);
+	grub_mod_init_qcow2io();
+	TRUE(filter != NULL);
+}
+
+static void eject(grub_file_t file)
+{
+	grub_errno = GRUB_ERR_NONE;
+	if (file != NULL)
+		EQ(grub_file_close(file), GRUB_ERR_NONE);
+	EQ(glue_heap.live, 0);
+	EQ(device.open, 0);
+	grub_mod_fini_qcow2io();
+	TRUE(filter == NULL);
+	glue_storage_free(&storage);
+}
+
+static void reads_all(void **state)
+{
+	static const size_t steps[] = { 512, 1000, 4096, 100000, 1000000 };
+	static uint8_t buf[1000000];
+	struct glue_disk disk;
+	grub_file_t file;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	file = open_file(GRUB_FILE_TYPE_LOOPBACK | GRUB_FILE_TYPE_NO_DECOMPRESS);
+	TRUE(file != NULL && file->fs != &plain_fs);
+	EQ(grub_file_size(file), disk.size);
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		size_t at = 0;
+
+		piece = i * 100; /* 0: no limit */
+		grub_file_seek(file, 0);
+		while (at < disk.size) {
+			grub_ssize_t n = grub_file_read(file, buf, steps[i]);
+			size_t want = disk.size - at < steps[i] ? disk.size - at : steps[i];
+
+			EQ(n, want);
+			SAME(buf, disk.want + at, want);
+			at += want;
+		}
+		EQ(grub_file_read(file, buf, 1), 0);
+	}
+	piece = 0;
+	eject(file);
+	glue_disk_free(&disk);
+}
+
+/* What is no image, or is opened for something else, is left as it is. */
+static void leaves_alone(void **state)
+{
+	struct glue_disk disk;
+	grub_file_t file;
+	uint8_t byte;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	file = open_file(GRUB_FILE_TYPE_LINUX_KERNEL);
+	TRUE(file != NULL && file->fs == &plain_fs);
+	eject(file);
+
+	image_put(&disk.img.file, 0, 0x58464951, 4);
+	insert(&disk.img.file);
+	file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+	TRUE(file != NULL && file->fs == &plain_fs);
+	EQ(grub_errno, GRUB_ERR_NONE);
+	EQ(grub_file_read(file, &byte, 1), 1); /* from the beginning */
+	EQ(byte, 0x58);
+	eject(file);
+
+	disk.img.file.len = 3;
+	insert(&disk.img.file);
+	file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+	TRUE(file != NULL && file->fs == &plain_fs);
+	eject(file);
+	glue_disk_free(&disk);
+}
+
+static void refuses_images(void **state)
+{
+	struct glue_disk disk;
+	struct image img;
+
+	(void)state;
+	glue_disk_init(&disk);
+	image_put(&disk.img.file, 4, 7, 4); /* the version */
+	insert(&disk.img.file);
+	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
+	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
+	TRUE(strstr(message, "version") != NULL);
+	eject(NULL);
+	glue_disk_free(&disk);
+
+	image_init(&img, 3, 12, 100000);
+	image_set_backing(&img, "base", 4, 0);
+	image_finish(&img);
+	insert(&img.file);
+	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
+	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
+	TRUE(strstr(message, "backing file") != NULL);
+	eject(NULL);
+	image_free(&img);
+}
+
+static void damage_is_an_error(void **state)
+{
+	uint8_t buf[GLUE_SECTOR];
+	struct glue_disk disk;
+	grub_file_t file;
+
+	(void)state;
+	glue_disk_init(&disk);
+	glue_disk_damage(&disk);
+	insert(&disk.img.file);
+	file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+	TRUE(file != NULL);
+	grub_file_seek(file, 3 * 4096);
+	EQ(grub_file_read(file, buf, GLUE_SECTOR), -1);
+	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
+	TRUE(strstr(message, "compressed data is corrupt") != NULL);
+	eject(file);
+	glue_disk_free(&disk);
+}
+
+/* The N-th read below fails, for each N. GRUB's own error stays. */
+static void storage_fails(void **state)
+{
+	static uint8_t buf[400 * GLUE_SECTOR];
+	struct glue_disk disk;
+	unsigned n = 0;
+	bool fired;
+
+	(void)state;
+	glue_disk_init(&disk);
+	do {
+		grub_file_t file;
+
+		insert(&disk.img.file);
+		storage.fail_at = ++n;
+		file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+		if (file == NULL) {
+			EQ(grub_errno, GRUB_ERR_OUT_OF_RANGE);
+			file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+		}
+		TRUE(file != NULL);
+		if (grub_file_read(file, buf, sizeof buf) < 0) {
+			EQ(grub_errno, GRUB_ERR_OUT_OF_RANGE);
+			EQ(file->offset, 0);
+			LE(n, storage.calls);
+			EQ(grub_file_read(file, buf, sizeof buf), disk.size);
+		}
+		fired = storage.calls >= n;
+		SAME(buf, disk.want, disk.size);
+		eject(file);
+	} while (fired);
+	LE(10, n);
+
+	insert(&disk.img.file); /* no error there, but no bytes either */
+	ends_early = true;
+	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
+	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
+	TRUE(strstr(message, "read error") != NULL);
+	ends_early = false;
+	eject(NULL);
+	glue_disk_free(&disk);
+}
+
+static void heap_fails(void **state)
+{
+	struct glue_disk disk;
+	unsigned n = 1, survived = 0; /* the first is the file below */
+	bool fired;
+
+	(void)state;
+	glue_disk_init(&disk);
+	do {
+		grub_file_t file;
+
+		insert(&disk.img.file);
+		glue_heap.fail_at = ++n;
+		file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+		fired = glue_heap.calls >= n;
+		EQ(grub_errno, file != NULL ? GRUB_ERR_NONE : GRUB_ERR_OUT_OF_MEMORY);
+		survived += file != NULL && fired;
+		eject(file);
+	} while (fired);
+	EQ(survived, 1);
+	glue_disk_free(&disk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_all),      cmocka_unit_test(leaves_alone),
+		cmocka_unit_test(refuses_images), cmocka_unit_test(damage_is_an_error),
+		cmocka_unit_test(storage_fails),  cmocka_unit_test(heap_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

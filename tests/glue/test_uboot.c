@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/* port/uboot over a block layer of our own: a disk with a partition, in which the image is. */
+#include "glue.h"
+
+#include <string.h>
+
+#include "glue/uboot.h"
+#undef malloc
+#undef calloc
+#undef free
+
+extern struct driver u_boot_driver_qcow2_blk;
+extern struct cmd_tbl u_boot_cmd_qcow2;
+
+int qcow2_blk_create(struct blk_desc *below, const struct disk_partition *part,
+                     struct udevice **devp);
+
+enum { PART_START = 77, PART_SECTORS = 700, TAIL = 10 };
+
+/* ---- U-Boot's part ---- */
+
+struct udevice {
+	const struct driver *driver;
+	struct blk_desc desc;
+	void *plat;
+	bool probed;
+};
+
+static struct udevice root, below_dev, made;
+static bool probe_fails, create_fails;
+static struct glue_storage storage;
+
+struct udevice *dm_root(void)
+{
+	return &root;
+}
+
+void *dev_get_plat(const struct udevice *dev)
+{
+	return dev->plat;
+}
+
+void *dev_get_uclass_plat(const struct udevice *dev)
+{
+	return (void *)(uintptr_t)&dev->desc;
+}
+
+int device_probe(struct udevice *dev)
+{
+	dev->probed = !probe_fails;
+	return probe_fails ? -EREMOTEIO : 0;
+}
+
+int device_unbind(struct udevice *dev)
+{
+	int ret = dev->driver->unbind(dev);
+
+	glue_release(dev->plat);
+	memset(dev, 0, sizeof *dev);
+	return ret;
+}
+
+int blk_create_devicef(struct udevice *parent, const char *drv_name, const char *name,
+                       int uclass_id, int devnum, int blksz, lbaint_t lba, struct udevice **devp)
+{
+	TRUE(parent == &root);
+	TRUE(strcmp(drv_name, u_boot_driver_qcow2_blk.name) == 0);
+	TRUE(strcmp(name, "qcow2") == 0);
+	EQ(devnum, -1);
+	if (create_fails)
+		return -ENOSPC;
+	made.plat = glue_zalloc((size_t)u_boot_driver_qcow2_blk.plat_auto);
+	if (made.plat == NULL)
+		return -ENOMEM;
+	made.driver = &u_boot_driver_qcow2_blk;
+	made.desc.uclass_id = (enum uclass_id)uclass_id;
+	made.desc.devnum = 1;
+	made.desc.blksz = (unsigned long)blksz;
+	made.desc.lba = lba;
+	made.desc.bdev = &made;
+	*devp = &made;
+	return 0;
+}
+
+/* The device below, as strict as the adapter has to expect it. */
+unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, void *buffer)
+{
+	TRUE(desc == &below_dev.desc);
+	TRUE(blkcnt > 0);
+	EQ((uintptr_t)buffer % ARCH_DMA_MINALIGN, 0);
+	LE(PART_START, start);
+	LE(start + blkcnt, PART_START + PART_SECTORS);
+	if (glue_storage_read(&storage, (size_t)start * GLUE_SECTOR, buffer,
+	                      (size_t)blkcnt * GLUE_SECTOR) != 0)
+		return (unsigned long)-EIO;
+	return blkcnt;
+}
+
+int blk_get_device_part_str(const char *ifname, const char *dev_part_str,
+                            struct blk_desc **dev_desc, struct disk_partition *info,
+                            int allow_whole_dev)
+{
+	EQ(allow_whole_dev, 1);
+	if (strcmp(ifname, "virtio") != 0 || strcmp(dev_part_str, "0:1") != 0)
+		return -1;
+	*dev_desc = &below_dev.desc;
+	info->start = PART_START;
+	info->size = PART_SECTORS;
+	info->blksz = GLUE_SECTOR;
+	return 1;
+}
+
+void *uboot_malloc(size_t len)
+{
+	return glue_alloc(16, len);
+}
+
+void *uboot_calloc(size_t n, size_t len)
+{
+	return glue_zalloc(n * len);
+}
+
+void uboot_free(void *p)
+{
+	glue_release(p);
+}
+
+void *malloc_cache_aligned(size_t len)
+{
+	return glue_alloc(ARCH_DMA_MINALIGN, len);
+}
+
+/* ---- The tests ---- */
+
+static void insert(const struct image_buf *file)
+{
+	size_t end = (PART_START + PART_SECTORS + TAIL) * GLUE_SECTOR;
+
+	below_dev.desc.uclass_id = UCLASS_VIRTIO;
+	below_dev.desc.blksz = GLUE_SECTOR;
+	glue_storage_init(&storage, file, PART_START * GLUE_SECTOR, end);
+	memset(&glue_heap, 0, sizeof glue_heap);
+}
+
+static void eject(void)
+{
+	if (made.driver != NULL)
+		EQ(device_unbind(&made), 0);
+	EQ(glue_heap.live, 0);
+	glue_storage_free(&storage);
+}
+
+static int create(void)
+{
+	const struct disk_partition part = { PART_START, PART_SECTORS, GLUE_SECTOR };
+	struct udevice *dev = NULL;
+	int ret = qcow2_blk_create(&below_dev.desc, &part, &dev);
+
+	TRUE(ret != 0 || dev == &made);
+	TRUE(ret == 0 || made.driver == NULL);
+	return ret;
+}
+
+static unsigned long read_made(lbaint_t start, lbaint_t n, void *buf)
+{
+	return ((const struct blk_ops *)made.driver->ops)->read(&made, start, n, buf);
+}
+
+static void reads_all(void **state)
+{
+	static uint8_t buf[512 * GLUE_SECTOR + 1];
+	static const lbaint_t steps[] = { 1, 3, 8, 64, 512 };
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	EQ(create(), 0);
+	TRUE(made.probed);
+	EQ(made.desc.lba, disk.sectors);
+	EQ(made.desc.blksz, GLUE_SECTOR);
+	EQ(made.desc.uclass_id, UCLASS_VIRTIO);
+	EQ(made.driver->id, UCLASS_BLK);
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		for (lbaint_t at = 0, n; at < disk.sectors; at += n) {
+			n = (lbaint_t)disk.sectors - at < steps[i] ? (lbaint_t)disk.sectors - at
+			                                           : steps[i];
+			EQ(read_made(at, n, buf + 1), n);
+			SAME(buf + 1, disk.want + (size_t)at * GLUE_SECTOR, n * GLUE_SECTOR);
+		}
+	}
+	EQ(read_made((lbaint_t)disk.sectors, 0, buf), 0);
+	eject();
+	glue_disk_free(&disk);
+}
+
+static void refuses_what_is_outside(void **state)
+{
+	uint8_t buf[2 * GLUE_SECTOR];
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	EQ(create(), 0);
+	EQ(read_made((lbaint_t)disk.sectors, 1, buf), (unsigned long)-EINVAL);
+	EQ(read_made((lbaint_t)disk.sectors - 1, 2, buf), (unsigned long)-EINVAL);
+	EQ(read_made(UINT32_MAX, 1, buf), (unsigned long)-EINVAL);
+	EQ(read_made(1, UINT32_MAX, buf), (unsigned long)-EINVAL);
+	eject();
+	glue_disk_free(&disk);
+}
+
+static void command(void **state)
+{
+	char name[] = "qcow2", interface[] = "virtio", device[] = "0:1", other[] = "0:2";
+	char *good[] = { name, interface, device };
+	char *bad[] = { name, interface, other };
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	EQ(u_boot_cmd_qcow2.maxargs, 3);
+	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 2, good), CMD_RET_USAGE);
+	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, bad), CMD_RET_FAILURE);
+	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_SUCCESS);
+	EQ(made.desc.lba, disk.sectors);
+	eject();
+	storage.bytes = NULL;
+	image_put(&disk.img.file, 0, 0, 4);
+	insert(&disk.img.file);
+	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_FAILURE);
+	eject();
+	glue_disk_free(&disk);
+}
+
+static void refuses_images(void **state)
+{
+	struct glue_disk disk;
+	struct image img;
+
+	(void)state;
+	glue_disk_init(&disk);
+	image_put(&disk.img.file, 0, 0, 4);
+	insert(&disk.img.file);
+	EQ(create(), -EINVAL);
+	eject();
+	glue_disk_free(&disk);
+
+	image_init(&img, 3, 12, 100000);
+	image_set_backing(&img, "base", 4, 0);
+	image_finish(&img);
+	insert(&img.file);
+	EQ(create(), -EINVAL);
+	eject();
+	image_free(&img);
+
+	image_init(&img, 3, 16, 4 * TIB); /* more sectors than 32 bits can count */
+	image_finish(&img);
+	insert(&img.file);
+	EQ(create(), -EFBIG);
+	eject();
+	image_free(&img);
+}
+
+static void damage_is_an_error(void **state)
+{
+	uint8_t buf[GLUE_SECTOR];
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	glue_disk_damage(&disk);
+	insert(&disk.img.file);
+	EQ(create(), 0);
+	EQ(read_made(3 * 8, 1, buf), (unsigned long)-EIO);
+	EQ(read_made(0, 1, buf), 1);
+	SAME(buf, disk.want, GLUE_SECTOR);
+	eject();
+	glue_disk_free(&disk);
+}
+
+/* The N-th read below fails, for each N: an error then, and all is well at the next try. */
+static void storage_fails(void **state)
+{
+	static uint8_t buf[400 * GLUE_SECTOR];
+	struct glue_disk disk;
+	unsigned n = 0;
+	bool fired;
+
+	(void)state;
+	glue_disk_init(&disk);
+	do {
+		unsigned long got;
+
+		insert(&disk.img.file);
+		storage.fail_at = ++n;
+		if (create() != 0) {
+			LE(n, storage.calls);
+			EQ(create(), 0);
+		}
+		got = read_made(0, (lbaint_t)disk.sectors, buf);
+		fired = storage.calls >= n;
+		if (got != disk.sectors) {
+			EQ(got, (unsigned long)-EIO);
+			LE(n, storage.calls);
+			EQ(read_made(0, (lbaint_t)disk.sectors, buf), disk.sectors);
+		}
+		SAME(buf, disk.want, disk.sectors * GLUE_SECTOR);
+		eject();
+	} while (fired);
+	LE(10, n); /* it did fail a few times */
+	glue_disk_free(&disk);
+}
+
+/* The same for the heap: one failure is an error, or less memory is taken. */
+static void heap_fails(void **state)
+{
+	uint8_t buf[GLUE_SECTOR];
+	struct glue_disk disk;
+	unsigned n = 0, survived = 0;
+	bool fired;
+
+	(void)state;
+	glue_disk_init(&disk);
+	do {
+		int ret;
+
+		insert(&disk.img.file);
+		glue_heap.fail_at = ++n;
+		ret = create();
+		fired = glue_heap.calls >= n;
+		if (ret == 0) {
+			survived += fired;
+			EQ(read_made(4 * 8, 1, buf), 1);
+			SAME(buf, disk.want + 4 * 4096, GLUE_SECTOR);
+		} else {
+			EQ(ret, -ENOMEM);
+		}
+		eject();
+	} while (fired);
+	EQ(survived, 1);
+	glue_disk_free(&disk);
+}
+
+static void device_fails(void **state)
+{
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	create_fails = true;
+	EQ(create(), -ENOSPC);
+	create_fails = false;
+	probe_fails = true;
+	EQ(create(), -EREMOTEIO);
+	probe_fails = false;
+	eject();
+	glue_disk_free(&disk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_all),     cmocka_unit_test(refuses_what_is_outside),
+		cmocka_unit_test(command),       cmocka_unit_test(refuses_images),
+		cmocka_unit_test(storage_fails), cmocka_unit_test(heap_fails),
+		cmocka_unit_test(device_fails),  cmocka_unit_test(damage_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * As much of U-Boot as port/uboot uses, for a compiler on the host; test_uboot.c is behind it. The
+ * names and types are those of U-Boot 2023.01 with 32-bit block numbers.
+ */
+#ifndef GLUE_UBOOT_H
+#define GLUE_UBOOT_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned long ulong;
+typedef uint32_t lbaint_t;
+
+#define ARCH_DMA_MINALIGN 64
+
+enum uclass_id { UCLASS_ROOT, UCLASS_BLK, UCLASS_VIRTIO };
+
+struct udevice;
+
+struct driver {
+	const char *name;
+	enum uclass_id id;
+	int (*unbind)(struct udevice *dev);
+	int plat_auto;
+	const void *ops;
+};
+
+#define U_BOOT_DRIVER(name) struct driver u_boot_driver_##name
+
+struct blk_desc {
+	enum uclass_id uclass_id;
+	int devnum;
+	lbaint_t lba;
+	unsigned long blksz;
+	struct udevice *bdev;
+};
+
+struct disk_partition {
+	lbaint_t start;
+	lbaint_t size;
+	ulong blksz;
+};
+
+struct blk_ops {
+	unsigned long (*read)(struct udevice *dev, lbaint_t start, lbaint_t blkcnt, void *buffer);
+};
+
+struct udevice *dm_root(void);
+void *dev_get_plat(const struct udevice *dev);
+void *dev_get_uclass_plat(const struct udevice *dev);
+int device_probe(struct udevice *dev);
+int device_unbind(struct udevice *dev);
+
+unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, void *buffer);
+int blk_create_devicef(struct udevice *parent, const char *drv_name, const char *name,
+                       int uclass_id, int devnum, int blksz, lbaint_t lba, struct udevice **devp);
+int blk_get_device_part_str(const char *ifname, const char *dev_part_str,
+                            struct blk_desc **dev_desc, struct disk_partition *info,
+                            int allow_whole_dev);
+
+/* The heap is the test's, which counts and fails. */
+void *uboot_malloc(size_t len);
+void *uboot_calloc(size_t n, size_t len);
+void uboot_free(void *p);
+void *malloc_cache_aligned(size_t len);
+#define malloc uboot_malloc
+#define calloc uboot_calloc
+#define free   uboot_free
+
+struct cmd_tbl {
+	const char *name;
+	int maxargs;
+	int (*cmd)(struct cmd_tbl *cmd, int flag, int argc, char *const argv[]);
+};
+
+enum { CMD_RET_SUCCESS, CMD_RET_FAILURE, CMD_RET_USAGE = -1 };
+
+#define U_BOOT_CMD(name, maxargs, repeatable, function, usage, help)                               \
+	struct cmd_tbl u_boot_cmd_##name = { #name, maxargs, function }
+
+#endif
