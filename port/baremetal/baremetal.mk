@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The bare-metal program for each board: the core, four files of C, one of assembler, a linker
+# The bare-metal program for each board: the core, a few files of C, one of assembler, a linker
 # script; no libc and no libgcc. NAME, architecture, compiler and its flags:
 
 BARE = $(O)/baremetal
@@ -22,7 +22,7 @@ BARE_CFLAGS = -std=$(STD) -Os -g $(WARNINGS) -Werror -ffreestanding -fno-stack-p
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -Iinclude -Iport/baremetal
 BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
 BARE_START = port/baremetal/start.c port/baremetal/console.c $(addprefix src/,$(QCOW2_MEM_SRCS))
-BARE_SRCS = port/baremetal/main.c port/baremetal/disk.c $(addprefix src/,$(QCOW2_CORE_SRCS))
+BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) $(addprefix src/,$(QCOW2_CORE_SRCS))
 BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
 BARE_DEPS = $(wildcard port/baremetal/* include/qcow2/*.h src/*.h) $(O)/flags
 

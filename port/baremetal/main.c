@@ -4,68 +4,31 @@
  * CRC-32 of the disk; or what is wrong, and where. No libc, no heap, 16 KiB of RAM for all.
  *	PROGRAM IMAGE [BACKING]
  */
-#include "qcow2/block.h"
-#include "qcow2/reader.h"
-
 #include "board.h"
+#include "layer.h"
 
 enum { MAX_LAYERS = 2, SECTOR = 512, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
-struct layer {
-	const char *name;
-	struct disk disk;
-	struct qcow2_block block;
-	struct qcow2_io io;
-	struct qcow2_image image;
-	uint32_t bounce[DISK_BLOCK_LEN / 4];
-};
-
 static struct layer layers[MAX_LAYERS]; /* from the top down */
+static const char *const *names;
 static struct qcow2_reader reader;
-static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
 static uint8_t sector[SECTOR];
 
-static const struct qcow2_block_ops disk_ops = { disk_read };
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
-
-static int open_layer(struct layer *layer, const char *name, struct qcow2_error *error)
+static int open_chain(int n, struct qcow2_error *error)
 {
-	layer->name = name;
-	error->io = &layer->io;
-	error->io_code = disk_open(&layer->disk, name);
-	if (error->io_code != DISK_OK)
-		return error->status = QCOW2_E_IO;
-	layer->block.ops = &disk_ops;
-	layer->block.ctx = &layer->disk;
-	layer->block.size = layer->disk.size;
-	layer->block.block_len = DISK_BLOCK_LEN;
-	layer->block.align = DISK_ALIGN;
-	layer->block.max_blocks = DISK_MAX_BLOCKS;
-	layer->block.bounce = layer->bounce;
-	error->status = qcow2_block_init(&layer->block, &layer->io);
-	if (error->status != QCOW2_OK)
-		return error->status;
-	return qcow2_image_open(&layer->image, &layer->io, 0, error);
-}
+	const struct qcow2_image *below = NULL;
 
-static int open_chain(int n, char *names[], struct qcow2_error *error)
-{
 	for (int i = n - 1; i >= 0; i--) {
-		int rc = open_layer(&layers[i], names[i], error);
+		int rc;
 
-		if (rc == QCOW2_OK && i < n - 1)
-			rc = qcow2_image_attach_backing(&layers[i].image, &layers[i + 1].image);
+		error->io = &layers[i].io;
+		error->io_code = disk_open(&layers[i].disk, names[i]);
+		rc = error->io_code == DISK_OK ? layer_open(&layers[i], below, error) : QCOW2_E_IO;
 		if (rc != QCOW2_OK)
 			return rc;
+		below = &layers[i].image;
 	}
 	return QCOW2_OK;
-}
-
-static int start_reader(void)
-{
-	int rc = qcow2_reader_init(&reader, &layers[0].image, memory, sizeof memory);
-
-	return rc == QCOW2_OK ? qcow2_reader_codecs(&reader, codecs) : rc;
 }
 
 /* CRC-32 as in zip and Ethernet, four bits at a time. */
@@ -106,31 +69,32 @@ static const char *name_of(const struct qcow2_io *io)
 {
 	for (int i = 0; i < MAX_LAYERS; i++) {
 		if (io == &layers[i].io || io == &layers[i].image.io)
-			return layers[i].name;
+			return names[i];
 	}
-	return layers[0].name;
+	return names[0];
 }
 
 /* "base.qcow2: compressed data is corrupt, at byte 0x50000" */
-static void complain(const struct qcow2_error *error)
+static int complain(int status, const struct qcow2_error *error)
 {
 	say(name_of(error->io));
 	say(": ");
-	say(qcow2_status_text(error->status));
-	if (error->io != NULL && error->status <= QCOW2_E_IO) { /* not a mistake of ours */
+	say(qcow2_status_text(status));
+	if (status <= QCOW2_E_IO) { /* no mistake of ours: there is a place */
 		say(", at byte ");
 		say_hex(error->pos);
 	}
-	if (error->status == QCOW2_E_IO) {
+	if (status == QCOW2_E_IO) {
 		say(", the disk says ");
 		say_number((uint32_t)error->io_code);
 	}
 	say("\n");
+	return STATUS_FAILED;
 }
 
 static void report(uint64_t size, uint32_t crc)
 {
-	say(layers[0].name);
+	say(names[0]);
 	say(": ");
 	say_number(size);
 	say(" bytes, CRC-32 ");
@@ -147,20 +111,22 @@ static void report(uint64_t size, uint32_t crc)
 int main(int argc, char **argv)
 {
 	struct qcow2_error error = { 0 };
-	uint32_t crc;
+	uint32_t crc = 0;
+	int rc;
 
 	if (argc < 2 || argc > 1 + MAX_LAYERS) {
 		say("usage: IMAGE [BACKING]\n");
 		return STATUS_USAGE;
 	}
-	if (open_chain(argc - 1, argv + 1, &error) != QCOW2_OK) {
-		complain(&error);
-		return STATUS_FAILED;
-	}
-	if (start_reader() != QCOW2_OK || checksum(layers[0].image.size, &crc) != QCOW2_OK) {
-		complain(&reader.error);
-		return STATUS_FAILED;
-	}
+	names = (const char *const *)argv + 1;
+	rc = open_chain(argc - 1, &error);
+	if (rc != QCOW2_OK)
+		return complain(rc, &error);
+	rc = reader_start(&reader, &layers[0].image);
+	if (rc == QCOW2_OK)
+		rc = checksum(layers[0].image.size, &crc);
+	if (rc != QCOW2_OK)
+		return complain(rc, &reader.error);
 	report(layers[0].image.size, crc);
 	return stack_peak() < stack_len() ? 0 : STATUS_FAILED;
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* From a driver that reads blocks to the bytes of a disk: all that a port has to write. */
+#include "layer.h"
+
+static const struct qcow2_block_ops disk_ops = { disk_read };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
+
+int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow2_error *error)
+{
+	int rc;
+
+	layer->block.ops = &disk_ops; /* one callback */
+	layer->block.ctx = &layer->disk;
+	layer->block.size = layer->disk.size; /* one size */
+	layer->block.block_len = DISK_BLOCK_LEN;
+	layer->block.align = DISK_ALIGN;
+	layer->block.max_blocks = DISK_MAX_BLOCKS;
+	layer->block.bounce = layer->bounce;
+	rc = qcow2_block_init(&layer->block, &layer->io);
+	if (rc == QCOW2_OK)
+		rc = qcow2_image_open(&layer->image, &layer->io, 0, error);
+	if (rc == QCOW2_OK && below != NULL)
+		rc = qcow2_image_attach_backing(&layer->image, below);
+	return rc;
+}
+
+int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top)
+{
+	int rc = qcow2_reader_init(reader, top, memory, sizeof memory); /* one buffer */
+
+	return rc == QCOW2_OK ? qcow2_reader_codecs(reader, codecs) : rc;
+}
