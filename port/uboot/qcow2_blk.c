@@ -3,16 +3,18 @@
  * U-Boot: the disk in a qcow2 image, which lies on a block device or a partition, as a block device
  * of its own. Written against U-Boot 2023.01 (driver model, CONFIG_BLK).
  *
- * Copy this file, src/ and include/qcow2/ to drivers/block/qcow2/, with a Makefile there:
- *	obj-y += qcow2_blk.o $(addprefix src/,header.o extension.o image.o io.o block.o cache.o \
- *		map.o reader.o unpack.o inflate.o status.o)
- *	ccflags-y += -I$(srctree)/$(src)/include
- * and `obj-y += qcow2/` in drivers/block/Makefile. Then
+ * Copy this file, the Makefile here, src/ and include/ to drivers/block/qcow2/; add
+ *	obj-y += qcow2/				to drivers/block/Makefile
+ *	UCLASS_QCOW2,				to include/dm/uclass-id.h, before UCLASS_COUNT
+ *	{ UCLASS_QCOW2, "qcow2" },		to uclass_idname_str[] of drivers/block/blk-uclass.c
+ * Then
  *	=> qcow2 virtio 0:1
- *	virtio 1: the disk of virtio 0:1, 67108864 bytes
- *	=> ls virtio 1:2
- * The new device has the interface of the one below, and its next free number. Images that need
- * another file (backing, external data) are refused, as is what the core refuses.
+ *	qcow2 0: the disk of virtio 0:1, 67108864 bytes
+ *	=> ls qcow2 0:2
+ * Images that need another file (backing, external data) are refused, as is what the core refuses.
+ *
+ * The EFI loader (bootefi) does not see the new disk, and says "Adding disk ... failed": it has no
+ * device path for it before lib/efi_loader/efi_device_path.c gets a case for UCLASS_QCOW2.
  */
 #include <common.h>
 #include <blk.h>
@@ -22,6 +24,7 @@
 #include <memalign.h>
 #include <part.h>
 #include <dm/device-internal.h>
+#include <dm/lists.h>
 #include <dm/root.h>
 
 #include "qcow2/block.h"
@@ -144,6 +147,17 @@ static int qcow2_blk_unbind(struct udevice *dev)
 
 static const struct blk_ops qcow2_blk_ops = { .read = qcow2_blk_read };
 
+/* By its parent's class U-Boot finds a disk under the name of an interface. */
+UCLASS_DRIVER(qcow2) = {
+	.id = UCLASS_QCOW2,
+	.name = "qcow2",
+};
+
+U_BOOT_DRIVER(qcow2_image) = {
+	.name = "qcow2_image",
+	.id = UCLASS_QCOW2,
+};
+
 U_BOOT_DRIVER(qcow2_blk) = {
 	.name = "qcow2_blk",
 	.id = UCLASS_BLK,
@@ -152,25 +166,38 @@ U_BOOT_DRIVER(qcow2_blk) = {
 	.plat_auto = sizeof(struct qcow2_plat),
 };
 
-/* Makes the device; if that succeeds, the disk belongs to it. */
+static int probe(struct qcow2_disk *disk, struct udevice *dev)
+{
+	struct qcow2_plat *plat = dev_get_plat(dev);
+	int ret;
+
+	plat->disk = disk;
+	ret = device_probe(dev); /* finds the partitions */
+	if (device_active(dev))
+		return 0; /* also if the EFI loader was told, and did not like it */
+	plat->disk = NULL;
+	return ret;
+}
+
+/* Makes the devices; if that succeeds, the disk belongs to them. */
 static int publish(struct qcow2_disk *disk, struct udevice **devp)
 {
 	uint64_t sectors = disk->image.size / SECTOR + (disk->image.size % SECTOR != 0);
-	struct qcow2_plat *plat;
+	struct udevice *parent;
 	int ret;
 
 	if (sectors > (lbaint_t)-1)
 		return -EFBIG;
-	ret = blk_create_devicef(dm_root(), "qcow2_blk", "qcow2", disk->below->uclass_id, -1,
-	                         SECTOR, (lbaint_t)sectors, devp);
+	ret = device_bind_driver(dm_root(), "qcow2_image", "qcow2", &parent);
 	if (ret != 0)
 		return ret;
-	plat = dev_get_plat(*devp);
-	plat->disk = disk;
-	ret = device_probe(*devp); /* finds the partitions */
+	ret = blk_create_devicef(parent, "qcow2_blk", "disk", UCLASS_QCOW2, -1, SECTOR,
+	                         (lbaint_t)sectors, devp);
+	if (ret == 0)
+		ret = probe(disk, *devp);
 	if (ret != 0) {
-		plat->disk = NULL; /* it is still the caller's */
-		device_unbind(*devp);
+		device_remove(parent, DM_REMOVE_NORMAL);
+		device_unbind(parent);
 	}
 	return ret;
 }
@@ -212,7 +239,7 @@ static int do_qcow2(struct cmd_tbl *cmdtp, int flag, int argc, char *const argv[
 	if (qcow2_blk_create(below, &part, &dev) != 0)
 		return CMD_RET_FAILURE;
 	desc = dev_get_uclass_plat(dev);
-	printf("%s %d: the disk of %s %s, %llu bytes\n", argv[1], desc->devnum, argv[1], argv[2],
+	printf("qcow2 %d: the disk of %s %s, %llu bytes\n", desc->devnum, argv[1], argv[2],
 	       (unsigned long long)desc->lba * SECTOR);
 	return CMD_RET_SUCCESS;
 }

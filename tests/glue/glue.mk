@@ -3,7 +3,7 @@
 # is for. Its headers are one header here, tests/glue/LAYER.h, under the names that the layer has.
 
 GLUE_LAYERS = uboot grub tfa
-GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/root.h
+GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h
 GLUE_HEADERS_grub = $(addprefix grub/,dl.h err.h file.h fs.h i18n.h misc.h mm.h)
 GLUE_HEADERS_tfa = drivers/io/io_driver.h drivers/io/io_storage.h common/debug.h plat/common/platform.h
 GLUE_PORT_uboot = port/uboot/qcow2_blk

@@ -9,7 +9,8 @@
 #undef calloc
 #undef free
 
-extern struct driver u_boot_driver_qcow2_blk;
+extern struct driver u_boot_driver_qcow2_blk, u_boot_driver_qcow2_image;
+extern struct uclass_driver u_boot_uclass_qcow2;
 extern struct cmd_tbl u_boot_cmd_qcow2;
 
 int qcow2_blk_create(struct blk_desc *below, const struct disk_partition *part,
@@ -26,8 +27,8 @@ struct udevice {
 	bool probed;
 };
 
-static struct udevice root, below_dev, made;
-static bool probe_fails, create_fails;
+static struct udevice root, below_dev, made_parent, made;
+static bool bind_fails, probe_fails, create_fails, efi_fails;
 static struct glue_storage storage;
 
 struct udevice *dm_root(void)
@@ -45,27 +46,63 @@ void *dev_get_uclass_plat(const struct udevice *dev)
 	return (void *)(uintptr_t)&dev->desc;
 }
 
-int device_probe(struct udevice *dev)
+int device_bind_driver(struct udevice *parent, const char *drv_name, const char *dev_name,
+                       struct udevice **devp)
 {
-	dev->probed = !probe_fails;
-	return probe_fails ? -EREMOTEIO : 0;
+	TRUE(parent == &root);
+	TRUE(strcmp(drv_name, u_boot_driver_qcow2_image.name) == 0);
+	TRUE(strcmp(dev_name, "qcow2") == 0);
+	if (bind_fails)
+		return -ENOENT;
+	made_parent.driver = &u_boot_driver_qcow2_image;
+	*devp = &made_parent;
+	return 0;
 }
 
+/* What is called after the probe, the EFI loader, may fail; the device stays active then. */
+int device_probe(struct udevice *dev)
+{
+	TRUE(dev == &made);
+	made_parent.probed = true;
+	dev->probed = !probe_fails;
+	return probe_fails ? -EREMOTEIO : efi_fails ? -1 : 0;
+}
+
+bool device_active(const struct udevice *dev)
+{
+	return dev->probed;
+}
+
+int device_remove(struct udevice *dev, unsigned flags)
+{
+	TRUE(dev == &made_parent);
+	EQ(flags, DM_REMOVE_NORMAL);
+	made.probed = false;
+	made_parent.probed = false;
+	return 0;
+}
+
+/* With its child, if there is one; but not if it is active. */
 int device_unbind(struct udevice *dev)
 {
-	int ret = dev->driver->unbind(dev);
-
-	glue_release(dev->plat);
+	TRUE(dev == &made_parent);
+	if (dev->probed)
+		return -EINVAL;
+	if (made.driver != NULL) {
+		EQ(made.driver->unbind(&made), 0);
+		glue_release(made.plat);
+	}
+	memset(&made, 0, sizeof made);
 	memset(dev, 0, sizeof *dev);
-	return ret;
+	return 0;
 }
 
 int blk_create_devicef(struct udevice *parent, const char *drv_name, const char *name,
                        int uclass_id, int devnum, int blksz, lbaint_t lba, struct udevice **devp)
 {
-	TRUE(parent == &root);
+	TRUE(parent == &made_parent);
 	TRUE(strcmp(drv_name, u_boot_driver_qcow2_blk.name) == 0);
-	TRUE(strcmp(name, "qcow2") == 0);
+	TRUE(strcmp(name, "disk") == 0);
 	EQ(devnum, -1);
 	if (create_fails)
 		return -ENOSPC;
@@ -144,8 +181,10 @@ static void insert(const struct image_buf *file)
 
 static void eject(void)
 {
-	if (made.driver != NULL)
-		EQ(device_unbind(&made), 0);
+	if (made_parent.driver != NULL) {
+		EQ(device_remove(&made_parent, DM_REMOVE_NORMAL), 0);
+		EQ(device_unbind(&made_parent), 0);
+	}
 	EQ(glue_heap.live, 0);
 	glue_storage_free(&storage);
 }
@@ -157,7 +196,7 @@ static int create(void)
 	int ret = qcow2_blk_create(&below_dev.desc, &part, &dev);
 
 	TRUE(ret != 0 || dev == &made);
-	TRUE(ret == 0 || made.driver == NULL);
+	TRUE(ret == 0 || (made.driver == NULL && made_parent.driver == NULL));
 	return ret;
 }
 
@@ -179,7 +218,9 @@ static void reads_all(void **state)
 	TRUE(made.probed);
 	EQ(made.desc.lba, disk.sectors);
 	EQ(made.desc.blksz, GLUE_SECTOR);
-	EQ(made.desc.uclass_id, UCLASS_VIRTIO);
+	EQ(made.desc.uclass_id, UCLASS_QCOW2);
+	EQ(made_parent.driver->id, UCLASS_QCOW2);
+	EQ(u_boot_uclass_qcow2.id, UCLASS_QCOW2);
 	EQ(made.driver->id, UCLASS_BLK);
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		for (lbaint_t at = 0, n; at < disk.sectors; at += n) {
@@ -351,12 +392,19 @@ static void device_fails(void **state)
 	(void)state;
 	glue_disk_init(&disk);
 	insert(&disk.img.file);
+	bind_fails = true;
+	EQ(create(), -ENOENT);
+	bind_fails = false;
 	create_fails = true;
 	EQ(create(), -ENOSPC);
 	create_fails = false;
 	probe_fails = true;
 	EQ(create(), -EREMOTEIO);
 	probe_fails = false;
+	efi_fails = true;
+	EQ(create(), 0);
+	TRUE(made.probed);
+	efi_fails = false;
 	eject();
 	glue_disk_free(&disk);
 }
@@ -368,6 +416,7 @@ int main(void)
 		cmocka_unit_test(command),       cmocka_unit_test(refuses_images),
 		cmocka_unit_test(storage_fails), cmocka_unit_test(heap_fails),
 		cmocka_unit_test(device_fails),  cmocka_unit_test(damage_is_an_error),
+
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * As much of U-Boot as port/uboot uses, for a compiler on the host; test_uboot.c is behind it. The
- * names and types are those of U-Boot 2023.01 with 32-bit block numbers.
+ * names and types are those of U-Boot 2023.01 with 32-bit block numbers, and the adapter's own
+ * class of devices.
  */
 #ifndef GLUE_UBOOT_H
 #define GLUE_UBOOT_H
@@ -18,7 +19,7 @@ typedef uint32_t lbaint_t;
 
 #define ARCH_DMA_MINALIGN 64
 
-enum uclass_id { UCLASS_ROOT, UCLASS_BLK, UCLASS_VIRTIO };
+enum uclass_id { UCLASS_ROOT, UCLASS_BLK, UCLASS_VIRTIO, UCLASS_QCOW2 };
 
 struct udevice;
 
@@ -30,7 +31,15 @@ struct driver {
 	const void *ops;
 };
 
+struct uclass_driver {
+	const char *name;
+	enum uclass_id id;
+};
+
 #define U_BOOT_DRIVER(name) struct driver u_boot_driver_##name
+#define UCLASS_DRIVER(name) struct uclass_driver u_boot_uclass_##name
+
+enum { DM_REMOVE_NORMAL = 1 };
 
 struct blk_desc {
 	enum uclass_id uclass_id;
@@ -53,7 +62,11 @@ struct blk_ops {
 struct udevice *dm_root(void);
 void *dev_get_plat(const struct udevice *dev);
 void *dev_get_uclass_plat(const struct udevice *dev);
+int device_bind_driver(struct udevice *parent, const char *drv_name, const char *dev_name,
+                       struct udevice **devp);
 int device_probe(struct udevice *dev);
+bool device_active(const struct udevice *dev);
+int device_remove(struct udevice *dev, unsigned flags);
 int device_unbind(struct udevice *dev);
 
 unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, void *buffer);
