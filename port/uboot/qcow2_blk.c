@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * U-Boot: the disk in a qcow2 image, which lies on a block device or a partition, as a block device
- * of its own. Written against U-Boot 2023.01 (driver model, CONFIG_BLK).
+ * of its own. Written against U-Boot 2023.01 (driver model, CONFIG_BLK), and tried by hand there:
+ * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk. The test
+ * in the tree, tests/glue/test_uboot.c, runs it over a model of the block layer.
  *
  * Copy this file, the Makefile here, src/ and include/ to drivers/block/qcow2/; add
  *	obj-y += qcow2/				to drivers/block/Makefile
