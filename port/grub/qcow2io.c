@@ -4,7 +4,9 @@
  *	grub> insmod qcow2io
  *	grub> loopback vm (hd0,gpt2)/vm.qcow2
  *	grub> ls (vm,gpt1)/
- * show the disk in the image. Written against GRUB 2.06.
+ * show the disk in the image. Written against GRUB 2.06, and tried by hand there: i386-pc, a file
+ * in a FAT partition in a compressed image on a FAT disk. The test in the tree,
+ * tests/glue/test_grub.c, runs it over a model of grub_file_open.
  *
  * Copy this file, src/ and include/qcow2/ to grub-core/io/qcow2/; name GRUB_FILE_FILTER_QCOW2 in
  * include/grub/file.h, before GRUB_FILE_FILTER_MAX; and in grub-core/Makefile.core.def:
@@ -13,8 +15,10 @@
  *	  common = io/qcow2/qcow2io.c;
  *	  common = io/qcow2/src/header.c;   and so on: extension image io cache map reader unpack
  *	                                    inflate status
- *	  cppflags = '-I$(srcdir)/io/qcow2/include';
+ *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding -D_LIBC_LIMITS_H_';
  *	};
+ *
+ * (With -nostdinc, the compiler's stdint.h and limits.h would go on to a libc's.)
  *
  * As with gzio, the magic decides: other files are left alone, and a raw disk is not to be had
  * through loopback while the module is loaded if its first bytes say that it is an image. Images
