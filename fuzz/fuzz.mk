@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+#: fuzz         the fuzz targets, three ways: libFuzzer, AFL++, replay; in build/fuzz/WAY/out
+#: fuzz-ci      seeds and findings, then each target FUZZ_SECONDS (10) with both engines
+#: fuzz-coverage  what the targets reach, with the mutator and without
+#: fuzz-differential  images of the mutator, cluster by cluster against qemu-io, SECONDS (60) long
+#
+# The usual contract: make fuzz CC=clang CFLAGS=... LIB_FUZZING_ENGINE=... OUT=dir puts programs,
+# <target>_seed_corpus.zip and <target>.dict into OUT, and builds nothing else.
+
+FUZZ_TARGETS = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 10
+SECONDS ?= 60
+FUZZ_CLANG ?= clang-19
+FUZZ_HOSTCC ?= $(firstword $(shell command -v cc clang gcc))
+OUT ?= $(O)/fuzz/out
+# An engine in C++ is linked by a C++ compiler, if one is given.
+FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
+# Not for engines that take it as a shared object, or do not mutate.
+FUZZ_MUTATOR = $(O)/fuzz/mutator.o
+FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
+
+# Unsigned arithmetic wraps on purpose in the core, where it says so: not the `integer` group.
+FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+ifdef LIB_FUZZING_ENGINE
+fuzz: fuzz-set
+else
+fuzz: fuzz-libfuzzer fuzz-afl fuzz-replay
+endif
+
+fuzz-set: $(FUZZ_TARGETS:%=$(OUT)/fuzz_%) $(FUZZ_TARGETS:%=$(OUT)/fuzz_%_seed_corpus.zip) \
+	$(patsubst %,$(OUT)/fuzz_%.dict,$(filter-out inflate,$(FUZZ_TARGETS)))
+
+$(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
+$(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
+
+$(OUT)/fuzz_%.dict: fuzz/qcow2.dict
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
+	@mkdir -p $(@D)
+	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -o $@
+$(O)/fuzz/seed: $(O)/fuzz/seeds
+	$(Q)rm -rf $@ && $< $@ && find $@ -exec touch -d @0 {} + && touch $@
+
+# Which seeds a target gets: directories of $(O)/fuzz/seed, and what was found once.
+FUZZ_SEEDS_chain = chain
+FUZZ_SEEDS_inflate = inflate
+FUZZ_SEEDS_posix = image snapshot chain
+fuzz_seeds = $(or $(FUZZ_SEEDS_$(1)),image snapshot)
+$(OUT)/fuzz_%_seed_corpus.zip: $(O)/fuzz/seed
+	@mkdir -p $(@D)
+	$(call say,ZIP,$@)rm -f $@ && zip -q -X -j -r $(abspath $@) $(patsubst %,$</%,$(call fuzz_seeds,$*)) \
+		$(wildcard fuzz/findings/$*)
+
+fuzz_way = $(MAKE) --no-print-directory O=$(O)/fuzz/$(1) OUT=$(O)/fuzz/$(1)/out fuzz-set
+fuzz-libfuzzer:
+	$(Q)$(call fuzz_way,libfuzzer) CC=$(FUZZ_CLANG) CFLAGS='-O1 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link' \
+		LIB_FUZZING_ENGINE=-fsanitize=fuzzer
+fuzz-afl: $(O)/fuzz/afl_mutator.so
+	$(Q)AFL_QUIET=1 AFL_USE_ASAN=1 $(call fuzz_way,afl) CC=afl-clang-fast \
+		CFLAGS='-O1 -g $(FUZZ_SANITIZE)' FUZZ_MUTATOR= LIB_FUZZING_ENGINE=-fsanitize=fuzzer
+fuzz-replay:
+	$(Q)$(call fuzz_way,replay) CC=gcc CFLAGS='-O1 -g $(FUZZ_SANITIZE)' FUZZ_MUTATOR= \
+		FUZZ_ENGINE_OBJ=$(O)/fuzz/replay/fuzz/replay.o
+
+$(O)/fuzz/afl_mutator.so: fuzz/mutator.c fuzz/afl_mutator.c fuzz/mutator.h
+	@mkdir -p $(@D)
+	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O2 -g -shared -fPIC $(filter %.c,$^) -o $@
+
+fuzz-ci: fuzz
+	$(Q)bash fuzz/ci.sh $(O)/fuzz $(FUZZ_SECONDS)
+
+fuzz-coverage: fuzz
+	$(Q)bash fuzz/coverage.sh $(O)/fuzz $(FUZZ_SECONDS)
+
+-include $(wildcard $(O)/fuzz/*.d)
+
+.PHONY: fuzz fuzz-set fuzz-libfuzzer fuzz-afl fuzz-replay fuzz-ci fuzz-coverage fuzz-differential
+.SECONDARY:

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Header and extensions: opening an image in all ways, names of features, bytes of all spans. */
+#include "common.h"
+
+static void check_error(const struct qcow2_error *err, int rc, const struct qcow2_io *io)
+{
+	CHECK(rc < 0 && err->status == rc);
+	CHECK(err->io == io);
+	CHECK((rc == QCOW2_E_IO) == (err->io_code != 0));
+	CHECK(qcow2_status_text(rc) != NULL);
+}
+
+/* What holds of all that is open. */
+static void check_open(const struct qcow2_image *image, unsigned flags)
+{
+	uint64_t l1_len = (uint64_t)image->l1_entries * 8;
+
+	CHECK(image->version == 2 || image->version == 3);
+	CHECK(image->cluster_bits >= 9 && image->cluster_bits <= 21);
+	CHECK(image->size <= INT64_MAX && image->flags == flags);
+	CHECK(image->l1_pos % (UINT64_C(1) << image->cluster_bits) == 0);
+	if ((flags & QCOW2_OPEN_TRUNCATED) == 0)
+		CHECK(l1_len == 0 ||
+		      (l1_len <= image->io.size && image->l1_pos <= image->io.size - l1_len));
+	CHECK(image->crypt_method == 0 || (flags & QCOW2_OPEN_INSPECT) != 0);
+	CHECK(image->crypt_method <= 2 && image->backing == NULL && image->data == NULL);
+	CHECK(image->backing_name.len <= QCOW2_NAME_MAX && image->backing_format.len <= 15);
+	CHECK((image->incompatible >> 5) == 0 && image->refcount_order <= 6);
+	CHECK(image->header_len <= UINT32_C(1) << image->cluster_bits);
+	CHECK(image->version == 3 || (image->incompatible == 0 && image->header_len == 72));
+}
+
+static void check_span(const struct qcow2_image *image, struct qcow2_span span)
+{
+	const struct fuzz_file *file = image->io.ctx;
+	struct qcow2_error err;
+	uint8_t *buf = fuzz_buf_new(span.len);
+	int rc = qcow2_image_bytes(image, span, buf, &err);
+
+	CHECK(span.len <= UINT32_C(1) << image->cluster_bits);
+	if (rc == QCOW2_OK && span.len != 0)
+		CHECK(memcmp(buf, file->bytes + span.pos, span.len) == 0);
+	else
+		CHECK(rc == QCOW2_OK || (rc == QCOW2_E_TRUNCATED && err.status == rc));
+	CHECK(rc == QCOW2_OK || span.pos + (uint64_t)span.len > image->io.size);
+	fuzz_buf_free(buf, span.len);
+}
+
+static void check_spans(const struct qcow2_image *image)
+{
+	check_span(image, image->backing_name);
+	check_span(image, image->backing_format);
+	check_span(image, image->data_file_name);
+	check_span(image, image->feature_names);
+	check_span(image, image->bitmaps);
+	check_span(image, image->crypto);
+}
+
+/* One call that fails, at any place: the answer is that, and the next try has the right one. */
+static void check_faults(struct fuzz_file *file, unsigned flags, int want, uint64_t n_calls)
+{
+	uint64_t n = n_calls > 6 ? 6 : n_calls;
+	struct qcow2_image image;
+	struct qcow2_error err;
+
+	for (; n > 0; n--) {
+		file->n_calls = 0;
+		file->fail_at = n;
+		CHECK(qcow2_image_open(&image, &file->io, flags, &err) == QCOW2_E_IO);
+		check_error(&err, QCOW2_E_IO, &file->io);
+		CHECK(err.io_code == FUZZ_FAULT && image.io.ops == NULL);
+	}
+	file->fail_at = 0;
+	CHECK(qcow2_image_open(&image, &file->io, flags, NULL) == want);
+}
+
+static void check_flags(struct fuzz_file *file, unsigned flags)
+{
+	struct qcow2_image image, again;
+	struct qcow2_error err;
+	uint64_t n_calls;
+	int rc;
+
+	memset(&image, 0xa5, sizeof image);
+	memset(&again, 0x5a, sizeof again);
+	file->n_calls = 0;
+	rc = qcow2_image_open(&image, &file->io, flags, &err);
+	n_calls = file->n_calls;
+	CHECK(n_calls <= UINT64_C(1) << 18 && n_calls <= 2 + file->io.size / 8);
+	CHECK(qcow2_image_open(&again, &file->io, flags, NULL) == rc);
+	CHECK(memcmp(&image, &again, sizeof image) == 0);
+	if (rc == QCOW2_OK) {
+		check_open(&image, flags);
+		check_spans(&image);
+	} else {
+		check_error(&err, rc, &file->io);
+		CHECK(image.io.ops == NULL);
+	}
+	check_faults(file, flags, rc, n_calls);
+}
+
+static void check_names(const struct fuzz_file *file, struct fuzz_choices *choices)
+{
+	unsigned kind, i;
+	char name[47];
+
+	for (i = 0; i < 6; i++) {
+		int rc;
+
+		kind = (unsigned)fuzz_choose(choices, 3);
+		memset(name, 0x7f, sizeof name);
+		rc = qcow2_feature_name(&file->io, kind, (unsigned)fuzz_choose(choices, 64), name);
+		CHECK(rc == QCOW2_OK || rc == QCOW2_E_NOT_FOUND);
+		CHECK(rc != QCOW2_OK || memchr(name, 0, sizeof name) != NULL);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct fuzz_choices choices;
+	struct fuzz_file file;
+	unsigned flags;
+
+	fuzz_choices_init(&choices, data, len);
+	fuzz_file_init(&file, data, len);
+	for (flags = 0; flags < 8; flags++)
+		check_flags(&file, flags);
+	check_names(&file, &choices);
+	return 0;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The built-in deflate decoder against zlib: the same verdict and the same bytes, however the input
+ * comes and the output is asked for.
+ *
+ * The first 8 bytes of the input say how: length of the output, window, pieces, steps.
+ *
+ * Where it may differ: when all output was made and the input was over, zlib could not tell how the
+ * stream goes on, and we need not either. A window that is too small is QCOW2_E_MEMORY.
+ */
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "common.h"
+
+enum { HEAD_LEN = 8, OUT_MAX = 1 << 16 };
+
+struct run {
+	uint32_t out_len;
+	uint32_t window_len;
+	uint32_t step;  /* output asked for at a time */
+	uint32_t piece; /* input given at a time */
+};
+
+struct input {
+	struct qcow2_stream stream; /* first: fill finds the rest */
+	const uint8_t *bytes;
+	size_t left;
+	uint32_t piece;
+	uint8_t *copy; /* the piece, alone on the heap */
+};
+
+static int fill(struct qcow2_stream *stream)
+{
+	struct input *in = (struct input *)(void *)stream;
+	size_t n = in->left < in->piece ? in->left : in->piece;
+
+	CHECK(stream->next == stream->end);
+	free(in->copy);
+	in->copy = malloc(n != 0 ? n : 1);
+	if (in->copy == NULL)
+		abort();
+	memcpy(in->copy, in->bytes, n);
+	stream->next = in->copy;
+	stream->end = in->copy + n;
+	in->bytes += n;
+	in->left -= n;
+	return QCOW2_OK;
+}
+
+struct answer {
+	uint8_t out[OUT_MAX];
+	uint32_t done;
+	int status;
+	int finish; /* of the call after the last byte */
+};
+
+static uint32_t next_stop(const struct run *run, const struct qcow2_stream *stream)
+{
+	uint32_t n = run->window_len - stream->done % run->window_len;
+
+	if (n > run->out_len - stream->done)
+		n = run->out_len - stream->done;
+	return stream->done + (n < run->step ? n : run->step);
+}
+
+static void decode_steps(const struct run *run, struct qcow2_stream *stream, void *work,
+                         struct answer *a)
+{
+	while (a->status == QCOW2_OK && stream->done < run->out_len) {
+		uint32_t from = stream->done;
+
+		stream->stop = next_stop(run, stream);
+		a->status = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+		CHECK(stream->done >= from && stream->done <= stream->stop);
+		CHECK(stream->window_at == stream->done % run->window_len);
+		CHECK(a->status != QCOW2_OK || stream->done == stream->stop);
+		memcpy(a->out + from, stream->window + from % run->window_len, stream->done - from);
+	}
+	if (a->status == QCOW2_OK)
+		a->finish = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+	a->done = stream->done;
+}
+
+static void decode(const uint8_t *bytes, size_t len, const struct run *run, struct answer *a)
+{
+	struct input in = { .bytes = bytes, .left = len, .piece = run->piece };
+	uint8_t *work = fuzz_buf_new(qcow2_deflate.work_len);
+	uint8_t *window = fuzz_buf_new(run->window_len);
+
+	in.stream.fill = fill;
+	in.stream.next = in.stream.end = bytes;
+	in.stream.window = window;
+	in.stream.window_len = run->window_len;
+	a->status = QCOW2_OK;
+	a->finish = QCOW2_OK;
+	qcow2_deflate.begin(&qcow2_deflate, work);
+	decode_steps(run, &in.stream, work, a);
+	free(in.copy);
+	fuzz_buf_free(window, run->window_len);
+	fuzz_buf_free(work, qcow2_deflate.work_len);
+}
+
+/* What zlib says. */
+struct verdict {
+	uint8_t out[OUT_MAX];
+	uint32_t done;
+	bool all;     /* all output was made */
+	bool damaged; /* and after that something is wrong */
+	bool unknown; /* and the input was over */
+};
+
+static void judge(const uint8_t *bytes, size_t len, uint32_t out_len, struct verdict *v)
+{
+	z_stream z;
+	uint8_t *copy = malloc(len != 0 ? len : 1);
+	int rc;
+
+	if (copy == NULL)
+		abort();
+	memcpy(copy, bytes, len);
+	memset(&z, 0, sizeof z);
+	CHECK(inflateInit2(&z, -15) == Z_OK);
+	z.next_in = copy;
+	z.avail_in = (uInt)len;
+	z.next_out = v->out;
+	z.avail_out = out_len;
+	rc = inflate(&z, Z_FINISH);
+	v->done = out_len - z.avail_out;
+	v->all = z.avail_out == 0;
+	v->damaged = rc == Z_DATA_ERROR;
+	v->unknown = rc == Z_BUF_ERROR && z.avail_in == 0;
+	inflateEnd(&z);
+	free(copy);
+}
+
+static void compare(const struct run *run, const struct answer *a, const struct verdict *v)
+{
+	if (!v->all) {
+		CHECK(a->status == QCOW2_E_COMPRESSED || a->status == QCOW2_E_TRUNCATED);
+		CHECK(a->done == v->done && memcmp(a->out, v->out, v->done) == 0);
+		return;
+	}
+	CHECK(a->status == QCOW2_OK);
+	CHECK(memcmp(a->out, v->out, run->out_len) == 0);
+	if (!v->unknown)
+		CHECK(a->finish == (v->damaged ? QCOW2_E_COMPRESSED : QCOW2_OK));
+}
+
+static struct run run_of(const uint8_t *head)
+{
+	struct run run;
+
+	run.out_len = 1 + head[0] + 256u * head[1];
+	run.window_len = UINT32_C(4096) << head[2] % 5;
+	run.step = 1 + (head[3] + 256u * head[4]) % 20000;
+	run.piece = 1 + (head[5] + 256u * head[6]) % 3000;
+	if (head[7] % 2 != 0)
+		run.step = OUT_MAX;
+	if (head[7] / 2 % 2 != 0)
+		run.piece = UINT32_MAX;
+	return run;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static struct answer a, in_small;
+	static struct verdict v;
+	struct run run;
+
+	if (len < HEAD_LEN)
+		return 0;
+	run = run_of(data);
+	data += HEAD_LEN;
+	len -= HEAD_LEN;
+	judge(data, len, run.out_len, &v);
+	decode(data, len, &run, &in_small);
+	run.window_len = OUT_MAX;
+	decode(data, len, &run, &a);
+	compare(&run, &a, &v);
+	if (in_small.status == QCOW2_E_MEMORY) {
+		/* Up to the match that reaches too far all is the same. */
+		CHECK(in_small.done <= a.done && memcmp(in_small.out, a.out, in_small.done) == 0);
+		return 0;
+	}
+	CHECK(in_small.status == a.status && in_small.finish == a.finish);
+	CHECK(in_small.done == a.done && memcmp(in_small.out, a.out, a.done) == 0);
+	return 0;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mutator that knows what an image looks like: header fields, extensions, entries of tables,
+ * descriptors of compressed clusters, snapshots. It is asked by libFuzzer
+ * (LLVMFuzzerCustomMutator) and, through afl_mutator.c, by AFL++; half of the time it leaves the
+ * work to the engine. Inputs that are no image, and all of them if FUZZ_PLAIN is in the
+ * environment, are the engine's alone.
+ *
+ * A container of fuzz_chain.c is changed in one of its layers, which keep their lengths.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mutator.h"
+
+/* The engine's own; some have none. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t max) __attribute__((weak));
+
+struct mutation {
+	uint8_t *data; /* of the image */
+	size_t len;
+	uint64_t random;
+	unsigned bits; /* of a cluster */
+	bool extended;
+};
+
+static uint32_t below(struct mutation *m, uint32_t n)
+{
+	m->random ^= m->random << 13;
+	m->random ^= m->random >> 7;
+	m->random ^= m->random << 17;
+	return n != 0 ? (uint32_t)(m->random >> 32) % n : 0;
+}
+
+static uint64_t get(const struct mutation *m, size_t pos, unsigned n)
+{
+	uint64_t value = 0;
+
+	if (pos > m->len || m->len - pos < n)
+		return 0;
+	for (; n > 0; n--)
+		value = value << 8 | m->data[pos++];
+	return value;
+}
+
+static void put(struct mutation *m, size_t pos, uint64_t value, unsigned n)
+{
+	if (pos > m->len || m->len - pos < n)
+		return;
+	for (; n > 0; n--)
+		m->data[pos++] = (uint8_t)(value >> (8 * (n - 1)));
+}
+
+/* ---- Numbers ---- */
+
+/* A position in the file: mostly of a cluster, sometimes just beside one, or past the end. */
+static uint64_t any_pos(struct mutation *m)
+{
+	uint64_t n_clusters = (m->len >> m->bits) + 2;
+	uint64_t pos = (uint64_t)below(m, (uint32_t)n_clusters) << m->bits;
+
+	switch (below(m, 10)) {
+	case 0: return pos + below(m, 512);
+	case 1: return pos + 512;
+	case 2: return (uint64_t)1 << below(m, 64);
+	case 3: return m->len - below(m, 600);
+	default: return pos;
+	}
+}
+
+/* A number near one of those at which something changes. */
+static uint64_t any_number(struct mutation *m, uint64_t now)
+{
+	switch (below(m, 8)) {
+	case 0: return below(m, 8);
+	case 1: return ((uint64_t)1 << below(m, 64)) - below(m, 3);
+	case 2: return now + 1;
+	case 3: return now - 1;
+	case 4: return now ^ (uint64_t)1 << below(m, 64);
+	case 5: return any_pos(m);
+	case 6: return now << 1;
+	default: return (uint64_t)below(m, 64) << m->bits;
+	}
+}
+
+/* ---- Header ---- */
+
+struct field {
+	uint8_t pos;
+	uint8_t len;
+};
+
+static void mutate_header(struct mutation *m)
+{
+	static const struct field fields[] = {
+		{ 4, 4 },  { 8, 8 },  { 16, 4 }, { 20, 4 },  { 24, 8 },  { 24, 8 }, { 32, 4 },
+		{ 36, 4 }, { 36, 4 }, { 40, 8 }, { 60, 4 },  { 64, 8 },  { 72, 8 }, { 72, 8 },
+		{ 80, 8 }, { 88, 8 }, { 96, 4 }, { 100, 4 }, { 104, 1 },
+	};
+	struct field f = fields[below(m, sizeof fields / sizeof fields[0])];
+
+	if (f.pos == 20 && below(m, 4) != 0)
+		put(m, 20, 9 + below(m, 13), 4);
+	else if (f.pos == 72)
+		put(m, 72, get(m, 72, 8) ^ (uint64_t)1 << below(m, 6), 8);
+	else
+		put(m, f.pos, any_number(m, get(m, f.pos, f.len)), f.len);
+}
+
+/* What the harness chooses from: see common.h. */
+static void mutate_choices(struct mutation *m)
+{
+	put(m, 48 + below(m, 12), below(m, 256), 1);
+}
+
+/* ---- Extensions ---- */
+
+static size_t extension_at(struct mutation *m)
+{
+	size_t pos = get(m, 4, 4) == 2 ? 72 : (size_t)get(m, 100, 4);
+	uint32_t n = below(m, 6);
+
+	while (n-- > 0 && pos < m->len && get(m, pos, 4) != 0)
+		pos += 8 + (((size_t)get(m, pos + 4, 4) + 7) & ~(size_t)7);
+	return pos < m->len ? pos : 112;
+}
+
+static void mutate_extension(struct mutation *m)
+{
+	static const uint32_t types[] = { 0,          0xe2792aca, 0x6803f857,
+		                          0x23852875, 0x0537be77, 0x44415441 };
+	size_t pos = extension_at(m);
+
+	switch (below(m, 4)) {
+	case 0: put(m, pos, types[below(m, 6)], 4); break;
+	case 1: put(m, pos + 4, below(m, 40), 4); break;
+	case 2: put(m, pos + 4, any_number(m, get(m, pos + 4, 4)), 4); break;
+	default: put(m, pos + 8 + below(m, 48), below(m, 256), 1); break;
+	}
+}
+
+/* ---- Tables ---- */
+
+static uint64_t entry_pos(uint64_t entry)
+{
+	return entry & UINT64_C(0x00fffffffffffe00);
+}
+
+/* The position of one of the first entries of the L1 table. */
+static size_t l1_entry_at(struct mutation *m)
+{
+	uint32_t n = (uint32_t)get(m, 36, 4);
+
+	return (size_t)get(m, 40, 8) + 8 * below(m, n < 64 ? n : 64);
+}
+
+static void mutate_l1(struct mutation *m)
+{
+	size_t pos = l1_entry_at(m);
+
+	switch (below(m, 5)) {
+	case 0: put(m, pos, 0, 8); break;
+	case 1: put(m, pos, get(m, pos, 8) ^ (uint64_t)1 << below(m, 64), 8); break;
+	case 2: put(m, pos, get(m, l1_entry_at(m), 8), 8); break;
+	default: put(m, pos, any_pos(m) | (uint64_t)1 << 63, 8); break;
+	}
+}
+
+/* An L2 table: a few tries to find one. */
+static size_t l2_at(struct mutation *m)
+{
+	uint64_t table = 0;
+	int i;
+
+	for (i = 0; i < 8 && table == 0; i++)
+		table = entry_pos(get(m, l1_entry_at(m), 8));
+	return table < m->len ? (size_t)table : 0;
+}
+
+/* "Compressed Clusters Descriptor": bits 0 to x - 1 position, x to 61 further sectors. */
+static uint64_t descriptor(struct mutation *m)
+{
+	unsigned x = 70 - m->bits;
+	uint64_t sectors = below(m, 4) == 0 ? below(m, 1u << (m->bits - 8)) : below(m, 3);
+	uint64_t pos = below(m, 2) == 0 ? any_pos(m) : below(m, (uint32_t)m->len + 1);
+
+	return (uint64_t)1 << 62 | sectors << x | (pos & (((uint64_t)1 << x) - 1));
+}
+
+static uint64_t any_entry(struct mutation *m, uint64_t now)
+{
+	switch (below(m, 9)) {
+	case 0: return 0;
+	case 1: return 1;
+	case 2: return any_pos(m) | 1;
+	case 3:
+	case 4: return any_pos(m) | (uint64_t)1 << 63;
+	case 5: return descriptor(m);
+	case 6: return now ^ (uint64_t)1 << below(m, 64);
+	case 7: return now + ((uint64_t)1 << m->bits);
+	default: return now ^ 1;
+	}
+}
+
+/* The bitmap of an extended entry: each subcluster absent, allocated, zero or, rarely, both. */
+static uint64_t any_bitmap(struct mutation *m)
+{
+	uint64_t data = below(m, UINT32_MAX);
+	uint64_t zero = below(m, UINT32_MAX) & ~data;
+
+	if (below(m, 2) == 0) {
+		data = ((uint64_t)1 << below(m, 33)) - 1;
+		zero = below(m, 2) == 0 ? ~data & UINT32_MAX : 0;
+	}
+	if (below(m, 16) == 0)
+		zero |= data;
+	return zero << 32 | data;
+}
+
+/* A run: entries that continue each other. */
+static void make_run(struct mutation *m, size_t pos, unsigned step)
+{
+	uint64_t entry = get(m, pos, 8);
+	uint32_t n = 1 + below(m, below(m, 4) == 0 ? 80 : 6);
+	uint64_t add = entry_pos(entry) != 0 ? (uint64_t)1 << m->bits : 0;
+
+	while (n-- > 0) {
+		pos += step;
+		entry += add;
+		put(m, pos, entry, 8);
+	}
+}
+
+static void mutate_l2(struct mutation *m)
+{
+	unsigned step = m->extended ? 16 : 8;
+	size_t table = l2_at(m);
+	size_t n = ((size_t)1 << m->bits) / step;
+	size_t pos;
+
+	if (table == 0)
+		return;
+	pos = table + step * below(m, (uint32_t)(below(m, 3) == 0 ? n : n < 32 ? n : 32));
+	if (m->extended && below(m, 2) == 0)
+		put(m, pos + 8, any_bitmap(m), 8);
+	else if (below(m, 4) == 0)
+		make_run(m, pos, step);
+	else
+		put(m, pos, any_entry(m, get(m, pos, 8)), 8);
+}
+
+/* ---- Snapshots ---- */
+
+static void mutate_snapshot(struct mutation *m)
+{
+	static const struct field fields[] = { { 0, 8 },  { 8, 4 },  { 12, 2 }, { 14, 2 },
+		                               { 32, 4 }, { 36, 4 }, { 40, 8 }, { 48, 8 } };
+	struct field f = fields[below(m, 8)];
+	size_t pos = (size_t)get(m, 64, 8);
+	uint32_t n = below(m, 4);
+
+	while (n-- > 0 && pos < m->len)
+		pos += (40 + (size_t)get(m, pos + 36, 4) + (size_t)get(m, pos + 12, 2) +
+		        (size_t)get(m, pos + 14, 2) + 7) &
+		       ~(size_t)7;
+	pos += f.pos;
+	put(m, pos, f.len == 8 && below(m, 2) ? any_pos(m) : any_number(m, get(m, pos, f.len)),
+	    f.len);
+}
+
+/* ---- All ---- */
+
+/* A bit in packed data: wherever it is. */
+static void flip(struct mutation *m)
+{
+	size_t pos = below(m, (uint32_t)m->len);
+
+	put(m, pos, get(m, pos, 1) ^ (uint64_t)1 << below(m, 8), 1);
+}
+
+static bool is_image(const uint8_t *data, size_t len)
+{
+	return len >= 104 && memcmp(data, "QFI\xfb", 4) == 0;
+}
+
+/* The image in the input; in a container, one of them. */
+static bool find_image(struct mutation *m, uint8_t *data, size_t len)
+{
+	uint64_t start = 16;
+	uint32_t n, i;
+
+	m->data = data;
+	m->len = len;
+	if (len > 16 && memcmp(data, "LAYR", 4) == 0) {
+		n = below(m, 4);
+		for (i = 0; i < n; i++)
+			start += get(m, 4 + 4 * i, 4);
+		if (start >= len)
+			start = 16;
+		m->data = data + start;
+		m->len = len - (size_t)start;
+	}
+	if (!is_image(m->data, m->len))
+		return false;
+	m->bits = (unsigned)get(m, 20, 4);
+	if (m->bits < 9 || m->bits > 21)
+		m->bits = 9;
+	m->extended = (get(m, 72, 8) & 16) != 0 && get(m, 4, 4) == 3;
+	return true;
+}
+
+static void mutate_image(struct mutation *m)
+{
+	uint32_t n = 1 + below(m, 4);
+
+	while (n-- > 0) {
+		switch (below(m, 16)) {
+		case 0:
+		case 1: mutate_header(m); break;
+		case 2: mutate_extension(m); break;
+		case 3:
+		case 4: mutate_l1(m); break;
+		case 5: mutate_snapshot(m); break;
+		case 6:
+		case 7: mutate_choices(m); break;
+		case 8: flip(m); break;
+		default: mutate_l2(m); break;
+		}
+	}
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t max, unsigned seed)
+{
+	static int is_plain = -1;
+	struct mutation m = { .random = (uint64_t)seed * UINT64_C(0x9e3779b97f4a7c15) + 88172645 };
+
+	if (is_plain < 0)
+		is_plain = getenv("FUZZ_PLAIN") != NULL;
+	if (is_plain == 0 && find_image(&m, data, len) &&
+	    (below(&m, 2) == 0 || LLVMFuzzerMutate == NULL)) {
+		mutate_image(&m);
+		return len;
+	}
+	return LLVMFuzzerMutate != NULL ? LLVMFuzzerMutate(data, len, max) : len;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes the seeds: seeds DIR puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate. The
+ * same ones every time; small ones, that hold each feature of the format.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "image/image.h"
+#include "image/pack.h"
+
+static const char *root;
+
+static void write_file(const char *kind, const char *name, const void *bytes, size_t len)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", root, kind);
+	mkdir(path, 0777);
+	snprintf(path, sizeof path, "%s/%s/%s", root, kind, name);
+	f = fopen(path, "wb");
+	if (f == NULL || fwrite(bytes, 1, len, f) != len || fclose(f) != 0) {
+		perror(path);
+		exit(1);
+	}
+}
+
+static void finish(struct image *img, const char *kind, const char *name)
+{
+	image_finish(img);
+	write_file(kind, name, img->file.data, img->file.len);
+	image_free(img);
+}
+
+/* Every kind of cluster, in runs and alone. */
+static void fill(struct image *img, struct image_table *t)
+{
+	image_add_range(img, t, 0, 4, IMAGE_DATA);
+	image_add_range(img, t, 5, 2, IMAGE_COMPRESSED);
+	image_add_range(img, t, 7, 2, IMAGE_ZERO);
+	image_add(img, t, 9, IMAGE_STORED);
+	image_add_range(img, t, 12, 3, IMAGE_ZERO_ALLOC);
+}
+
+static void plain(const char *name, unsigned version, unsigned bits)
+{
+	struct image img;
+
+	image_init(&img, version, bits, UINT64_C(20) << bits);
+	if (version >= 3)
+		fill(&img, &img.active);
+	else
+		image_add_range(&img, &img.active, 1, 3, IMAGE_DATA);
+	if (version < 3)
+		image_add(&img, &img.active, 7, IMAGE_COMPRESSED);
+	finish(&img, "image", name);
+}
+
+static void tables(void)
+{
+	struct image img;
+
+	image_init(&img, 3, 16, 5 << 16);
+	img.refcounts = false;
+	image_add(&img, &img.active, 1, IMAGE_COMPRESSED);
+	image_add(&img, &img.active, 2, IMAGE_ZERO);
+	finish(&img, "image", "v3-64k");
+
+	/* Runs over the end of an L2 table and of slices; L1 entries that are not used. */
+	image_init(&img, 3, 9, 40 * 32768 - 100);
+	image_add_range(&img, &img.active, 60, 8, IMAGE_DATA);
+	image_add_range(&img, &img.active, 639, 3, IMAGE_COMPRESSED);
+	image_add(&img, &img.active, 2558, IMAGE_DATA);
+	finish(&img, "image", "tables-512");
+	image_init(&img, 3, 12, 4 * 2097152);
+	img.place = IMAGE_GAPS;
+	image_add_range(&img, &img.active, 510, 5, IMAGE_DATA);
+	image_add_range(&img, &img.active, 60, 8, IMAGE_ZERO);
+	finish(&img, "image", "tables-4k");
+	image_init(&img, 3, 9, 3 * 32768);
+	img.place = IMAGE_SHUFFLED;
+	image_add_range(&img, &img.active, 0, 40, IMAGE_DATA);
+	finish(&img, "image", "shuffled");
+	image_init(&img, 3, 9, 0);
+	finish(&img, "image", "empty");
+}
+
+static void damage(void)
+{
+	struct image img;
+
+	image_init(&img, 3, 9, 64 * 512);
+	fill(&img, &img.active);
+	image_add_raw(&img, &img.active, 20, UINT64_C(0x8000000000000400) + 8, 0);
+	image_add_raw(&img, &img.active, 21, UINT64_C(0x8000000000010400), 0);
+	image_add_raw(&img, &img.active, 22, UINT64_C(0x80000000fffffe00), 0);
+	image_add_raw(&img, &img.active, 23, UINT64_C(0x4000000000000400), 0);
+	image_add_last(&img, &img.active, 24, 100);
+	finish(&img, "image", "damaged");
+	image_init(&img, 3, 9, 64 * 512);
+	fill(&img, &img.active);
+	image_finish(&img);
+	image_buf_resize(&img.file, img.file.len - 700);
+	write_file("image", "cut", img.file.data, img.file.len);
+	image_free(&img);
+}
+
+static void extended(const char *name, unsigned bits)
+{
+	struct image img;
+	struct image_table *t = &img.active;
+
+	image_init(&img, 3, bits, UINT64_C(40) << bits);
+	img.extended_l2 = true;
+	img.refcounts = false;
+	image_add_subclusters(&img, t, 0, UINT64_C(0x0ff000000000ff0f), true);
+	image_add_subclusters(&img, t, 1, IMAGE_ALL_ALLOCATED, true);
+	image_add_subclusters(&img, t, 2, IMAGE_ALL_ZERO, false);
+	image_add_subclusters(&img, t, 3, UINT64_C(0xffff00000000ffff), true);
+	image_add_subclusters(&img, t, 31, UINT64_C(1) << 63, false);
+	image_add_raw(&img, t, 33, 0, UINT64_C(0x0000000100000001));
+	image_add(&img, t, 34, IMAGE_COMPRESSED);
+	finish(&img, "image", name);
+}
+
+static void data_file(void)
+{
+	struct image img;
+
+	image_init(&img, 3, 9, 30 * 512);
+	img.has_data_file = true;
+	image_add_ext(&img, IMAGE_EXT_DATA_FILE, 8, "data.raw", 8);
+	image_add_range(&img, &img.active, 0, 4, IMAGE_DATA);
+	image_add_range(&img, &img.active, 5, 2, IMAGE_ZERO_ALLOC);
+	image_add(&img, &img.active, 9, IMAGE_ZERO);
+	finish(&img, "image", "data-file");
+}
+
+static void extensions(void)
+{
+	struct image img;
+	uint8_t bitmaps[24] = { 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40 };
+
+	image_init(&img, 3, 9, 10 * 512);
+	image_add_feature_name(&img, 0, 0, "dirty bit", 9);
+	image_add_feature_name(&img, 2, 1, "raw", 3);
+	image_add_ext(&img, IMAGE_EXT_BITMAPS, 24, bitmaps, 24);
+	image_add_ext(&img, 0x12345678, 5, "12345", 5);
+	image_set_backing(&img, "base.raw", 8, 0);
+	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+	image_add(&img, &img.active, 2, IMAGE_DATA);
+	finish(&img, "image", "extensions");
+	image_init(&img, 3, 9, 512);
+	image_set(&img, IMAGE_CRYPT_METHOD, 2);
+	image_add_ext(&img, IMAGE_EXT_CRYPTO, 16, bitmaps, 16);
+	finish(&img, "image", "encrypted");
+	image_init(&img, 3, 9, 512);
+	image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, UINT64_C(1) << 40);
+	image_add_feature_name(&img, 0, 40, "new", 3);
+	finish(&img, "image", "unknown-feature");
+	image_init(&img, 3, 9, 4 * 512);
+	img.header_length = 104;
+	img.no_end = true;
+	image_add(&img, &img.active, 1, IMAGE_DATA);
+	finish(&img, "image", "header-104");
+	image_init(&img, 3, 12, 4 * 4096);
+	img.compression_type = 1;
+	finish(&img, "image", "zstd");
+}
+
+static void snapshots(void)
+{
+	struct image img;
+	struct image_snapshot *s;
+
+	image_init(&img, 3, 9, 100 * 512);
+	fill(&img, &img.active);
+	s = image_add_snapshot(&img, "1", "one");
+	s->disk_size = 50 * 512;
+	fill(&img, &s->table);
+	s = image_add_snapshot(&img, "second", "");
+	s->extra_len = 24;
+	s->disk_size = 200 * 512;
+	s->icount = 7;
+	image_add_range(&img, &s->table, 62, 4, IMAGE_DATA);
+	s = image_add_snapshot(&img, "", "third");
+	s->extra_len = 0;
+	finish(&img, "snapshot", "three-snapshots");
+	image_init(&img, 2, 12, 10 * 4096);
+	s = image_add_snapshot(&img, "1", "in version 2");
+	s->extra_len = 40;
+	s->disk_size = 10 * 4096;
+	image_add(&img, &s->table, 1, IMAGE_COMPRESSED);
+	finish(&img, "snapshot", "version2");
+	image_init(&img, 3, 9, 5 * 512);
+	s = image_add_snapshot(&img, "1", "bad table");
+	s->l1_pos_set = true;
+	s->l1_pos = 513;
+	finish(&img, "snapshot", "bad");
+}
+
+/* ---- Chains: see fuzz_chain.c for the container ---- */
+
+static struct image_buf container;
+static unsigned n_layers;
+
+static void chain_begin(void)
+{
+	memset(&container, 0, sizeof container);
+	n_layers = 0;
+	image_buf_put(&container, 0, "LAYR", 4);
+	image_buf_resize(&container, 16);
+}
+
+static void chain_add(struct image *img)
+{
+	image_finish(img);
+	image_put(&container, 4 + 4 * n_layers++, img->file.len, 4);
+	image_buf_put(&container, container.len, img->file.data, img->file.len);
+	image_free(img);
+}
+
+static void chain_end(const char *name, size_t raw_len)
+{
+	uint8_t *raw = malloc(raw_len + 1);
+
+	if (raw == NULL)
+		abort();
+	image_fill(raw, raw_len, 9, 0);
+	if (raw_len != 0) {
+		if (n_layers < 3)
+			image_put(&container, 4 + 4 * n_layers, raw_len, 4);
+		image_buf_put(&container, container.len, raw, raw_len);
+	}
+	write_file("chain", name, container.data, container.len);
+	free(raw);
+	free(container.data);
+}
+
+static void chain_layer(unsigned bits, uint64_t size, bool extended_l2, unsigned first)
+{
+	struct image img;
+
+	image_init(&img, 3, bits, size);
+	img.extended_l2 = extended_l2;
+	img.active.seed = bits + first;
+	image_set_backing(&img, "below", 5, 0);
+	if (extended_l2) {
+		image_add_subclusters(&img, &img.active, first, UINT64_C(0xf0f000000f0f0000), true);
+	} else {
+		image_add_range(&img, &img.active, first, 3, IMAGE_DATA);
+		image_add(&img, &img.active, first + 4, IMAGE_ZERO);
+		image_add(&img, &img.active, first + 6, IMAGE_COMPRESSED);
+		image_add(&img, &img.active, first + 9, IMAGE_ZERO_ALLOC);
+	}
+	chain_add(&img);
+}
+
+static void chains(void)
+{
+	chain_begin();
+	chain_layer(9, 100 * 512, false, 0);
+	chain_layer(9, 120 * 512, false, 20);
+	chain_end("two-512", 0);
+	chain_begin();
+	chain_layer(9, 130 * 512, false, 60);
+	chain_layer(12, 10 * 4096 + 100, false, 0);
+	chain_end("sizes-raw", 9000);
+	chain_begin();
+	chain_layer(9, 80 * 512, false, 3);
+	chain_layer(14, 3 * 16384, true, 0);
+	chain_end("extended-raw", 5000);
+	chain_begin();
+	chain_layer(14, 3 * 16384, true, 1);
+	chain_layer(9, 70 * 512, false, 0);
+	chain_layer(9, 90 * 512, false, 40);
+	chain_end("three-layers", 0);
+	chain_begin();
+	chain_layer(12, 8 * 4096, false, 0);
+	chain_end("over-raw", 20000);
+}
+
+/* ---- Deflate streams, with the 8 bytes that fuzz_inflate.c begins with ---- */
+
+static void stream(const char *name, unsigned kind, size_t len, unsigned window)
+{
+	uint8_t *in = malloc(len);
+	uint8_t *out = malloc(8 + pack_bound(len));
+	size_t n, i;
+
+	if (in == NULL || out == NULL)
+		abort();
+	image_fill(in, len, 1, 0);
+	for (i = kind == 2 ? 5000 : 300; i < len; i++)
+		in[i] = i % 7 != 0 ? in[i - (kind == 2 ? 5000 : 300)] : in[i];
+	memset(out, 0, 8);
+	out[0] = (uint8_t)((len - 1) & 0xff);
+	out[1] = (uint8_t)((len - 1) >> 8);
+	out[2] = (uint8_t)window;
+	out[3] = 200;
+	out[5] = 77;
+	out[7] = (uint8_t)(kind % 4);
+	n = kind == 0 ? pack_stored(out + 8, in, len)
+	              : pack_fixed(out + 8, in, len, kind == 2 ? 32768 : 4096);
+	write_file("inflate", name, out, 8 + n);
+	free(in);
+	free(out);
+}
+
+/* A dynamic block, made by zlib. */
+static void streams(void)
+{
+	static const uint8_t dynamic[] = {
+		0xe3, 0x02, 0x00, 0x07, 0x00, 0x03, 0x00, 0x00, 0xbd, 0x52, 0x3d, 0x4f, 0x44, 0x31,
+		0x0c, 0x73, 0xda, 0xa6, 0xb0, 0xb0, 0x81, 0x90, 0x18, 0x40, 0x9c, 0x10, 0x13, 0x12,
+		0x9f, 0x0b, 0x20, 0xd6, 0x1b, 0x60, 0x43, 0x42, 0x42, 0x27, 0xdd, 0xff, 0xff, 0x1b,
+		0xd8, 0x4e, 0xd9, 0x99, 0xe8, 0x7b, 0x77, 0x6d, 0x12, 0x27, 0x71, 0xdc, 0x07, 0x44,
+		0x20, 0x00, 0x6d, 0x5c, 0x39, 0xe2, 0x0a, 0x67, 0x36, 0x62, 0xf0, 0x87, 0xde, 0xb3,
+		0x71, 0x6f, 0x28, 0x07, 0x11, 0xf2, 0x7e, 0x63, 0x12, 0xf2, 0x30, 0x72, 0x2f, 0x0b,
+		0xf7, 0xe8, 0x0a, 0xf5, 0x70, 0xad, 0xd0, 0x92, 0x1d, 0x98, 0xae, 0x3e, 0x46, 0xed,
+		0xe5, 0xed, 0x8d, 0xa7, 0x0c, 0xd6, 0x51, 0xbd, 0xee, 0x07, 0x31, 0x3b, 0x92, 0x5d,
+		0x6e, 0xc0, 0x1c, 0xb2, 0xe8, 0x8d, 0xd8, 0x2d, 0x5e, 0x5b, 0xc7, 0x75, 0x84, 0x00,
+		0xa7, 0x58, 0x6b, 0xfa, 0xff, 0x1c, 0x38, 0x66, 0x56, 0xb5, 0x10, 0x22, 0x49, 0x52,
+		0x2c, 0xe8, 0xc2, 0xc6, 0x03, 0x65, 0x1c, 0x9d, 0xac, 0x9c, 0x43, 0xb1, 0xdc, 0x79,
+		0xd0, 0xa8, 0xe1, 0xf2, 0x4e, 0x47, 0x52, 0xb9, 0x2d, 0x6a, 0xa6, 0x72, 0xf1, 0x61,
+		0xda, 0xac, 0x76, 0x60, 0xfa, 0x9c, 0xbe, 0xb4, 0x79, 0xb6, 0x25, 0x9a, 0x21, 0xe2,
+		0xcd, 0x22, 0x4c, 0xbb, 0x26, 0x09, 0xa4, 0xa2, 0xac, 0xf5, 0x28, 0xaf, 0xe4, 0xc2,
+		0x68, 0x95, 0x68, 0xe8, 0xac, 0x62, 0x85, 0x97, 0x94, 0x11, 0x6f, 0xf9, 0x3b, 0x8e,
+		0x08, 0xe1, 0x8b, 0x62, 0x10, 0xf5, 0x04, 0x95, 0x11, 0x7c, 0x90, 0xfd, 0x8a, 0xe2,
+		0x45, 0x39, 0xc4, 0xbf, 0x63, 0xa4, 0xb9, 0x97, 0x90, 0x4b, 0xd0, 0x45, 0x5e, 0xed,
+		0xd9, 0xa1, 0x7b, 0x70, 0xcf, 0x99, 0x7a, 0xa5, 0x73, 0xf2, 0x5e, 0x8a, 0xf2, 0xa5,
+		0x02, 0x69, 0xf2, 0x3e, 0xb9, 0xc3, 0x67, 0xcc, 0x75, 0xfb, 0x3c, 0xe8, 0x4a, 0x86,
+		0xa9, 0x3b, 0x98, 0xab, 0x89, 0xbe, 0x81, 0x64, 0x60, 0x4a, 0xb2, 0x46, 0x76, 0x35,
+		0x8a, 0x0a, 0x8f, 0xb1, 0x86, 0xc8, 0x12, 0xb6, 0xac, 0x1d, 0xfe, 0xe1, 0xbb, 0xfa,
+		0x6b, 0xc6, 0x0f,
+	};
+
+	stream("stored", 0, 3000, 0);
+	stream("fixed", 1, 4096, 0);
+	stream("far", 2, 20000, 0);
+	stream("far-window", 2, 30000, 3);
+	stream("long", 1, 65536, 1);
+	write_file("inflate", "dynamic", dynamic, sizeof dynamic);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
+	root = argv[1];
+	mkdir(root, 0777);
+	plain("v3-512", 3, 9);
+	plain("v3-4k", 3, 12);
+	plain("v2-512", 2, 9);
+	plain("v2-4k", 2, 12);
+	tables();
+	damage();
+	extended("extended-16k", 14);
+	data_file();
+	extensions();
+	snapshots();
+	chains();
+	streams();
+	return 0;
+}
