@@ -77,6 +77,17 @@ fuzz-ci: fuzz
 fuzz-coverage: fuzz
 	$(Q)bash fuzz/coverage.sh $(O)/fuzz $(FUZZ_SECONDS)
 
+fuzz-differential: $(O)/fuzz/ours $(O)/fuzz/mutate $(O)/fuzz/seed
+	$(Q)/usr/bin/python3 fuzz/differential/differential.py --build $(O)/fuzz --seconds $(SECONDS) \
+		$(addprefix --corpus ,$(CORPUS))
+
+$(O)/fuzz/ours: $(O)/fuzz/differential/ours.o $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+
+$(O)/fuzz/mutate: fuzz/differential/mutate.c fuzz/mutator.c fuzz/afl_mutator.c
+	@mkdir -p $(@D)
+	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O2 $^ -o $@
+
 -include $(wildcard $(O)/fuzz/*.d)
 
 .PHONY: fuzz fuzz-set fuzz-libfuzzer fuzz-afl fuzz-replay fuzz-ci fuzz-coverage fuzz-differential

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Images of the seed generator, the mutator and the fuzzers, read by this library and by qemu-io.
+
+    differential.py --build DIR --seconds N [--seed N] [--corpus DIR]... [--keep DIR]
+    differential.py --build DIR IMAGE...
+
+For each image: do both open it, and cluster by cluster, do both read it, and the same bytes? A
+difference must be one of RULES; what is not is kept in DIR and makes the exit status 1.
+No image can make either of the two open another file: all that an image may name is given.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+
+E_CODEC, E_TRUNCATED, E_COMPRESSED = -37, -54, -52
+RANGES_MAX = 160
+PIECE = 4096
+
+# Differences that are known, by rule: what we do, what QEMU does. "open": one of them does not open
+# it; (our status or 0, QEMU's message or "") -> bool. Those for reading are in read_rule().
+OPEN_RULES = [
+    ('P10: refcount table, snapshot table or bitmaps are damaged: we open the disk, QEMU does not',
+     lambda ours, qemu: ours == 0 and re.search(
+         r'(?i)refcount|reference count|snapshot|bitmap|too many persistent', qemu)),
+]
+
+
+class Layer:
+    """The header of an image, as far as it is needed here."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, 'rb') as f:
+            self.bytes = f.read()
+        self.is_qcow2 = len(self.bytes) >= 72 and self.bytes[:4] == b'QFI\xfb'
+        self.format = 'qcow2' if self.is_qcow2 else 'raw'
+        self.size = len(self.bytes)
+        self.incompatible = 0
+        self.names_backing = False
+        if not self.is_qcow2:
+            return
+        self.version = self.get(4, 4)
+        self.bits = self.get(20, 4)
+        self.size = self.get(24, 8)
+        if self.version >= 3 and len(self.bytes) >= 104:
+            self.incompatible = self.get(72, 8)
+        self.names_backing = self.get(8, 8) != 0 and self.get(16, 4) != 0
+
+    def get(self, pos, n):
+        return int.from_bytes(self.bytes[pos:pos + n].ljust(n, b'\0'), 'big')
+
+    def has_data_file(self):
+        return self.incompatible & 4 != 0
+
+    def entry_len(self):
+        return 16 if self.incompatible & 16 else 8
+
+    def clusters(self):
+        """Guest clusters worth a look: those with an entry, and their neighbours."""
+        if not self.is_qcow2 or not 9 <= self.bits <= 21:
+            return
+        per_table = (1 << self.bits) // self.entry_len()
+        l1 = self.get(40, 8)
+        for i in range(min(self.get(36, 4), 4096)):
+            entry = self.get(l1 + 8 * i, 8) if l1 + 8 * i < len(self.bytes) else 0
+            if entry == 0:
+                continue
+            yield i * per_table
+            yield i * per_table + per_table - 1
+            table = entry & 0x00fffffffffffe00
+            for k in range(per_table):
+                pos = table + k * self.entry_len()
+                if pos >= len(self.bytes):
+                    break
+                if any(self.bytes[pos:pos + self.entry_len()]):
+                    yield i * per_table + k
+                    yield i * per_table + k + 1
+
+
+def ranges_of(layers):
+    """(offset, length) in the disk of the first layer, in whole sectors."""
+    top = layers[0]
+    size = top.size - top.size % 512
+    found = {}
+    for layer in layers:
+        if not layer.is_qcow2 or not 9 <= layer.bits <= 21:
+            continue
+        cluster = 1 << layer.bits
+        n = max(1, -(-size // cluster))
+        special = [0, 1, n - 1]
+        if n <= 64:
+            special += range(n)
+        special += sorted(set(layer.clusters()))[:400]
+        for index in special:
+            if not 0 <= index < n:
+                continue
+            start = index * cluster
+            steps = [0] if cluster <= PIECE else [0, cluster - 512]
+            if layer.incompatible & 16:
+                steps = range(0, cluster, cluster // 32 * 3)
+            for step in steps:
+                length = min(cluster if cluster <= PIECE else 512, size - start - step)
+                if length > 0:
+                    found[(start + step, length)] = True
+    all_ranges = list(found)
+    if len(all_ranges) > RANGES_MAX:
+        stride = len(all_ranges) / RANGES_MAX
+        all_ranges = [all_ranges[int(i * stride)] for i in range(RANGES_MAX)]
+    return all_ranges
+
+
+# ---- The two readers ----
+
+def qemu_node(layers, data_path):
+    layer = layers[0]
+    node = {'driver': layer.format, 'file': {'driver': 'file', 'filename': layer.path}}
+    if layer.format == 'qcow2':
+        node['backing'] = qemu_node(layers[1:], data_path) if len(layers) > 1 else None
+        if layer.has_data_file():
+            node['data-file'] = {'driver': 'file', 'filename': data_path}
+    return node
+
+
+def ask_qemu(layers, data_path, ranges):
+    """None and a message, or a list: bytes, or None for an error."""
+    name = 'json:' + json.dumps(qemu_node(layers, data_path))
+    commands = ''.join('read -v %d %d\n' % r for r in ranges) + 'quit\n'
+    p = subprocess.run(['qemu-io', '-r', name], input=commands.encode(), timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    parts = p.stdout.decode('latin-1').split('qemu-io> ')
+    if len(parts) < len(ranges) + 2:
+        return None, parts[0].strip() or 'died: %d' % p.returncode
+    answers = []
+    for part, (_, length) in zip(parts[1:], ranges):
+        if 'read failed' in part:
+            answers.append(None)
+            continue
+        got = b''.join(bytes.fromhex(line[11:59].split('  ')[0])
+                       for line in part.splitlines() if re.match(r'[0-9a-f]{8,}:  ', line))
+        if len(got) != length:
+            raise RuntimeError('qemu-io: %r' % part[:300])
+        answers.append(got)
+    return answers, ''
+
+
+def ask_ours(program, layers, data_path, ranges):
+    """{'strict'|'lenient': (status, message or size, [(status, bytes or None)])}"""
+    args = [program]
+    for layer in layers:
+        args += [layer.format, layer.path]
+    if layers[0].has_data_file():
+        args += ['data', data_path]
+    p = subprocess.run(args, input=''.join('%d %d\n' % r for r in ranges).encode(), timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if p.returncode != 0:
+        raise RuntimeError('%r: %d %s' % (args, p.returncode, p.stderr[-2000:].decode()))
+    out, at, answers = p.stdout, 0, {}
+    for way in ('strict', 'lenient'):
+        end = out.index(b'\n', at)
+        name, status, rest = out[at:end].decode('latin-1').split(' ', 2)
+        assert name == way
+        at = end + 1
+        reads = []
+        for _, length in ranges if status == '0' else ():
+            end = out.index(b'\n', at)
+            one, at = int(out[at:end]), end + 1
+            data = None
+            if one == 0 and way == 'lenient':
+                data, at = out[at:at + length], at + length
+            reads.append((one, data))
+        answers[way] = (int(status), rest, reads)
+    return answers
+
+
+# ---- Comparing ----
+
+def read_rule(layers, off, length, ours, qemu):
+    """The name of the rule that explains why the two read a range differently, or None."""
+    status, data = ours
+    if status == E_TRUNCATED:
+        return 'P4: compressed data past the end of the file: we fail, QEMU pads it with zeros'
+    if status == E_CODEC:
+        return 'built without libzstd'
+    if qemu is not None:
+        for layer in layers[1:]:
+            end = layer.size - layer.size % 512
+            if layer.is_qcow2 and off < layer.size and end < off + length and layer.size != end:
+                return 'P1: size of a backing image is no multiple of 512: QEMU rounds down'
+    return None
+
+
+class Comparison:
+    def __init__(self, program, keep):
+        self.program = program
+        self.keep = keep
+        self.n = Counter()
+        self.rules = Counter()
+        self.unexplained = []
+
+    def unexplained_at(self, layers, what):
+        self.unexplained.append(what)
+        if len(self.unexplained) > 200:
+            return
+        print('UNEXPLAINED %s' % what, flush=True)
+        os.makedirs(self.keep, exist_ok=True)
+        for i, layer in enumerate(layers):
+            shutil.copy(layer.path, os.path.join(
+                self.keep, '%03d-%d.%s' % (len(self.unexplained), i, layer.format)))
+
+    def compare(self, layers, data_path):
+        ranges = ranges_of(layers)
+        self.n['images'] += 1
+        ours = ask_ours(self.program, layers, data_path, ranges)
+        reads, message = ask_qemu(layers, data_path, ranges)
+        status = ours['lenient'][0]
+        if (status == 0) != (reads is not None):
+            self.differs_in_open(layers, ours['lenient'], message)
+        elif status != 0:
+            self.n['refused by both'] += 1
+        else:
+            self.n['opened by both'] += 1
+            self.compare_strict(layers, ours)
+            for r, a, b in zip(ranges, ours['lenient'][2], reads):
+                self.compare_range(layers, r, a, b)
+
+    def differs_in_open(self, layers, ours, message):
+        for name, rule in OPEN_RULES:
+            if rule(ours[0], message):
+                self.rules[name] += 1
+                return
+        self.unexplained_at(layers, 'open: ours %s %s, qemu: %s' % (ours[0], ours[1], message))
+
+    def compare_strict(self, layers, ours):
+        """Strict may only differ by E_TRUNCATED: rule P2."""
+        name = 'P2: tables or data past the end of the file: we fail (unless asked), QEMU has zeros'
+        if ours['strict'][0] != 0:
+            if ours['strict'][0] == E_TRUNCATED:
+                self.rules[name] += 1
+            else:
+                self.unexplained_at(layers, 'strict open: %s %s' % ours['strict'][:2])
+            return
+        for a, b in zip(ours['strict'][2], ours['lenient'][2]):
+            if a[0] != b[0]:
+                if a[0] == E_TRUNCATED:
+                    self.rules[name] += 1
+                else:
+                    self.unexplained_at(layers, 'strict %d, lenient %d' % (a[0], b[0]))
+                    return
+
+    def compare_range(self, layers, r, ours, qemu):
+        self.n['ranges compared'] += 1
+        if ours[0] != 0 and qemu is None:
+            self.n['errors of both'] += 1
+            return
+        if ours[0] == 0 and ours[1] == qemu:
+            self.n['equal bytes'] += 1
+            return
+        rule = read_rule(layers, r[0], r[1], ours, qemu)
+        if rule:
+            self.rules[rule] += 1
+            return
+        self.unexplained_at(layers, 'read %d+%d: ours %d, qemu %s' % (
+            r[0], r[1], ours[0], 'fails' if qemu is None else
+            'has other bytes' if ours[0] == 0 else 'reads'))
+
+    def report(self, seconds):
+        print('%.0f s: ' % seconds + ', '.join('%d %s' % (v, k) for k, v in self.n.items()))
+        for name, n in sorted(self.rules.items()):
+            print('%8d  %s' % (n, name))
+        print('%8d  unexplained' % len(self.unexplained))
+
+
+# ---- Images ----
+
+def repair(data):
+    """QEMU loads the refcount table, in whose fields the fuzz targets keep their choices."""
+    if data[:4] == b'QFI\xfb' and len(data) >= 72:
+        data = bytearray(data)
+        data[48:60] = struct.pack('>QI', 0, 1)
+    return bytes(data)
+
+
+def layers_of(path, workdir):
+    """Files of the layers of an image or container, in a directory of their own."""
+    with open(path, 'rb') as f:
+        data = f.read()
+    parts = [data]
+    if data[:4] == b'LAYR' and len(data) > 16:
+        parts, at = [], 16
+        for i in range(4):
+            n = int.from_bytes(data[4 + 4 * i:8 + 4 * i], 'big') if i < 3 else 0
+            if n == 0 or n > len(data) - at:
+                n = len(data) - at
+            if n == 0:
+                break
+            parts.append(data[at:at + n])
+            at += n
+    layers = []
+    for i, part in enumerate(parts):
+        name = os.path.join(workdir, 'layer%d' % i)
+        with open(name, 'wb') as f:
+            f.write(repair(part))
+        layers.append(Layer(name))
+        layers[0].format = 'qcow2'
+        if i > 0 and layers[i].has_data_file():
+            layers.pop()
+            break
+        if not layers[i].names_backing:
+            break
+    if len(layers) > 1 and layers[-1].names_backing:
+        # A length of 0 is no name.
+        with open(layers[-1].path, 'r+b') as f:
+            f.seek(16)
+            f.write(bytes(4))
+        layers[-1] = Layer(layers[-1].path)
+    return layers
+
+
+def run_for(args, comparison, workdir, sources):
+    start, seed = time.time(), args.seed
+    images = os.path.join(workdir, 'images')
+    data_path = os.path.join(workdir, 'data')
+    with open(data_path, 'wb') as f:
+        f.write(bytes(i * 7 % 251 + 1 for i in range(20000)))
+    while time.time() - start < args.seconds:
+        shutil.rmtree(images, ignore_errors=True)
+        os.makedirs(images)
+        some = [sources[(seed * 7919 + i * 104729) % len(sources)] for i in range(300)]
+        subprocess.run([args.mutate, str(seed), '200', images] + some, check=True,
+                       stdout=subprocess.DEVNULL, timeout=60)
+        seed += 1
+        for name in sorted(os.listdir(images), key=int):
+            comparison.compare(layers_of(os.path.join(images, name), workdir), data_path)
+            if time.time() - start >= args.seconds:
+                break
+    comparison.report(time.time() - start)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument('--build', required=True)
+    p.add_argument('--seconds', type=float, default=60)
+    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--corpus', action='append', default=[])
+    p.add_argument('--keep')
+    p.add_argument('image', nargs='*')
+    args = p.parse_args()
+    workdir = os.path.join(args.build, 'differential.%d' % os.getpid())
+    os.makedirs(workdir)
+    args.mutate = os.path.join(args.build, 'mutate')
+    comparison = Comparison(os.path.join(args.build, 'ours'),
+                            args.keep or os.path.join(args.build, 'unexplained'))
+    try:
+        if args.image:
+            with open(os.path.join(workdir, 'data'), 'wb') as f:
+                f.write(bytes(i * 7 % 251 + 1 for i in range(20000)))
+            for path in args.image:
+                comparison.compare(layers_of(path, workdir), os.path.join(workdir, 'data'))
+            comparison.report(0)
+        else:
+            sources = [os.path.join(base, name)
+                       for d in ['image', 'snapshot', 'chain']
+                       for base, _, names in os.walk(os.path.join(args.build, 'seed', d))
+                       for name in sorted(names)]
+            sources += [os.path.join(d, name) for d in args.corpus for name in sorted(os.listdir(d))]
+            run_for(args, comparison, workdir, sources)
+    finally:
+        shutil.rmtree(workdir)
+    print('%d passed, %d failed' % (comparison.n['ranges compared'], len(comparison.unexplained)))
+    return 1 if comparison.unexplained or comparison.n['ranges compared'] == 0 else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What this library says of an image, for differential.py.
+ *	ours FORMAT IMAGE [FORMAT BACKING]... [data DATA_FILE]
+ * Standard input: lines "OFFSET LENGTH". Standard output: for each of the two ways of opening,
+ * strict and with QCOW2_ALLOW_TRUNCATED, a line "strict STATUS SIZE" (STATUS 0: opened; else the
+ * library's status and its message), and if the image was opened for each range a line "STATUS"
+ * and, for 0 and the second way, the bytes.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qcow2.h"
+
+enum { RANGES_MAX = 1024, LEN_MAX = 1 << 16, CHAIN_MAX = 4 };
+
+static uint64_t offs[RANGES_MAX];
+static size_t lens[RANGES_MAX];
+static unsigned n_ranges;
+
+static int last_status(void)
+{
+	const struct qcow2_failure *failure = qcow2_last_failure();
+
+	return failure->status != 0 ? failure->status : -1000 - failure->error;
+}
+
+static struct qcow2 *open_chain(int argc, char **argv, unsigned flags)
+{
+	struct qcow2_file backing[CHAIN_MAX] = { 0 };
+	struct qcow2_file data = { 0 };
+	struct qcow2_options options = { .struct_size = sizeof options, .flags = flags };
+	int i;
+
+	for (i = 3; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "data") == 0) {
+			data.path = argv[i + 1];
+			options.data_file = &data;
+		} else if (options.n_backing < CHAIN_MAX) {
+			backing[options.n_backing].format = argv[i];
+			backing[options.n_backing++].path = argv[i + 1];
+		}
+	}
+	options.backing = backing;
+	if (options.n_backing == 0) {
+		options.backing = NULL;
+		options.flags |= QCOW2_LAYER_ONLY;
+	}
+	return qcow2_open_options(open(argv[2], O_RDONLY | O_CLOEXEC), &options, NULL);
+}
+
+static void answer(struct qcow2 *q, unsigned i, int with_bytes)
+{
+	static uint8_t buf[LEN_MAX];
+	int n = qcow2_read(q, buf, lens[i], offs[i]);
+
+	if (n >= 0 && (size_t)n != lens[i]) {
+		printf("short\n");
+		return;
+	}
+	printf("%d\n", n < 0 ? last_status() : 0);
+	if (n >= 0 && with_bytes)
+		fwrite(buf, 1, lens[i], stdout);
+}
+
+static void answer_all(int argc, char **argv, const char *name, unsigned flags)
+{
+	struct qcow2 *q = open_chain(argc, argv, flags);
+	unsigned i;
+
+	if (q == NULL) {
+		printf("%s %d %s\n", name, last_status(), qcow2_last_failure()->message);
+		return;
+	}
+	printf("%s 0 %" PRIu64 "\n", name, qcow2_get_size(q));
+	for (i = 0; i < n_ranges; i++)
+		answer(q, i, flags != 0);
+	qcow2_close(q);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 2;
+	while (n_ranges < RANGES_MAX &&
+	       scanf("%" SCNu64 " %zu", &offs[n_ranges], &lens[n_ranges]) == 2)
+		if (lens[n_ranges++] > LEN_MAX)
+			return 2;
+	answer_all(argc, argv, "strict", 0);
+	answer_all(argc, argv, "lenient", QCOW2_ALLOW_TRUNCATED);
+	return 0;
+}
