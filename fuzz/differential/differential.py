@@ -324,6 +324,19 @@ def layers_of(path, workdir):
     return layers
 
 
+def copies(directories, workdir):
+    """A corpus may be in use: the fuzzer removes files."""
+    paths = []
+    for directory in directories:
+        for name in sorted(os.listdir(directory)):
+            paths.append(os.path.join(workdir, 'c%d' % len(paths)))
+            try:
+                shutil.copy(os.path.join(directory, name), paths[-1])
+            except FileNotFoundError:
+                paths.pop()
+    return paths
+
+
 def run_for(args, comparison, workdir, sources):
     start, seed = time.time(), args.seed
     images = os.path.join(workdir, 'images')
@@ -370,7 +383,7 @@ def main():
                        for d in ['image', 'snapshot', 'chain']
                        for base, _, names in os.walk(os.path.join(args.build, 'seed', d))
                        for name in sorted(names)]
-            sources += [os.path.join(d, name) for d in args.corpus for name in sorted(os.listdir(d))]
+            sources += copies(args.corpus, workdir)
             run_for(args, comparison, workdir, sources)
     finally:
         shutil.rmtree(workdir)
