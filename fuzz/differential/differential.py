@@ -143,7 +143,7 @@ def ask_qemu(layers, data_path, ranges):
         if 'read failed' in part:
             answers.append(None)
             continue
-        got = b''.join(bytes.fromhex(line[11:59].split('  ')[0])
+        got = b''.join(bytes.fromhex(line.split(':  ', 1)[1].split('  ')[0])
                        for line in part.splitlines() if re.match(r'[0-9a-f]{8,}:  ', line))
         if len(got) != length:
             raise RuntimeError('qemu-io: %r' % part[:300])
