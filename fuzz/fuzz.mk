@@ -58,13 +58,13 @@ $(OUT)/fuzz_%_seed_corpus.zip: $(O)/fuzz/seed
 
 fuzz_way = $(MAKE) --no-print-directory O=$(O)/fuzz/$(1) OUT=$(O)/fuzz/$(1)/out fuzz-set
 fuzz-libfuzzer:
-	$(Q)$(call fuzz_way,libfuzzer) CC=$(FUZZ_CLANG) CFLAGS='-O1 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link' \
+	+$(Q)$(call fuzz_way,libfuzzer) CC=$(FUZZ_CLANG) CFLAGS='-O1 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link' \
 		LIB_FUZZING_ENGINE=-fsanitize=fuzzer
 fuzz-afl: $(O)/fuzz/afl_mutator.so
-	$(Q)AFL_QUIET=1 AFL_USE_ASAN=1 $(call fuzz_way,afl) CC=afl-clang-fast \
+	+$(Q)AFL_QUIET=1 AFL_USE_ASAN=1 $(call fuzz_way,afl) CC=afl-clang-fast \
 		CFLAGS='-O1 -g $(FUZZ_SANITIZE)' FUZZ_MUTATOR= LIB_FUZZING_ENGINE=-fsanitize=fuzzer
 fuzz-replay:
-	$(Q)$(call fuzz_way,replay) CC=gcc CFLAGS='-O1 -g $(FUZZ_SANITIZE)' FUZZ_MUTATOR= \
+	+$(Q)$(call fuzz_way,replay) CC=gcc CFLAGS='-O1 -g $(FUZZ_SANITIZE)' FUZZ_MUTATOR= \
 		FUZZ_ENGINE_OBJ=$(O)/fuzz/replay/fuzz/replay.o
 
 $(O)/fuzz/afl_mutator.so: fuzz/mutator.c fuzz/afl_mutator.c fuzz/mutator.h

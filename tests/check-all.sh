@@ -123,6 +123,7 @@ step proof            make -s proof
 step coverage         make -s coverage
 step analyze          make -s analyze
 step mutation         make -s mutation
+step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
 step valgrind         sh tests/run-programs.sh build valgrind
 
 echo

@@ -9,6 +9,7 @@ frama-c-base
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
+clang-19 libclang-rt-19-dev llvm-19 afl++ zip
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu llvm-14
 libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross

@@ -218,8 +218,12 @@ class Comparison:
     def compare(self, layers, data_path):
         ranges = ranges_of(layers)
         self.n['images'] += 1
-        ours = ask_ours(self.program, layers, data_path, ranges)
-        reads, message = ask_qemu(layers, data_path, ranges)
+        try:
+            ours = ask_ours(self.program, layers, data_path, ranges)
+            reads, message = ask_qemu(layers, data_path, ranges)
+        except (RuntimeError, ValueError, subprocess.TimeoutExpired) as e:
+            self.unexplained_at(layers, 'no answer: %s' % str(e)[:300])
+            return
         status = ours['lenient'][0]
         if (status == 0) != (reads is not None):
             self.differs_in_open(layers, ours['lenient'], message)
