@@ -160,32 +160,31 @@ static void check_whole(const struct window *w, struct fuzz_reader *r)
 
 /*
  * log2 of the bytes of the disk for which 2 io calls are allowed in an image: 64 clusters, 32 with
- * extended entries. reader.h promises that for any memory, but the least memory holds one slice:
- * then it is 1 extended entry, and what one image of a chain asks for pushes out what another did.
- * Finding "cost" in FINDINGS.md.
+ * extended entries; where there is one slice only that must hold more than that, one cluster.
  */
-static unsigned slice_bits(const struct qcow2_image *image, int how)
+static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 {
-	if ((image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) == 0)
-		return image->cluster_bits + 6u;
-	return image->cluster_bits + (how == FUZZ_SMALL ? 0u : 5u);
+	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
+
+	if (is_crowded)
+		return image->cluster_bits;
+	return image->cluster_bits + (extended ? 5u : 6u);
 }
 
 uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_extent *extent, int how)
 {
+	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
+	bool is_crowded = how == FUZZ_SMALL && (extended || image->backing != NULL);
 	uint64_t last = extent->off + (extent->len - 1);
-	uint64_t n = 0, n_images = 0;
+	uint64_t n = 0;
 
-	for (; image != NULL; image = image->backing) {
-		unsigned bits = slice_bits(image, how);
+	for (; image != NULL && image->version != 0; image = image->backing) {
+		unsigned bits = step_bits(image, is_crowded);
 
-		if (image->version == 0)
-			break;
 		/* What follows is looked at, too. */
 		n += 2 * ((last >> bits) - (extent->off >> bits) + 2);
-		n_images++;
 	}
-	return how == FUZZ_SMALL ? n * n_images : n;
+	return n;
 }
 
 /* The most io calls for the bytes of an extent. */
