@@ -42,7 +42,7 @@ $(OUT)/fuzz_%.dict: fuzz/qcow2.dict
 
 $(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
 	@mkdir -p $(@D)
-	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -o $@
+	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -lz -o $@
 $(O)/fuzz/seed: $(O)/fuzz/seeds
 	$(Q)rm -rf $@ && $< $@ && find $@ -exec touch -d @0 {} + && touch $@
 

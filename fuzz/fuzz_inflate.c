@@ -27,7 +27,7 @@ struct input {
 	const uint8_t *bytes;
 	size_t left;
 	uint32_t piece;
-	uint8_t *copy; /* the piece, alone on the heap */
+	uint8_t *copy; /* piece bytes on the heap: each piece ends where they end */
 };
 
 static int fill(struct qcow2_stream *stream)
@@ -36,13 +36,9 @@ static int fill(struct qcow2_stream *stream)
 	size_t n = in->left < in->piece ? in->left : in->piece;
 
 	CHECK(stream->next == stream->end);
-	free(in->copy);
-	in->copy = malloc(n != 0 ? n : 1);
-	if (in->copy == NULL)
-		abort();
-	memcpy(in->copy, in->bytes, n);
-	stream->next = in->copy;
-	stream->end = in->copy + n;
+	stream->end = in->copy + in->piece;
+	stream->next = stream->end - n;
+	memcpy(in->copy + in->piece - n, in->bytes, n);
 	in->bytes += n;
 	in->left -= n;
 	return QCOW2_OK;
@@ -84,10 +80,14 @@ static void decode_steps(const struct run *run, struct qcow2_stream *stream, voi
 
 static void decode(const uint8_t *bytes, size_t len, const struct run *run, struct answer *a)
 {
-	struct input in = { .bytes = bytes, .left = len, .piece = run->piece };
+	struct input in = { .bytes = bytes, .left = len };
 	uint8_t *work = fuzz_buf_new(qcow2_deflate.work_len);
 	uint8_t *window = fuzz_buf_new(run->window_len);
 
+	in.piece = run->piece < len + 1 ? run->piece : (uint32_t)len + 1;
+	in.copy = malloc(in.piece);
+	if (in.copy == NULL)
+		abort();
 	in.stream.fill = fill;
 	in.stream.next = in.stream.end = bytes;
 	in.stream.window = window;

@@ -174,7 +174,9 @@ static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_extent *extent, int how)
 {
 	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
-	bool is_crowded = how == FUZZ_SMALL && (extended || image->backing != NULL);
+	/* With external data an entry that differs in bit 63 only ends a step, too. */
+	bool is_crowded =
+		how == FUZZ_SMALL && (extended || image->backing != NULL || image->data != NULL);
 	uint64_t last = extent->off + (extent->len - 1);
 	uint64_t n = 0;
 
