@@ -91,4 +91,4 @@ $(O)/fuzz/mutate: fuzz/differential/mutate.c fuzz/mutator.c fuzz/afl_mutator.c
 -include $(wildcard $(O)/fuzz/*.d)
 
 .PHONY: fuzz fuzz-set fuzz-libfuzzer fuzz-afl fuzz-replay fuzz-ci fuzz-coverage fuzz-differential
-.SECONDARY:
+.SECONDARY: $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%.o)
