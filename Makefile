@@ -46,6 +46,7 @@ CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
 endif
 
 include port/posix/posix.mk
+include port/uefi/uefi.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
@@ -68,6 +69,7 @@ help:
 #: demo         info, map and checksum of a real compressed image
 #: check        all tests that need no installed package but cmocka, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
+#: uefi         boot a PC or a board from a qcow2 file: build/uefi/*.efi (needs clang-14, lld-14)
 #: proof        Frama-C's Eva on the core (needs frama-c-base)
 #: freestanding  the core for some 25 processors and compilers: needs no header, no helper
 #: size         what the core costs in code, memory and stack, against its budgets

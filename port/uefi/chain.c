@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An image and the files below it.
+ *
+ * Names that are found in an image are not trusted: they are seen from the directory of the file
+ * that has them, on the same volume; absolute ones and such with a protocol are not followed, ".."
+ * does not lead out of the volume, and a backing file is read as what its image says that it is,
+ * or not at all. At most QU_CHAIN_MAX files lie on top of each other.
+ */
+#include "uefi.h"
+
+static bool say_failure(const uint16_t *path, const char *why)
+{
+	qu_say("qcow2: %w: %s\n", path, why);
+	return false;
+}
+
+/* "Where", for a message: the file that err->io is a copy of the io of, if it is one of ours. */
+static const struct qu_file *file_of(const struct qu_layer *top, const struct qcow2_io *io)
+{
+	for (; io != NULL && top != NULL; top = top->below) {
+		if (io->ctx == &top->file)
+			return &top->file;
+		if (io->ctx == &top->data)
+			return &top->data;
+	}
+	return NULL;
+}
+
+static void say_detail(int status, const struct qcow2_error *err)
+{
+	if (status == QCOW2_E_IO)
+		qu_say(": %s", qu_efi_text(EFI_ERROR_BIT | (UINTN)err->io_code));
+	else if (status == QCOW2_E_VERSION)
+		qu_say(": version %U", err->detail);
+	else if (status == QCOW2_E_FEATURE)
+		qu_say(": bits 0x%x", err->detail);
+	else if (status == QCOW2_E_CODEC && err->detail == QCOW2_COMPRESSION_ZSTD)
+		qu_say(": it is zstd");
+}
+
+void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err)
+{
+	/* A call that failed before it could note anything leaves an older error there. */
+	bool is_noted = err->status == status;
+	const struct qu_file *file = is_noted ? file_of(top, err->io) : NULL;
+
+	qu_say("qcow2: %w: %s", file != NULL ? file->path : top->file.path,
+	       qcow2_status_text(status));
+	if (is_noted)
+		say_detail(status, err);
+	if (file != NULL && status <= QCOW2_E_IO)
+		qu_say(" (at file offset %U)", err->pos);
+	qu_say("\n");
+}
+
+/* A name in the image, as a path on the volume. */
+static bool resolve(struct qu_layer *layer, struct qcow2_span span, uint16_t path[QU_PATH_MAX])
+{
+	uint16_t name[QU_PATH_MAX];
+	uint8_t bytes[QCOW2_NAME_MAX];
+	struct qcow2_error err;
+	int rc;
+
+	if (span.len > sizeof bytes)
+		return say_failure(layer->file.path, "names a file by too long a name");
+	rc = qcow2_image_bytes(&layer->image, span, bytes, &err);
+	if (rc != QCOW2_OK) {
+		qu_chain_report(layer, rc, &err);
+		return false;
+	}
+	if (!qu_path_decode(name, QU_PATH_MAX, bytes, span.len))
+		return say_failure(layer->file.path, "names a file by a name that is not UTF-8");
+	if (!qu_path_is_absolute(name) && qu_path_join(path, layer->file.path, name))
+		return true;
+	qu_say("qcow2: %w: names a file that is not followed: %w\n", layer->file.path, name);
+	return false;
+}
+
+/* What the image says that its backing file is. */
+static bool backing_is_raw(struct qu_layer *layer, bool *is_raw)
+{
+	struct qcow2_span span = layer->image.backing_format;
+	struct qcow2_error err;
+	uint8_t name[5] = { 0, 0, 0, 0, 0 };
+
+	if (span.len != 0u && span.len <= sizeof name &&
+	    qcow2_image_bytes(&layer->image, span, name, &err) == QCOW2_OK) {
+		*is_raw = span.len == 3u && memcmp(name, "raw", 3) == 0;
+		if (*is_raw || (span.len == 5u && memcmp(name, "qcow2", 5) == 0))
+			return true;
+	}
+	return say_failure(layer->file.path,
+	                   "does not say whether its backing file is raw or qcow2: "
+	                   "give it as backing=raw:PATH or backing=qcow2:PATH");
+}
+
+static bool open_data(struct qu_layer *layer, struct qu_volume *volume,
+                      const struct qu_request *request, bool is_top)
+{
+	if (is_top && request->has_data)
+		memcpy(layer->data.path, request->data, sizeof layer->data.path);
+	else if (layer->image.data_file_name.len == 0u)
+		return say_failure(layer->file.path,
+		                   "needs an external data file: give it as data=PATH");
+	else if (!resolve(layer, layer->image.data_file_name, layer->data.path))
+		return false;
+	if (!qu_file_open(&layer->data, volume))
+		return false;
+	return qcow2_image_attach_data(&layer->image, &layer->data.io) == QCOW2_OK;
+}
+
+/* Opens the file of a layer, which has its path, and the image in it. */
+static bool layer_open(struct qu_layer *layer, struct qu_volume *volume,
+                       const struct qu_request *request, bool is_raw, bool is_top)
+{
+	struct qcow2_error err;
+	int rc;
+
+	if (!qu_file_open(&layer->file, volume))
+		return false;
+	if (is_raw)
+		return qcow2_image_raw(&layer->image, &layer->file.io) == QCOW2_OK;
+	rc = qcow2_image_open(&layer->image, &layer->file.io, 0, &err);
+	if (rc != QCOW2_OK) {
+		qu_chain_report(layer, rc, &err);
+		return false;
+	}
+	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u)
+		return open_data(layer, volume, request, is_top);
+	return !is_top || !request->has_data ||
+	       say_failure(layer->file.path, "takes no external data file");
+}
+
+/* Which file lies below number `depth` of the chain, by the request or by the image. */
+static bool find_backing(struct qu_layer *layer, const struct qu_request *request, uint32_t depth,
+                         uint16_t path[QU_PATH_MAX], bool *is_raw)
+{
+	if (depth < request->n_backing) {
+		memcpy(path, request->backing[depth].path, sizeof request->backing[depth].path);
+		*is_raw = request->backing[depth].is_raw;
+		return true;
+	}
+	return backing_is_raw(layer, is_raw) && resolve(layer, layer->image.backing_name, path);
+}
+
+static bool wants_backing(const struct qu_layer *layer, const struct qu_request *request,
+                          uint32_t depth)
+{
+	return layer->image.version != 0u &&
+	       (layer->image.backing_name.len != 0u || depth < request->n_backing);
+}
+
+/* From the bottom up: an image must be complete before it is put below another. */
+static bool attach_all(struct qu_layer **layers, uint32_t n)
+{
+	while (n-- > 1u)
+		if (qcow2_image_attach_backing(&layers[n - 1u]->image, &layers[n]->image) !=
+		    QCOW2_OK)
+			return say_failure(layers[n - 1u]->file.path, "takes no backing file");
+	return true;
+}
+
+bool qu_chain_open(struct qu_layer **top, struct qu_volume *volume,
+                   const struct qu_request *request)
+{
+	struct qu_layer *layers[QU_CHAIN_MAX];
+	struct qu_layer **place = top;
+	bool is_raw = false;
+	uint32_t n = 0;
+
+	for (;;) {
+		struct qu_layer *layer = qu_alloc(sizeof *layer);
+
+		if (layer == NULL)
+			return false;
+		*place = layer;
+		layers[n] = layer;
+		if (n == 0u)
+			memcpy(layer->file.path, request->path, sizeof layer->file.path);
+		else if (!find_backing(layers[n - 1u], request, n - 1u, layer->file.path, &is_raw))
+			return false;
+		if (!layer_open(layer, volume, request, is_raw, n == 0u))
+			return false;
+		n++;
+		if (!wants_backing(layer, request, n - 1u))
+			break;
+		if (n == QU_CHAIN_MAX)
+			return say_failure(request->path,
+			                   "more than 16 files on top of each other, or a loop");
+		place = &layer->below;
+	}
+	if (n <= request->n_backing)
+		return say_failure(request->path, "more backing= than there are images to take");
+	return attach_all(layers, n);
+}
+
+void qu_chain_close(struct qu_layer *top)
+{
+	while (top != NULL) {
+		struct qu_layer *below = top->below;
+
+		qu_file_close(&top->file);
+		qu_file_close(&top->data);
+		qu_free(top);
+		top = below;
+	}
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An image as a disk of the firmware: EFI_BLOCK_IO_PROTOCOL, read-only, and a device path of its
+ * own, to which the firmware's partition and file system drivers connect.
+ *
+ * A disk whose size is no multiple of the block size has a last block that is filled up with zeros.
+ */
+#include "uefi.h"
+
+/* A vendor's node with the number of the disk, and the end. */
+struct disk_path {
+	EFI_DEVICE_PATH_PROTOCOL vendor;
+	EFI_GUID guid;
+	uint8_t number[4];
+	EFI_DEVICE_PATH_PROTOCOL end;
+} __attribute__((packed));
+
+struct qu_disk {
+	EFI_BLOCK_IO_PROTOCOL block_io; /* the first: what the firmware calls us with */
+	EFI_BLOCK_IO_MEDIA media;
+	struct disk_path path;
+	EFI_HANDLE handle;
+	struct qu_layer *top;
+	struct qcow2_reader reader;
+	void *memory;
+	uint32_t block_bits;
+	uint32_t n_reports; /* failures that may still be told */
+};
+
+enum { MEDIA_ID = 1, REPORTS_MAX = 8, PATHS_MAX = 256 };
+
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+
+static EFI_STATUS EFIAPI disk_reset(EFI_BLOCK_IO_PROTOCOL *self, BOOLEAN is_extended)
+{
+	(void)self;
+	(void)is_extended;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI disk_write(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
+                                    UINTN len, const void *buf)
+{
+	(void)self;
+	(void)lba;
+	(void)len;
+	(void)buf;
+	return media_id == MEDIA_ID ? EFI_WRITE_PROTECTED : EFI_MEDIA_CHANGED;
+}
+
+static EFI_STATUS EFIAPI disk_flush(EFI_BLOCK_IO_PROTOCOL *self)
+{
+	(void)self;
+	return EFI_SUCCESS;
+}
+
+/* A firmware tries again and again: a few messages tell all. */
+static void report(struct qu_disk *disk, int status, uint64_t off)
+{
+	if (disk->n_reports == 0u)
+		return;
+	disk->n_reports--;
+	qu_say("qcow2: reading at disk offset %U failed:\n", off);
+	qu_chain_report(disk->top, status, &disk->reader.error);
+	if (disk->n_reports == 0u)
+		qu_say("qcow2: further failures of this disk are not shown\n");
+}
+
+/* Reads [off, off + len), of which the end may lie in the last block, past the end of the disk. */
+static EFI_STATUS read_bytes(struct qu_disk *disk, uint64_t off, uint8_t *buf, UINTN len)
+{
+	uint64_t left = disk->top->image.size - off;
+	UINTN n = left < len ? (UINTN)left : len;
+	int rc = qcow2_reader_read(&disk->reader, off, buf, n);
+
+	if (rc != QCOW2_OK) {
+		report(disk, rc, off);
+		return EFI_DEVICE_ERROR;
+	}
+	memset(buf + n, 0, len - n);
+	return EFI_SUCCESS;
+}
+
+/* 13.9 "EFI_BLOCK_IO_PROTOCOL.ReadBlocks()". */
+static EFI_STATUS EFIAPI disk_read(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
+                                   UINTN len, void *buf)
+{
+	struct qu_disk *disk = (struct qu_disk *)(void *)self;
+	EFI_STATUS status;
+	UINTN n_blocks;
+	EFI_TPL tpl;
+
+	if (media_id != MEDIA_ID)
+		return EFI_MEDIA_CHANGED;
+	if (len == 0u)
+		return EFI_SUCCESS;
+	if (buf == NULL)
+		return EFI_INVALID_PARAM;
+	if ((len & (disk->media.BlockSize - 1u)) != 0u)
+		return EFI_BAD_BUFFER_SIZE;
+	n_blocks = len >> disk->block_bits;
+	if (lba > disk->media.LastBlock || n_blocks - 1u > disk->media.LastBlock - lba)
+		return EFI_INVALID_PARAM;
+	/*
+	 * A reader serves one call at a time, and a timer's callback may want to read, too. It runs
+	 * at TPL_CALLBACK, the highest level at which this may be called.
+	 */
+	tpl = qu_boot->RaiseTPL(TPL_CALLBACK);
+	status = read_bytes(disk, lba << disk->block_bits, buf, len);
+	qu_boot->RestoreTPL(tpl);
+	return status;
+}
+
+/* As much memory as makes the reader fast, or as much as it must have. */
+static bool reader_open(struct qu_disk *disk)
+{
+	size_t min = 0, good = 0;
+	int rc = qcow2_reader_memory(&disk->top->image, codecs, &min, &good);
+
+	if (rc == QCOW2_OK &&
+	    EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, good, &disk->memory))) {
+		good = min;
+		disk->memory = qu_alloc(min);
+		if (disk->memory == NULL)
+			return false;
+	}
+	rc = qcow2_reader_init(&disk->reader, &disk->top->image, disk->memory, good);
+	if (rc == QCOW2_OK)
+		rc = qcow2_reader_codecs(&disk->reader, codecs);
+	if (rc != QCOW2_OK)
+		qu_chain_report(disk->top, rc, &disk->reader.error);
+	return rc == QCOW2_OK;
+}
+
+static bool media_fill(struct qu_disk *disk, uint32_t block_size)
+{
+	uint64_t size = disk->top->image.size;
+
+	if (size == 0u) {
+		qu_say("qcow2: %w: a disk of size 0\n", disk->top->file.path);
+		return false;
+	}
+	disk->block_bits = block_size == 4096u ? 12 : 9;
+	disk->media.MediaId = MEDIA_ID;
+	disk->media.MediaPresent = 1;
+	disk->media.ReadOnly = 1;
+	disk->media.BlockSize = block_size;
+	disk->media.IoAlign = 1;
+	disk->media.LastBlock = (size - 1u) >> disk->block_bits;
+	disk->block_io.Revision = EFI_BLOCK_IO_PROTOCOL_REVISION;
+	disk->block_io.Media = &disk->media;
+	disk->block_io.Reset = disk_reset;
+	disk->block_io.ReadBlocks = disk_read;
+	disk->block_io.WriteBlocks = disk_write;
+	disk->block_io.FlushBlocks = disk_flush;
+	return true;
+}
+
+static void path_fill(struct disk_path *path, uint32_t number)
+{
+	static const EFI_GUID guid = { 0xcf3f871f,
+		                       0x5127,
+		                       0x4c9e,
+		                       { 0x80, 0xfb, 0x35, 0xa3, 0xdb, 0x90, 0x65, 0x31 } };
+
+	memset(path, 0, sizeof *path);
+	path->vendor.Type = HARDWARE_DEVICE_PATH;
+	path->vendor.SubType = HW_VENDOR_DP;
+	path->vendor.Length[0] = sizeof path->vendor + sizeof path->guid + sizeof path->number;
+	memcpy(&path->guid, &guid, sizeof guid);
+	path->number[0] = (uint8_t)number;
+	path->end.Type = END_DEVICE_PATH_TYPE;
+	path->end.SubType = END_ENTIRE_DEVICE_PATH_SUBTYPE;
+	path->end.Length[0] = sizeof path->end;
+}
+
+/*
+ * Installs the protocols under the first number that is free: the firmware refuses a device path
+ * that is there already, of another image or of another program of this kind.
+ */
+static bool install(struct qu_disk *disk)
+{
+	EFI_STATUS status = EFI_LOAD_ERROR;
+	uint32_t number;
+
+	for (number = 0; EFI_ERROR(status) && number < PATHS_MAX; number++) {
+		path_fill(&disk->path, number);
+		disk->handle = NULL;
+		status = qu_boot->InstallMultipleProtocolInterfaces(
+			&disk->handle, &qu_device_path_guid, &disk->path, &qu_block_io_guid,
+			&disk->block_io, NULL);
+	}
+	if (EFI_ERROR(status))
+		qu_say("qcow2: %w: no disk can be made of it: %s\n", disk->top->file.path,
+		       qu_efi_text(status));
+	return !EFI_ERROR(status);
+}
+
+static void disk_free(struct qu_disk *disk)
+{
+	qu_chain_close(disk->top);
+	qu_free(disk->memory);
+	qu_free(disk);
+}
+
+struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_request *request)
+{
+	struct qu_disk *disk = qu_alloc(sizeof *disk);
+
+	if (disk == NULL)
+		return NULL;
+	disk->n_reports = REPORTS_MAX;
+	if (!qu_chain_open(&disk->top, volume, request) || !reader_open(disk) ||
+	    !media_fill(disk, request->block_size) || !install(disk)) {
+		disk_free(disk);
+		return NULL;
+	}
+	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u\n", disk->top->file.path,
+	       disk->top->image.size, (unsigned)disk->media.BlockSize);
+	/* Not an error if no driver wants it: it may have no partitions. */
+	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
+	return disk;
+}
+
+EFI_STATUS qu_disk_retire(struct qu_disk *disk)
+{
+	EFI_STATUS status;
+
+	/* Fails where no driver is connected, too; whether it is free, uninstalling will tell. */
+	(void)qu_boot->DisconnectController(disk->handle, NULL, NULL);
+	status = qu_boot->UninstallMultipleProtocolInterfaces(
+		disk->handle, &qu_device_path_guid, &disk->path, &qu_block_io_guid, &disk->block_io,
+		NULL);
+	if (EFI_ERROR(status)) {
+		(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
+		qu_say("qcow2: %w: still in use: %s\n", disk->top->file.path, qu_efi_text(status));
+		return status;
+	}
+	disk_free(disk);
+	return EFI_SUCCESS;
+}
+
+const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk)
+{
+	return &disk->path.vendor;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files on the volume. On FAT they are read by their blocks, fat.h says why; on what else the
+ * firmware may know, through its driver.
+ */
+#include "uefi.h"
+
+enum { TEXT_MAX = 65536, FILE_LINES = 4 };
+
+static bool say_failure(const struct qu_file *file, const char *why)
+{
+	qu_say("qcow2: %w: %s\n", file->path, why);
+	return false;
+}
+
+static int fat_file_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	const struct qu_file *file = ctx;
+
+	return qu_fat_read(&file->fat, pos, buf, len);
+}
+
+/* Keeps as much of the list of runs as is in use. */
+static bool shrink_runs(struct qu_file *file)
+{
+	size_t len = file->fat.n_runs * sizeof *file->fat.runs;
+	struct qu_fat_run *runs = qu_alloc(len > 0u ? len : 1u);
+
+	if (runs == NULL)
+		return false;
+	memcpy(runs, file->fat.runs, len);
+	qu_free(file->fat.runs);
+	file->fat.runs = runs;
+	return true;
+}
+
+static bool open_on_fat(struct qu_file *file)
+{
+	static const struct qcow2_io_ops ops = { fat_file_read };
+	struct qu_fat_run *runs;
+	int rc = qu_fat_find(&file->volume->fat, file->path, &file->fat);
+
+	if (rc != QU_FAT_OK)
+		return say_failure(file, qu_fat_text(rc));
+	runs = qu_alloc(QU_RUNS_MAX * sizeof *runs);
+	if (runs == NULL)
+		return false;
+	rc = qu_fat_locate(&file->fat, runs, QU_RUNS_MAX);
+	if (rc != QU_FAT_OK)
+		return say_failure(file, qu_fat_text(rc));
+	if (!shrink_runs(file))
+		return false;
+	file->io.ops = &ops;
+	file->io.ctx = file;
+	file->io.size = file->fat.size;
+	return true;
+}
+
+/* The driver that gave the handle may be gone: then the handle must not be touched. */
+static bool driver_is_there(const struct qu_volume *volume)
+{
+	void *now;
+
+	return !EFI_ERROR(qu_boot->HandleProtocol(volume->handle, &qu_file_system_guid, &now)) &&
+	       now == volume->file_system;
+}
+
+static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	const struct qu_file *file = ctx;
+	uint8_t *to = buf;
+	EFI_STATUS status = EFI_NO_MEDIA;
+
+	if (driver_is_there(file->volume))
+		status = file->handle->SetPosition(file->handle, pos);
+	while (!EFI_ERROR(status) && len > 0u) {
+		UINTN n = len;
+
+		status = file->handle->Read(file->handle, &n, to);
+		if (!EFI_ERROR(status) && (n == 0u || n > len))
+			status = EFI_DEVICE_ERROR; /* the file has become shorter */
+		to += n;
+		len -= n;
+	}
+	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
+}
+
+/* Everything in a file is read through its cache, which has the size; io.ctx is the file. */
+static int cached_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	struct qu_file *file = ctx;
+
+	return file->cache.io.ops->read(file->cache.io.ctx, pos, buf, len);
+}
+
+/* SetPosition(-1): to the end. */
+static EFI_STATUS handle_size(EFI_FILE_PROTOCOL *handle, uint64_t *size)
+{
+	EFI_STATUS status = handle->SetPosition(handle, UINT64_MAX);
+
+	if (!EFI_ERROR(status))
+		status = handle->GetPosition(handle, size);
+	return status;
+}
+
+static bool open_by_driver(struct qu_file *file)
+{
+	static const struct qcow2_io_ops handle_ops = { handle_read };
+	static const struct qcow2_io_ops ops = { cached_read };
+	EFI_FILE_PROTOCOL *root = file->volume->root;
+	struct qcow2_io below;
+	EFI_STATUS status =
+		root->Open(root, &file->handle, file->path, EFI_FILE_MODE_READ, 0);
+
+	if (EFI_ERROR(status)) {
+		file->handle = NULL;
+		return say_failure(file, qu_efi_text(status));
+	}
+	status = handle_size(file->handle, &file->io.size);
+	if (EFI_ERROR(status))
+		return say_failure(file, "is a directory, or its size is not known");
+	below.ops = &handle_ops;
+	below.ctx = file;
+	below.size = file->io.size;
+	file->io.ops = &ops;
+	file->io.ctx = file;
+	return qu_cache_open(&file->cache, &below, 1, 1, FILE_LINES);
+}
+
+bool qu_file_open(struct qu_file *file, struct qu_volume *volume)
+{
+	file->volume = volume;
+	return volume->is_fat ? open_on_fat(file) : open_by_driver(file);
+}
+
+void qu_file_close(struct qu_file *file)
+{
+	qu_free(file->fat.runs);
+	file->fat.runs = NULL;
+	qu_cache_close(&file->cache);
+	if (file->handle != NULL && driver_is_there(file->volume))
+		(void)file->handle->Close(file->handle);
+	file->handle = NULL;
+}
+
+static bool read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
+{
+	UINTN n = TEXT_MAX;
+
+	*text = qu_alloc(TEXT_MAX);
+	if (*text == NULL)
+		return false;
+	if (EFI_ERROR(handle->Read(handle, &n, *text)) || n == TEXT_MAX) {
+		qu_free(*text);
+		*text = NULL;
+		return false;
+	}
+	*len = n;
+	return true;
+}
+
+bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len)
+{
+	EFI_FILE_PROTOCOL *handle;
+	EFI_STATUS status =
+		volume->root->Open(volume->root, &handle, path, EFI_FILE_MODE_READ, 0);
+	bool done;
+
+	*text = NULL;
+	if (EFI_ERROR(status) && (status & ~EFI_ERROR_BIT) == (EFI_NOT_FOUND & ~EFI_ERROR_BIT))
+		return true;
+	done = !EFI_ERROR(status) && read_text(handle, text, len);
+	if (!EFI_ERROR(status))
+		(void)handle->Close(handle);
+	if (!done)
+		qu_say("qcow2: %w: cannot be read, or is longer than 64 KiB\n", path);
+	return done;
+}

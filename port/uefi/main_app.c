@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The application: shows the images as disks, and starts the boot loader of the first that has one,
+ * where removable media have it (UEFI specification 3.5.1.1). If that comes back, the disks go.
+ */
+#include "uefi.h"
+
+#if defined(__x86_64__)
+#define LOADER "\\EFI\\BOOT\\BOOTX64.EFI"
+#elif defined(__aarch64__)
+#define LOADER "\\EFI\\BOOT\\BOOTAA64.EFI"
+#elif defined(__i386__)
+#define LOADER "\\EFI\\BOOT\\BOOTIA32.EFI"
+#else
+#error "which boot loader does this processor have?"
+#endif
+
+enum { READING_TIME = 3000000 }; /* microseconds for which a failure stays on the screen */
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+
+/* The bytes of a device path before its end node. */
+static size_t path_len(const EFI_DEVICE_PATH_PROTOCOL *path)
+{
+	const uint8_t *bytes = (const uint8_t *)path;
+	size_t len = 0;
+
+	while (bytes[len] != END_DEVICE_PATH_TYPE)
+		len += bytes[len + 2u] + ((size_t)bytes[len + 3u] << 8);
+	return len;
+}
+
+static bool is_on_disk(const EFI_DEVICE_PATH_PROTOCOL *path, const struct qu_disk *disk)
+{
+	size_t len = path_len(qu_disk_path(disk));
+
+	return path_len(path) >= len && memcmp(path, qu_disk_path(disk), len) == 0;
+}
+
+static void put_node(uint8_t *to, unsigned type, unsigned sub_type, size_t len)
+{
+	to[0] = (uint8_t)type;
+	to[1] = (uint8_t)sub_type;
+	to[2] = (uint8_t)len;
+	to[3] = (uint8_t)(len >> 8);
+}
+
+/* The device path of the boot loader on a volume. */
+static uint8_t *loader_path(const EFI_DEVICE_PATH_PROTOCOL *volume)
+{
+	static const char name[] = LOADER;
+	size_t len = path_len(volume);
+	uint8_t *path = qu_alloc(len + 4u + 2u * sizeof name + 4u);
+	size_t i;
+
+	if (path == NULL)
+		return NULL;
+	memcpy(path, volume, len);
+	put_node(path + len, MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, 4u + 2u * sizeof name);
+	for (i = 0; i < sizeof name; i++)
+		path[len + 4u + 2u * i] = (uint8_t)name[i];
+	put_node(path + len + 4u + 2u * sizeof name, END_DEVICE_PATH_TYPE,
+	         END_ENTIRE_DEVICE_PATH_SUBTYPE, 4);
+	return path;
+}
+
+/* Starts the loader on a volume. NOT_FOUND: there is none. */
+static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *volume)
+{
+	uint8_t *path = loader_path(volume);
+	EFI_HANDLE loader = NULL;
+	CHAR16 *exit_data = NULL;
+	UINTN exit_data_len = 0;
+	EFI_STATUS status;
+
+	if (path == NULL)
+		return EFI_OUT_OF_RESOURCES;
+	status = qu_boot->LoadImage(0, self, (EFI_DEVICE_PATH_PROTOCOL *)(void *)path, NULL, 0,
+	                            &loader);
+	qu_free(path);
+	if (EFI_ERROR(status)) {
+		/* After a security violation the image is there, but may not be started. */
+		if (loader != NULL)
+			(void)qu_boot->UnloadImage(loader);
+		if (status != EFI_NOT_FOUND)
+			qu_say("qcow2: %s cannot be loaded: %s\n", LOADER, qu_efi_text(status));
+		return status;
+	}
+	qu_say("qcow2: starting %s\n", LOADER);
+	status = qu_boot->StartImage(loader, &exit_data_len, &exit_data);
+	qu_free(exit_data);
+	qu_say("qcow2: %s came back: %s\n", LOADER, qu_efi_text(status));
+	return status;
+}
+
+/* Tries the volumes of one disk. */
+static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_disk *disk, EFI_HANDLE *volumes,
+                            UINTN n_volumes)
+{
+	EFI_STATUS status = EFI_NOT_FOUND;
+	UINTN i;
+
+	for (i = 0; i < n_volumes && status == EFI_NOT_FOUND; i++) {
+		void *path;
+
+		if (!EFI_ERROR(qu_boot->HandleProtocol(volumes[i], &qu_device_path_guid, &path)) &&
+		    is_on_disk(path, disk))
+			status = start_loader(self, path);
+	}
+	return status;
+}
+
+static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
+{
+	EFI_STATUS status = EFI_NOT_FOUND;
+	EFI_HANDLE *volumes = NULL;
+	UINTN n_volumes = 0;
+	uint32_t i;
+
+	(void)qu_boot->LocateHandleBuffer(ByProtocol, &qu_file_system_guid, NULL, &n_volumes,
+	                                  &volumes);
+	for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
+		status = boot_disk(self, session->disks[i], volumes, n_volumes);
+	qu_free(volumes);
+	if (status == EFI_NOT_FOUND)
+		qu_say("qcow2: no %s in any partition of the images\n", LOADER);
+	return status;
+}
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+{
+	struct qu_session session;
+	EFI_STATUS status = qu_session_start(&session, image, system);
+
+	if (!EFI_ERROR(status)) {
+		status = boot(image, &session);
+		/*
+		 * An application that leaves takes its code with it, and what still points there
+		 * would bring the firmware down. It is in use only if the loader left something
+		 * behind that holds it.
+		 */
+		while (EFI_ERROR(qu_session_end(&session)))
+			(void)qu_boot->Stall(READING_TIME);
+	}
+	if (EFI_ERROR(status))
+		(void)qu_boot->Stall(READING_TIME);
+	return status;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names of files: joining, decoding, comparing.
+ */
+#include "path.h"
+
+static bool is_separator(uint16_t c)
+{
+	return c == '\\' || c == '/';
+}
+
+/* FAT and the shell have no such characters in names; a ':' would begin a protocol or a volume. */
+static bool is_forbidden(uint16_t c)
+{
+	static const char forbidden[] = ":*?\"<>|";
+	unsigned i;
+
+	for (i = 0; i < sizeof forbidden - 1u; i++)
+		if (c == (unsigned char)forbidden[i])
+			return true;
+	return c < 0x20u || c == 0x7fu;
+}
+
+size_t qu_path_len(const uint16_t *name)
+{
+	size_t len = 0;
+
+	while (name[len] != 0u)
+		len++;
+	return len;
+}
+
+bool qu_path_is_absolute(const uint16_t *name)
+{
+	return is_separator(name[0]);
+}
+
+uint16_t qu_path_fold(uint16_t c)
+{
+	return c >= 'a' && c <= 'z' ? (uint16_t)(c - 'a' + 'A') : c;
+}
+
+bool qu_path_equal(const uint16_t *a, const uint16_t *b, size_t len)
+{
+	for (; len > 0u; len--)
+		if (qu_path_fold(*a++) != qu_path_fold(*b++))
+			return false;
+	return true;
+}
+
+/* The directory of a file: all before the last separator. */
+static size_t directory_len(const uint16_t *from)
+{
+	size_t len = from != NULL ? qu_path_len(from) : 0u;
+
+	while (len > 0u && from[len] != '\\')
+		len--;
+	return len;
+}
+
+/* Takes the last name off. False at the root. */
+static bool go_up(const uint16_t *path, size_t *len)
+{
+	if (*len == 0u)
+		return false;
+	do
+		(*len)--;
+	while (path[*len] != '\\');
+	return true;
+}
+
+static bool append(uint16_t *path, size_t *len, const uint16_t *name, size_t name_len)
+{
+	size_t i;
+
+	if (name_len >= (size_t)QU_PATH_MAX - 1u - *len)
+		return false;
+	path[(*len)++] = '\\';
+	for (i = 0; i < name_len; i++) {
+		if (is_forbidden(name[i]))
+			return false;
+		path[(*len)++] = name[i];
+	}
+	return true;
+}
+
+/* One name between separators. */
+static bool add_name(uint16_t *path, size_t *len, const uint16_t *name, size_t name_len)
+{
+	if (name_len == 0u || (name_len == 1u && name[0] == '.'))
+		return true;
+	if (name_len == 2u && name[0] == '.' && name[1] == '.')
+		return go_up(path, len);
+	return append(path, len, name, name_len);
+}
+
+bool qu_path_join(uint16_t path[QU_PATH_MAX], const uint16_t *from, const uint16_t *name)
+{
+	size_t len = qu_path_is_absolute(name) ? 0u : directory_len(from);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		path[i] = from[i];
+	while (*name != 0u) {
+		size_t n = 0;
+
+		while (name[n] != 0u && !is_separator(name[n]))
+			n++;
+		if (!add_name(path, &len, name, n))
+			return false;
+		name += n + (name[n] != 0u);
+	}
+	path[len] = 0;
+	return len > 0u;
+}
+
+/* How many bytes follow a first byte of UTF-8, and its own bits; 4: none can. */
+static unsigned utf8_first(uint8_t byte, uint32_t *code)
+{
+	if (byte < 0x80u) {
+		*code = byte;
+		return 0;
+	}
+	if (byte >= 0xc2u && byte < 0xe0u) {
+		*code = byte & 0x1fu;
+		return 1;
+	}
+	if (byte >= 0xe0u && byte < 0xf0u) {
+		*code = byte & 0x0fu;
+		return 2;
+	}
+	*code = byte & 0x07u;
+	return byte >= 0xf0u && byte < 0xf5u ? 3u : 4u;
+}
+
+/* One character; the number of its bytes, or 0. */
+static size_t utf8_next(const uint8_t *bytes, size_t len, uint32_t *code)
+{
+	static const uint32_t least[4] = { 1, 0x80, 0x800, 0x10000 };
+	unsigned n = utf8_first(bytes[0], code);
+	unsigned i;
+
+	if (n == 4u || n >= len)
+		return 0;
+	for (i = 1; i <= n; i++) {
+		if ((bytes[i] & 0xc0u) != 0x80u)
+			return 0;
+		*code = *code << 6 | (bytes[i] & 0x3fu);
+	}
+	if (*code < least[n] || *code > 0x10ffffu || (*code >= 0xd800u && *code < 0xe000u))
+		return 0;
+	return n + 1u;
+}
+
+bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (len > 0u) {
+		uint32_t code;
+		size_t n = utf8_next(bytes, len, &code);
+
+		if (n == 0u || max - at < 3u)
+			return false;
+		if (code >= 0x10000u) {
+			name[at++] = (uint16_t)(0xd7c0u + (code >> 10));
+			code = 0xdc00u + (code & 0x3ffu);
+		}
+		name[at++] = (uint16_t)code;
+		bytes += n;
+		len -= n;
+	}
+	name[at] = 0;
+	return true;
+}

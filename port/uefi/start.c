@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the image handle to disks: where this program comes from, what it is told, what it shows.
+ */
+#include "uefi.h"
+
+EFI_BOOT_SERVICES *qu_boot;
+EFI_SYSTEM_TABLE *qu_system;
+const EFI_GUID qu_block_io_guid = EFI_BLOCK_IO_PROTOCOL_GUID;
+const EFI_GUID qu_device_path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
+const EFI_GUID qu_file_system_guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
+const EFI_GUID qu_loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
+
+void *qu_alloc(size_t len)
+{
+	void *memory;
+
+	if (EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, len, &memory))) {
+		qu_say("qcow2: out of memory\n");
+		return NULL;
+	}
+	return memset(memory, 0, len);
+}
+
+void qu_free(void *memory)
+{
+	if (memory != NULL)
+		(void)qu_boot->FreePool(memory);
+}
+
+/*
+ * Are the load options words? Some firmwares pass numbers or nothing to what they find on a stick.
+ */
+static bool options_are_text(const EFI_LOADED_IMAGE_PROTOCOL *loaded)
+{
+	const uint8_t *bytes = loaded->LoadOptions;
+	size_t n = loaded->LoadOptionsSize / 2u;
+	size_t i;
+
+	if (bytes == NULL || loaded->LoadOptionsSize % 2u != 0u)
+		return false;
+	for (i = 0; i < n; i++) {
+		uint16_t c = (uint16_t)(bytes[2u * i] | bytes[2u * i + 1u] << 8);
+
+		if (c == 0u)
+			break;
+		if (c < 0x20u && c != '\t')
+			return false;
+	}
+	return i > 0u;
+}
+
+/* Publishes what the words name. False, and a message, if they make no sense. */
+static bool publish_all(struct qu_session *session, struct qu_words *words,
+                        struct qu_request *request, uint32_t *n_wanted)
+{
+	int rc;
+
+	while ((rc = qu_request_next(words, request)) > 0) {
+		struct qu_disk *disk;
+
+		(*n_wanted)++;
+		if (session->n_disks == QU_DISKS_MAX) {
+			qu_say("qcow2: more than %u images\n", (unsigned)QU_DISKS_MAX);
+			return false;
+		}
+		disk = qu_disk_publish(&session->volume, request);
+		if (disk != NULL)
+			session->disks[session->n_disks++] = disk;
+	}
+	return rc == 0;
+}
+
+/* The path of this program on its volume, from all file path nodes one after the other. */
+static bool program_path(const EFI_LOADED_IMAGE_PROTOCOL *loaded, uint16_t path[QU_PATH_MAX])
+{
+	const uint8_t *node = (const uint8_t *)loaded->FilePath;
+	uint16_t name[QU_PATH_MAX];
+	size_t len = 0;
+
+	while (node != NULL && node[0] == MEDIA_DEVICE_PATH && node[1] == MEDIA_FILEPATH_DP) {
+		size_t node_len = node[2] + ((size_t)node[3] << 8);
+		size_t i;
+
+		if (node_len < sizeof(EFI_DEVICE_PATH_PROTOCOL))
+			return false;
+		if (len > 0u && len + 1u < QU_PATH_MAX)
+			name[len++] = '\\';
+		for (i = sizeof(EFI_DEVICE_PATH_PROTOCOL); i + 2u <= node_len; i += 2u) {
+			uint16_t c = (uint16_t)(node[i] | node[i + 1u] << 8);
+
+			if (c == 0u)
+				break;
+			if (len + 1u >= QU_PATH_MAX)
+				return false;
+			name[len++] = c;
+		}
+		node += node_len;
+	}
+	name[len] = 0;
+	return qu_path_join(path, NULL, name);
+}
+
+/* The configuration file: beside this program, or in the root. */
+static bool read_config(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
+                        uint8_t **text, size_t *len)
+{
+	static const uint16_t name[] = { 'q', 'c', 'o', 'w', '2', '.', 'c', 'f', 'g', 0 };
+	uint16_t program[QU_PATH_MAX], path[QU_PATH_MAX];
+
+	*text = NULL;
+	if (program_path(loaded, program) && qu_path_join(path, program, name) &&
+	    !qu_file_text(&session->volume, path, text, len))
+		return false;
+	if (*text == NULL && qu_path_join(path, NULL, name) &&
+	    !qu_file_text(&session->volume, path, text, len))
+		return false;
+	if (*text == NULL)
+		qu_say("qcow2: no image is named, neither as an option nor in qcow2.cfg beside "
+		       "this program or in the root\n");
+	return *text != NULL;
+}
+
+/* A text file: UTF-8 with or without a mark, or UTF-16 with one. */
+static void words_of_file(struct qu_words *words, const uint8_t *text, size_t len)
+{
+	memset(words, 0, sizeof *words);
+	words->text = text;
+	words->len = len;
+	words->has_comments = true;
+	if (len >= 2u && text[0] == 0xffu && text[1] == 0xfeu) {
+		words->is_wide = true;
+		words->len = len / 2u;
+	} else if (len >= 3u && text[0] == 0xefu && text[1] == 0xbbu && text[2] == 0xbfu) {
+		words->at = 3;
+	}
+}
+
+static bool run_options(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
+                        struct qu_request *request, uint32_t *n_wanted)
+{
+	struct qu_words words;
+
+	if (!options_are_text(loaded))
+		return true;
+	memset(&words, 0, sizeof words);
+	words.text = loaded->LoadOptions;
+	words.len = loaded->LoadOptionsSize / 2u;
+	words.is_wide = true;
+	qu_words_skip_program(&words);
+	return publish_all(session, &words, request, n_wanted);
+}
+
+static bool run_config(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
+                       struct qu_request *request, uint32_t *n_wanted)
+{
+	struct qu_words words;
+	uint8_t *text;
+	size_t len = 0;
+	bool done;
+
+	if (!read_config(session, loaded, &text, &len))
+		return false;
+	words_of_file(&words, text, len);
+	done = publish_all(session, &words, request, n_wanted);
+	if (done && *n_wanted == 0u)
+		qu_say("qcow2: qcow2.cfg names no image\n");
+	qu_free(text);
+	return done;
+}
+
+static void publish(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded)
+{
+	struct qu_request *request = qu_alloc(sizeof *request);
+	uint32_t n_wanted = 0;
+
+	if (request == NULL)
+		return;
+	if (run_options(session, loaded, request, &n_wanted) && n_wanted == 0u)
+		(void)run_config(session, loaded, request, &n_wanted);
+	qu_free(request);
+}
+
+EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image,
+                            EFI_SYSTEM_TABLE *system)
+{
+	EFI_STATUS status;
+	void *loaded;
+
+	qu_system = system;
+	qu_boot = system->BootServices;
+	memset(session, 0, sizeof *session);
+	status = qu_boot->HandleProtocol(image, &qu_loaded_image_guid, &loaded);
+	if (EFI_ERROR(status))
+		return status;
+	if (!qu_volume_open(&session->volume, ((EFI_LOADED_IMAGE_PROTOCOL *)loaded)->DeviceHandle))
+		return EFI_NOT_FOUND;
+	publish(session, loaded);
+	if (session->n_disks > 0u)
+		return EFI_SUCCESS;
+	qu_volume_close(&session->volume);
+	return EFI_LOAD_ERROR;
+}
+
+EFI_STATUS qu_session_end(struct qu_session *session)
+{
+	while (session->n_disks > 0u) {
+		EFI_STATUS status = qu_disk_retire(session->disks[session->n_disks - 1u]);
+
+		if (EFI_ERROR(status))
+			return status;
+		session->n_disks--;
+	}
+	qu_volume_close(&session->volume);
+	return EFI_SUCCESS;
+}

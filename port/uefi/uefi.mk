@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+# Programs for UEFI firmware: build/uefi/qcow2{x64,aa64,ia32}.efi, and the drivers qcow2drv*.efi.
+# They need clang and lld, whatever CC is: these make the firmware's file format.
+
+UEFI_CC ?= clang-14
+UEFI_ARCHS = x64 aa64 ia32
+UEFI_TARGET_x64 = --target=x86_64-unknown-windows -mno-red-zone -mno-stack-arg-probe
+UEFI_TARGET_aa64 = --target=aarch64-unknown-windows -mno-stack-arg-probe
+UEFI_TARGET_ia32 = --target=i686-unknown-windows -mno-stack-arg-probe
+UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -fshort-wchar \
+	-fno-stack-protector -mgeneral-regs-only -ffunction-sections -fdata-sections -Iinclude \
+	-Iport/uefi
+UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref
+
+UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c path.c \
+	start.c volume.c)
+UEFI_CORE = $(addprefix src/,$(filter-out feature.c snapshot.c,$(QCOW2_CORE_SRCS)) $(QCOW2_MEM_SRCS))
+UEFI_HEADERS = $(wildcard port/uefi/*.h src/*.h include/qcow2/*.h)
+
+uefi: $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/qcow2$(arch).efi $(O)/uefi/qcow2drv$(arch).efi)
+
+define uefi_arch
+$(O)/uefi/$(1)/%.o: %.c $(UEFI_HEADERS) port/uefi/uefi.mk
+	@mkdir -p $$(@D)
+	$$(call say,CC,$(1) $$<)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_CFLAGS) -c $$< -o $$@
+
+$(O)/uefi/qcow2$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_app.c $(UEFI_SRCS) $(UEFI_CORE))
+	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_LDFLAGS) \
+		-Wl,-subsystem:efi_application $$^ -o $$@
+
+$(O)/uefi/qcow2drv$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_driver.c $(UEFI_SRCS) $(UEFI_CORE))
+	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_LDFLAGS) \
+		-Wl,-subsystem:efi_boot_service_driver $$^ -o $$@
+endef
+$(foreach arch,$(UEFI_ARCHS),$(eval $(call uefi_arch,$(arch))))
+
+.PHONY: uefi
