@@ -19,6 +19,9 @@ UEFI_HEADERS = $(wildcard port/uefi/*.h src/*.h include/qcow2/*.h)
 
 uefi: $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/qcow2$(arch).efi $(O)/uefi/qcow2drv$(arch).efi)
 
+# What tests/firmware/run-uefi.sh runs.
+uefi-tests: uefi $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/probe$(arch).efi $(O)/uefi/probe-returns$(arch).efi)
+
 define uefi_arch
 $(O)/uefi/$(1)/%.o: %.c $(UEFI_HEADERS) port/uefi/uefi.mk
 	@mkdir -p $$(@D)
@@ -31,7 +34,13 @@ $(O)/uefi/qcow2$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_app.c 
 $(O)/uefi/qcow2drv$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_driver.c $(UEFI_SRCS) $(UEFI_CORE))
 	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_LDFLAGS) \
 		-Wl,-subsystem:efi_boot_service_driver $$^ -o $$@
+
+# The boot loader of the tests, which switches off, or returns.
+$(O)/uefi/probe$(1).efi $(O)/uefi/probe-returns$(1).efi: tests/firmware/uefi-probe.c src/mem.c $(UEFI_HEADERS)
+	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_CFLAGS) $$(UEFI_LDFLAGS) \
+		$$(if $$(findstring returns,$$@),-DPROBE_RETURNS) -Wl,-subsystem:efi_application \
+		$$(filter %.c,$$^) -o $$@
 endef
 $(foreach arch,$(UEFI_ARCHS),$(eval $(call uefi_arch,$(arch))))
 
-.PHONY: uefi
+.PHONY: uefi uefi-tests

@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Makes what run-uefi.sh boots, in WORK: qcow2 images in WORK/stick, and for each what its content
+# is, in WORK/expect. Needs the programs in UEFI (build/uefi).
+#	uefi-images.sh UEFI WORK
+set -eu
+here=$(realpath "$(dirname "$0")")
+uefi=$(realpath "$1")
+mkdir -p "$2" && cd "$2"
+export MTOOLS_SKIP_CHECK=1
+rm -rf stick expect raw
+mkdir -p deb stick/chain expect raw
+
+# Kernel and boot loader of Debian, unpacked and not installed.
+fetch() { # PACKAGE
+	[ -d "deb/$1" ] && return
+	(cd deb && apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null && dpkg-deb -x "$1"_*.deb "$1.new")
+	mv "deb/$1.new" "deb/$1"
+}
+
+# A disk with a GPT and a FAT partition that fills it: put FILE NAME... copies files into it.
+gpt_disk() { # FILE MIB
+	truncate -s "$2M" "$1"
+	printf 'label: gpt\nstart=2048, type=U\n' | sfdisk -q "$1"
+	mkfs.vfat -n INNER --offset 2048 "$1" $((($2 - 2) * 1024)) >/dev/null 2>&1
+	mmd -i "$1@@1M" ::/EFI ::/EFI/BOOT
+}
+put() { # FILE SOURCE NAME
+	mcopy -i "$1@@1M" "$2" "::$3"
+}
+
+linux_disk() {
+	local kernel
+	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-\)/\1/p')
+	fetch "$kernel"
+	fetch systemd-boot-efi
+	mkdir -p initrd/bin initrd/dev initrd/proc
+	cp /bin/busybox initrd/bin/
+	cat >initrd/init <<'END'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mount -t proc proc /proc
+/bin/busybox echo "user space of Linux $(/bin/busybox uname -r) is up"
+/bin/busybox poweroff -f
+END
+	chmod +x initrd/init
+	(cd initrd && find . | cpio -o -H newc --quiet | gzip -9) >initrd.img
+	printf 'timeout 0\ndefault linux.conf\n' >loader.conf
+	printf 'title Linux\nlinux /vmlinuz\ninitrd /initrd.img\noptions console=ttyS0 quiet\n' >linux.conf
+	gpt_disk raw/linux.raw 64
+	mmd -i raw/linux.raw@@1M ::/loader ::/loader/entries
+	put raw/linux.raw deb/systemd-boot-efi/usr/lib/systemd/boot/efi/systemd-bootx64.efi /EFI/BOOT/BOOTX64.EFI
+	put raw/linux.raw loader.conf /loader/loader.conf
+	put raw/linux.raw linux.conf /loader/entries/linux.conf
+	put raw/linux.raw deb/"$kernel"/boot/vmlinuz-* /vmlinuz
+	put raw/linux.raw initrd.img /initrd.img
+	qemu-img convert -c -O qcow2 raw/linux.raw stick/linux.qcow2
+}
+
+probe_disk() { # NAME PROGRAM
+	gpt_disk "raw/$1.raw" 40
+	put "raw/$1.raw" "$uefi/$2x64.efi" /EFI/BOOT/BOOTX64.EFI
+	put "raw/$1.raw" "$uefi/$2aa64.efi" /EFI/BOOT/BOOTAA64.EFI
+	put "raw/$1.raw" "$uefi/$2ia32.efi" /EFI/BOOT/BOOTIA32.EFI
+	printf 'a file inside the image\r\n' >inside.txt
+	put "raw/$1.raw" inside.txt /inside.txt
+	qemu-img convert -c -O qcow2 "raw/$1.raw" "stick/$1.qcow2"
+}
+
+io() { # FILE FORMAT COMMAND...: qemu-io
+	local file=$1 format=$2 c args=()
+	shift 2
+	for c; do args+=(-c "$c"); done
+	qemu-io -f "$format" "${args[@]}" "$file" >/dev/null
+}
+
+# Kinds of image; each is a line of the configuration file, too.
+zero_clusters() {
+	qemu-img create -q -f qcow2 zero.qcow2 64M
+	io zero.qcow2 qcow2 'write -P 1 0 5M' 'write -z 1M 1M' 'write -z -u 3M 64k' 'write -P 2 9M 1M' \
+		'write -P 3 63M 1M'
+}
+sparse_and_big() { # more than 32 bits of bytes, 4096-byte blocks
+	qemu-img create -q -f qcow2 big.qcow2 6G
+	io big.qcow2 qcow2 'write -P 4 1M 3M' 'write -P 5 4100M 2M' 'write -P 6 6143M 1M'
+}
+backing_chain() { # raw below qcow2 below qcow2, in a directory, one name with ..
+	truncate -s 20M base.raw
+	io base.raw raw 'write -P 7 0 20M'
+	qemu-img create -q -f qcow2 -b ../base.raw -F raw chain/middle.qcow2
+	qemu-img create -q -f qcow2 -b middle.qcow2 -F qcow2 chain/top.qcow2 24M
+	io chain/middle.qcow2 qcow2 'write -P 8 2M 2M' 'write -z 10M 1M'
+	io chain/top.qcow2 qcow2 'write -P 9 3M 3M' 'write -P 10 23M 1M'
+}
+odd_size() { # no multiple of 4096
+	qemu-img create -q -f qcow2 -o compat=0.10,cluster_size=512 odd.qcow2 9438720
+	io odd.qcow2 qcow2 'write -P 11 0 9438720'
+}
+subclusters() {
+	qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=128k subclusters.qcow2 32M
+	io subclusters.qcow2 qcow2 'write -P 12 4k 4k' 'write -P 13 1028k 12k' 'write -z 2048k 4k' \
+		'write -P 14 31M 1M'
+}
+huge_clusters() { # 2 MiB each, compressed
+	seq 1 3000000 | head -c 20M >numbers.raw
+	qemu-img convert -f raw -c -O qcow2 -o cluster_size=2M numbers.raw huge.qcow2
+	rm numbers.raw
+}
+named_by_hand() { # its own name for the backing file leads nowhere
+	truncate -s 16M other.raw
+	io other.raw raw 'write -P 15 0 16M'
+	qemu-img create -q -f qcow2 -b other.raw -F raw byhand.qcow2
+	io byhand.qcow2 qcow2 'write -P 16 1M 1M'
+	qemu-img convert -f qcow2 -O raw byhand.qcow2 ../raw/byhand.raw
+	qemu-img rebase -u -b /nowhere/it.raw -F raw byhand.qcow2
+}
+external_data() {
+	qemu-img create -q -f qcow2 -o data_file=external.data external.qcow2 16M
+	io external.qcow2 qcow2 'write -P 17 1M 2M'
+}
+
+expect() { # NUMBER RAW BLOCK-SIZE
+	python3 "$here/uefi-crc.py" "$2" "$3" | sed "s/^/probe: disk $1 /" >>expect/probe
+	echo "probe: disk $1 refusals ok" >>expect/probe
+}
+
+variants() {
+	local i=1 name path size options
+	(cd stick && zero_clusters && sparse_and_big && backing_chain && odd_size && subclusters &&
+		huge_clusters && named_by_hand && external_data)
+	{
+		echo '# images of the tests'
+		echo '\probe.qcow2'
+	} >stick/qcow2.cfg
+	expect 0 raw/probe.raw 512
+	while read -r name path size options; do
+		[ -e "raw/$name.raw" ] ||
+			(cd stick && qemu-img convert -f qcow2 -O raw "$path" "../raw/$name.raw")
+		expect $i "raw/$name.raw" "$size"
+		echo "$path blocksize=$size $options" >>stick/qcow2.cfg
+		i=$((i + 1))
+	done <<'END'
+zero zero.qcow2 512
+big big.qcow2 4096
+chain chain/top.qcow2 512
+odd odd.qcow2 4096
+subclusters subclusters.qcow2 512
+huge huge.qcow2 512
+byhand byhand.qcow2 512 backing=raw:\other.raw
+external external.qcow2 512
+END
+}
+
+# Images that must be refused, or fail when they are read.
+broken() {
+	mkdir -p broken && cd broken && rm -f ./*
+	patch() { # FILE OFFSET BYTES
+		printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+	}
+	cp ../stick/zero.qcow2 l1.qcow2 && patch l1.qcow2 40 '\x00\x00\x00\x7f'
+	cp ../stick/zero.qcow2 feature.qcow2 && patch feature.qcow2 72 '\x80'
+	cp ../stick/probe.qcow2 table.qcow2
+	# The first entry of the L2 table, at the third cluster or where the L1 table says.
+	l2=$(python3 -c 'import struct,sys
+f = open("table.qcow2", "rb"); h = f.read(104); f.seek(struct.unpack(">Q", h[40:48])[0])
+print(struct.unpack(">Q", f.read(8))[0] & 0xfffffffffffe00)')
+	patch table.qcow2 "$l2" '\x00\x00\x00\x00\x00\x00\x03\x00'
+	cp ../stick/probe.qcow2 short.qcow2 && truncate -s 100K short.qcow2
+	printf 'not an image at all' >text.qcow2
+	qemu-img create -q -f qcow2 -u -b /etc/shadow -F raw absolute.qcow2 1M
+	qemu-img create -q -f qcow2 -u -b ../../up.raw -F raw escape.qcow2 1M
+	qemu-img create -q -f qcow2 -u -b nbd://host/x -F raw protocol.qcow2 1M
+	qemu-img create -q -f qcow2 -u -b absent.raw -F raw missing.qcow2 1M
+	qemu-img create -q -f qcow2 -u -b loop2.qcow2 -F qcow2 loop.qcow2 1M
+	qemu-img create -q -f qcow2 -u -b loop.qcow2 -F qcow2 loop2.qcow2 1M
+	qemu-img convert -c -O qcow2 -o compression_type=zstd ../raw/probe.raw zstd.qcow2
+	cd ..
+}
+
+linux_disk
+probe_disk probe probe
+probe_disk returns probe-returns
+variants
+broken

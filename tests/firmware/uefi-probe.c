@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A boot loader for the tests, started from inside a qcow2 image. It prints a line for each thing
+ * that the host compares:
+ *
+ *	probe: tpl N                       the task priority that it runs at: 4, or a lock was broken
+ *	probe: disk N blocks B of S        a disk of the driver
+ *	probe: disk N crc C                of what the ranges below hold
+ *	probe: disk N refusals ok|WRONG    calls that must fail do, with the right status
+ *	probe: done
+ *
+ * Read are the first 8 MiB, in pieces of changing length, then one block in each 1 MiB, and the
+ * last block. Then it switches off; compiled with PROBE_RETURNS, it returns.
+ */
+#include "efi.h"
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
+void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+int memcmp(const void *a, const void *b, size_t len);
+
+enum { BUF_LEN = 1024 * 1024, HEAD_LEN = 8 * 1024 * 1024, DISKS_MAX = 16 };
+enum { EfiResetShutdown = 2 };
+
+/* 8 "Services - Runtime Services" */
+struct runtime_services {
+	EFI_TABLE_HEADER header;
+	void *others[10];
+	void(EFIAPI *reset_system)(uint32_t type, EFI_STATUS status, UINTN len, void *data);
+};
+
+static EFI_SYSTEM_TABLE *st;
+static EFI_BOOT_SERVICES *bs;
+static uint8_t *buf;
+static uint32_t crc_table[256];
+
+static void say(const char *text)
+{
+	CHAR16 wide[80];
+	unsigned i;
+
+	for (i = 0; text[i] != '\0' && i < 79u; i++)
+		wide[i] = (unsigned char)text[i];
+	wide[i] = 0;
+	(void)st->ConOut->OutputString(st->ConOut, wide);
+}
+
+static void say_number(const char *before, uint32_t value, const char *after)
+{
+	char digits[11];
+	unsigned at = 10;
+
+	digits[at] = '\0';
+	do {
+		digits[--at] = (char)('0' + value % 10u);
+		value /= 10u;
+	} while (value != 0u);
+	say(before);
+	say(digits + at);
+	say(after);
+}
+
+static void crc_init(void)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < 256u; i++) {
+		uint32_t c = i;
+
+		for (k = 0; k < 8u; k++)
+			c = c >> 1 ^ (UINT32_C(0xedb88320) & (0u - c % 2u));
+		crc_table[i] = c;
+	}
+}
+
+static uint32_t crc_add(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+	for (crc = ~crc; len > 0u; len--)
+		crc = crc >> 8 ^ crc_table[(crc ^ *bytes++) & 0xffu];
+	return ~crc;
+}
+
+/* Adds blocks to *crc. The buffer is never aligned: IoAlign allows that. */
+static EFI_STATUS add_blocks(EFI_BLOCK_IO_PROTOCOL *disk, uint64_t lba, uint32_t n, uint32_t *crc)
+{
+	UINTN len = (UINTN)n * disk->Media->BlockSize;
+	EFI_STATUS status =
+		disk->ReadBlocks(disk, disk->Media->MediaId, lba, len, buf + lba % 4u);
+
+	if (!EFI_ERROR(status))
+		*crc = crc_add(*crc, buf + lba % 4u, len);
+	return status;
+}
+
+static EFI_STATUS checksum(EFI_BLOCK_IO_PROTOCOL *disk, uint32_t *crc)
+{
+	uint32_t per_mib = (1024u * 1024u) / disk->Media->BlockSize;
+	uint64_t head = HEAD_LEN / disk->Media->BlockSize;
+	uint64_t last = disk->Media->LastBlock;
+	EFI_STATUS status = EFI_SUCCESS;
+	uint64_t lba = 0;
+	uint32_t n = 1;
+
+	*crc = 0;
+	if (head > last)
+		head = last + 1u;
+	while (!EFI_ERROR(status) && lba < head) {
+		if (n > head - lba)
+			n = (uint32_t)(head - lba);
+		status = add_blocks(disk, lba, n, crc);
+		lba += n;
+		n = n * 3u % 127u + 1u; /* 1, 4, 13, 40, 121, ... blocks */
+	}
+	for (; !EFI_ERROR(status) && lba <= last; lba += per_mib)
+		status = add_blocks(disk, lba, 1, crc);
+	return EFI_ERROR(status) ? status : add_blocks(disk, last, 1, crc);
+}
+
+/* What a driver must refuse: UEFI specification 13.9. */
+static int refusals_are_right(EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	uint32_t id = disk->Media->MediaId;
+	UINTN len = disk->Media->BlockSize;
+	uint64_t last = disk->Media->LastBlock;
+
+	return disk->ReadBlocks(disk, id + 1u, 0, len, buf) == EFI_MEDIA_CHANGED &&
+	       disk->ReadBlocks(disk, id, 0, len - 1u, buf) == EFI_BAD_BUFFER_SIZE &&
+	       disk->ReadBlocks(disk, id, last + 1u, len, buf) == EFI_INVALID_PARAM &&
+	       disk->ReadBlocks(disk, id, last, 2u * len, buf) == EFI_INVALID_PARAM &&
+	       disk->ReadBlocks(disk, id, UINT64_MAX, len, buf) == EFI_INVALID_PARAM &&
+	       disk->ReadBlocks(disk, id, 0, len, NULL) == EFI_INVALID_PARAM &&
+	       disk->ReadBlocks(disk, id, 0, 0, buf) == EFI_SUCCESS &&
+	       disk->WriteBlocks(disk, id, 0, len, buf) == EFI_WRITE_PROTECTED &&
+	       disk->FlushBlocks(disk) == EFI_SUCCESS && disk->Reset(disk, 1) == EFI_SUCCESS;
+}
+
+static void probe_disk(uint32_t number, EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	EFI_STATUS status;
+	uint32_t crc;
+
+	say_number("probe: disk ", number, "");
+	say_number(" blocks ", (uint32_t)disk->Media->LastBlock + 1u, "");
+	say_number(" of ", disk->Media->BlockSize, "\r\n");
+	status = checksum(disk, &crc);
+	say_number("probe: disk ", number, "");
+	if (EFI_ERROR(status))
+		say(" cannot be read\r\n");
+	else
+		say_number(" crc ", crc, "\r\n");
+	say_number("probe: disk ", number, refusals_are_right(disk) ? " refusals ok\r\n"
+	                                                             : " refusals WRONG\r\n");
+}
+
+/* The number of a disk of the driver: its path is one vendor node of 24 bytes. -1: it is none. */
+static int disk_number(const uint8_t *path)
+{
+	static const uint8_t start[12] = { HARDWARE_DEVICE_PATH, HW_VENDOR_DP, 24, 0, 0x1f, 0x87,
+		                           0x3f, 0xcf, 0x27, 0x51, 0x9e, 0x4c };
+
+	if (memcmp(path, start, sizeof start) != 0 || path[24] != END_DEVICE_PATH_TYPE)
+		return -1;
+	return path[20];
+}
+
+static void probe_all(void)
+{
+	static const EFI_GUID block_io_guid = EFI_BLOCK_IO_PROTOCOL_GUID;
+	static const EFI_GUID path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
+	EFI_HANDLE *handles = NULL;
+	UINTN n = 0, i;
+	int wanted;
+
+	(void)bs->LocateHandleBuffer(ByProtocol, &block_io_guid, NULL, &n, &handles);
+	for (wanted = 0; wanted < DISKS_MAX; wanted++)
+		for (i = 0; i < n; i++) {
+			void *path, *disk;
+
+			if (!EFI_ERROR(bs->HandleProtocol(handles[i], &path_guid, &path)) &&
+			    disk_number(path) == wanted &&
+			    !EFI_ERROR(bs->HandleProtocol(handles[i], &block_io_guid, &disk)))
+				probe_disk((uint32_t)wanted, disk);
+		}
+	(void)bs->FreePool(handles);
+}
+
+EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+{
+	EFI_TPL tpl;
+	void *memory;
+
+	(void)image;
+	st = system;
+	bs = system->BootServices;
+	tpl = bs->RaiseTPL(TPL_CALLBACK);
+	bs->RestoreTPL(tpl);
+	say_number("\r\nprobe: tpl ", (uint32_t)tpl, "\r\n");
+	if (EFI_ERROR(bs->AllocatePool(EfiBootServicesData, BUF_LEN, &memory)))
+		return EFI_OUT_OF_RESOURCES;
+	buf = memory;
+	crc_init();
+	probe_all();
+	(void)bs->FreePool(memory);
+	say("probe: done\r\n");
+#ifndef PROBE_RETURNS
+	((struct runtime_services *)st->RuntimeServices)
+		->reset_system(EfiResetShutdown, EFI_SUCCESS, 0, NULL);
+#endif
+	return EFI_SUCCESS;
+}
