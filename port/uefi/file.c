@@ -56,22 +56,13 @@ static bool open_on_fat(struct qu_file *file)
 	return true;
 }
 
-/* The driver that gave the handle may be gone: then the handle must not be touched. */
-static bool driver_is_there(const struct qu_volume *volume)
-{
-	void *now;
-
-	return !EFI_ERROR(qu_boot->HandleProtocol(volume->handle, &qu_file_system_guid, &now)) &&
-	       now == volume->file_system;
-}
-
 static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	const struct qu_file *file = ctx;
 	uint8_t *to = buf;
 	EFI_STATUS status = EFI_NO_MEDIA;
 
-	if (driver_is_there(file->volume))
+	if (qu_volume_has_driver(file->volume))
 		status = file->handle->SetPosition(file->handle, pos);
 	while (!EFI_ERROR(status) && len > 0u) {
 		UINTN n = len;
@@ -138,7 +129,7 @@ void qu_file_close(struct qu_file *file)
 	qu_free(file->fat.runs);
 	file->fat.runs = NULL;
 	qu_cache_close(&file->cache);
-	if (file->handle != NULL && driver_is_there(file->volume))
+	if (file->handle != NULL && qu_volume_has_driver(file->volume))
 		(void)file->handle->Close(file->handle);
 	file->handle = NULL;
 }

@@ -103,6 +103,9 @@ struct qu_volume {
 bool qu_volume_open(struct qu_volume *volume, EFI_HANDLE handle);
 void qu_volume_close(struct qu_volume *volume);
 
+/* Is the file system still there? If not, its files must not be touched, nor its root. */
+bool qu_volume_has_driver(const struct qu_volume *volume);
+
 /* file.c */
 
 enum { QU_RUNS_MAX = 65536 };

@@ -97,12 +97,20 @@ bool qu_volume_open(struct qu_volume *volume, EFI_HANDLE handle)
 	return true;
 }
 
+bool qu_volume_has_driver(const struct qu_volume *volume)
+{
+	void *now;
+
+	return !EFI_ERROR(qu_boot->HandleProtocol(volume->handle, &qu_file_system_guid, &now)) &&
+	       now == volume->file_system;
+}
+
 void qu_volume_close(struct qu_volume *volume)
 {
 	if (volume->is_fat)
 		qu_cache_close(&volume->cache);
 	volume->is_fat = false;
-	if (volume->root != NULL)
+	if (volume->root != NULL && qu_volume_has_driver(volume))
 		(void)volume->root->Close(volume->root);
 	volume->root = NULL;
 }

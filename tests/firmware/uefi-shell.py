@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Types into the UEFI shell of OVMF what a user would: uefi-shell.py STICK
+
+Prints all that the shell says, and a line "ok WHAT" or "FAILED WHAT" for each thing that must be
+seen. The driver is loaded, its file system read, it is unloaded, and loaded again; the application
+is given a loader that returns, and images that cannot be opened.
+"""
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+QEMU = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "512", "-vga", "none", "-nodefaults",
+        "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
+        "-bios", "/usr/share/ovmf/OVMF.fd", "-device", "ide-hd,drive=stick",
+        "-drive", "if=none,id=stick,format=raw,snapshot=on,file=" + sys.argv[1]]
+OURS = "VenHw(CF3F871F"
+PROMPT = re.compile(r"\n(Shell|FS\d+:\\)> $")
+
+
+class Shell:
+    def __init__(self):
+        self.qemu = subprocess.Popen(QEMU, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.text = ""
+
+    def wait(self, pattern, seconds):
+        """All that comes until the text ends as the pattern says."""
+        end = time.monotonic() + seconds
+        while not pattern.search(self.text):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.qemu.stdout], [], [], left)[0]:
+                break
+            data = os.read(self.qemu.stdout.fileno(), 65536)
+            if not data:
+                break
+            data = re.sub(rb"\x1b\[[0-9;=?]*[A-Za-z]", b"", data).replace(b"\r", b"")
+            self.text += data.decode(errors="replace")
+        text, self.text = self.text, ""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+        return text
+
+    def type(self, line):
+        self.qemu.stdin.write(line.encode() + b"\r")
+        self.qemu.stdin.flush()
+
+    def run(self, line, seconds=40):
+        self.type(line)
+        return self.wait(PROMPT, seconds)
+
+
+def check(what, seen):
+    print(("ok " if seen else "FAILED ") + what, flush=True)
+
+
+def our_volume(text):
+    """FSn: of the partition inside the image, in what map says."""
+    found = re.search(r"(FS\d+):[^\n]*\n\s*" + re.escape(OURS) + r"[^\n]*/HD\(", text)
+    return found.group(1) if found else None
+
+
+def load(shell, again):
+    check("the driver loads" + again, "Success" in shell.run("load fs0:\\qcow2drvx64.efi"))
+    volume = our_volume(shell.run("map -r"))
+    check("its disk has a file system" + again, volume is not None)
+    text = shell.run(f"type {volume}:\\inside.txt")
+    check("a file inside can be read" + again, "a file inside the image" in text)
+    check("all of a large one, too" + again,
+          "BOOTX64.EFI" in shell.run(f"dir {volume}:\\EFI\\BOOT"))
+
+
+def unload(shell, again):
+    found = re.search(r"([0-9A-F]+): [^\n]*qcow2drvx64", shell.run("dh -p LoadedImage"))
+    check("the driver is among the handles" + again, found is not None)
+    text = shell.run("unload -n " + (found.group(1) if found else "0"))
+    check("it unloads" + again, "uccess" in text)
+    check("its disk is gone" + again, OURS not in shell.run("map -r"))
+
+
+def application(shell):
+    text = shell.run("fs0:\\qcow2x64.efi \\returns.qcow2")
+    check("the application starts a loader", "probe: done" in text)
+    check("the loader comes back", "came back: no error" in text)
+    check("the application takes its disk back", OURS not in shell.run("map -r"))
+    for words, message in (
+            ("\\broken\\text.qcow2", "qcow2: \\broken\\text.qcow2: not a qcow2 image"),
+            ("\\absent.qcow2", "qcow2: \\absent.qcow2: no such file"),
+            ("\\inside\\..\\..\\x", "no path on this volume"),
+            ("blocksize=512", "an option before the image"),
+            ("\\zero.qcow2 blocksize=1000", "a block size is 512 or 4096"),
+            ("\\zero.qcow2", "no \\EFI\\BOOT\\BOOTX64.EFI in any partition")):
+        check(f"{words}: {message}", message in shell.run("fs0:\\qcow2x64.efi " + words))
+
+
+def main():
+    shell = Shell()
+    try:
+        shell.wait(re.compile("skip startup.nsh"), 90)
+        shell.type("\x1b")
+        shell.wait(PROMPT, 30)
+        check("no disk of ours before", OURS not in shell.run("map -r"))
+        load(shell, "")
+        unload(shell, "")
+        load(shell, " again")
+        check("reconnecting everything does no harm", "fs0" in shell.run("reconnect -r\rmap -r", 60).lower())
+        unload(shell, " again")
+        application(shell)
+        shell.type("reset -s")
+        check("the machine switches off", shell.qemu.wait(timeout=20) == 0)
+        print("shell: done")
+    finally:
+        shell.qemu.kill()
+
+
+main()
