@@ -158,10 +158,9 @@ static bool media_fill(struct qu_disk *disk, uint32_t block_size)
 
 static void path_fill(struct disk_path *path, uint32_t number)
 {
-	static const EFI_GUID guid = { 0xcf3f871f,
-		                       0x5127,
-		                       0x4c9e,
-		                       { 0x80, 0xfb, 0x35, 0xa3, 0xdb, 0x90, 0x65, 0x31 } };
+	static const EFI_GUID guid = {
+		0xcf3f871f, 0x5127, 0x4c9e, { 0x80, 0xfb, 0x35, 0xa3, 0xdb, 0x90, 0x65, 0x31 }
+	};
 
 	memset(path, 0, sizeof *path);
 	path->vendor.Type = HARDWARE_DEVICE_PATH;
@@ -228,9 +227,9 @@ EFI_STATUS qu_disk_retire(struct qu_disk *disk)
 
 	/* Fails where no driver is connected, too; whether it is free, uninstalling will tell. */
 	(void)qu_boot->DisconnectController(disk->handle, NULL, NULL);
-	status = qu_boot->UninstallMultipleProtocolInterfaces(
-		disk->handle, &qu_device_path_guid, &disk->path, &qu_block_io_guid, &disk->block_io,
-		NULL);
+	status = qu_boot->UninstallMultipleProtocolInterfaces(disk->handle, &qu_device_path_guid,
+	                                                      &disk->path, &qu_block_io_guid,
+	                                                      &disk->block_io, NULL);
 	if (EFI_ERROR(status)) {
 		(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
 		qu_say("qcow2: %w: still in use: %s\n", disk->top->file.path, qu_efi_text(status));

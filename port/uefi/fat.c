@@ -80,16 +80,17 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	b->fat_len = le16(raw + 22);       /* BPB_FATSz16 */
 	if (b->fat_len == 0u)
 		b->fat_len = le32(raw + 36); /* BPB_FATSz32 */
-	return raw[510] == 0x55u && raw[511] == 0xaau && raw[21] >= 0xf0u &&
-	       b->sector_bits >= 9u && b->sector_bits <= 12u && b->cluster_bits <= 7u &&
-	       b->reserved != 0u && b->n_fats >= 1u && b->n_fats <= 2u && b->fat_len != 0u &&
+	return raw[510] == 0x55u && raw[511] == 0xaau && raw[21] >= 0xf0u && b->sector_bits >= 9u &&
+	       b->sector_bits <= 12u && b->cluster_bits <= 7u && b->reserved != 0u &&
+	       b->n_fats >= 1u && b->n_fats <= 2u && b->fat_len != 0u &&
 	       b->fat_len < UINT32_C(1) << 28;
 }
 
 /* From the boot sector to places in bytes. False: they are not on the volume. */
 static bool geometry(struct qu_fat *fat, const struct boot_sector *b)
 {
-	uint32_t root_len = (b->root_entries * ENTRY_LEN + (1u << b->sector_bits) - 1u) >> b->sector_bits;
+	uint32_t root_len =
+		(b->root_entries * ENTRY_LEN + (1u << b->sector_bits) - 1u) >> b->sector_bits;
 	uint64_t data = (uint64_t)b->reserved + (uint64_t)b->n_fats * b->fat_len + root_len;
 	uint64_t fat_bytes = (uint64_t)b->fat_len << b->sector_bits;
 
@@ -198,8 +199,7 @@ static int directory_next(struct directory *dir, uint8_t raw[ENTRY_LEN])
 /* Takes the 13 characters of a long name entry. They come from the end of the name. */
 static void long_name_add(struct long_name *name, const uint8_t *raw)
 {
-	static const uint8_t places[LONG_CHARS] = { 1,  3,  5,  7,  9,  14, 16,
-		                                    18, 20, 22, 24, 28, 30 };
+	static const uint8_t places[LONG_CHARS] = { 1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30 };
 	unsigned n = raw[0] & 0x3fu; /* LDIR_Ord */
 	unsigned i;
 
@@ -390,8 +390,8 @@ int qu_fat_read(const struct qu_fat_file *file, uint64_t pos, void *buf, size_t 
 		                                     : UINT64_MAX;
 		uint64_t start = (uint64_t)run->index << fat->cluster_bits;
 		size_t n = len < end - pos ? len : (size_t)(end - pos);
-		int rc = fat->io.ops->read(fat->io.ctx, cluster_pos(fat, run->cluster) + (pos - start),
-		                           to, n);
+		int rc = fat->io.ops->read(fat->io.ctx,
+		                           cluster_pos(fat, run->cluster) + (pos - start), to, n);
 
 		if (rc != 0)
 			return rc;

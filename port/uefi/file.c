@@ -100,8 +100,7 @@ static bool open_by_driver(struct qu_file *file)
 	static const struct qcow2_io_ops ops = { cached_read };
 	EFI_FILE_PROTOCOL *root = file->volume->root;
 	struct qcow2_io below;
-	EFI_STATUS status =
-		root->Open(root, &file->handle, file->path, EFI_FILE_MODE_READ, 0);
+	EFI_STATUS status = root->Open(root, &file->handle, file->path, EFI_FILE_MODE_READ, 0);
 
 	if (EFI_ERROR(status)) {
 		file->handle = NULL;
@@ -153,8 +152,7 @@ static bool read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
 bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len)
 {
 	EFI_FILE_PROTOCOL *handle;
-	EFI_STATUS status =
-		volume->root->Open(volume->root, &handle, path, EFI_FILE_MODE_READ, 0);
+	EFI_STATUS status = volume->root->Open(volume->root, &handle, path, EFI_FILE_MODE_READ, 0);
 	bool done;
 
 	*text = NULL;

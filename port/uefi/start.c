@@ -181,8 +181,7 @@ static void publish(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL 
 	qu_free(request);
 }
 
-EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image,
-                            EFI_SYSTEM_TABLE *system)
+EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	EFI_STATUS status;
 	void *loaded;

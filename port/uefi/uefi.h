@@ -205,8 +205,7 @@ struct qu_session {
  * Publishes all images that the options of this program name, or else its configuration file. What
  * is wrong with one does not keep the others away. An error if none is published.
  */
-EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image,
-                            EFI_SYSTEM_TABLE *system);
+EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 /* Takes all back. On an error some are still there, and it can be tried again. */
 EFI_STATUS qu_session_end(struct qu_session *session);

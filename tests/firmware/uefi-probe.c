@@ -3,11 +3,10 @@
  * A boot loader for the tests, started from inside a qcow2 image. It prints a line for each thing
  * that the host compares:
  *
- *	probe: tpl N                       the task priority that it runs at: 4, or a lock was broken
- *	probe: disk N blocks B of S        a disk of the driver
- *	probe: disk N crc C                of what the ranges below hold
- *	probe: disk N refusals ok|WRONG    calls that must fail do, with the right status
- *	probe: done
+ *	probe: tpl N                       the task priority that it runs at: 4, or a lock was
+ *broken probe: disk N blocks B of S        a disk of the driver probe: disk N crc C of what the
+ *ranges below hold probe: disk N refusals ok|WRONG    calls that must fail do, with the right
+ *status probe: done
  *
  * Read are the first 8 MiB, in pieces of changing length, then one block in each 1 MiB, and the
  * last block. Then it switches off; compiled with PROBE_RETURNS, it returns.
@@ -83,8 +82,7 @@ static uint32_t crc_add(uint32_t crc, const uint8_t *bytes, size_t len)
 static EFI_STATUS add_blocks(EFI_BLOCK_IO_PROTOCOL *disk, uint64_t lba, uint32_t n, uint32_t *crc)
 {
 	UINTN len = (UINTN)n * disk->Media->BlockSize;
-	EFI_STATUS status =
-		disk->ReadBlocks(disk, disk->Media->MediaId, lba, len, buf + lba % 4u);
+	EFI_STATUS status = disk->ReadBlocks(disk, disk->Media->MediaId, lba, len, buf + lba % 4u);
 
 	if (!EFI_ERROR(status))
 		*crc = crc_add(*crc, buf + lba % 4u, len);
@@ -147,15 +145,25 @@ static void probe_disk(uint32_t number, EFI_BLOCK_IO_PROTOCOL *disk)
 		say(" cannot be read\r\n");
 	else
 		say_number(" crc ", crc, "\r\n");
-	say_number("probe: disk ", number, refusals_are_right(disk) ? " refusals ok\r\n"
-	                                                             : " refusals WRONG\r\n");
+	say_number("probe: disk ", number,
+	           refusals_are_right(disk) ? " refusals ok\r\n" : " refusals WRONG\r\n");
 }
 
 /* The number of a disk of the driver: its path is one vendor node of 24 bytes. -1: it is none. */
 static int disk_number(const uint8_t *path)
 {
-	static const uint8_t start[12] = { HARDWARE_DEVICE_PATH, HW_VENDOR_DP, 24, 0, 0x1f, 0x87,
-		                           0x3f, 0xcf, 0x27, 0x51, 0x9e, 0x4c };
+	static const uint8_t start[12] = { HARDWARE_DEVICE_PATH,
+		                           HW_VENDOR_DP,
+		                           24,
+		                           0,
+		                           0x1f,
+		                           0x87,
+		                           0x3f,
+		                           0xcf,
+		                           0x27,
+		                           0x51,
+		                           0x9e,
+		                           0x4c };
 
 	if (memcmp(path, start, sizeof start) != 0 || path[24] != END_DEVICE_PATH_TYPE)
 		return -1;
