@@ -51,6 +51,7 @@ include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
 include fuzz/fuzz.mk
+include tests/bench/bench.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)

@@ -124,6 +124,7 @@ step coverage         make -s coverage
 step analyze          make -s analyze
 step mutation         make -s mutation
 step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
+step bench-gate       make -s bench-gate
 step valgrind         sh tests/run-programs.sh build valgrind
 
 echo

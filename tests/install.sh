@@ -7,6 +7,7 @@ gcc g++ make libc6-dev pkg-config binutils
 libdeflate-dev zlib1g-dev libzstd-dev
 frama-c-base
 libcmocka-dev python3 python3-pytest qemu-utils zstd
+strace libqcow-dev 7zip libnbd-bin
 clang-14 libclang-rt-14-dev clang-format-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 clang-19 libclang-rt-19-dev llvm-19 afl++ zip

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Holds what the library does against the numbers in expected.txt, which do not depend on how busy
+the machine is: instructions (within 2 %; by callgrind, of the core alone), io calls and system
+calls (exactly; by strace, of the library and the command).
+
+    gate.py --build DIR [--update]       --update writes expected.txt instead
+
+DIR is where `make gate-programs' has built. Exit 1 if a number is off, also for the better: then
+expected.txt is out of date.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SAMPLE = os.path.join(HERE, "..", "data", "sample.qcow2")
+EXPECTED = os.path.join(HERE, "expected.txt")
+TOLERANCE = 0.02
+TIMEOUT = 60  # seconds, for each program
+
+CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-subclusters map-in-order
+    map-scattered read-64k-clusters read-512-clusters inflate""".split()
+
+# Images of the system calls: tests/image/mkimage.c says what a recipe is.
+RECIPES = {
+    "64k": "size 32M\nl2 0-511 data",
+    "512": "cluster_bits 9\nsize 2M\nl2 0-4095 data",
+    "shuffled": "size 16M\nplace shuffled\nl2 0-255 data",
+    "sparse": "size 1T\nl2 0 data\nl2 8000000 data\nl2 16777215 data",
+    "packed": "size 4M\nl2 0-63 compressed",
+}
+
+# Which calls of which command are counted; those that only start a program are not.
+WRITES = "pwrite64,write,writev,ftruncate,splice,sendfile,copy_file_range,fallocate"
+SYSTEM = [
+    ("read 64k", "64k", "driver seq {image} 262144"),
+    ("read 512", "512", "driver seq {image} 65536"),
+    ("read shuffled", "shuffled", "driver seq {image} 262144"),
+    ("read packed", "packed", "driver seq {image} 65536"),
+    ("read packed by 4096", "packed", "driver seq {image} 4096"),
+    ("open 10 times", "64k", "driver open {image} 10"),
+    ("map sparse", "sparse", "qcow2 map {image}"),
+    ("cat 64k", "64k", "qcow2 cat {image}"),
+    ("convert 64k", "64k", "qcow2 convert {image} {out}"),
+    ("convert sparse", "sparse", "qcow2 convert {image} {out}"),
+]
+
+
+def run(command, output=subprocess.PIPE):
+    done = subprocess.run(command, check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL,
+                          stdout=output)
+    return done.stdout.decode() if output == subprocess.PIPE else None
+
+
+def compiler():
+    return run(["gcc-12", "--version"]).splitlines()[0]
+
+
+def core_numbers(build, work, tmp):
+    """Instructions, io calls and operations of one piece of work for the core."""
+    gate = os.path.join(build, "tests/bench/gate")
+    out = os.path.join(tmp, "callgrind.out")
+    said = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out,
+                "--toggle-collect=gate_run", "--toggle-collect=read_counted",
+                gate, work, SAMPLE])
+    operations, calls = said.split()
+    with open(out) as f:
+        instructions = re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)
+    return [int(instructions), int(calls), int(operations)]
+
+
+def system_numbers(build, command, tmp, image):
+    """{call: number} of the calls on the image, and of those that write anywhere."""
+    programs = {"driver": "tests/bench/driver-qcow2", "qcow2": "qcow2"}
+    words = command.format(image=image, out=os.path.join(tmp, "out")).split()
+    words[0] = os.path.join(build, programs[words[0]])
+    log = os.path.join(tmp, "strace.out")
+    found = {}
+    for which in (["-P", image, "-e", "trace=all"], ["-e", "trace=" + WRITES]):
+        # To /dev/null: how a pipe is filled depends on who empties it.
+        run(["strace", "-f", "-qq", "-o", log, *which, *words], subprocess.DEVNULL)
+        with open(log) as f:
+            for call in re.findall(r"^\d+ +(\w+)\(", f.read(), re.M):
+                if which[0] == "-P" and call in WRITES.split(","):
+                    continue
+                found[call] = found.get(call, 0) + 1
+    return found
+
+
+def make_images(build, tmp):
+    for name, recipe in RECIPES.items():
+        subprocess.run([os.path.join(build, "tests/image/mkimage"), os.path.join(tmp, name)],
+                       input=recipe.encode() + b"\n", check=True, timeout=TIMEOUT)
+
+
+def measure(build):
+    """{name: [number...] or {call: number}}, with the compiler as "compiler"."""
+    got = {"compiler": compiler()}
+    with tempfile.TemporaryDirectory() as tmp:
+        for work in CORE:
+            got["core " + work] = core_numbers(build, work, tmp)
+        make_images(build, tmp)
+        for name, image, command in SYSTEM:
+            got["system " + name] = system_numbers(build, command, tmp, os.path.join(tmp, image))
+    return got
+
+
+def as_text(name, value):
+    if name == "compiler":
+        return value
+    if isinstance(value, list):
+        return "{} instructions, {} io calls, {} operations".format(*value)
+    return " ".join(f"{call}={n}" for call, n in sorted(value.items()))
+
+
+def is_close(name, value, wanted):
+    """Is the number as expected? `wanted` is text as in the file."""
+    if not name.startswith("core "):
+        return as_text(name, value) == wanted
+    numbers = [int(n) for n in re.findall(r"\d+", wanted)]
+    return (len(numbers) == 3 and value[1:] == numbers[1:] and
+            abs(value[0] - numbers[0]) <= TOLERANCE * numbers[0])
+
+
+def read_expected():
+    with open(EXPECTED) as f:
+        lines = [line.rstrip("\n") for line in f if not line.startswith("#")]
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def write_expected(got):
+    with open(EXPECTED, "w") as f:
+        f.write("# Written by `make bench-gate UPDATE=1'; what it means: gate.py, gate.c.\n")
+        for name, value in got.items():
+            f.write(f"{name}: {as_text(name, value)}\n")
+
+
+def report(got, expected):
+    """Prints a line for each number; how many are off."""
+    failed = 0
+    for name in list(got) + [n for n in expected if n not in got]:
+        value, wanted = got.get(name), expected.get(name, "nothing")
+        text = as_text(name, value) if value is not None else "nothing"
+        per = f"  {value[0] / value[2]:.1f} each" if isinstance(value, list) else ""
+        if value is not None and is_close(name, value, wanted):
+            print(f"ok      {name}: {text}{per}")
+        else:
+            failed += 1
+            print(f"FAILED  {name}: {text}{per}\n        expected: {wanted}")
+    print(f"{len(got) - failed} passed, {failed} failed")
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--update", action="store_true")
+    args = parser.parse_args()
+    got = measure(args.build)
+    if args.update:
+        write_expected(got)
+    return 1 if report(got, read_expected()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
