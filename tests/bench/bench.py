@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the workloads with this library and with its peers, and prints a table.
+
+    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]      w1 w2 w3 w4 w4t w5 ... w9
+
+In each round every reader of a row runs once, so that whatever else the machine does hits all of
+them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
+system, of the whole process and its children; a figure is the median over the rounds, a ratio the
+median of the ratios within a round. The table also goes to DIR/bench.md, as a plot to DIR/bench.svg.
+"""
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import plot
+import workloads
+
+TIMEOUT = 120       # seconds, for each run
+PEAK_LIMIT = 4096   # KiB: our goal for peak memory on every row
+
+
+class Cost:
+    def __init__(self, line, times):
+        status, cpu, wall, peak = line.split()
+        self.status = int(status)
+        self.cpu = float(cpu) / times
+        self.wall = float(wall) / times
+        self.peak = int(peak)
+
+
+def measure(b, reader):
+    if reader.makes and os.path.exists(reader.makes):
+        os.unlink(reader.makes)
+    command = [b.program("measure"), *(["-p"] if reader.piped else []), str(TIMEOUT),
+               *map(str, reader.command)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=TIMEOUT + 30, check=True)
+    cost = Cost(done.stdout.decode(), reader.times)
+    if cost.status:
+        print(f"{reader.name}: exit {cost.status}: {done.stderr.decode(errors='replace').strip()}",
+              file=sys.stderr)
+    return cost
+
+
+def checksum(driver, path, buffer):
+    return subprocess.run([driver, "sum", path, str(buffer)], stdout=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=True).stdout
+
+
+def reads_wrong(b, row, reader):
+    """Does a driver read other bytes than are in the raw file of the same content?"""
+    if not row.content or "/driver-" not in reader.command[0]:
+        return False
+    raw = checksum(b.program("driver-raw"), row.content, workloads.BUFFER)
+    return checksum(reader.command[0], reader.command[2], reader.command[3]) != raw
+
+
+class Result:
+    """What came out of a row: costs by reader, each a list by round; and who cannot do it."""
+
+    def __init__(self, row):
+        self.row = row
+        self.costs = {}
+        self.failed = {}
+
+    def median(self, name, what="cpu"):
+        return statistics.median(getattr(c, what) for c in self.costs[name])
+
+    def ratio(self, name):
+        """Our cost, divided by that of the other."""
+        return statistics.median(a.cpu / max(b.cpu, 1e-6)
+                                 for a, b in zip(self.costs["ours"], self.costs[name]))
+
+    def peers(self):
+        return [p.name for p in self.row.peers if p.name in self.costs]
+
+    def best_peer(self):
+        real = [p for p in self.peers() if p != "one thread"]
+        return min(real, key=self.median) if real else None
+
+    def met(self):
+        """True, False, or None where there is no goal, or nobody to compare with."""
+        if not self.row.limit or self.row.against not in self.costs:
+            return None
+        return self.ratio(self.row.against) <= self.row.limit
+
+    def peak(self):
+        return int(self.median("ours", "peak"))
+
+
+def run_row(b, row, rounds):
+    result = Result(row)
+    readers = [r for r in (row.ours, row.raw, *row.peers) if r is not None]
+    for reader in readers:
+        if measure(b, reader).status:
+            result.failed[reader.name] = "fails"
+        elif reads_wrong(b, row, reader):
+            result.failed[reader.name] = "reads wrong data"
+    if "ours" in result.failed:
+        sys.exit(f"bench: {row.name}: ours {result.failed['ours']}")
+    for _ in range(rounds):
+        for reader in readers:
+            if reader.name not in result.failed:
+                result.costs.setdefault(reader.name, []).append(measure(b, reader))
+    return result
+
+
+# ---- The table ----
+
+def seconds(value):
+    for unit, scale in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if value * scale >= 1:
+            return f"{value * scale:.3g} {unit}"
+    return f"{value * 1e9:.3g} ns"
+
+
+def cells(result):
+    row = result.row
+    peers = [f"{p} {seconds(result.median(p))}" for p in sorted(result.peers(), key=result.median)]
+    peers += [f"{name} {why}" for name, why in result.failed.items()]
+    raw = best = goal = met = "-"
+    if "raw" in result.costs:
+        raw = f"{result.ratio('raw'):.2f}"
+    if result.best_peer():
+        best = f"{result.ratio(result.best_peer()):.2f}"
+    if result.met() is not None:
+        against = row.yardstick if row.against == "raw" else row.against
+        goal = f"<= {row.limit:g} x {against}: {result.ratio(row.against):.3g}"
+        met = "yes" if result.met() else "**no**"
+    peak = f"{result.peak() / 1024:.1f}" + (" (!)" if result.peak() > PEAK_LIMIT else "")
+    yard = f"{row.yardstick} {seconds(result.median('raw'))}" if "raw" in result.costs else "-"
+    return [row.name, seconds(result.median("ours")), seconds(result.median("ours", "wall")), yard,
+            ", ".join(peers), raw, best, goal, met, peak]
+
+
+HEAD = ["workload", "ours CPU", "wall", "yardstick", "peers (CPU)", "ours / yardstick",
+        "ours / best peer", "goal: is", "met", "peak MiB"]
+
+
+def line(columns):
+    return "| " + " | ".join(columns) + " |"
+
+
+def machine(b, rounds):
+    model = "?"
+    with open("/proc/cpuinfo") as f:
+        for text in f:
+            if text.startswith("model name"):
+                model = text.split(":", 1)[1].strip()
+                break
+    qemu = subprocess.run(["qemu-img", "--version"], stdout=subprocess.PIPE, check=True)
+    return (f"{'bench-quick' if b.quick else 'bench'}, {rounds} rounds, {model}, {os.cpu_count()} "
+            f"processors, load {os.getloadavg()[0]:.1f}, Linux {platform.release()}, "
+            f"{qemu.stdout.decode().splitlines()[0]}")
+
+
+def summary(results):
+    goals = [r for r in results if r.met() is not None]
+    missed = [r.row.name for r in goals if not r.met()]
+    fat = [r.row.name for r in results if r.peak() > PEAK_LIMIT]
+    text = f"{len(goals) - len(missed)} of {len(goals)} goals met"
+    if missed:
+        text += "; not: " + "; ".join(missed)
+    if fat:
+        text += f". More than {PEAK_LIMIT // 1024} MiB of memory: " + "; ".join(fat)
+    return text + "."
+
+
+# ---- All of it ----
+
+def run_workload(b, make, rounds, show):
+    """Runs the rows of a workload in a directory that is removed afterwards."""
+    os.makedirs(b.root, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=b.root) as b.dir:
+        results = []
+        for row in make(b):
+            results.append(run_row(b, row, rounds))
+            show(line(cells(results[-1])))
+        return results
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--dir", required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
+    args = parser.parse_args()
+    rounds = args.rounds or (5 if args.quick else 9)
+    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz"):
+        if not shutil.which(program):
+            sys.exit(f"bench: {program} is missing; tests/install.sh installs it")
+    b = workloads.Bench(os.path.abspath(args.build), None, args.quick)
+    b.root = os.path.abspath(args.dir)
+    os.makedirs(b.root, exist_ok=True)
+    results, began = [], time.time()
+    with open(os.path.join(b.root, "bench.md"), "w") as out:
+        def show(text):
+            print(text, flush=True)
+            print(text, file=out, flush=True)
+        show(machine(b, rounds) + "\n")
+        show(line(HEAD))
+        show("|" + "---|" * len(HEAD))
+        for name in args.workload or workloads.ALL:
+            results += run_workload(b, workloads.ALL[name], rounds, show)
+        show("\n" + summary(results))
+    plot.write(os.path.join(b.root, "bench.svg"), results)
+    print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
+
+
+if __name__ == "__main__":
+    main()

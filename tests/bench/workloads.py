@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""The rows of the benchmark: what is read, by whom, and what we want to reach.
+
+Each workload is a generator that makes its images, yields its rows, and is asked for the next one
+when the images may go."""
+import os
+import random
+from dataclasses import dataclass, field
+
+import images
+from images import BLOCK, CLUSTER, GIB, KIB, MIB, TIB
+
+BUFFER = 256 * KIB  # of those that read in order, if nothing else is said
+
+
+@dataclass
+class Reader:
+    """A command; its cost is divided by `times`, how often it does the work."""
+    name: str
+    command: list
+    times: float = 1
+    piped: bool = False  # into a pipe that another process empties
+    makes: str = ""      # a file that must not be there before
+
+
+@dataclass
+class Row:
+    name: str
+    ours: Reader
+    raw: Reader                 # the yardstick
+    peers: list = field(default_factory=list)
+    limit: float = 0            # our cost divided by that of ...
+    against: str = "raw"        # ... this reader must not be more; 0: no goal
+    yardstick: str = "pread"    # what raw is
+    content: str = ""           # raw file of the same content: what is read is checked with it
+
+
+class Bench:
+    """Where things are, and how large."""
+
+    def __init__(self, build, directory, quick):
+        self.build = build
+        self.dir = directory
+        self.quick = quick
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def size(self, full, quick):
+        return quick if self.quick else full
+
+    def program(self, name):
+        return os.path.join(self.build, "tests/bench", name)
+
+    def command(self, *args):
+        return [os.path.join(self.build, "qcow2"), *map(str, args)]
+
+    def driver(self, which, *args):
+        return [self.program("driver-" + which), *map(str, args)]
+
+
+# ---- Readers ----
+
+def in_order(b, image, raw, size, buffer=BUFFER, libqcow=True, times=0):
+    """Ours, raw, and all peers, for the whole disk in order, thrown away."""
+    times = times or max(1, GIB // size)
+    ours = Reader("ours", b.driver("qcow2", "seq", image, buffer, times), times)
+    yard = Reader("raw", b.driver("raw", "seq", raw, buffer, times), times)
+    null = f"driver=null-co,size={size}"
+    peers = [
+        Reader("qemu-img convert", ["qemu-img", "convert", "-n", "-S", "0", "-W", "-f", "qcow2",
+                                    "--target-image-opts", image, null]),
+        Reader("qemu-img bench", ["qemu-img", "bench", "-f", "qcow2", "-c",
+                                  str(size * times // (2 * MIB)), "-s", "2M", "-d", "1", image],
+               times),
+        Reader("nbdcopy", ["nbdcopy", "--", "[", "qemu-nbd", "-r", "-f", "qcow2", image, "]",
+                           "null:"]),
+    ]
+    if libqcow:
+        # 64 KiB: it is faster with it than with more
+        peers.append(Reader("libqcow", b.driver("libqcow", "seq", image, 64 * KIB)))
+    return ours, yard, peers
+
+
+def seven_zip(image):
+    return Reader("7zz", ["7zz", "e", "-so", image])
+
+
+def at_random(b, image, raw, places, libqcow=True):
+    ours = Reader("ours", b.driver("qcow2", "rand", image, places, BLOCK))
+    yard = Reader("raw", b.driver("raw", "rand", raw, places, BLOCK))
+    peers = [Reader("qemu-io", ["sh", "-c", f"exec qemu-io -r -f qcow2 '{image}' <'{places}.qemu'"])]
+    if libqcow:
+        peers.append(Reader("libqcow", b.driver("libqcow", "rand", image, places, BLOCK)))
+    return ours, yard, peers
+
+
+def map_row(b, name, image, limit):
+    """No yardstick: reading all of the tables would be one, but for most images they are tiny."""
+    qemu = Reader("qemu-img map", ["qemu-img", "map", "--output=json", "-f", "qcow2", image])
+    ours = Reader("ours", b.command("map", "--json", image))
+    return Row(name, ours, None, [qemu], limit, "qemu-img map", "-")
+
+
+# ---- Workloads ----
+
+def w1(b):
+    image = b.path("w1.qcow2")
+    size = b.size(768 * MIB, 192 * MIB)
+    images.full(image, size, CLUSTER)
+    ours, raw, peers = in_order(b, image, image, size)
+    yield Row("w1 in order, 64 KiB clusters", ours, raw, peers + [seven_zip(image)], 1.02)
+    ours, raw, _ = in_order(b, image, image, size, 2 * MIB)
+    yield Row("w1 the same, 2 MiB buffer", ours, raw, [], 1.02)
+    out = b.path("out")
+    yield Row("w1 convert to a file",
+              Reader("ours", b.command("convert", image, out), makes=out),
+              Reader("raw", ["cp", "--reflink=never", image, out], makes=out),
+              [Reader("qemu-img convert", ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image,
+                                           out], makes=out),
+               Reader("7zz", ["sh", "-c", f"exec 7zz e -so '{image}' >'{out}'"], makes=out)],
+              1.0, yardstick="cp")
+    yield Row("w1 cat to a pipe",
+              Reader("ours", b.command("cat", image), piped=True),
+              Reader("raw", ["cat", image], piped=True),
+              [Reader("7zz", ["7zz", "e", "-so", image], piped=True),
+               Reader("nbdcopy", ["nbdcopy", "--", "[", "qemu-nbd", "-r", "-f", "qcow2", image, "]",
+                                  "-"], piped=True)],
+              0.5, yardstick="cat")
+
+
+def w2(b):
+    for text, cluster, size, limit in (
+            ("512 B", 512, b.size(128 * MIB, 48 * MIB), 1.20),
+            ("4 KiB", 4 * KIB, b.size(512 * MIB, 128 * MIB), 1.02),
+            ("2 MiB", 2 * MIB, b.size(768 * MIB, 192 * MIB), 1.03)):
+        image = b.path("w2.qcow2")
+        images.full(image, size, cluster)
+        ours, raw, peers = in_order(b, image, image, size)
+        yield Row(f"w2 in order, {text} clusters", ours, raw, peers + [seven_zip(image)], limit)
+        if cluster == 512:
+            ours, raw, _ = in_order(b, image, image, size, 2 * MIB)
+            yield Row("w2 the same, 2 MiB buffer", ours, raw, [], limit)
+
+
+def w3(b):
+    image = b.path("w3.qcow2")
+    size = b.size(768 * MIB, 192 * MIB)
+    images.shuffled(image, size)
+    ours, raw, peers = in_order(b, image, image, size)
+    yield Row("w3 in order, shuffled clusters", ours, raw, peers + [seven_zip(image)], 1.22)
+
+
+def w4(b):
+    image, raw_image, places = b.path("w4.qcow2"), b.path("w4.raw"), b.path("w4.places")
+    size = b.size(4 * GIB, GIB)
+    n = size // CLUSTER
+    images.scattered(image, size, sorted(random.Random(4).sample(range(n), n // 4)), raw_image)
+    images.places_on_disk(places, size, b.size(200000, 50000))
+    ours, raw, peers = at_random(b, image, raw_image, places)
+    yield Row(f"w4 random 4 KiB, {size >> 30} GiB, 1/4 allocated", ours, raw, peers, 0.55)
+    yield map_row(b, "w4 map", image, 0)
+    yield Row("w10 w4 by two threads on one handle",
+              Reader("ours", b.driver("qcow2", "rand", image, places, BLOCK, 2)),
+              Reader("raw", b.driver("raw", "rand", raw_image, places, BLOCK, 2)),
+              [Reader("libqcow", b.driver("libqcow", "rand", image, places, BLOCK, 2)),
+               Reader("one thread", b.driver("qcow2", "rand", image, places, BLOCK, 1))],
+              1.05, "one thread")
+
+
+def w4t(b):
+    image, raw_image, places = b.path("w4t.qcow2"), b.path("w4t.raw"), b.path("w4t.places")
+    rng = random.Random(5)
+    clusters = sorted(table * 8192 + k for table in range(2048)
+                      for k in rng.sample(range(8192), b.size(2, 1)))
+    images.scattered(image, TIB, clusters, raw_image)
+    images.places_in_clusters(places, clusters, b.size(100000, 25000))
+    ours, raw, peers = at_random(b, image, raw_image, places)
+    yield Row("w4t random 4 KiB, 1 TiB, 2048 tables", ours, raw, peers, 1.45)
+    yield map_row(b, "w4t map", image, 0.06)
+
+
+def _compressed(b, w, kind, limits):
+    image, raw_image, places = b.path("w5.qcow2"), b.path("w5.raw"), b.path("w5.places")
+    size = b.size(256 * MIB, 64 * MIB)
+    libqcow = kind == "zlib"
+    images.compressed(image, size, kind, raw_image)
+    images.places_on_disk(places, size, b.size(8000, 2000))
+    ours, raw, peers = in_order(b, image, raw_image, size, libqcow=libqcow, times=1)
+    if libqcow:
+        peers.append(seven_zip(image))
+    yield Row(f"{w} in order, {kind}", ours, raw, peers, limits[0], "qemu-img convert",
+              content=raw_image)
+    ours, raw, peers = at_random(b, image, raw_image, places, libqcow)
+    yield Row(f"{w} random 4 KiB, {kind}", ours, raw, peers, limits[1], "qemu-io")
+    some = b.size(32 * MIB, 8 * MIB)
+    peers = [Reader("qemu-img bench", ["qemu-img", "bench", "-f", "qcow2", "-c", str(some // BLOCK),
+                                       "-s", str(BLOCK), "-d", "1", image])]
+    if libqcow:
+        peers.append(Reader("libqcow", b.driver("libqcow", "seq", image, BLOCK, 1, some)))
+    yield Row(f"{w} 4 KiB in order, {kind}",
+              Reader("ours", b.driver("qcow2", "seq", image, BLOCK, 4, some), 4),
+              Reader("raw", b.driver("raw", "seq", raw_image, BLOCK, 4, some), 4), peers,
+              limits[2], "qemu-img bench")
+    if libqcow:
+        yield Row(f"{w} the built-in inflate alone",
+                  Reader("ours", [b.program("inflate"), image, "builtin", "4"], 4), None,
+                  [Reader(name, [b.program("inflate"), image, name, "4"], 4)
+                   for name in ("zlib", "libdeflate")], 0.77, "zlib", "-")
+
+
+def w5(b):
+    yield from _compressed(b, "w5", "zlib", (0.42, 0.42, 0.03))
+
+
+def w6(b):
+    yield from _compressed(b, "w6", "zstd", (0.75, 0.50, 0.05))
+
+
+def w7(b):
+    image, raw_image, out = b.path("w7.qcow2"), b.path("w7.raw"), b.path("out")
+    clusters = sorted(random.Random(7).sample(range(TIB // CLUSTER), 64))
+    images.scattered(image, TIB, clusters, raw_image)
+    yield map_row(b, "w7 map, 1 TiB, 64 clusters", image, 0.10)
+    yield Row("w7 convert, 1 TiB, 64 clusters",
+              Reader("ours", b.command("convert", image, out), makes=out),
+              Reader("raw", ["cp", "--sparse=auto", raw_image, out], makes=out),
+              [Reader("qemu-img convert", ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image,
+                                           out], makes=out)], 1.5, yardstick="cp of the raw file")
+    empty = b.path("empty.qcow2")
+    size = b.size(16 * GIB, 4 * GIB)
+    images.create(empty, size)
+    ours, _, peers = in_order(b, empty, empty, size)
+    fill = Reader("raw", b.driver("raw", "fill", size, BUFFER))
+    yield Row(f"w7 in order, {size >> 30} GiB of nothing", ours, fill, peers + [seven_zip(empty)],
+              1.05, yardstick="memset")
+
+
+def w8(b):
+    size = b.size(256 * MIB, 64 * MIB)
+    paths = [b.path(f"w8-{i}.qcow2") for i in range(17)]
+    places, raw_image = b.path("w8.places"), b.path("w8.raw")
+    images.chain(paths, size)
+    images.places_on_disk(places, size, b.size(100000, 20000))
+    for depth, limits in ((1, (1.10, 1.10)), (4, (1.15, 1.20)), (16, (1.25, 1.50))):
+        image = paths[depth]
+        images.convert(image, raw_image, "-f", "qcow2", "-O", "raw", "-S", "0")
+        ours, raw, peers = in_order(b, image, raw_image, size)
+        yield Row(f"w8 in order, chain of {depth + 1}", ours, raw, peers, limits[0],
+                  content=raw_image)
+        ours, raw, peers = at_random(b, image, raw_image, places)
+        yield Row(f"w8 random 4 KiB, chain of {depth + 1}", ours, raw, peers, limits[1])
+
+
+def w9(b):
+    raw_image = b.path("w9.raw")
+    images.noise(raw_image, 64 * MIB)
+    times = b.size(20000, 5000)
+    for text, size, slower in (("64 MiB", 64 * MIB, 10), ("64 TiB", 64 * TIB, 100)):
+        image = b.path("w9.qcow2")
+        images.create(image, size)
+        images.write_clusters(image, [size // 2 // CLUSTER])
+        yield Row(f"w9 open, read 4 KiB, close, {text}",
+                  Reader("ours", b.driver("qcow2", "open", image, times), times),
+                  Reader("raw", b.driver("raw", "open", raw_image, times), times),
+                  [Reader("libqcow", b.driver("libqcow", "open", image, times // slower),
+                          times // slower)], 1.4)
+
+
+ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9)}
