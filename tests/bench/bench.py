@@ -49,6 +49,17 @@ def measure(b, reader):
     return cost
 
 
+def count_calls(b, row, reader):
+    """System calls of a reader and its threads on the image, for each GiB, as the cost."""
+    log = os.path.join(b.dir, "strace.out")
+    subprocess.run(["strace", "-f", "-qq", "-o", log, "-P", row.ours.command[2], *reader.command],
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   timeout=TIMEOUT, check=True)
+    with open(log, "rb") as f:
+        n = sum(1 for text in f if b"resumed>" not in text)
+    return Cost(f"0 {n / row.counts * 2**30} 0 0", 1)
+
+
 def checksum(driver, path, buffer):
     return subprocess.run([driver, "sum", path, str(buffer)], stdout=subprocess.PIPE,
                           stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=True).stdout
@@ -87,17 +98,26 @@ class Result:
 
     def met(self):
         """True, False, or None where there is no goal, or nobody to compare with."""
+        if self.row.counts:
+            return self.median("ours") <= self.row.limit
         if not self.row.limit or self.row.against not in self.costs:
             return None
         return self.ratio(self.row.against) <= self.row.limit
 
     def peak(self):
-        return int(self.median("ours", "peak"))
+        """KiB; 0 where that means nothing."""
+        return int(self.median("ours", "peak")) if self.row.is_reader else 0
+
+    def show(self, name):
+        return f"{self.median(name):.0f}" if self.row.counts else seconds(self.median(name))
 
 
 def run_row(b, row, rounds):
     result = Result(row)
     readers = [r for r in (row.ours, row.raw, *row.peers) if r is not None]
+    if row.counts:
+        result.costs = {r.name: [count_calls(b, row, r)] for r in readers}
+        return result
     for reader in readers:
         if measure(b, reader).status:
             result.failed[reader.name] = "fails"
@@ -123,7 +143,7 @@ def seconds(value):
 
 def cells(result):
     row = result.row
-    peers = [f"{p} {seconds(result.median(p))}" for p in sorted(result.peers(), key=result.median)]
+    peers = [f"{p} {result.show(p)}" for p in sorted(result.peers(), key=result.median)]
     peers += [f"{name} {why}" for name, why in result.failed.items()]
     raw = best = goal = met = "-"
     if "raw" in result.costs:
@@ -132,12 +152,14 @@ def cells(result):
         best = f"{result.ratio(result.best_peer()):.2f}"
     if result.met() is not None:
         against = row.yardstick if row.against == "raw" else row.against
-        goal = f"<= {row.limit:g} x {against}: {result.ratio(row.against):.3g}"
+        goal = (f"<= {row.limit}: {result.show('ours')}" if row.counts else
+                f"<= {row.limit:g} x {against}: {result.ratio(row.against):.3g}")
         met = "yes" if result.met() else "**no**"
-    peak = f"{result.peak() / 1024:.1f}" + (" (!)" if result.peak() > PEAK_LIMIT else "")
-    yard = f"{row.yardstick} {seconds(result.median('raw'))}" if "raw" in result.costs else "-"
-    return [row.name, seconds(result.median("ours")), seconds(result.median("ours", "wall")), yard,
-            ", ".join(peers), raw, best, goal, met, peak]
+    peak = f"{result.peak() / 1024:.1f}" if result.peak() else "-"
+    peak += " (!)" if result.peak() > PEAK_LIMIT else ""
+    yard = f"{row.yardstick} {result.show('raw')}" if "raw" in result.costs else "-"
+    wall = "-" if row.counts else seconds(result.median("ours", "wall"))
+    return [row.name, result.show("ours"), wall, yard, ", ".join(peers), raw, best, goal, met, peak]
 
 
 HEAD = ["workload", "ours CPU", "wall", "yardstick", "peers (CPU)", "ours / yardstick",
@@ -195,7 +217,7 @@ def main():
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
     rounds = args.rounds or (5 if args.quick else 9)
-    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz"):
+    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
         if not shutil.which(program):
             sys.exit(f"bench: {program} is missing; tests/install.sh installs it")
     b = workloads.Bench(os.path.abspath(args.build), None, args.quick)

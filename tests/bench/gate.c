@@ -24,8 +24,8 @@
 enum {
 	CLUSTERS = 16384,
 	OPENS = 1000,
-	CHAIN = 4,
-	WARM_UP = 10,
+	CHAIN_MAX = 8,
+	WARM_UP = 20,
 	COMPRESSED_MAX = 4096,
 	ROOM = 1 << 18
 };
@@ -37,8 +37,8 @@ struct file {
 
 static uint64_t n_calls;
 static uint8_t buffer[ROOM];
-static struct file files[CHAIN];
-static struct qcow2_image images[CHAIN];
+static struct file files[CHAIN_MAX];
+static struct qcow2_image images[CHAIN_MAX];
 static const struct qcow2_image *top;
 static struct qcow2_reader reader;
 static uint64_t compressed[COMPRESSED_MAX]; /* where on the disk such clusters are */
@@ -127,15 +127,17 @@ static void build_overlay(unsigned depth)
 	must(qcow2_image_attach_backing(&images[depth], below));
 }
 
-/* Has the reader look at everything, until it has all tables. */
+/* Has the reader look into each slice of the tables, until it has all of them. */
 static void warm_up(void)
 {
+	uint64_t step = UINT64_C(32) << top->cluster_bits;
 	struct qcow2_extent extent;
-	uint64_t off, end = WARM_UP * top->size;
+	uint64_t off;
+	unsigned i;
 
-	for (off = 0; off < end; off += extent.len)
-		must(qcow2_reader_map(&reader, off % top->size, top->size - off % top->size,
-		                      &extent));
+	for (i = 0; i < WARM_UP; i++)
+		for (off = 0; off < top->size; off += step)
+			must(qcow2_reader_map(&reader, off, 1, &extent));
 }
 
 static void build_sequence(void)
@@ -175,15 +177,26 @@ static void build_uncached(void)
 	start_reader(QCOW2_READER_MEMORY);
 }
 
-static void build_chain(void)
+static void build_chain(unsigned n)
 {
 	unsigned depth;
 
 	build_disk(16, true, false);
-	for (depth = 1; depth < CHAIN; depth++)
+	for (depth = 1; depth < n; depth++)
 		build_overlay(depth);
 	start_reader(4 << 20);
 	warm_up();
+}
+
+static void build_chain_of_4(void)
+{
+	build_chain(4);
+}
+
+/* More images than a set of the cache has slots. */
+static void build_chain_of_8(void)
+{
+	build_chain(CHAIN_MAX);
 }
 
 static void find_compressed(void)
@@ -273,7 +286,8 @@ static const struct work {
 	{ "open", build_sequence, run_open },
 	{ "lookup-hit", build_cached, run_random },
 	{ "lookup-miss", build_uncached, run_random },
-	{ "lookup-chain-of-4", build_chain, run_random },
+	{ "lookup-chain-of-4", build_chain_of_4, run_random },
+	{ "lookup-chain-of-8", build_chain_of_8, run_random },
 	{ "lookup-subclusters", build_subclusters, run_random },
 	{ "map-in-order", build_sequence, run_map },
 	{ "map-scattered", build_scattered, run_map },
