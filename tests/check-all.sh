@@ -121,8 +121,6 @@ step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/
 step tsan             sh tests/tsan.sh
 step proof            make -s proof
 step coverage         make -s coverage
-step analyze          make -s analyze
-step mutation         make -s mutation
 step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
 step bench-gate       make -s bench-gate
 step valgrind         sh tests/run-programs.sh build valgrind

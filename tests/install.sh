@@ -5,16 +5,16 @@ set -eu
 packages='
 gcc g++ make libc6-dev pkg-config binutils
 libdeflate-dev zlib1g-dev libzstd-dev
-frama-c-base
 libcmocka-dev python3 python3-pytest qemu-utils zstd
-strace libqcow-dev 7zip libnbd-bin
-clang-14 libclang-rt-14-dev clang-format-14 valgrind
+clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
-clang-19 libclang-rt-19-dev llvm-19 afl++ zip
+frama-c-base
+afl++ zip
+strace libqcow-dev 7zip libnbd-bin
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
-gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu llvm-14
 libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
-gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu
+libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 '
 missing=
