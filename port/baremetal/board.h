@@ -26,8 +26,8 @@ intptr_t semihost(uintptr_t number, const void *argument);
 
 /* ---- start.c ---- */
 
-_Noreturn void start(void); /* the entry jumps here, on the fresh stack */
-_Noreturn void fault(void); /* where exceptions go */
+__attribute__((noreturn)) void start(void); /* the entry jumps here, on the fresh stack */
+__attribute__((noreturn)) void fault(void); /* where exceptions go */
 
 size_t stack_len(void);
 size_t stack_peak(void); /* bytes of the stack that were ever used */
@@ -41,7 +41,7 @@ int main(int argc, char **argv);
 void say(const char *text);
 void say_number(uint64_t value);
 void say_hex(uint64_t value);
-_Noreturn void leave(int status);
+__attribute__((noreturn)) void leave(int status);
 int command_line(char *words[], int max);
 
 /* ---- disk.c: a block device, which is a file of the host ---- */

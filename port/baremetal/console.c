@@ -52,7 +52,7 @@ void say_hex(uint64_t value)
 	say(text);
 }
 
-_Noreturn void leave(int status)
+void leave(int status)
 {
 	const uintptr_t block[] = { EXIT_REASON, (uintptr_t)status };
 

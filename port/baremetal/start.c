@@ -24,7 +24,7 @@ static void paint_stack(void)
 		*word = paint;
 }
 
-_Noreturn void start(void)
+void start(void)
 {
 	char *words[MAX_WORDS];
 	const uint32_t *from = link_data_rom;
@@ -37,7 +37,7 @@ _Noreturn void start(void)
 	leave(main(command_line(words, MAX_WORDS), words));
 }
 
-_Noreturn void fault(void)
+void fault(void)
 {
 	say("fault\n");
 	leave(FAULT_STATUS);

@@ -15,10 +15,10 @@
  *	  common = io/qcow2/qcow2io.c;
  *	  common = io/qcow2/src/header.c;   and so on: extension image io cache map reader unpack
  *	                                    inflate status
- *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding -D_LIBC_LIMITS_H_';
+ *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *
- * (With -nostdinc, the compiler's stdint.h and limits.h would go on to a libc's.)
+ * (Without -ffreestanding, the compiler's stdint.h goes on to a libc's.)
  *
  * As with gzio, the magic decides: other files are left alone, and a raw disk is not to be had
  * through loopback while the module is loaded if its first bytes say that it is an image. Images

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TF-A: an io device that shows the disk in a qcow2 image, which lies on another io device (block,
- * memmap). Written against TF-A 2.8, and built into its BL2 for qemu; not run there. The test in the
- * tree, tests/glue/test_tfa.c, runs it over a model of the io layer.
+ * memmap). Written against TF-A 2.8, and built into its BL2 for qemu; not run there. The test in
+ * the tree, tests/glue/test_tfa.c, runs it over a model of the io layer.
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
  *	BL2_SOURCES += io_qcow2.c and src/ header.c extension.c image.c io.c cache.c map.c reader.c

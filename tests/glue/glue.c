@@ -39,15 +39,12 @@ void glue_disk_free(struct glue_disk *disk)
 void glue_disk_damage(struct glue_disk *disk)
 {
 	const struct image_table *t = &disk->img.active;
+	size_t i = 0;
 
-	for (size_t i = 0; i < t->n_clusters; i++) {
-		if (t->clusters[i].kind == IMAGE_COMPRESSED) {
-			disk->img.file.data[t->clusters[i].pos] =
-				0xff; /* a reserved type of block */
-			return;
-		}
-	}
-	TRUE(!"a compressed cluster");
+	while (i < t->n_clusters && t->clusters[i].kind != IMAGE_COMPRESSED)
+		i++;
+	TRUE(i < t->n_clusters);
+	disk->img.file.data[t->clusters[i].pos] = 0xff; /* a reserved type of block */
 }
 
 void glue_storage_init(struct glue_storage *storage, const struct image_buf *file, size_t pos,
