@@ -46,10 +46,12 @@ fragment() { # NAME: rewrites the images of a stick over the holes of deleted fi
 	local image=$work/$1.img@@1M i
 	head -c 40K /dev/urandom >"$work/filler"
 	mmd -i "$image" ::/fill
-	for i in $(seq 200); do echo "$work/filler ::/fill/$i"; done >/dev/null
 	for i in $(seq 120); do mcopy -i "$image" "$work/filler" "::/fill/$i"; done
 	for i in $(seq 1 2 120); do mdel -i "$image" "::/fill/$i"; done
 	mdel -i "$image" ::/probe.qcow2 ::/zero.qcow2
+	# FSInfo: mtools looks for free clusters from here on.
+	printf '\x02\x00\x00\x00' |
+		dd of="$work/$1.img" bs=1 seek=$((1048576 + 512 + 492)) conv=notrunc status=none
 	mcopy -i "$image" "$work/stick/probe.qcow2" "$work/stick/zero.qcow2" ::/
 }
 

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The UEFI port's FAT reader on the host, with sanitizers: volumes of mkfs.vfat and mtools, files in
+# many pieces, long names; each volume again with bytes of its tables changed, where nothing may
+# crash or hang. The names that images may use.
+#	run-uefi-fat.sh BUILD-DIR
+set -u
+build=${1:?usage: run-uefi-fat.sh BUILD-DIR}
+here=$(dirname "$0")
+work=$build/uefi-fat
+fat=$work/uefi-fat
+passed=0
+failed=0
+export MTOOLS_SKIP_CHECK=1
+rm -rf "$work" && mkdir -p "$work"
+cc -std=c11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-I"$here/../../include" -I"$here/../../port/uefi" "$here/uefi-fat.c" \
+	"$here/../../port/uefi/fat.c" "$here/../../port/uefi/path.c" -o "$fat" || exit 1
+
+ok() { # DESCRIPTION COMMAND...
+	local what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		echo "FAILED: $what"
+		failed=$((failed + 1))
+	fi
+}
+
+is_file() { # VOLUME NAME CONTENT
+	timeout 20 "$fat" "$1" "$2" 2>"$work/runs" | cmp -s - "$3"
+}
+says() { # TEXT ARGUMENTS...
+	local text=$1
+	shift
+	[ "$(timeout 20 "$fat" "$@" 2>"$work/err")" = "$text" ]
+}
+
+volume() { # FILE KIB MKFS-OPTIONS...
+	local v=$1 size=$2 sector=512 i
+	[[ "$*" != *4096 ]] || sector=4096
+	shift 2
+	truncate -s "${size}K" "$v"
+	mkfs.vfat "$@" "$v" >/dev/null || return 1
+	mmd -i "$v" ::/dir '::/dir/a long name of a directory' ::/fill
+	for i in $(seq 40); do mcopy -i "$v" "$work/filler" "::/fill/file number $i"; done
+	for i in $(seq 1 2 40); do mdel -i "$v" "::/fill/file number $i"; done
+	# mtools begins after the last cluster that it gave out: let it begin in front.
+	[[ "$*" != *32* ]] || printf '\x02\x00\x00\x00' | dd of="$v" bs=1 seek=$((sector + 492)) conv=notrunc status=none
+	mcopy -i "$v" "$work/content" '::/dir/a long name of a directory/The Image.qcow2'
+	mcopy -i "$v" "$work/content" ::/SHORT.BIN
+	mcopy -i "$v" /dev/null ::/empty
+}
+
+check_volume() { # FILE TYPE
+	ok "$2: long name" is_file "$1" '/dir/a long name of a directory/The Image.qcow2' "$work/content"
+	ok "$2: in pieces" test "$(sed -n 's/.*, \([0-9]*\) runs/\1/p' "$work/runs")" -gt 5
+	ok "$2: is that type" grep -q "^$2," "$work/runs"
+	ok "$2: no case" is_file "$1" '\DIR\A long NAME of a directory\the image.QCOW2' "$work/content"
+	ok "$2: short name" is_file "$1" short.bin "$work/content"
+	ok "$2: empty file" is_file "$1" empty /dev/null
+	ok "$2: many entries" is_file "$1" '/fill/file number 40' "$work/filler"
+	ok "$2: deleted file" says 'no such file' "$1" '/fill/file number 1'
+	ok "$2: directory" says 'no such file' "$1" /dir
+	ok "$2: below a file" says 'no such file' "$1" /short.bin/x
+}
+
+# Whatever the bytes, it ends, with or without the file, and without a crash (status 0 or 1).
+damaged() { # FILE POSITION
+	local rc
+	cp "$1" "$work/damaged"
+	printf '\xff\x00\xff' | dd of="$work/damaged" bs=1 seek="$2" conv=notrunc status=none
+	timeout 20 "$fat" "$work/damaged" SHORT.BIN >"$work/out" 2>"$work/err"
+	rc=$?
+	[ $rc -le 1 ] && ! grep -q Sanitizer "$work/err"
+}
+
+seq 1 90000 >"$work/content"
+head -c 6000 "$work/content" >"$work/filler"
+volume "$work/12.img" 4000 -F 12 -s 2 && check_volume "$work/12.img" FAT12
+volume "$work/16.img" 20000 -F 16 -s 2 && check_volume "$work/16.img" FAT16
+volume "$work/32.img" 36000 -F 32 -s 1 && check_volume "$work/32.img" FAT32
+volume "$work/4k.img" 300000 -F 32 -s 1 -S 4096 && check_volume "$work/4k.img" FAT32
+for v in 12 32; do
+	for at in $(seq 0 3 90) $(seq 512 97 6000) $(seq 16384 997 40000); do
+		ok "damaged volume $v, byte $at" damaged "$work/$v.img" "$at"
+	done
+done
+truncate -s 1M "$work/none"
+ok "no FAT" says 'not a FAT volume' "$work/none" x
+
+join() { ok "$1 + $2" says "$3" -p "$1" "$2"; }
+join '\a\b.qcow2' c.raw '\a\c.raw'
+join '\b.qcow2' c.raw '\c.raw'
+join '\a\b.qcow2' ./d//c.raw '\a\d\c.raw'
+join '\a\b.qcow2' ../c.raw '\c.raw'
+join '\a\b.qcow2' ../../c.raw refused
+join '\a\b.qcow2' '..\..\c.raw' refused
+join '\a\b.qcow2' 'd/../../../c' refused
+join '\a\b.qcow2' '/c' '\c'
+join '\a\b.qcow2' '' '\a'
+join '\b.qcow2' '' refused
+join '\b.qcow2' .. refused
+join '\b.qcow2' 'nbd://host/x' refused
+join '\b.qcow2' 'json:{}' refused
+join '\b.qcow2' "$(printf 'a\001b')" refused
+join '\b.qcow2' "$(printf '\300\257')" 'not UTF-8'
+join '\b.qcow2' "$(printf '\355\240\200')" 'not UTF-8'
+join '\b.qcow2' "$(printf '%0600d' 0)" 'not UTF-8'
+join '\b.qcow2' "$(printf '%0505d' 0)/a" "\\$(printf '%0505d' 0)\\a"
+join '\b.qcow2' "$(printf '%0490d' 0)/../../a" refused
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
