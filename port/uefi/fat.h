@@ -4,9 +4,9 @@
  *
  * Why not through the firmware's file system driver: the image is read when the firmware's FAT
  * driver asks for a block of the disk in it, and that driver cannot be entered again. EDK2's has
- * one lock for all volumes, and taken twice it leaves the task priority raised for good; U-Boot's
- * keeps the current device in a variable. So a file is looked up once, its place noted as a list
- * of runs, and from then on only blocks are read.
+ * one lock for all volumes, and taken twice it leaves the task priority raised for good (a boot
+ * loader then cannot wait for a key); U-Boot's keeps the current device in a variable. So a file
+ * is looked up once, its place noted as a list of runs, and from then on only blocks are read.
  *
  * Knows nothing of UEFI: the volume is a struct qcow2_io.
  */

@@ -20,7 +20,10 @@ UEFI_HEADERS = $(wildcard port/uefi/*.h src/*.h include/qcow2/*.h)
 uefi: $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/qcow2$(arch).efi $(O)/uefi/qcow2drv$(arch).efi)
 
 # What tests/firmware/run-uefi.sh runs.
-uefi-tests: uefi $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/probe$(arch).efi $(O)/uefi/probe-returns$(arch).efi)
+UEFI_TEST_PROGRAMS = $(foreach name,qcow2 qcow2drv probe probe-returns,\
+	$(UEFI_ARCHS:%=$(O)/uefi/$(name)%.efi))
+FIRMWARE_PROGRAMS += $(UEFI_TEST_PROGRAMS)
+uefi-tests: $(UEFI_TEST_PROGRAMS)
 
 define uefi_arch
 $(O)/uefi/$(1)/%.o: %.c $(UEFI_HEADERS) port/uefi/uefi.mk
