@@ -118,17 +118,23 @@ static void check_piece(const struct window *w, struct fuzz_reader *r, size_t i)
 	CHECK(rc != QCOW2_OK || memcmp(got, w->bytes + i * w->piece, piece_len(w, i)) == 0);
 }
 
-/* Pieces in any order, some twice. A large cluster is decoded again for each: not so many. */
+/*
+ * Pieces in any order, some again after one or two others. A large cluster may be decoded again for
+ * each: not so many.
+ */
 static void check_pieces(const struct window *w, struct fuzz_reader *r)
 {
-	size_t n = largest_cluster_bits(w->image) > 16 ? 3 : w->n_pieces < 12 ? w->n_pieces : 12;
+	size_t n = largest_cluster_bits(w->image) > 16 ? 4 : 16;
+	size_t first = 0, second = 0;
 
 	while (n-- > 0) {
-		size_t i = (size_t)fuzz_choose(w->choices, w->n_pieces);
+		size_t i = first;
 
+		if (fuzz_choose(w->choices, 3) != 0)
+			i = (size_t)fuzz_choose(w->choices, w->n_pieces);
 		check_piece(w, r, i);
-		if (fuzz_choose(w->choices, 4) == 0)
-			check_piece(w, r, i);
+		first = second;
+		second = i;
 	}
 }
 
@@ -315,21 +321,33 @@ static void check_cost(const struct window *w, int how)
 	fuzz_reader_stop(&r);
 }
 
-static void check_faults(const struct window *w, int how)
+/* A read that meets a fault: of all of the window, or of the piece after one that was just read. */
+static int read_faulty(const struct window *w, struct fuzz_reader *r, size_t piece, bool is_part)
 {
 	static uint8_t got[FUZZ_WINDOW];
+
+	if (is_part && piece > 0)
+		check_piece(w, r, piece - 1);
+	fuzz_calls_reset(w->files, 1 + fuzz_choose(w->choices, is_part ? 4 : 40));
+	if (is_part)
+		return read_guarded(r, w->off + piece * w->piece, piece_len(w, piece), got);
+	return read_guarded(r, w->off, w->len, got);
+}
+
+static void check_faults(const struct window *w, int how)
+{
 	struct fuzz_reader r;
 	int rc, n;
 
 	CHECK(fuzz_reader_start(&r, w->image, how) == QCOW2_OK);
-	for (n = 0; n < 3; n++) {
-		fuzz_calls_reset(w->files, 1 + fuzz_choose(w->choices, n == 0 ? 4 : 40));
-		rc = read_guarded(&r, w->off, w->len, got);
+	for (n = 0; n < 4; n++) {
+		size_t piece = (size_t)fuzz_choose(w->choices, w->n_pieces);
+
+		rc = read_faulty(w, &r, piece, n % 2 == 1);
 		CHECK(fuzz_has_failed(w->files) == (rc == QCOW2_E_IO));
 		CHECK(rc != QCOW2_E_IO || r.reader.error.io_code == FUZZ_FAULT);
 		fuzz_calls_reset(w->files, 0);
-		if (fuzz_choose(w->choices, 2) == 0)
-			check_piece(w, &r, (size_t)fuzz_choose(w->choices, w->n_pieces));
+		check_piece(w, &r, piece);
 		check_whole(w, &r);
 	}
 	fuzz_reader_stop(&r);
@@ -354,6 +372,7 @@ void fuzz_check_reading(const struct qcow2_image *image, struct fuzz_files *file
 	CHECK(fuzz_reader_start(&large, image, FUZZ_LARGE) == QCOW2_OK);
 	read_pieces(&w, &large);
 	check_pieces(&w, &small);
+	check_pieces(&w, &large);
 	walk(&w, &small, &large, FUZZ_SMALL);
 	walk(&w, &large, &small, FUZZ_LARGE);
 	check_whole(&w, &small);

@@ -112,6 +112,21 @@ static void damage(void)
 	image_free(&img);
 }
 
+/* Clusters that are decoded, of which one cannot be. */
+static void damaged_packed(const char *name, unsigned bits)
+{
+	struct image img;
+	uint8_t bad[100];
+
+	image_init(&img, 3, bits, UINT64_C(6) << bits);
+	img.refcounts = false;
+	memset(bad, 0x63, sizeof bad);
+	image_add_range(&img, &img.active, 0, 2, IMAGE_COMPRESSED);
+	image_add_packed(&img, &img.active, 2, bad, sizeof bad, IMAGE_ANYWHERE, 0, NULL);
+	image_add_range(&img, &img.active, 3, 2, IMAGE_COMPRESSED);
+	finish(&img, "image", name);
+}
+
 static void extended(const char *name, unsigned bits)
 {
 	struct image img;
@@ -377,6 +392,8 @@ int main(int argc, char **argv)
 	plain("v2-4k", 2, 12);
 	tables();
 	damage();
+	damaged_packed("packed-damaged-4k", 12);
+	damaged_packed("packed-damaged-16k", 14);
 	extended("extended-16k", 14);
 	data_file();
 	extensions();
