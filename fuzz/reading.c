@@ -321,13 +321,19 @@ static void check_cost(const struct window *w, int how)
 	fuzz_reader_stop(&r);
 }
 
-/* A read that meets a fault: of all of the window, or of the piece after one that was just read. */
+/*
+ * A read that meets a fault: of all of the window, or of the piece after two that were just read.
+ * (In little memory the first decodes a whole cluster, the second what it needs, the third goes
+ * on.)
+ */
 static int read_faulty(const struct window *w, struct fuzz_reader *r, size_t piece, bool is_part)
 {
 	static uint8_t got[FUZZ_WINDOW];
 
-	if (is_part && piece > 0)
+	if (is_part && piece > 1) {
+		check_piece(w, r, piece - 2);
 		check_piece(w, r, piece - 1);
+	}
 	fuzz_calls_reset(w->files, 1 + fuzz_choose(w->choices, is_part ? 4 : 40));
 	if (is_part)
 		return read_guarded(r, w->off + piece * w->piece, piece_len(w, piece), got);
