@@ -12,7 +12,7 @@ GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= LDFLAGS= \
 	POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 3 GiB)
+#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB)
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
 #: bench-growth time and memory against disk size, cluster size, depth of the chain, threads

@@ -216,7 +216,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
-    rounds = args.rounds or (5 if args.quick else 9)
+    rounds = args.rounds or (5 if args.quick else 7)
     for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
         if not shutil.which(program):
             sys.exit(f"bench: {program} is missing; tests/install.sh installs it")

@@ -118,7 +118,7 @@ def map_row(b, name, image, limit):
 
 def w1(b):
     image = b.path("w1.qcow2")
-    size = b.size(768 * MIB, 192 * MIB)
+    size = b.size(512 * MIB, 192 * MIB)
     images.full(image, size, CLUSTER)
     ours, raw, peers = in_order(b, image, image, size)
     yield Row("w1 in order, 64 KiB clusters", ours, raw, peers + [seven_zip(image)], 1.02)
@@ -144,9 +144,9 @@ def w1(b):
 
 def w2(b):
     for text, cluster, size, limit in (
-            ("512 B", 512, b.size(128 * MIB, 48 * MIB), 1.20),
-            ("4 KiB", 4 * KIB, b.size(512 * MIB, 128 * MIB), 1.02),
-            ("2 MiB", 2 * MIB, b.size(768 * MIB, 192 * MIB), 1.03)):
+            ("512 B", 512, b.size(96 * MIB, 48 * MIB), 1.20),
+            ("4 KiB", 4 * KIB, b.size(384 * MIB, 128 * MIB), 1.02),
+            ("2 MiB", 2 * MIB, b.size(512 * MIB, 192 * MIB), 1.03)):
         image = b.path("w2.qcow2")
         images.full(image, size, cluster)
         ours, raw, peers = in_order(b, image, image, size)
@@ -159,7 +159,7 @@ def w2(b):
 
 def w3(b):
     image = b.path("w3.qcow2")
-    size = b.size(768 * MIB, 192 * MIB)
+    size = b.size(512 * MIB, 192 * MIB)
     images.shuffled(image, size)
     ours, raw, peers = in_order(b, image, image, size)
     yield Row("w3 in order, shuffled clusters", ours, raw, peers + [seven_zip(image)], 1.22)
@@ -167,10 +167,10 @@ def w3(b):
 
 def w4(b):
     image, raw_image, places = b.path("w4.qcow2"), b.path("w4.raw"), b.path("w4.places")
-    size = b.size(4 * GIB, GIB)
+    size = b.size(2 * GIB, GIB)
     n = size // CLUSTER
     images.scattered(image, size, sorted(random.Random(4).sample(range(n), n // 4)), raw_image)
-    images.places_on_disk(places, size, b.size(200000, 50000))
+    images.places_on_disk(places, size, b.size(100000, 50000))
     ours, raw, peers = at_random(b, image, raw_image, places)
     yield Row(f"w4 random 4 KiB, {size >> 30} GiB, 1/4 allocated", ours, raw, peers, 0.55)
     yield map_row(b, "w4 map", image, 0)
@@ -188,7 +188,7 @@ def w4t(b):
     clusters = sorted(table * 8192 + k for table in range(2048)
                       for k in rng.sample(range(8192), b.size(2, 1)))
     images.scattered(image, TIB, clusters, raw_image)
-    images.places_in_clusters(places, clusters, b.size(100000, 25000))
+    images.places_in_clusters(places, clusters, b.size(50000, 25000))
     ours, raw, peers = at_random(b, image, raw_image, places)
     yield Row("w4t random 4 KiB, 1 TiB, 2048 tables", ours, raw, peers, 1.45)
     yield map_row(b, "w4t map", image, 0.06)
@@ -196,10 +196,10 @@ def w4t(b):
 
 def _compressed(b, w, kind, limits):
     image, raw_image, places = b.path("w5.qcow2"), b.path("w5.raw"), b.path("w5.places")
-    size = b.size(256 * MIB, 64 * MIB)
+    size = b.size(128 * MIB, 64 * MIB)
     libqcow = kind == "zlib"
     images.compressed(image, size, kind, raw_image)
-    images.places_on_disk(places, size, b.size(8000, 2000))
+    images.places_on_disk(places, size, b.size(4000, 2000))
     ours, raw, peers = in_order(b, image, raw_image, size, libqcow=libqcow, times=1)
     if libqcow:
         peers.append(seven_zip(image))
@@ -207,7 +207,7 @@ def _compressed(b, w, kind, limits):
               content=raw_image)
     ours, raw, peers = at_random(b, image, raw_image, places, libqcow)
     yield Row(f"{w} random 4 KiB, {kind}", ours, raw, peers, limits[1], "qemu-io")
-    some = b.size(32 * MIB, 8 * MIB)
+    some = b.size(16 * MIB, 8 * MIB)
     peers = [Reader("qemu-img bench", ["qemu-img", "bench", "-f", "qcow2", "-c", str(some // BLOCK),
                                        "-s", str(BLOCK), "-d", "1", image])]
     if libqcow:
@@ -242,7 +242,7 @@ def w7(b):
               [Reader("qemu-img convert", ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image,
                                            out], makes=out)], 1.5, yardstick="cp of the raw file")
     empty = b.path("empty.qcow2")
-    size = b.size(16 * GIB, 4 * GIB)
+    size = b.size(8 * GIB, 4 * GIB)
     images.create(empty, size)
     ours, _, peers = in_order(b, empty, empty, size)
     fill = Reader("raw", b.driver("raw", "fill", size, BUFFER))
@@ -251,11 +251,11 @@ def w7(b):
 
 
 def w8(b):
-    size = b.size(256 * MIB, 64 * MIB)
+    size = b.size(128 * MIB, 64 * MIB)
     paths = [b.path(f"w8-{i}.qcow2") for i in range(17)]
     places, raw_image = b.path("w8.places"), b.path("w8.raw")
     images.chain(paths, size)
-    images.places_on_disk(places, size, b.size(100000, 20000))
+    images.places_on_disk(places, size, b.size(50000, 20000))
     for depth, limits in ((1, (1.10, 1.10)), (4, (1.15, 1.20)), (16, (1.25, 1.50))):
         image = paths[depth]
         images.convert(image, raw_image, "-f", "qcow2", "-O", "raw", "-S", "0")
