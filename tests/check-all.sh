@@ -123,6 +123,7 @@ step proof            make -s proof
 step coverage         make -s coverage
 step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
 step bench-gate       make -s bench-gate
+step bench-runs       make -s CFLAGS='-O2 -g -Werror' bench-quick BENCH_ARGS='--rounds 1 w9'
 step valgrind         sh tests/run-programs.sh build valgrind
 
 echo

@@ -5,14 +5,14 @@ BENCH = $(O)/tests/bench
 BENCH_DIR ?= $(O)/bench
 BENCH_DRIVERS = $(addprefix $(BENCH)/driver-,qcow2 raw libqcow)
 BENCH_PROGRAMS = $(BENCH_DRIVERS) $(BENCH)/measure $(BENCH)/inflate
-BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR)
+BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR) $(BENCH_ARGS)
 
 # The gate counts instructions: always with the same compiler and flags, in a directory of its own.
 GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= LDFLAGS= \
 	POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB)
+#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB). BENCH_ARGS='--rounds 3 w4 w9'
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
 #: bench-growth time and memory against disk size, cluster size, depth of the chain, threads

@@ -47,9 +47,10 @@ def mark(x, y, name):
 def legend(y):
     x = 10
     for name in COLOURS:
+        words = "yardstick" if name == "raw" else name
         yield mark(x, y, name)
-        yield text(x + 9, y + 4, "yardstick" if name == "raw" else name)
-        x += 22 + 7 * len(name)
+        yield text(x + 9, y + 4, words)
+        x += 22 + 6.5 * len(words)
 
 
 def lines(results):
@@ -63,6 +64,7 @@ def lines(results):
 
 
 def write(path, results):
+    results = [r for r in results if not r.row.counts]
     bottom = TOP + STEP * len(results)
     width, height = LEFT + WIDTH + 40, bottom + 50
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
