@@ -4,6 +4,20 @@
  */
 #include "q2.h"
 
+#if UINTPTR_MAX <= UINT32_MAX
+uint64_t q2_shr64(uint64_t value, unsigned bits)
+{
+	uint32_t high = (uint32_t)(value >> 32);
+	uint32_t low = (uint32_t)value;
+
+	if (bits >= 32u)
+		return high >> (bits - 32u);
+	if (bits == 0u)
+		return value;
+	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));
+}
+#endif
+
 int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
             uint64_t detail)
 {

@@ -150,23 +150,16 @@ static inline uint64_t q2_be64(const uint8_t *p)
 
 /*
  * Shift right by 0 to 63. A shift of 64 bits by a variable is a call to a compiler's helper where
- * registers have 32, and a firmware may have no such helper.
+ * registers have 32, and a firmware may have no such helper: there it is a call to ours, in io.c.
  */
+#if UINTPTR_MAX > UINT32_MAX
 static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
 {
-#if UINTPTR_MAX > UINT32_MAX
 	return value >> bits;
-#else
-	uint32_t high = (uint32_t)(value >> 32);
-	uint32_t low = (uint32_t)value;
-
-	if (bits >= 32u)
-		return high >> (bits - 32u);
-	if (bits == 0u)
-		return value;
-	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));
-#endif
 }
+#else
+uint64_t q2_shr64(uint64_t value, unsigned bits);
+#endif
 
 static inline uint32_t q2_cluster_len(const struct qcow2_image *image)
 {
