@@ -65,6 +65,7 @@ static int compressed_extent(uint64_t entry, struct qcow2_extent *e)
 	if (e->image->data != NULL)
 		return QCOW2_E_L2_ENTRY;
 	e->kind = QCOW2_EXTENT_COMPRESSED;
+	e->len = q2_cluster_len(e->image) - in_cluster(e);
 	e->io = &e->image->io;
 	e->packed_len = ((high >> x) + 1u) * 512u - (uint32_t)entry % 512u;
 	e->pos = ((uint64_t)(high & ((UINT32_C(1) << x) - 1u)) << 32) + (uint32_t)entry;
@@ -116,16 +117,31 @@ static uint32_t subcluster_kind(uint32_t data, uint32_t zero, unsigned n)
 	return (zero >> n) % 2u != 0u ? QCOW2_EXTENT_ZERO : QCOW2_EXTENT_ABSENT;
 }
 
-/* "Extended L2 Entries": the second word says for each of 32 subclusters what it is. */
-static int subcluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint64_t entry,
-                             struct qcow2_extent *e)
+/*
+ * What each of the 32 parts of a cluster is, in two bitmaps. "Extended L2 Entries": the second word
+ * says so; a standard entry says the same for all of them.
+ */
+static int cluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint64_t entry,
+                          struct qcow2_extent *e)
 {
-	uint32_t zero = q2_be32(raw + 8);
-	uint32_t data = q2_be32(raw + 12);
 	unsigned bits = e->image->cluster_bits - 5u;
-	unsigned n = (in_cluster(e) >> bits) % Q2_SUBCLUSTERS;
-	int rc = host_cluster(entry, e);
+	unsigned n = in_cluster(e) >> bits;
+	uint32_t zero, data;
+	int rc;
 
+	if (q2_has_extended_l2(e->image)) {
+		zero = q2_be32(raw + 8);
+		data = q2_be32(raw + 12);
+		rc = host_cluster(entry, e);
+	} else {
+		zero = entry_is_zero(entry) ? UINT32_MAX : 0u;
+		/* Version 2 has no such bit. */
+		if (zero != 0u && e->image->version < 3u)
+			return QCOW2_E_L2_ENTRY;
+		/* In an external data file, bit 63 does not make it a place. */
+		rc = zero != 0u && entry_pos(entry) == 0u ? QCOW2_OK : host_cluster(entry, e);
+		data = e->io != NULL ? ~zero : 0u;
+	}
 	if (rc != QCOW2_OK)
 		return rc;
 	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
@@ -136,26 +152,6 @@ static int subcluster_extent(struct qcow2_reader *reader, const uint8_t *raw, ui
 	while (n < Q2_SUBCLUSTERS && subcluster_kind(data, zero, n) == e->kind);
 	e->len = (n << bits) - in_cluster(e);
 	return e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : QCOW2_OK;
-}
-
-static int standard_extent(struct qcow2_reader *reader, uint64_t entry, struct qcow2_extent *e)
-{
-	int rc;
-
-	if (entry_is_zero(entry)) {
-		/* Version 2 has no such bit. */
-		if (e->image->version < 3u)
-			return QCOW2_E_L2_ENTRY;
-		e->kind = QCOW2_EXTENT_ZERO;
-		/* Without a place: in an external data file bit 63 does not make it one. */
-		if (entry_pos(entry) == 0u)
-			return QCOW2_OK;
-	}
-	rc = host_cluster(entry, e);
-	if (rc != QCOW2_OK || e->io == NULL || e->kind == QCOW2_EXTENT_ZERO)
-		return rc;
-	e->kind = QCOW2_EXTENT_DATA;
-	return data_check(reader, e);
 }
 
 /*
@@ -195,13 +191,10 @@ static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t inde
 		return rc;
 	entry = q2_be64(slice + at);
 	reader->error.detail = entry;
-	e->len = q2_cluster_len(e->image) - in_cluster(e);
 	if (entry_is_compressed(entry))
 		return compressed_extent(entry, e);
-	if (extended)
-		return subcluster_extent(reader, slice + index % 32u * 16u, entry, e);
-	rc = standard_extent(reader, entry, e);
-	if (rc == QCOW2_OK)
+	rc = cluster_extent(reader, slice + at, entry, e);
+	if (rc == QCOW2_OK && !extended)
 		extend_in_slice(slice, at, want, e);
 	return rc;
 }
