@@ -24,15 +24,18 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
 	return q2_io_read_padded(&image->io, pos, buf, len, err);
 }
 
-int q2_l1_check(const struct qcow2_image *image)
+int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced)
 {
-	uint32_t len = image->l1_entries * L1_ENTRY_LEN;
-
-	if (!q2_is_table_pos(image, image->l1_pos) || len > INT64_MAX - image->l1_pos)
-		return QCOW2_E_L1;
-	if (len != 0u && !q2_is_inside(image, image->l1_pos, len))
+	if (!q2_is_table_pos(image, pos) || len > INT64_MAX - pos)
+		return misplaced;
+	if (len != 0u && !q2_is_inside(image, pos, len))
 		return QCOW2_E_TRUNCATED;
 	return QCOW2_OK;
+}
+
+int q2_l1_check(const struct qcow2_image *image)
+{
+	return q2_table_check(image, image->l1_pos, image->l1_entries * L1_ENTRY_LEN, QCOW2_E_L1);
 }
 
 /* What can only be checked when header and extensions are known. */

@@ -221,10 +221,9 @@ static int qcow2_extent(struct qcow2_reader *reader, uint64_t want, struct qcow2
 	if (l2_pos == 0u)
 		return QCOW2_OK;
 	reader->error.detail = l2_pos;
-	if (!q2_is_table_pos(image, l2_pos))
-		return QCOW2_E_L2_ENTRY;
-	if (!q2_is_inside(image, l2_pos, q2_cluster_len(image)))
-		return QCOW2_E_TRUNCATED;
+	rc = q2_table_check(image, l2_pos, q2_cluster_len(image), QCOW2_E_L2_ENTRY);
+	if (rc != QCOW2_OK)
+		return rc;
 	index = q2_shr64(e->off & in_table, image->cluster_bits);
 	return l2_extent(reader, l2_pos, (uint32_t)index, want, e);
 }

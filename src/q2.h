@@ -89,9 +89,12 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
                   struct qcow2_error *err);
 
 /*
- * Can the L1 table, of at most Q2_L1_ENTRIES_MAX entries, be where it is said to be? Statuses: L1,
- * TRUNCATED.
+ * Can a table of len bytes be at pos? Statuses: TRUNCATED, and the given one if it is where none can
+ * be.
  */
+int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced);
+
+/* The same for the L1 table, of at most Q2_L1_ENTRIES_MAX entries. Statuses: L1, TRUNCATED. */
 int q2_l1_check(const struct qcow2_image *image);
 
 /* cache.c: tables, in slices. */
