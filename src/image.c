@@ -26,7 +26,7 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
 
 int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced)
 {
-	if (((uint32_t)pos & (q2_cluster_len(image) - 1u)) != 0u || pos > INT64_MAX - len)
+	if (((uint32_t)pos & (q2_cluster_len(image) - 1u)) != 0u || pos > (uint64_t)INT64_MAX - len)
 		return misplaced;
 	if (len != 0u && !q2_is_inside(image, pos, len))
 		return QCOW2_E_TRUNCATED;

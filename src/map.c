@@ -39,14 +39,6 @@ static bool entry_is_zero(uint64_t entry)
 	return entry % 2u != 0u;
 }
 
-/* All that tells one standard cluster from another; in an external data file, bit 63 does, too. */
-static uint64_t entry_key(const struct qcow2_extent *e, uint64_t entry)
-{
-	uint64_t copied = e->image->data != NULL ? UINT64_C(1) << 63 : 0u;
-
-	return entry & (UINT64_C(0x40fffffffffffe01) | copied);
-}
-
 static uint32_t in_cluster(const struct qcow2_extent *e)
 {
 	return (uint32_t)e->off & (q2_cluster_len(e->image) - 1u);
@@ -157,19 +149,19 @@ static int cluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint6
 /*
  * Adds the clusters that follow the first one in its way, as far as the slice goes, or until *e has
  * `want` bytes. An entry that is wrong ends the extent before it: whoever asks for that is told.
+ * Entries are compared as they are: where only bit 63 differs, q2_map puts the extents together.
  */
-static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t want,
+static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t entry, uint64_t want,
                             struct qcow2_extent *e)
 {
 	uint32_t cluster = q2_cluster_len(e->image);
 	uint32_t step = e->io != NULL ? cluster : 0u;
-	uint64_t key = entry_key(e, q2_be64(slice + at));
 
 	for (at += 8u; at < Q2_SLICE_LEN && e->len < want; at += 8u) {
-		key += step;
-		if (entry_key(e, q2_be64(slice + at)) != key)
+		entry += step;
+		if (q2_be64(slice + at) != entry)
 			break;
-		if (e->kind == QCOW2_EXTENT_DATA && !starts_inside(e, entry_pos(key)))
+		if (e->kind == QCOW2_EXTENT_DATA && !starts_inside(e, e->pos + e->len))
 			break;
 		e->len += cluster;
 	}
@@ -195,7 +187,7 @@ static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t inde
 		return compressed_extent(entry, e);
 	rc = cluster_extent(reader, slice + at, entry, e);
 	if (rc == QCOW2_OK && !extended)
-		extend_in_slice(slice, at, want, e);
+		extend_in_slice(slice, at, entry, want, e);
 	return rc;
 }
 
