@@ -118,13 +118,16 @@ static size_t good_slices(const struct qcow2_image *image)
 {
 	uint64_t bytes = 4u * Q2_SLICE_LEN;
 	size_t n = 4;
+	size_t len = 4u * QCOW2_READER_SLICE; /* of n: not every processor multiplies */
 
 	for (; image != NULL; image = image->backing)
 		if (q2_is_qcow2(image))
 			bytes += q2_shr64(image->size, image->cluster_bits - 4u);
-	while (n < 4096u && n * Q2_SLICE_LEN < bytes)
+	while (n < 4096u && n * Q2_SLICE_LEN < bytes) {
 		n *= 2u;
-	return n * QCOW2_READER_SLICE;
+		len *= 2u;
+	}
+	return len;
 }
 
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,

@@ -53,8 +53,8 @@ for slices in 1 2 4; do
 done
 # shellcheck disable=SC2086
 prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/feature.c
-prove block 95 gcc_x86_64 '' tests/proof/block.c
-prove block-32 92 gcc_x86_32 '' tests/proof/block.c
+prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c
+prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c
 for window in 512 4096 2097152; do
 	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
 	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
