@@ -116,7 +116,7 @@ int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint6
 	if (slot->image == image && slot->pos == start)
 		return QCOW2_OK;
 	slot->image = NULL; /* until all of it is there */
-	rc = q2_io_read_padded(&image->io, start, bytes, Q2_SLICE_LEN, &reader->error);
+	rc = q2_io_read(&image->io, start, bytes, Q2_SLICE_LEN, &reader->error);
 	if (rc != QCOW2_OK)
 		return rc;
 	slot->pos = start;

@@ -55,7 +55,7 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
 	while (pos < end && pos < image->io.size) {
 		if (!q2_is_inside(image, pos, EXTENSION_HEAD_LEN))
 			return QCOW2_E_TRUNCATED;
-		rc = q2_io_read_padded(&image->io, pos, head, EXTENSION_HEAD_LEN, err);
+		rc = q2_io_read(&image->io, pos, head, EXTENSION_HEAD_LEN, err);
 		if (rc != QCOW2_OK)
 			return rc;
 		type = q2_be32(head);

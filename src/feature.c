@@ -37,7 +37,8 @@ int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, c
 	if (rc != QCOW2_OK)
 		return rc;
 	for (at = 0; image.feature_names.len - at >= FEATURE_RECORD_LEN; at += FEATURE_RECORD_LEN) {
-		rc = q2_io_read(io, image.feature_names.pos + at, record, sizeof record, &unseen);
+		rc = q2_image_read(&image, image.feature_names.pos + at, record, sizeof record,
+		                   &unseen);
 		if (rc == QCOW2_E_IO)
 			return rc;
 		/* "The name table ends" where a name is empty, or the file does. */

@@ -200,7 +200,7 @@ static int read_disk(struct header *h)
 int q2_header_read(struct qcow2_image *image, struct qcow2_error *err)
 {
 	struct header h;
-	int rc = q2_io_read_padded(&image->io, 0, h.bytes, HEADER_READ_LEN, err);
+	int rc = q2_io_read(&image->io, 0, h.bytes, HEADER_READ_LEN, err);
 
 	if (rc != QCOW2_OK)
 		return rc;

@@ -21,7 +21,7 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
 {
 	if (!q2_is_inside(image, pos, len))
 		return q2_fail(err, QCOW2_E_TRUNCATED, &image->io, image->io.size, 0);
-	return q2_io_read_padded(&image->io, pos, buf, len, err);
+	return q2_io_read(&image->io, pos, buf, len, err);
 }
 
 int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced)

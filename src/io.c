@@ -45,8 +45,8 @@ int q2_note(struct qcow2_error *err, int status)
 	return status;
 }
 
-int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
-                      struct qcow2_error *err)
+int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
+               struct qcow2_error *err)
 {
 	uint64_t inside = pos < io->size ? io->size - pos : 0u;
 	int code = 0;
@@ -62,12 +62,4 @@ int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t
 	q2_fail(err, QCOW2_E_IO, io, pos, 0);
 	err->io_code = code;
 	return QCOW2_E_IO;
-}
-
-int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
-               struct qcow2_error *err)
-{
-	if (pos > io->size || len > io->size - pos)
-		return q2_fail(err, QCOW2_E_TRUNCATED, io, io->size, 0);
-	return q2_io_read_padded(io, pos, buf, len, err);
 }

@@ -49,15 +49,11 @@ int q2_refuse(struct qcow2_error *err, int status);
 int q2_note(struct qcow2_error *err, int status);
 
 /*
- * Reads [pos, pos + len) of the file, len > 0. Statuses: TRUNCATED if that is not inside the file,
- * IO if the callback fails.
+ * Reads [pos, pos + len) of the file, len > 0; what lies past its end reads as zeros. Status: IO if
+ * the callback fails.
  */
 int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
                struct qcow2_error *err);
-
-/* The same, but what lies past the end of the file reads as zeros. */
-int q2_io_read_padded(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
-                      struct qcow2_error *err);
 
 /*
  * header.c, extension.c: the parts of opening. They keep err->pos and err->detail up to date and
@@ -89,8 +85,8 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
                   struct qcow2_error *err);
 
 /*
- * Can a table of len bytes be at pos? Statuses: TRUNCATED, and the given one if it is where none can
- * be.
+ * Can a table of len bytes be at pos? Statuses: TRUNCATED, and the given one if it is where none
+ * can be.
  */
 int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced);
 

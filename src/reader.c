@@ -101,7 +101,7 @@ int q2_read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t
 	if (*len > e->len)
 		*len = (size_t)e->len;
 	if (e->kind == QCOW2_EXTENT_DATA)
-		return q2_io_read_padded(q2_data_io(e->image), e->pos, buf, *len, &reader->error);
+		return q2_io_read(q2_data_io(e->image), e->pos, buf, *len, &reader->error);
 	if (e->kind != QCOW2_EXTENT_COMPRESSED) {
 		memset(buf, 0, *len);
 		return QCOW2_OK;
