@@ -3,8 +3,9 @@
  * Tables of an image, cached in slices of 512 bytes.
  *
  * A slice is the smallest piece that every device can read, and reading more than one for a random
- * access costs more than it saves. The slots form sets of four; the position of a slice in its file
- * picks the set, and in it the slot that was not used for longest is given up.
+ * access costs more than it saves. Slices are known by what part of the disk they map, so that an
+ * L2 entry is found without a look at L1. The slots form sets of four; the key of a slice picks the
+ * set, and in it the slot that was not used for longest is given up.
  *
  *	memory: [slot 0] ... [slot max_slots - 1] [slice 0] ... [slice max_slots - 1]
  *
@@ -16,7 +17,8 @@
 enum { CACHE_WAYS = 4, CACHE_SLOTS_MAX = 1 << 20 };
 
 struct slot {
-	uint64_t pos;                    /* of the slice in the image's file */
+	uint64_t key;                    /* which slice of the image's tables it is */
+	uint64_t pos;                    /* where that is in the image's file */
 	const struct qcow2_image *image; /* NULL: the slot is empty */
 	uint32_t used;                   /* the reader's clock when it was last asked for */
 };
@@ -71,27 +73,30 @@ static void slots_grow(struct qcow2_reader *reader)
 	reader->misses = 0;
 }
 
-/* Slices that follow each other go to sets that do; tables that are clusters apart, to others. */
-static uint32_t first_of_set(const struct qcow2_reader *reader, uint64_t pos)
+/*
+ * Slices that follow each other go to sets that do; those that are a power of two apart, to others,
+ * as do those of the images of a chain.
+ */
+static uint32_t first_of_set(const struct qcow2_reader *reader, const struct q2_slice *slice)
 {
-	uint32_t n = (uint32_t)(pos / Q2_SLICE_LEN);
+	uint32_t n = (uint32_t)slice->key;
 
-	n ^= (uint32_t)(pos >> 32) ^ n >> 11 ^ n >> 19;
+	n ^= slice->depth << 7;
+	n ^= n >> 9 ^ n >> 17;
 	return n * CACHE_WAYS & (reader->n_slots - 1u);
 }
 
 /* The slot that has the slice, or else that of its set which was not used for longest. */
-static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_image *image,
-                          uint64_t start)
+static uint32_t slot_find(const struct qcow2_reader *reader, const struct q2_slice *slice)
 {
 	const struct slot *slots = slots_of(reader);
-	uint32_t first = first_of_set(reader, start);
+	uint32_t first = first_of_set(reader, slice);
 	uint32_t found = first;
 	uint32_t oldest = 0;
 	uint32_t i, age;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		if (slots[i].image == image && slots[i].pos == start)
+		if (slots[i].key == slice->key && slots[i].image == slice->image)
 			return i;
 		age = reader->clock - slots[i].used;
 		if (age > oldest) {
@@ -102,25 +107,27 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_
 	return found;
 }
 
-int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t pos,
-             const uint8_t **slice)
+int q2_slice(struct qcow2_reader *reader, struct q2_slice *slice)
 {
-	uint64_t start = pos - pos % Q2_SLICE_LEN;
-	uint32_t i = slot_find(reader, image, start);
+	uint32_t i = slot_find(reader, slice);
 	struct slot *slot = slots_of(reader) + i;
 	uint8_t *bytes = reader->slices + i * Q2_SLICE_LEN;
 	int rc;
 
-	*slice = bytes;
+	if (slot->image != slice->image || slot->key != slice->key) {
+		if (slice->pos == Q2_SLICE_NOWHERE)
+			return QCOW2_E_NOT_FOUND;
+		slot->image = NULL; /* until all of it is there */
+		rc = q2_io_read(&slice->image->io, slice->pos, bytes, Q2_SLICE_LEN, &reader->error);
+		if (rc != QCOW2_OK)
+			return rc;
+		slot->key = slice->key;
+		slot->pos = slice->pos;
+		slot->image = slice->image;
+		slots_grow(reader);
+	}
 	slot->used = reader->clock++;
-	if (slot->image == image && slot->pos == start)
-		return QCOW2_OK;
-	slot->image = NULL; /* until all of it is there */
-	rc = q2_io_read(&image->io, start, bytes, Q2_SLICE_LEN, &reader->error);
-	if (rc != QCOW2_OK)
-		return rc;
-	slot->pos = start;
-	slot->image = image;
-	slots_grow(reader);
+	slice->pos = slot->pos;
+	slice->bytes = bytes;
 	return QCOW2_OK;
 }

@@ -8,17 +8,17 @@
 enum { FEATURE_RECORD_LEN = 48, FEATURE_NAME_AT = 2, FEATURE_NAME_LEN = 46 };
 
 /* Finds the table in an image that need not open, as long as its header leads there. */
-static int feature_table(const struct qcow2_io *io, struct qcow2_image *image)
+static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
+                         struct qcow2_error *err)
 {
-	struct qcow2_error err;
 	int rc = q2_image_reset(image, QCOW2_ABI(struct qcow2_image), io);
 
 	if (rc != QCOW2_OK)
 		return rc;
 	image->flags = QCOW2_OPEN_INSPECT;
-	rc = q2_header_read(image, &err);
+	rc = q2_header_read(image, err);
 	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE)
-		rc = q2_extensions_read(image, &err);
+		rc = q2_extensions_read(image, err);
 	/* A damaged extension after the table takes nothing from the names in it. */
 	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
 }
@@ -33,7 +33,7 @@ int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, c
 
 	if (name == NULL)
 		return QCOW2_E_ARGUMENT;
-	rc = feature_table(io, &image);
+	rc = feature_table(io, &image, &unseen);
 	if (rc != QCOW2_OK)
 		return rc;
 	for (at = 0; image.feature_names.len - at >= FEATURE_RECORD_LEN; at += FEATURE_RECORD_LEN) {

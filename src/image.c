@@ -24,10 +24,10 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
 	return q2_io_read(&image->io, pos, buf, len, err);
 }
 
-int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced)
+int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos)
 {
 	if (((uint32_t)pos & (q2_cluster_len(image) - 1u)) != 0u || pos > (uint64_t)INT64_MAX - len)
-		return misplaced;
+		return QCOW2_E_L1;
 	if (len != 0u && !q2_is_inside(image, pos, len))
 		return QCOW2_E_TRUNCATED;
 	return QCOW2_OK;
@@ -35,7 +35,7 @@ int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, 
 
 int q2_l1_check(const struct qcow2_image *image)
 {
-	return q2_table_check(image, image->l1_pos, image->l1_entries * L1_ENTRY_LEN, QCOW2_E_L1);
+	return q2_table_check(image, image->l1_entries * L1_ENTRY_LEN, image->l1_pos);
 }
 
 /* What can only be checked when header and extensions are known. */

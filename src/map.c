@@ -101,12 +101,27 @@ static int data_check(struct qcow2_reader *reader, const struct qcow2_extent *e)
 	return QCOW2_E_TRUNCATED;
 }
 
-/* The kind of a subcluster: bit n of `data` or of `zero`, or of neither. */
-static uint32_t subcluster_kind(uint32_t data, uint32_t zero, unsigned n)
+/*
+ * Of the parts from number n on: what they are, by bit n of `data` or of `zero`, or of neither; and
+ * how far that goes. Returns the number of the first that is different.
+ */
+static unsigned subclusters_alike(uint32_t data, uint32_t zero, unsigned n, struct qcow2_extent *e)
 {
-	if ((data >> n) % 2u != 0u)
-		return QCOW2_EXTENT_DATA;
-	return (zero >> n) % 2u != 0u ? QCOW2_EXTENT_ZERO : QCOW2_EXTENT_ABSENT;
+	uint32_t others = data | zero;
+
+	if ((data >> n) % 2u != 0u) {
+		e->kind = QCOW2_EXTENT_DATA;
+		others = ~data;
+	} else if ((zero >> n) % 2u != 0u) {
+		e->kind = QCOW2_EXTENT_ZERO;
+		others = ~zero;
+	}
+	others >>= n;
+	if (others == 0u)
+		return Q2_SUBCLUSTERS;
+	for (; others % 2u == 0u; others >>= 1)
+		n++;
+	return n;
 }
 
 /*
@@ -117,7 +132,7 @@ static int cluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint6
                           struct qcow2_extent *e)
 {
 	unsigned bits = e->image->cluster_bits - 5u;
-	unsigned n = in_cluster(e) >> bits;
+	unsigned n = (in_cluster(e) >> bits) % Q2_SUBCLUSTERS;
 	uint32_t zero, data;
 	int rc;
 
@@ -138,11 +153,7 @@ static int cluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint6
 		return rc;
 	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
 		return QCOW2_E_L2_ENTRY;
-	e->kind = subcluster_kind(data, zero, n);
-	do
-		n++;
-	while (n < Q2_SUBCLUSTERS && subcluster_kind(data, zero, n) == e->kind);
-	e->len = (n << bits) - in_cluster(e);
+	e->len = (subclusters_alike(data, zero, n, e) << bits) - in_cluster(e);
 	return e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : QCOW2_OK;
 }
 
@@ -167,66 +178,92 @@ static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t entry, u
 	}
 }
 
-/* The extent that starts at e->off, by entry number `index` of the L2 table at l2_pos. */
-static int l2_extent(struct qcow2_reader *reader, uint64_t l2_pos, uint32_t index, uint64_t want,
-                     struct qcow2_extent *e)
+/* The extent that starts at e->off, by entry number `index` of a table, which is in the slice. */
+static int l2_extent(struct qcow2_reader *reader, const struct q2_slice *slice, uint32_t index,
+                     uint64_t want, struct qcow2_extent *e)
 {
 	bool extended = q2_has_extended_l2(e->image);
 	uint32_t at = extended ? index % 32u * 16u : index % 64u * 8u;
-	const uint8_t *slice;
-	uint64_t entry;
+	uint64_t entry = q2_be64(slice->bytes + at);
 	int rc;
 
-	reader->error.pos = l2_pos + (extended ? index * 16u : index * 8u);
-	rc = q2_slice(reader, e->image, reader->error.pos, &slice);
-	if (rc != QCOW2_OK)
-		return rc;
-	entry = q2_be64(slice + at);
+	reader->error.pos = slice->pos + at;
 	reader->error.detail = entry;
 	if (entry_is_compressed(entry))
 		return compressed_extent(entry, e);
-	rc = cluster_extent(reader, slice + at, entry, e);
+	rc = cluster_extent(reader, slice->bytes + index % 32u * 16u, entry, e);
 	if (rc == QCOW2_OK && !extended)
-		extend_in_slice(slice, at, entry, want, e);
+		extend_in_slice(slice->bytes, at, entry, want, e);
 	return rc;
 }
 
-static int qcow2_extent(struct qcow2_reader *reader, uint64_t want, struct qcow2_extent *e)
+/*
+ * Finds the L2 table of e->off. *l2_pos: 0 if there is none, and then e->len is as far as the L1
+ * entry goes.
+ */
+static int l2_find(struct qcow2_reader *reader, struct qcow2_extent *e, uint64_t *l2_pos)
 {
 	const struct qcow2_image *image = e->image;
 	unsigned bits = q2_l1_entry_bits(image);
 	uint64_t in_table = q2_shr64(UINT64_MAX, 64u - bits);
 	uint64_t index = q2_shr64(e->off, bits);
-	const uint8_t *slice;
-	uint64_t l2_pos;
+	struct q2_slice slice;
 	int rc;
 
-	/* Without an L2 table: as far as this L1 entry goes. */
+	*l2_pos = 0;
 	e->len = in_table - (e->off & in_table) + 1u;
 	if (index >= image->l1_entries) /* of a snapshot: open checks the active table */
 		return QCOW2_OK;
+	slice.image = image;
+	slice.depth = e->depth;
+	slice.key = (UINT64_C(1) << 63) + index / 64u; /* no L2 slice has such a high one */
+	slice.pos = image->l1_pos + index / 64u * Q2_SLICE_LEN;
 	reader->error.pos = image->l1_pos + index * 8u;
-	rc = q2_slice(reader, image, reader->error.pos, &slice);
+	rc = q2_slice(reader, &slice);
 	if (rc != QCOW2_OK)
 		return rc;
-	l2_pos = entry_pos(q2_be64(slice + (uint32_t)index % 64u * 8u));
-	if (l2_pos == 0u)
+	*l2_pos = entry_pos(q2_be64(slice.bytes + (uint32_t)index % 64u * 8u));
+	if (*l2_pos == 0u)
 		return QCOW2_OK;
-	reader->error.detail = l2_pos;
-	rc = q2_table_check(image, l2_pos, q2_cluster_len(image), QCOW2_E_L2_ENTRY);
-	if (rc != QCOW2_OK)
-		return rc;
-	index = q2_shr64(e->off & in_table, image->cluster_bits);
-	return l2_extent(reader, l2_pos, (uint32_t)index, want, e);
+	reader->error.detail = *l2_pos;
+	rc = q2_table_check(image, q2_cluster_len(image), *l2_pos);
+	return rc != QCOW2_E_L1 ? rc : QCOW2_E_L2_ENTRY;
+}
+
+static int qcow2_extent(struct qcow2_reader *reader, uint64_t want, struct qcow2_extent *e)
+{
+	const struct qcow2_image *image = e->image;
+	bool extended = q2_has_extended_l2(image);
+	uint64_t cluster = q2_shr64(e->off, image->cluster_bits);
+	uint32_t index = (uint32_t)cluster & ((1u << q2_l2_bits(image)) - 1u);
+	struct q2_slice slice;
+	uint64_t l2_pos;
+	int rc;
+
+	slice.image = image;
+	slice.depth = e->depth;
+	slice.key = extended ? cluster / 32u : cluster / 64u;
+	slice.pos = Q2_SLICE_NOWHERE;
+	if (q2_slice(reader, &slice) != QCOW2_OK) {
+		rc = l2_find(reader, e, &l2_pos);
+		if (rc != QCOW2_OK || l2_pos == 0u)
+			return rc;
+		slice.pos = l2_pos + (extended ? index / 32u : index / 64u) * Q2_SLICE_LEN;
+		rc = q2_slice(reader, &slice);
+		if (rc != QCOW2_OK)
+			return rc;
+	}
+	return l2_extent(reader, &slice, index, want, e);
 }
 
 /* What one image says about `off`. */
-static int layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t off,
-                        uint64_t want, struct qcow2_extent *e)
+static int layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
+                        uint32_t depth, uint64_t off, uint64_t want, struct qcow2_extent *e)
 {
 	memset(e, 0, sizeof *e);
 	e->off = off;
 	e->image = image;
+	e->depth = depth;
 	reader->error.io = &image->io;
 	if (q2_is_qcow2(image))
 		return qcow2_extent(reader, want, e);
@@ -249,12 +286,11 @@ static int chain_extent(struct qcow2_reader *reader, uint64_t off, uint64_t want
 	for (;;) {
 		if (limit > image->size - off)
 			limit = image->size - off;
-		rc = layer_extent(reader, image, off, want, e);
+		rc = layer_extent(reader, image, depth++, off, want, e);
 		if (rc != QCOW2_OK)
 			return q2_note(&reader->error, rc);
 		if (e->len > limit)
 			e->len = limit;
-		e->depth = depth++;
 		limit = e->len;
 		image = image->backing;
 		if (e->kind != QCOW2_EXTENT_ABSENT || image == NULL || off >= image->size)

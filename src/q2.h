@@ -84,24 +84,31 @@ bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len);
 int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
                   struct qcow2_error *err);
 
-/*
- * Can a table of len bytes be at pos? Statuses: TRUNCATED, and the given one if it is where none
- * can be.
- */
-int q2_table_check(const struct qcow2_image *image, uint64_t pos, uint32_t len, int misplaced);
+/* Can a table of len bytes be at pos? Statuses: L1 if none can be there, TRUNCATED. */
+int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
-/* The same for the L1 table, of at most Q2_L1_ENTRIES_MAX entries. Statuses: L1, TRUNCATED. */
+/* The same for the L1 table, of at most Q2_L1_ENTRIES_MAX entries. */
 int q2_l1_check(const struct qcow2_image *image);
 
 /* cache.c: tables, in slices. */
 
+/* A slice of a table: which, and then where it is and what it says. */
+struct q2_slice {
+	const struct qcow2_image *image;
+	uint32_t depth; /* of the image */
+	uint64_t key;   /* tells the slices of an image apart */
+	uint64_t pos;   /* in the image's file, a multiple of Q2_SLICE_LEN; or Q2_SLICE_NOWHERE */
+	const uint8_t *bytes; /* Q2_SLICE_LEN of them, valid until the next call */
+};
+
+#define Q2_SLICE_NOWHERE UINT64_MAX
+
 /*
- * Finds the slice of the image's file that holds the byte at pos, reading it if the reader does not
- * have it. *slice: Q2_SLICE_LEN bytes, valid until the next call; those past the end of the file
- * are zeros.
+ * Finds the slice with slice->key; fills in pos and bytes. If the reader does not have it, it is
+ * read from slice->pos, and what lies past the end of the file is zeros. Statuses: IO, or NOT_FOUND
+ * if pos is Q2_SLICE_NOWHERE.
  */
-int q2_slice(struct qcow2_reader *reader, const struct qcow2_image *image, uint64_t pos,
-             const uint8_t **slice);
+int q2_slice(struct qcow2_reader *reader, struct q2_slice *slice);
 
 /* Gives the first len bytes (QCOW2_READER_SLICE at least) of the reader's memory to slices. */
 void q2_slots_init(struct qcow2_reader *reader, size_t len);

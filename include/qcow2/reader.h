@@ -90,7 +90,7 @@ struct qcow2_reader {
  * _DEFLATE is enough for all that QEMU writes with the built-in deflate, at any cluster size;
  * _CLUSTER(bits) keeps a whole cluster, and decodes each but once.
  */
-#define QCOW2_READER_SLICE          (512u + 8u + 8u + 8u)
+#define QCOW2_READER_SLICE          (512u + 8u + 8u + 8u + 8u)
 #define QCOW2_READER_MEMORY         QCOW2_READER_SLICE
 #define QCOW2_READER_MEMORY_DEFLATE (QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
 #define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
@@ -137,8 +137,8 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
  * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. With memory for one slice only, tables push each other out: in a chain, with extended L2
- * entries, or with an external data file, it is so many for each image and each cluster.
+ * follows. With memory for one slice only, the tables of a chain push each other out: then it is
+ * so many for each image and each cluster.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);

@@ -38,9 +38,9 @@ CAPABILITIES = [  # what is linked for it
 # Bytes of code on one processor: what the design wants, and what is today's limit: the design's
 # where it is kept, and what has been reached where it is not.
 BUDGET_CODE = {
-    "open, map, read": (3072, 4352),
-    "+ deflate": (2048, 3264),
-    "every object": (10240, 10368),
+    "open, map, read": (3072, 4416),
+    "+ deflate": (2048, 3200),
+    "every object": (10240, 10240),
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
