@@ -52,6 +52,8 @@ include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
 include fuzz/fuzz.mk
 include tests/bench/bench.mk
+include tests/analyze/analyze.mk
+include tests/mutation/mutation.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)

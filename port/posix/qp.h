@@ -169,7 +169,7 @@ void qp_zstd_free(struct qcow2_codec *codec);
 /* failure.c */
 
 #if defined(__GNUC__)
-#define QP_PRINTF(at) __attribute__((format(printf, at, at + 1)))
+#define QP_PRINTF(at) __attribute__((format(printf, at, (at) + 1)))
 #else
 #define QP_PRINTF(at)
 #endif

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,13 +58,12 @@ static char *directory_of(const char *path)
 static char *path_join(const char *dir, const char *name)
 {
 	size_t dir_len = strlen(dir);
-	char *path = malloc(dir_len + strlen(name) + 2u);
+	const char *slash = dir_len != 0u && dir[dir_len - 1u] == '/' ? "" : "/";
+	size_t room = dir_len + strlen(name) + 2u;
+	char *path = malloc(room);
 
-	if (path == NULL)
-		return NULL;
-	memcpy(path, dir, dir_len);
-	path[dir_len] = '/';
-	strcpy(path + dir_len + (dir_len == 0u || dir[dir_len - 1u] != '/'), name);
+	if (path != NULL)
+		snprintf(path, room, "%s%s%s", dir, slash, name);
 	return path;
 }
 

@@ -113,6 +113,7 @@ static void check_error(const struct world *w, const struct qcow2_error *err, in
 	EQ(rc, QCOW2_E_IO);
 	EQ(err->status, QCOW2_E_IO);
 	EQ(err->io_code, IO_FAULT);
+	EQ(err->detail, 0);
 	TRUE(err->io != NULL && err->io->ctx == w->failing);
 	TRUE(err->pos < w->failing->io.size);
 }

@@ -67,6 +67,36 @@ static void test_good(void **state)
 	}
 }
 
+/* Memory that is called good is in proportion to the tables, up to 4096 slices. */
+static void test_good_amount(void **state)
+{
+	static const struct {
+		unsigned bits;
+		uint64_t size;
+		size_t slices;
+	} cases[] = {
+		{ 16, MIB, 8 },         { 16, 16 * MIB, 16 },    { 16, 128 * MIB, 128 },
+		{ 16, 512 * MIB, 512 }, { 16, 8 * GIB, 4096 },   { 16, TIB, 4096 },
+		{ 9, MIB, 128 },        { 21, 100 * GIB, 2048 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct subject s = { 0 };
+		size_t min = 0;
+		size_t good = 0;
+
+		test_case("clusters of 2^%u, %u MiB", cases[i].bits,
+		          (unsigned)(cases[i].size / MIB));
+		image_init(&s.img, 3, cases[i].bits, cases[i].size);
+		subject_open(&s);
+		EQ(qcow2_reader_memory(&s.image, NULL, &min, &good), QCOW2_OK);
+		EQ(min, QCOW2_READER_MEMORY);
+		EQ(good, cases[i].slices * QCOW2_READER_SLICE);
+		subject_free(&s);
+	}
+}
+
 /* Four slots: what was used last stays. L1 is used each time, and L2 slices by turns. */
 static void test_recent(void **state)
 {
@@ -131,6 +161,7 @@ static void test_most(void **state)
 		map_cost(&s, &rig, k % 40 * SLICE);
 	for (uint64_t k = 0; k < 40; k++)
 		LE(map_cost(&s, &rig, k * SLICE), 1);
+	ALL(rig.memory.p + 65536, 0, 65536); /* taken into use as misses show that it is wanted */
 	munmap(rig.memory.p, len);
 	subject_free(&s);
 }
@@ -138,10 +169,9 @@ static void test_most(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_recent),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_most),
+		cmocka_unit_test(test_good),        cmocka_unit_test(test_recent),
+		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_most),
+		cmocka_unit_test(test_good_amount),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

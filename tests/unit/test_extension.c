@@ -287,6 +287,26 @@ static void test_backing_name_cut(void **state)
 	image_free(&img);
 }
 
+/* A name of one byte, right behind the end of the file. */
+static void test_backing_name_short(void **state)
+{
+	struct image img;
+	struct test_io io;
+	struct qcow2_image image;
+
+	(void)state;
+	test_case("one byte");
+	image_init(&img, 3, 12, 0);
+	img.refcounts = false;
+	image_set_backing(&img, "b", 1, 0);
+	image_finish(&img);
+	test_io_bytes(&io, img.file.data, img.backing_pos);
+	EQ(qcow2_image_open(&image, &io.io, 0, NULL), QCOW2_E_TRUNCATED);
+	test_io_bytes(&io, img.file.data, img.backing_pos + 1);
+	EQ(qcow2_image_open(&image, &io.io, 0, NULL), QCOW2_OK);
+	image_free(&img);
+}
+
 static void test_no_backing(void **state)
 {
 	static const struct {
@@ -487,12 +507,19 @@ static void test_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),         cmocka_unit_test(test_padding),
-		cmocka_unit_test(test_many),          cmocka_unit_test(test_area),
-		cmocka_unit_test(test_crypto),        cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_backing_name),  cmocka_unit_test(test_no_backing),
-		cmocka_unit_test(test_feature_names), cmocka_unit_test(test_feature_names_damaged),
-		cmocka_unit_test(test_bytes),         cmocka_unit_test(test_backing_name_cut),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_area),
+		cmocka_unit_test(test_crypto),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_backing_name),
+		cmocka_unit_test(test_no_backing),
+		cmocka_unit_test(test_feature_names),
+		cmocka_unit_test(test_feature_names_damaged),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_backing_name_cut),
+		cmocka_unit_test(test_backing_name_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

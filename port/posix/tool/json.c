@@ -20,8 +20,8 @@ static void json_escaped(FILE *out, uint32_t c)
 	else if (c <= 0xffffu)
 		fprintf(out, "\\u%04x", (unsigned)c);
 	else
-		fprintf(out, "\\u%04x\\u%04x", (unsigned)(0xd800u + ((c - 0x10000u) >> 10)),
-		        (unsigned)(0xdc00u + ((c - 0x10000u) & 0x3ffu)));
+		fprintf(out, "\\u%04x\\u%04x", 0xd800u + ((c - 0x10000u) >> 10),
+		        0xdc00u + ((c - 0x10000u) & 0x3ffu));
 }
 
 static void json_quoted(FILE *out, const char *bytes, size_t len)

@@ -94,11 +94,11 @@ struct qcow2 *tool_open(const struct args *args)
 int tool_finish_stdout(void)
 {
 	bool failed = ferror(stdout) != 0;
+	int error = fclose(stdout) != 0 ? errno : 0;
 
-	errno = 0;
-	if (fclose(stdout) == 0 && !failed)
+	if (error == 0 && !failed)
 		return EXIT_OK;
-	if (errno == EPIPE)
+	if (error == EPIPE)
 		return EXIT_FAILED;
-	return tool_error("standard output", "%s", errno != 0 ? strerror(errno) : "write error");
+	return tool_error("standard output", "%s", error != 0 ? strerror(error) : "write error");
 }

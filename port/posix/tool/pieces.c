@@ -74,7 +74,8 @@ int pieces_next(struct pieces *p, size_t room, struct piece *piece)
 		if (piece->len == 0u)
 			piece->off = p->at;
 		left = room - (size_t)(piece->off % room) - piece->len;
-		n = n < left ? n : left;
+		if (n > left)
+			n = left;
 		piece->len += (size_t)n;
 		piece->compressed |= (p->segment.flags & QCOW2_SEGMENT_COMPRESSED) != 0u;
 		segment_advance(p, n);

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: MIT
+"""Changes the core in one place at a time, and looks whether the unit and fault tests notice.
+
+    mutate.py [--max N] [--seed S] [--build DIR] [--lines A-B] FILE...
+
+Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
+that is always or never true, a statement that is not there. One that does not compile, or gives the
+same object code at -O2, is none. One is killed when a test fails, crashes or takes too long.
+
+Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
+notice it, or need not:
+
+    FILE | MUTATION | the line of source, without its indentation | reason
+
+so that an entry survives when lines are added. An entry whose line is not in FILE any more is an
+error, too: the list stays true.
+"""
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+CC = os.environ.get("CC", "gcc")
+FLAGS = ["-std=c11", "-Iinclude", "-Itests"]
+HERE = os.path.dirname(os.path.abspath(__file__))
+TIMEOUT = 20  # seconds for a test program; the slowest takes 1
+
+# Which programs look at a file most closely: these run first. All others follow.
+FIRST = {
+    "block": ["arguments", "read"],
+    "cache": ["cache", "read"],
+    "extension": ["extension"],
+    "feature": ["extension"],
+    "header": ["open"],
+    "image": ["open", "arguments"],
+    "inflate": ["inflate"],
+    "io": ["read", "faults"],
+    "map": ["map", "data_file", "chain"],
+    "reader": ["read", "arguments", "chain"],
+    "snapshot": ["snapshot"],
+    "status": ["status"],
+    "unpack": ["compressed"],
+}
+
+TOKEN = re.compile(
+    r"""(?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|^[ \t]*\#(?:[^\n\\]|\\\n|\\.)*)
+      |(?P<word>[A-Za-z_]\w*)
+      |(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*)
+      |(?P<op><<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%&|^<>=!~?:;,.(){}\[\]])
+    """,
+    re.S | re.M | re.X,
+)
+
+OPERATORS = {
+    "<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"],
+    "==": ["!="], "!=": ["=="], "&&": ["||"], "||": ["&&"],
+    "+": ["-"], "-": ["+"], "*": ["/"], "/": ["*"], "%": ["/"],
+    "<<": [">>"], ">>": ["<<"], "&": ["|"], "|": ["&"], "^": ["|"],
+    "+=": ["-=", "="], "-=": ["+=", "="], "|=": ["&=", "="], "&=": ["|=", "="],
+    "<<=": [">>="], ">>=": ["<<="], "*=": ["="], "^=": ["="], "++": ["--"], "--": ["++"],
+}
+
+
+class Mutant:
+    def __init__(self, path, text, start, end, new, what):
+        self.path, self.start, self.end, self.new, self.what = path, start, end, new, what
+        self.line = text.count("\n", 0, start) + 1
+        self.source = text.splitlines()[self.line - 1].strip()
+        self.text = text[:start] + new + text[end:]
+        self.verdict = None
+
+    def key(self):
+        return (self.path, self.what, self.source)
+
+    def __str__(self):
+        return "%s:%d: %s | %s" % (self.path, self.line, self.what, self.source)
+
+
+def tokens_of(text):
+    return [m for m in TOKEN.finditer(text) if m.lastgroup != "skip"]
+
+
+def closing(tokens, i):
+    """The index of the bracket that closes tokens[i]."""
+    depth = 0
+    for k in range(i, len(tokens)):
+        depth += tokens[k].group() in "([{"
+        depth -= tokens[k].group() in ")]}"
+        if depth == 0:
+            return k
+    raise ValueError("unbalanced")
+
+
+def is_binary(tokens, i):
+    """Has the operator tokens[i] a left side? Casts and declarations have none to be mutated."""
+    before = tokens[i - 1]
+    if before.lastgroup == "number" or before.group() == "]":
+        return True
+    if before.lastgroup == "word":
+        return before.group() not in ("return", "case", "sizeof") and not is_type(before.group())
+    if before.group() == ")":
+        depth, k = 0, i - 1
+        while k >= 0:
+            depth += tokens[k].group() == ")"
+            depth -= tokens[k].group() == "("
+            if depth == 0:
+                break
+            k -= 1
+        inside = [t.group() for t in tokens[k + 1:i - 1]]
+        return not inside or not is_type(inside[0])
+    return False
+
+
+def is_type(word):
+    return word.endswith("_t") or word in (
+        "int", "unsigned", "char", "bool", "void", "const", "struct", "enum", "static", "inline",
+        "inflate_word", "long", "short")
+
+
+def bodies(tokens):
+    """Which tokens are inside of functions and enums: [first, last] of each body."""
+    i = 0
+    while i < len(tokens):
+        if tokens[i].group() == "{":
+            end = closing(tokens, i)
+            if tokens[i - 1].group() == ")" or "enum" in (tokens[i - 1].group(), tokens[i - 2].group()):
+                yield i, end
+            i = end
+        i += 1
+
+
+def conditions(tokens, i, text, path):
+    """`if (...)`, `while (...)` and the middle of `for (...)`, to always and never."""
+    word = tokens[i].group()
+    if word not in ("if", "while", "for") or tokens[i + 1].group() != "(":
+        return
+    end = closing(tokens, i + 1)
+    first, last = i + 2, end
+    if word == "for":
+        stops = [k for k in range(i + 2, end) if tokens[k].group() == ";"]
+        first, last = stops[0] + 1, stops[1]
+    if first >= last:
+        return
+    start, stop = tokens[first].start(), tokens[last - 1].end()
+    for value in ("1",) if word != "if" else ("0", "1"):
+        yield Mutant(path, text, start, stop, value, "%s (%s)" % (word, value))
+    if word != "if":
+        yield Mutant(path, text, start, stop, "0", "%s (0)" % word)
+
+
+def operators(tokens, i, text, path):
+    token = tokens[i]
+    if token.lastgroup == "op" and token.group() in OPERATORS:
+        if token.group() in "+-*&" and not is_binary(tokens, i):
+            return
+        for new in OPERATORS[token.group()]:
+            yield Mutant(path, text, token.start(), token.end(), new,
+                         "%s to %s" % (token.group(), new))
+    if token.lastgroup == "number":
+        for sign in "+-":
+            yield Mutant(path, text, token.start(), token.end(), "(%s %s 1)" % (token.group(), sign),
+                         "%s %s 1" % (token.group(), sign))
+    if token.group() == "!" and tokens[i + 1].group() != "=":
+        yield Mutant(path, text, token.start(), token.end(), "", "! dropped")
+    if token.group() in ("true", "false"):
+        new = "false" if token.group() == "true" else "true"
+        yield Mutant(path, text, token.start(), token.end(), new, "%s to %s" % (token.group(), new))
+
+
+def deletions(tokens, i, text, path):
+    """A statement that is an assignment or a call, or jumps."""
+    if tokens[i - 1].group() not in ";{}" or tokens[i].lastgroup != "word":
+        if not (tokens[i - 1].group() == ")" and tokens[i].lastgroup == "word"
+                and text[tokens[i - 1].end():tokens[i].start()].count("\n")):
+            return
+    word = tokens[i].group()
+    if is_type(word) or word in ("if", "for", "while", "do", "switch", "case", "default", "return",
+                                 "else"):
+        return
+    end = i
+    while tokens[end].group() not in ";{}":
+        end += 1
+    statement = [t.group() for t in tokens[i:end]]
+    if tokens[end].group() != ";" or (len(statement) > 1 and tokens[i + 1].lastgroup == "word"):
+        return
+    yield Mutant(path, text, tokens[i].start(), tokens[end].end(), ";",
+                 "%s deleted" % " ".join(statement[:4]))
+
+
+def mutants_of(path):
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    tokens = tokens_of(text)
+    for first, last in bodies(tokens):
+        for i in range(first + 1, last):
+            yield from operators(tokens, i, text, path)
+            yield from conditions(tokens, i, text, path)
+            yield from deletions(tokens, i, text, path)
+
+
+def run(command, timeout=120):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=timeout, check=False)
+        return done.returncode
+    except subprocess.TimeoutExpired:
+        return -1
+
+
+class Bench:
+    """The objects that do not change, and the order in which test programs run."""
+
+    def __init__(self, build, sources):
+        self.build = build
+        shutil.rmtree(build, ignore_errors=True)
+        os.makedirs(build)
+        self.core, self.original = {}, {}
+        common = [p for p in ("tests/unit/support.c",) if os.path.exists(p)]
+        common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
+        tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
+                       for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))
+        jobs = [(p, self.object_path(p)) for p in common + tests + sources]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for (path, _), rc in zip(jobs, pool.map(lambda j: compile_c(*j), jobs)):
+                if rc != 0:
+                    sys.exit("%s does not compile" % path)
+        self.common = [self.object_path(p) for p in common]
+        self.tests = {t[t.index("test_") + 5:-2]: self.object_path(t) for t in tests}
+        for p in sources:
+            self.core[p] = self.object_path(p)
+            with open(self.object_path(p), "rb") as f:
+                self.original[p] = f.read()
+
+    def object_path(self, path):
+        return os.path.join(self.build, path.replace("/", "_")[:-2] + ".o")
+
+    def order(self, path):
+        first = FIRST.get(os.path.basename(path)[:-2], [])
+        return [t for t in first if t in self.tests] + [t for t in self.tests if t not in first]
+
+    def link(self, test, path, obj, program):
+        core = [obj if p == path else o for p, o in self.core.items()]
+        return run([CC, self.tests[test], *self.common, *core, "-lcmocka", "-lz", "-o", program])
+
+    def killed_by(self, mutant, directory):
+        """The name of a test program that notices; None: none does."""
+        obj = os.path.join(directory, "mutant.o")
+        program = os.path.join(directory, "program")
+        for test in self.order(mutant.path):
+            if self.link(test, mutant.path, obj, program) != 0:
+                return "linker"
+            if run([program], TIMEOUT) != 0:
+                return test
+        return None
+
+    def judge(self, mutant):
+        with tempfile.TemporaryDirectory(dir=self.build) as directory:
+            # The same name in another directory: nothing of the path is in the object code.
+            source = os.path.join(directory, os.path.basename(mutant.path))
+            with open(source, "w", encoding="utf-8") as f:
+                f.write(mutant.text)
+            obj = os.path.join(directory, "mutant.o")
+            if compile_c(source, obj, ["-Isrc"]) != 0:
+                mutant.verdict = "none"
+                return mutant
+            with open(obj, "rb") as f:
+                if f.read() == self.original[mutant.path]:
+                    mutant.verdict = "none"
+                    return mutant
+            mutant.verdict = "killed" if self.killed_by(mutant, directory) else "survived"
+        return mutant
+
+
+def compile_c(path, obj, more=()):
+    return run([CC, *FLAGS, "-O2", "-w", *more, "-c", path, "-o", obj])
+
+
+def listed():
+    """survivors.txt: {(file, mutation, line): reason}; what is wrong in it ends the program."""
+    entries, path = {}, os.path.join(HERE, "survivors.txt")
+    with open(path, encoding="utf-8") as f:
+        for number, line in enumerate(f, 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            parts = [part.strip() for part in line.split(" | ")]
+            if len(parts) != 4 or not all(parts):
+                sys.exit("%s:%d: not FILE | MUTATION | LINE | REASON" % (path, number))
+            file, what, source, reason = parts
+            with open(file, encoding="utf-8") as src:
+                if source not in (text.strip() for text in src):
+                    sys.exit("%s:%d: %s has no such line" % (path, number, file))
+            entries[file, what, source] = reason
+    return entries
+
+
+def report(mutants, entries, files):
+    alarms = []
+    print("%-20s %8s %8s %8s %8s %8s" % ("", "mutants", "killed", "listed", "survived", "rate"))
+    total = [0, 0]
+    for path in files:
+        mine = [m for m in mutants if m.path == path and m.verdict != "none"]
+        killed = sum(m.verdict == "killed" for m in mine)
+        alive = [m for m in mine if m.verdict == "survived"]
+        news = [m for m in alive if m.key() not in entries]
+        alarms += news
+        total[0] += killed
+        total[1] += len(mine)
+        if mine:
+            print("%-20s %8d %8d %8d %8d %7.1f%%" % (path, len(mine), killed,
+                  len(alive) - len(news), len(news), 100 * killed / len(mine)))
+    print("killed: %d of %d, %.1f %%" % (total[0], total[1], 100 * total[0] / max(total[1], 1)))
+    for mutant in alarms:
+        print("survived, and not listed: %s" % mutant)
+    print("%d passed, %d failed" % (total[1] - len(alarms), len(alarms)))
+    return bool(alarms)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--max", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lines", default="")
+    parser.add_argument("--build", default="build/mutation")
+    parser.add_argument("files", nargs="+")
+    args = parser.parse_args()
+    os.nice(10)
+    os.environ.setdefault("TEST_BRIEF", "1")
+    entries = listed()
+    mutants = [m for path in args.files for m in mutants_of(path)]
+    if args.lines:
+        first, last = map(int, args.lines.split("-"))
+        mutants = [m for m in mutants if first <= m.line <= last]
+    if args.max:
+        random.Random(args.seed).shuffle(mutants)
+        mutants = mutants[:args.max]
+    core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
+    bench = Bench(os.path.abspath(args.build), core)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant in pool.map(bench.judge, mutants):
+            if mutant.verdict == "survived":
+                print("  alive: %s" % mutant, flush=True)
+    return report(mutants, entries, args.files)
+
+
+sys.exit(main())
