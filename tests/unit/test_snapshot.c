@@ -125,6 +125,29 @@ static void test_no_strings(void **state)
 	subject_free(&s);
 }
 
+/* The largest disk that can be, and one more. */
+static void test_largest(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_snapshot e;
+	struct qcow2_image image;
+	struct qcow2_error err;
+
+	(void)state;
+	test_case("largest disk");
+	image_init(&s.img, 3, 16, MIB);
+	image_add_snapshot(&s.img, "1", "a")->disk_size = INT64_MAX;
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
+	EQ(e.disk_size, INT64_MAX);
+	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_OK);
+	EQ(image.size, INT64_MAX);
+	e.disk_size++;
+	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_TOO_BIG);
+	EQ(err.detail, UINT64_C(1) << 63);
+	subject_free(&s);
+}
+
 /* Opened as images, with the size of their time (P9). */
 static void test_images(void **state)
 {
@@ -423,10 +446,11 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),   cmocka_unit_test(test_no_strings),
-		cmocka_unit_test(test_images), cmocka_unit_test(test_short_l1),
-		cmocka_unit_test(test_extra),  cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_l1),     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_list),       cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_no_strings), cmocka_unit_test(test_images),
+		cmocka_unit_test(test_short_l1),   cmocka_unit_test(test_extra),
+		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_l1),
+		cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
