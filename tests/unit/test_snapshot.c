@@ -414,6 +414,8 @@ static void test_refused(void **state)
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_SNAPSHOT_DATA_FILE);
 	EQ(err.status, QCOW2_E_SNAPSHOT_DATA_FILE);
+	EQ(err.pos, 0);
+	EQ(err.detail, 0);
 
 	test_case("arguments");
 	EQ(qcow2_snapshot_next(NULL, NULL, &e, &err), QCOW2_E_ARGUMENT);
