@@ -27,8 +27,6 @@ PIECE = 4096
 # Differences that are known, by rule: what we do, what QEMU does. "open": one of them does not open
 # it; (our status or 0, QEMU's message or "") -> bool. Those for reading are in read_rule().
 OPEN_RULES = [
-    ('P2: the name of a backing file lies past the end of the file: we fail, QEMU has zeros',
-     lambda ours, qemu: ours == E_TRUNCATED and not qemu),
     ('P10: refcount table, snapshot table or bitmaps are damaged: we open the disk, QEMU does not',
      lambda ours, qemu: ours == 0 and re.search(
          r'(?i)refcount|reference count|snapshot|bitmap|too many persistent', qemu)),
