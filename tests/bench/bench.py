@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Runs the workloads with this library and with its peers, and prints a table.
 
-    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]      w1 w2 w3 w4 w4t w5 ... w9
+    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]    w1 w2 w3 w4 w4t w5 ... w9
 
 In each round every reader of a row runs once, so that whatever else the machine does hits all of
 them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
 system, of the whole process and its children; a figure is the median over the rounds, a ratio the
-median of the ratios within a round. The table also goes to DIR/bench.md, as a plot to DIR/bench.svg.
+median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg.
 """
 import argparse
 import os

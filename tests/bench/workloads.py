@@ -101,7 +101,8 @@ def seven_zip(image):
 def at_random(b, image, raw, places, libqcow=True):
     ours = Reader("ours", b.driver("qcow2", "rand", image, places, BLOCK))
     yard = Reader("raw", b.driver("raw", "rand", raw, places, BLOCK))
-    peers = [Reader("qemu-io", ["sh", "-c", f"exec qemu-io -r -f qcow2 '{image}' <'{places}.qemu'"])]
+    script = f"exec qemu-io -r -f qcow2 '{image}' <'{places}.qemu'"
+    peers = [Reader("qemu-io", ["sh", "-c", script])]
     if libqcow:
         peers.append(Reader("libqcow", b.driver("libqcow", "rand", image, places, BLOCK)))
     return ours, yard, peers
