@@ -63,7 +63,7 @@ def by_size(b):
     maps = [(label, cpu, peak, 1 + slope * growth * (SIZES[0] // (512 * MIB)) / start)
             for label, cpu, peak, growth in maps]
     table("qcow2 map of an empty disk; by disk size",
-          "a fixed part, the program's start, and one for each L1 entry (from first and last line).",
+          "a fixed part, the program's start, and one for each L1 entry (by first and last line).",
           "disk", maps)
 
 
