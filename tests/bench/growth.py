@@ -35,12 +35,17 @@ def best(b, command, times=1):
     return min(c.cpu for c in costs) * 1e6, min(c.peak for c in costs)
 
 
+def number(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def table(title, law, head, rows):
     """rows: (label, microseconds, KiB, what the first line's time is expected to grow by)."""
     print(f"\n### {title}\n\nExpected: {law}\n")
     print(f"| {head} | CPU us | expected | peak MiB |\n|---|---|---|---|")
     for label, cpu, peak, growth in rows:
-        print(f"| {label} | {cpu:.3g} | {rows[0][1] * growth:.3g} | {peak / 1024:.1f} |")
+        expected = rows[0][1] * growth
+        print(f"| {label} | {number(cpu)} | {number(expected)} | {peak / 1024:.1f} |")
 
 
 def by_size(b):
