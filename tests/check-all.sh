@@ -121,6 +121,8 @@ step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/
 step tsan             sh tests/tsan.sh
 step proof            make -s proof
 step coverage         make -s coverage
+step analyze          make -s analyze
+step mutation         make -s mutation
 step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
 step bench-gate       make -s bench-gate
 step bench-runs       make -s CFLAGS='-O2 -g -Werror' bench-quick BENCH_ARGS='--rounds 1 w9'

@@ -16,7 +16,7 @@ libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
 gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
-lld-14 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
+qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 dosfstools mtools fdisk e2fsprogs busybox-static cpio
 '
 missing=
