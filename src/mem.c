@@ -15,7 +15,8 @@ int memcmp(const void *a, const void *b, size_t len);
 
 #define KEEP_LOOP() __asm__ volatile("" ::: "memory")
 
-void *memcpy(void *restrict dest, const void *restrict src, size_t len)
+/* From the first byte to the last: dest may overlap what lies behind it. */
+static void *copy_up(void *dest, const void *src, size_t len)
 {
 	uint8_t *to = dest;
 	const uint8_t *from = src;
@@ -27,13 +28,18 @@ void *memcpy(void *restrict dest, const void *restrict src, size_t len)
 	return dest;
 }
 
+void *memcpy(void *restrict dest, const void *restrict src, size_t len)
+{
+	return copy_up(dest, src, len);
+}
+
 void *memmove(void *dest, const void *src, size_t len)
 {
 	uint8_t *to = dest;
 	const uint8_t *from = src;
 
 	if ((uintptr_t)to <= (uintptr_t)from)
-		return memcpy(dest, src, len);
+		return copy_up(dest, src, len);
 	for (; len > 0u; len--) {
 		to[len - 1u] = from[len - 1u];
 		KEEP_LOOP();

@@ -13,18 +13,25 @@
 /* The most that one pread(2) is asked for; systems differ in what they take. */
 #define PREAD_MAX ((size_t)1 << 30)
 
-static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
-{
-	const struct qp_file *file = ctx;
-	char *to = buf;
+/*
+ * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
+ * what follows the slice that is asked for, in the memory of the thread.
+ */
+enum { SLICE = 512, AHEAD_LEN = 16 * 1024 };
 
-	if (file->head_len > pos && len <= file->head_len - pos) {
-		memcpy(buf, file->head + pos, len);
-		return 0;
-	}
+static __thread struct {
+	unsigned file_id;
+	uint64_t expected; /* where the next slice is, if they come in order */
+	uint64_t pos;      /* len bytes from here on are there */
+	size_t len;
+	char bytes[AHEAD_LEN];
+} ahead;
+
+static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
+{
 	while (len > 0u) {
 		size_t want = len < PREAD_MAX ? len : PREAD_MAX;
-		ssize_t got = pread(file->fd, to, want, (off_t)pos);
+		ssize_t got = pread(fd, to, want, (off_t)pos);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -37,6 +44,41 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		len -= (size_t)got;
 	}
 	return 0;
+}
+
+/* Has the slice been read ahead, or is it the time to do so? */
+static bool slice_is_there(const struct qp_file *file, uint64_t pos)
+{
+	bool in_order = ahead.file_id == file->id && ahead.expected == pos;
+	ssize_t got;
+
+	if (ahead.file_id != file->id)
+		ahead.len = 0;
+	ahead.file_id = file->id;
+	ahead.expected = pos + SLICE;
+	if (pos - ahead.pos < ahead.len) /* huge if pos lies before it */
+		return ahead.len - (size_t)(pos - ahead.pos) >= SLICE;
+	if (!in_order)
+		return false;
+	got = pread(file->fd, ahead.bytes, AHEAD_LEN, (off_t)pos);
+	ahead.pos = pos;
+	ahead.len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
+	return ahead.len >= SLICE;
+}
+
+static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	const struct qp_file *file = ctx;
+
+	if (file->head_len > pos && len <= file->head_len - pos) {
+		memcpy(buf, file->head + pos, len);
+		return 0;
+	}
+	if (len == SLICE && slice_is_there(file, pos)) {
+		memcpy(buf, ahead.bytes + (pos - ahead.pos), SLICE);
+		return 0;
+	}
+	return read_exactly(file->fd, pos, buf, len);
 }
 
 static const struct qcow2_io_ops file_ops = { file_read };
@@ -84,6 +126,9 @@ static bool file_identify(struct qp_file *file)
 
 bool qp_file_open(struct qp_file *file, int fd, char *path)
 {
+	static unsigned last_id;
+
+	file->id = __atomic_add_fetch(&last_id, 1u, __ATOMIC_RELAXED);
 	file->fd = fd;
 	file->path = path;
 	file->io.ops = &file_ops;

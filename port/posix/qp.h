@@ -40,6 +40,7 @@ enum {
 struct qp_file {
 	struct qcow2_io io; /* ctx: this */
 	int fd;             /* -1: none */
+	unsigned id;        /* no other file has or had it */
 	unsigned depth;     /* of the image that it belongs to */
 	bool is_data;       /* its external data file */
 	char *path;         /* NULL: not known */

@@ -151,10 +151,13 @@ static void open_faults(bool alloc)
 	assert_int_equal(count_fds(), before);
 }
 
-/* Each fault in a call on a fresh handle; the next call succeeds. */
+/*
+ * Each fault in a call on a fresh handle; the next call succeeds. A fault in reading ahead is made
+ * good by reading what is needed: the call may succeed, but not each time.
+ */
 static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail)
 {
-	unsigned n;
+	unsigned n, failed = 0;
 
 	for (n = 1;; n++) {
 		struct qcow2 *q;
@@ -171,13 +174,16 @@ static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail
 			qcow2_close(q);
 			break;
 		}
-		assert_true(rc == -1 || !must_fail);
-		if (rc == -1)
+		assert_true(rc == -1 || !alloc || !must_fail);
+		if (rc == -1) {
 			assert_int_equal(errno, alloc ? ENOMEM : ENODATA);
+			failed++;
+		}
 		hooks_reset();
 		assert_true(call(q) >= 0);
 		qcow2_close(q);
 	}
+	assert_true(!must_fail || failed > (n - 1u) / 2u);
 	hooks_reset();
 }
 
