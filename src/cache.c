@@ -21,6 +21,7 @@ struct slot {
 	uint64_t pos;                    /* where that is in the image's file */
 	const struct qcow2_image *image; /* NULL: the slot is empty */
 	uint32_t used;                   /* the reader's clock when it was last asked for */
+	uint32_t unused;                 /* 32 bytes: a place is found without multiplication */
 };
 
 enum { CACHE_SLOT_LEN = sizeof(struct slot) + Q2_SLICE_LEN };
@@ -77,26 +78,27 @@ static void slots_grow(struct qcow2_reader *reader)
  * Slices that follow each other go to sets that do; those that are a power of two apart, to others,
  * as do those of the images of a chain.
  */
-static uint32_t first_of_set(const struct qcow2_reader *reader, const struct q2_slice *slice)
+static uint32_t first_of_set(const struct qcow2_reader *reader, uint32_t depth, uint64_t key)
 {
-	uint32_t n = (uint32_t)slice->key;
+	uint32_t n = (uint32_t)key;
 
-	n ^= slice->depth << 7;
+	n ^= depth << 7;
 	n ^= n >> 9 ^ n >> 17;
 	return n * CACHE_WAYS & (reader->n_slots - 1u);
 }
 
 /* The slot that has the slice, or else that of its set which was not used for longest. */
-static uint32_t slot_find(const struct qcow2_reader *reader, const struct q2_slice *slice)
+static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_extent *e,
+                          uint64_t key)
 {
 	const struct slot *slots = slots_of(reader);
-	uint32_t first = first_of_set(reader, slice);
+	uint32_t first = first_of_set(reader, e->depth, key);
 	uint32_t found = first;
 	uint32_t oldest = 0;
 	uint32_t i, age;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		if (slots[i].key == slice->key && slots[i].image == slice->image)
+		if (slots[i].key == key && slots[i].image == e->image)
 			return i;
 		age = reader->clock - slots[i].used;
 		if (age > oldest) {
@@ -107,23 +109,23 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct q2_sli
 	return found;
 }
 
-int q2_slice(struct qcow2_reader *reader, struct q2_slice *slice)
+int q2_slice(struct qcow2_reader *reader, const struct qcow2_extent *e, struct q2_slice *slice)
 {
-	uint32_t i = slot_find(reader, slice);
+	uint32_t i = slot_find(reader, e, slice->key);
 	struct slot *slot = slots_of(reader) + i;
 	uint8_t *bytes = reader->slices + i * Q2_SLICE_LEN;
 	int rc;
 
-	if (slot->image != slice->image || slot->key != slice->key) {
+	if (slot->image != e->image || slot->key != slice->key) {
 		if (slice->pos == Q2_SLICE_NOWHERE)
 			return QCOW2_E_NOT_FOUND;
 		slot->image = NULL; /* until all of it is there */
-		rc = q2_io_read(&slice->image->io, slice->pos, bytes, Q2_SLICE_LEN, &reader->error);
+		rc = q2_io_read(&e->image->io, slice->pos, bytes, Q2_SLICE_LEN, &reader->error);
 		if (rc != QCOW2_OK)
 			return rc;
 		slot->key = slice->key;
 		slot->pos = slice->pos;
-		slot->image = slice->image;
+		slot->image = e->image;
 		slots_grow(reader);
 	}
 	slot->used = reader->clock++;

@@ -159,16 +159,17 @@ static int cluster_extent(struct qcow2_reader *reader, const uint8_t *raw, uint6
 
 /*
  * Adds the clusters that follow the first one in its way, as far as the slice goes, or until *e has
- * `want` bytes. An entry that is wrong ends the extent before it: whoever asks for that is told.
- * Entries are compared as they are: where only bit 63 differs, q2_map puts the extents together.
+ * the bytes that are wanted. An entry that is wrong ends the extent before it: whoever asks for
+ * that is told. Entries are compared as they are: where only bit 63 differs, q2_map puts the
+ * extents together.
  */
-static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t entry, uint64_t want,
-                            struct qcow2_extent *e)
+static void extend_in_slice(const struct qcow2_reader *reader, const uint8_t *slice, uint32_t at,
+                            uint64_t entry, struct qcow2_extent *e)
 {
 	uint32_t cluster = q2_cluster_len(e->image);
 	uint32_t step = e->io != NULL ? cluster : 0u;
 
-	for (at += 8u; at < Q2_SLICE_LEN && e->len < want; at += 8u) {
+	for (at += 8u; at < Q2_SLICE_LEN && e->len < reader->want; at += 8u) {
 		entry += step;
 		if (q2_be64(slice + at) != entry)
 			break;
@@ -180,7 +181,7 @@ static void extend_in_slice(const uint8_t *slice, uint32_t at, uint64_t entry, u
 
 /* The extent that starts at e->off, by entry number `index` of a table, which is in the slice. */
 static int l2_extent(struct qcow2_reader *reader, const struct q2_slice *slice, uint32_t index,
-                     uint64_t want, struct qcow2_extent *e)
+                     struct qcow2_extent *e)
 {
 	bool extended = q2_has_extended_l2(e->image);
 	uint32_t at = extended ? index % 32u * 16u : index % 64u * 8u;
@@ -193,80 +194,77 @@ static int l2_extent(struct qcow2_reader *reader, const struct q2_slice *slice, 
 		return compressed_extent(entry, e);
 	rc = cluster_extent(reader, slice->bytes + index % 32u * 16u, entry, e);
 	if (rc == QCOW2_OK && !extended)
-		extend_in_slice(slice->bytes, at, entry, want, e);
+		extend_in_slice(reader, slice->bytes, at, entry, e);
 	return rc;
 }
 
 /*
- * Finds the L2 table of e->off. *l2_pos: 0 if there is none, and then e->len is as far as the L1
- * entry goes.
+ * Finds the L2 table of e->off, by a slice of L1. slice->pos gets where it is: 0 if there is none,
+ * and then e->len is as far as the L1 entry goes.
  */
-static int l2_find(struct qcow2_reader *reader, struct qcow2_extent *e, uint64_t *l2_pos)
+static int l2_find(struct qcow2_reader *reader, struct qcow2_extent *e, struct q2_slice *slice)
 {
 	const struct qcow2_image *image = e->image;
 	unsigned bits = q2_l1_entry_bits(image);
 	uint64_t in_table = q2_shr64(UINT64_MAX, 64u - bits);
 	uint64_t index = q2_shr64(e->off, bits);
-	struct q2_slice slice;
 	int rc;
 
-	*l2_pos = 0;
+	slice->pos = 0;
 	e->len = in_table - (e->off & in_table) + 1u;
 	if (index >= image->l1_entries) /* of a snapshot: open checks the active table */
 		return QCOW2_OK;
-	slice.image = image;
-	slice.depth = e->depth;
-	slice.key = (UINT64_C(1) << 63) + index / 64u; /* no L2 slice has such a high one */
-	slice.pos = image->l1_pos + index / 64u * Q2_SLICE_LEN;
+	slice->key = (UINT64_C(1) << 63) + index / 64u; /* no L2 slice has such a high one */
+	slice->pos = image->l1_pos + index / 64u * Q2_SLICE_LEN;
 	reader->error.pos = image->l1_pos + index * 8u;
-	rc = q2_slice(reader, &slice);
+	rc = q2_slice(reader, e, slice);
 	if (rc != QCOW2_OK)
 		return rc;
-	*l2_pos = entry_pos(q2_be64(slice.bytes + (uint32_t)index % 64u * 8u));
-	if (*l2_pos == 0u)
+	slice->pos = entry_pos(q2_be64(slice->bytes + (uint32_t)index % 64u * 8u));
+	if (slice->pos == 0u)
 		return QCOW2_OK;
-	reader->error.detail = *l2_pos;
-	rc = q2_table_check(image, q2_cluster_len(image), *l2_pos);
+	reader->error.detail = slice->pos;
+	rc = q2_table_check(image, q2_cluster_len(image), slice->pos);
 	return rc != QCOW2_E_L1 ? rc : QCOW2_E_L2_ENTRY;
 }
 
-static int qcow2_extent(struct qcow2_reader *reader, uint64_t want, struct qcow2_extent *e)
+static int qcow2_extent(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
 	bool extended = q2_has_extended_l2(image);
 	uint64_t cluster = q2_shr64(e->off, image->cluster_bits);
 	uint32_t index = (uint32_t)cluster & ((1u << q2_l2_bits(image)) - 1u);
 	struct q2_slice slice;
-	uint64_t l2_pos;
 	int rc;
 
-	slice.image = image;
-	slice.depth = e->depth;
 	slice.key = extended ? cluster / 32u : cluster / 64u;
 	slice.pos = Q2_SLICE_NOWHERE;
-	if (q2_slice(reader, &slice) != QCOW2_OK) {
-		rc = l2_find(reader, e, &l2_pos);
-		if (rc != QCOW2_OK || l2_pos == 0u)
+	if (q2_slice(reader, e, &slice) != QCOW2_OK) {
+		rc = l2_find(reader, e, &slice);
+		if (rc != QCOW2_OK || slice.pos == 0u)
 			return rc;
-		slice.pos = l2_pos + (extended ? index / 32u : index / 64u) * Q2_SLICE_LEN;
-		rc = q2_slice(reader, &slice);
+		slice.key = extended ? cluster / 32u : cluster / 64u;
+		slice.pos += (extended ? index / 32u : index / 64u) * Q2_SLICE_LEN;
+		rc = q2_slice(reader, e, &slice);
 		if (rc != QCOW2_OK)
 			return rc;
 	}
-	return l2_extent(reader, &slice, index, want, e);
+	return l2_extent(reader, &slice, index, e);
 }
 
-/* What one image says about `off`. */
+/* What one image says about e->off. */
 static int layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
-                        uint32_t depth, uint64_t off, uint64_t want, struct qcow2_extent *e)
+                        uint32_t depth, struct qcow2_extent *e)
 {
+	uint64_t off = e->off;
+
 	memset(e, 0, sizeof *e);
 	e->off = off;
 	e->image = image;
 	e->depth = depth;
 	reader->error.io = &image->io;
 	if (q2_is_qcow2(image))
-		return qcow2_extent(reader, want, e);
+		return qcow2_extent(reader, e);
 	e->kind = QCOW2_EXTENT_DATA;
 	e->io = &image->io;
 	e->pos = off;
@@ -274,9 +272,11 @@ static int layer_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	return QCOW2_OK;
 }
 
-/* Asks one image after the other. An image above covers what is below, even if that is longer. */
-static int chain_extent(struct qcow2_reader *reader, uint64_t off, uint64_t want,
-                        struct qcow2_extent *e)
+/*
+ * Asks one image after the other about e->off. An image above covers what is below, even if that is
+ * longer.
+ */
+static int chain_extent(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = reader->image;
 	uint64_t limit = UINT64_MAX;
@@ -284,16 +284,16 @@ static int chain_extent(struct qcow2_reader *reader, uint64_t off, uint64_t want
 	int rc;
 
 	for (;;) {
-		if (limit > image->size - off)
-			limit = image->size - off;
-		rc = layer_extent(reader, image, depth++, off, want, e);
+		if (limit > image->size - e->off)
+			limit = image->size - e->off;
+		rc = layer_extent(reader, image, depth++, e);
 		if (rc != QCOW2_OK)
 			return q2_note(&reader->error, rc);
 		if (e->len > limit)
 			e->len = limit;
 		limit = e->len;
 		image = image->backing;
-		if (e->kind != QCOW2_EXTENT_ABSENT || image == NULL || off >= image->size)
+		if (e->kind != QCOW2_EXTENT_ABSENT || image == NULL || e->off >= image->size)
 			return QCOW2_OK;
 	}
 }
@@ -328,14 +328,18 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 	if (off - memo->off < memo->len) { /* huge if off lies before it */
 		extent_advance(memo, off);
 	} else {
-		rc = chain_extent(reader, off, len, memo);
+		memo->off = off;
+		reader->want = len;
+		rc = chain_extent(reader, memo);
 		if (rc != QCOW2_OK) {
 			memo->len = 0;
 			return rc;
 		}
 	}
 	while (memo->len < len) {
-		rc = chain_extent(reader, off + memo->len, len - memo->len, &next);
+		next.off = off + memo->len;
+		reader->want = len - memo->len;
+		rc = chain_extent(reader, &next);
 		if (rc == QCOW2_E_IO)
 			return rc;
 		if (rc != QCOW2_OK || !extents_join(memo, &next))

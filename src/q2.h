@@ -94,21 +94,19 @@ int q2_l1_check(const struct qcow2_image *image);
 
 /* A slice of a table: which, and then where it is and what it says. */
 struct q2_slice {
-	const struct qcow2_image *image;
-	uint32_t depth; /* of the image */
-	uint64_t key;   /* tells the slices of an image apart */
-	uint64_t pos;   /* in the image's file, a multiple of Q2_SLICE_LEN; or Q2_SLICE_NOWHERE */
+	uint64_t key; /* tells the slices of an image apart */
+	uint64_t pos; /* in the image's file, a multiple of Q2_SLICE_LEN; or Q2_SLICE_NOWHERE */
 	const uint8_t *bytes; /* Q2_SLICE_LEN of them, valid until the next call */
 };
 
 #define Q2_SLICE_NOWHERE UINT64_MAX
 
 /*
- * Finds the slice with slice->key; fills in pos and bytes. If the reader does not have it, it is
- * read from slice->pos, and what lies past the end of the file is zeros. Statuses: IO, or NOT_FOUND
- * if pos is Q2_SLICE_NOWHERE.
+ * Finds the slice with slice->key of the image e->image; fills in pos and bytes. If the reader does
+ * not have it, it is read from slice->pos, and what lies past the end of the file is zeros.
+ * Statuses: IO, or NOT_FOUND if pos is Q2_SLICE_NOWHERE.
  */
-int q2_slice(struct qcow2_reader *reader, struct q2_slice *slice);
+int q2_slice(struct qcow2_reader *reader, const struct qcow2_extent *e, struct q2_slice *slice);
 
 /* Gives the first len bytes (QCOW2_READER_SLICE at least) of the reader's memory to slices. */
 void q2_slots_init(struct qcow2_reader *reader, size_t len);

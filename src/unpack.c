@@ -106,7 +106,6 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	if ((reader->memory_len & ~(size_t)7) < least)
 		return q2_fail(&reader->error, QCOW2_E_MEMORY, NULL, 0, least);
 	memory_split(reader, &needs);
-	reader->memo.len = 0;
 	reader->codecs = codecs;
 	reader->unpack = q2_unpack;
 	return QCOW2_OK;

@@ -71,6 +71,7 @@ struct qcow2_reader {
 	uint32_t n_slots;   /* in use; doubled as they are asked for */
 	uint32_t misses;    /* since then */
 	uint32_t clock;
+	uint64_t want;            /* bytes that a question is about */
 	struct qcow2_extent memo; /* the last answer; len 0: none */
 
 	const struct qcow2_codec *const *codecs;
