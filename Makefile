@@ -68,13 +68,13 @@ help:
 
 #: all          the libraries, the command (default)
 #: core         the freestanding core alone: build/libqcow2-core.a
-#: amalgamation  qcow2.c/.h and qcow2_core.c/.h, all in two files each
+#: amalgamation  the library and the core as two files each, in build/amalgamation
 #: demo         info, map and checksum of a real compressed image
-#: check        all tests that need no installed package but cmocka, pytest and qemu-utils
+#: check        all tests that need no installed package but cmocka, zlib, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
 #: uefi         boot a PC or a board from a qcow2 file: build/uefi/*.efi (needs clang-14, lld-14)
 #: proof        Frama-C's Eva on the core (needs frama-c-base)
-#: freestanding  the core for some 25 processors and compilers: needs no header, no helper
+#: freestanding  the core for 27 processors and compilers: needs no header, no helper
 #: size         what the core costs in code, memory and stack, against its budgets
 #: install      into $(DESTDIR)$(PREFIX)
 #: clean        removes $(O)
@@ -82,7 +82,7 @@ help:
 core: $(O)/libqcow2-core.a
 
 # What a build depends on but make cannot see in files: compiler, flags, choice of codecs.
-FLAGS_NOW = $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
+FLAGS_NOW = $(VERSION) $(PREFIX) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@

@@ -231,7 +231,8 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list);
 /*
  * The header of an image of the chain, as qcow2/image.h describes it: depth 0 is the one that was
  * opened, which names its snapshots and so on; NULL: the chain is not that long. To be looked at
- * while the handle is open.
+ * while the handle is open. The shared library has only the calls of this header; those of
+ * qcow2/image.h and the others are in the static ones.
  */
 struct qcow2_image;
 const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth);

@@ -23,7 +23,7 @@ static void general_help(FILE *out)
 {
 	size_t i;
 
-	fputs("Usage: qcow2 COMMAND [OPTION]... IMAGE\n"
+	fputs("Usage: qcow2 COMMAND [OPTION]... IMAGE [OUT]\n"
 	      "Read qcow2 disk images. No file that an image names is opened unless told to.\n\n",
 	      out);
 	for (i = 0; i < N_COMMANDS; i++)

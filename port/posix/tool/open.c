@@ -29,15 +29,17 @@ int tool_error(const char *subject, const char *format, ...)
 }
 
 /* The option that would help. */
-static const char *failure_hint(const struct qcow2_failure *failure)
+static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
+	bool truncated_allowed = (args->options.flags & QCOW2_ALLOW_TRUNCATED) != 0u;
+
 	if (failure->status == QCOW2_E_BACKING)
 		return "; give --follow, --backing FILE[,FORMAT] or --layer-only";
 	if (failure->status == QCOW2_E_DATA_FILE)
 		return "; give --follow or --data-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; give --backing-format FORMAT";
-	if (failure->status == QCOW2_E_TRUNCATED)
+	if (failure->status == QCOW2_E_TRUNCATED && !truncated_allowed)
 		return "; --allow-truncated reads zeros there";
 	if (failure->error == EPERM || failure->error == ELOOP)
 		return failure->status == 0 ? "; --follow=any lifts that limit" : "";
@@ -48,7 +50,7 @@ int tool_failed(const struct args *args)
 {
 	const struct qcow2_failure *failure = qcow2_last_failure();
 
-	return tool_error(args->image, "%s%s", failure->message, failure_hint(failure));
+	return tool_error(args->image, "%s%s", failure->message, failure_hint(args, failure));
 }
 
 static int image_fd(const struct args *args)
