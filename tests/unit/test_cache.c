@@ -166,6 +166,31 @@ static void test_most(void **state)
 	subject_free(&s);
 }
 
+/* A wrong entry is where it is, also when its slice was read for another one. */
+static void test_place(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_extent e;
+	struct rig rig;
+
+	(void)state;
+	test_case("the second entry is wrong");
+	image_init(&s.img, 3, 12, MIB);
+	image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
+	image_add_raw(&s.img, &s.img.active, 1, 513, 0);
+	subject_open(&s);
+	rig_init(&rig, &s.image, 0, NULL);
+	EQ(qcow2_reader_map(&rig.reader, 0, 1, &e), QCOW2_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		test_io_reset(&s.io);
+		EQ(qcow2_reader_map(&rig.reader, 4096, 1, &e), QCOW2_E_L2_ENTRY);
+		EQ(rig.reader.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 1));
+		EQ(s.io.calls, 0);
+	}
+	rig_free(&rig);
+	subject_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
