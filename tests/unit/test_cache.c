@@ -194,9 +194,9 @@ static void test_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),        cmocka_unit_test(test_recent),
-		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_most),
-		cmocka_unit_test(test_good_amount),
+		cmocka_unit_test(test_good),   cmocka_unit_test(test_place),
+		cmocka_unit_test(test_recent), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_most),   cmocka_unit_test(test_good_amount),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
