@@ -5,8 +5,12 @@ include port/baremetal/baremetal.mk
 
 FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf
 
-#: check-firmware  firmware programs in QEMU (needs cross compilers and emulators: tests/install.sh)
-check-firmware: $(FIRMWARE_PROGRAMS)
+#: check-firmware  installs what it needs (Debian, as root), then bare metal and firmware in QEMU
+check-firmware:
+	$(Q)sh tests/install.sh
+	$(Q)$(MAKE) --no-print-directory firmware-runs
+
+firmware-runs: $(FIRMWARE_PROGRAMS)
 	$(Q)bash tests/firmware/check.sh $(O)
 
-.PHONY: check-firmware
+.PHONY: check-firmware firmware-runs
