@@ -244,6 +244,9 @@ const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth);
 const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);
 
+/* The descriptor of its external data file, which stays the library's; -1: it has none. */
+int qcow2_get_data_fd(struct qcow2 *q, unsigned depth);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

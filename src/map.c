@@ -173,6 +173,8 @@ static void extend_in_slice(const struct qcow2_reader *reader, const uint8_t *sl
 		entry += step;
 		if (q2_be64(slice + at) != entry)
 			break;
+		if (step != 0u && entry_pos(entry) == 0u) /* the position has wrapped */
+			break;
 		if (e->kind == QCOW2_EXTENT_DATA && !starts_inside(e, e->pos + e->len))
 			break;
 		e->len += cluster;
@@ -214,7 +216,7 @@ static int l2_find(struct qcow2_reader *reader, struct qcow2_extent *e, struct q
 	e->len = in_table - (e->off & in_table) + 1u;
 	if (index >= image->l1_entries) /* of a snapshot: open checks the active table */
 		return QCOW2_OK;
-	slice->key = (UINT64_C(1) << 63) + index / 64u; /* no L2 slice has such a high one */
+	slice->key = Q2_SLICE_OF_L1 + index / 64u;
 	slice->pos = image->l1_pos + index / 64u * Q2_SLICE_LEN;
 	reader->error.pos = image->l1_pos + index * 8u;
 	rc = q2_slice(reader, e, slice);

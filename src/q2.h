@@ -100,6 +100,7 @@ struct q2_slice {
 };
 
 #define Q2_SLICE_NOWHERE UINT64_MAX
+#define Q2_SLICE_OF_L1   (UINT64_C(1) << 63) /* added to the keys of slices of L1 */
 
 /*
  * Finds the slice with slice->key of the image e->image; fills in pos and bytes. If the reader does

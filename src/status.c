@@ -9,12 +9,12 @@ const char *qcow2_status_text(int status)
 	switch (status) {
 	case QCOW2_OK: return "no error";
 	case QCOW2_E_ARGUMENT: return "invalid argument";
-	case QCOW2_E_RANGE: return "offset or length outside the disk";
-	case QCOW2_E_MEMORY: return "not enough memory for the reader";
-	case QCOW2_E_ABI: return "headers and library differ in version";
-	case QCOW2_E_BACKING: return "image needs its backing file";
-	case QCOW2_E_DATA_FILE: return "image needs its external data file";
-	case QCOW2_E_DEPTH: return "backing chain is too long or a loop";
+	case QCOW2_E_RANGE: return "outside the disk";
+	case QCOW2_E_MEMORY: return "not enough memory";
+	case QCOW2_E_ABI: return "header and library versions differ";
+	case QCOW2_E_BACKING: return "needs its backing file";
+	case QCOW2_E_DATA_FILE: return "needs its external data file";
+	case QCOW2_E_DEPTH: return "backing chain too long or a loop";
 	case QCOW2_E_NOT_FOUND: return "not found";
 	case QCOW2_E_IO: return "read error";
 	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";
@@ -23,9 +23,9 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_ENCRYPTED: return "encrypted image";
 	case QCOW2_E_COMPRESSION: return "unknown compression type";
 	case QCOW2_E_CODEC: return "no decoder for compressed cluster";
-	case QCOW2_E_TOO_BIG: return "size beyond the limits";
+	case QCOW2_E_TOO_BIG: return "beyond the limits";
 	case QCOW2_E_CLUSTER_BITS: return "unsupported cluster size";
-	case QCOW2_E_SNAPSHOT_DATA_FILE: return "snapshot with external data file";
+	case QCOW2_E_SNAPSHOT_DATA_FILE: return "snapshot with a data file";
 	case QCOW2_E_HEADER: return "invalid header field";
 	case QCOW2_E_EXTENSION: return "invalid header extension";
 	case QCOW2_E_L1: return "invalid L1 table";
@@ -33,6 +33,6 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_COMPRESSED: return "compressed data is corrupt";
 	case QCOW2_E_SNAPSHOT: return "invalid snapshot table";
 	case QCOW2_E_TRUNCATED: return "image is truncated";
-	default: return "unknown status";
+	default: return "unknown";
 	}
 }

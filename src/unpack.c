@@ -244,13 +244,14 @@ static bool window_is(const struct qcow2_reader *reader, unsigned state)
 	const struct qcow2_extent *e = &reader->memo;
 
 	return reader->window_state == state && reader->window_pos == e->pos &&
-	       reader->window_image == e->image;
+	       reader->window_packed == e->packed_len && reader->window_image == e->image;
 }
 
 static void window_set(struct qcow2_reader *reader, unsigned state)
 {
 	reader->window_state = (uint8_t)state;
 	reader->window_pos = reader->memo.pos;
+	reader->window_packed = reader->memo.packed_len;
 	reader->window_image = reader->memo.image;
 }
 

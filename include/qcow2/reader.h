@@ -81,7 +81,8 @@ struct qcow2_reader {
 	uint8_t *window;
 	uint32_t window_len;
 	uint8_t window_state;
-	uint64_t window_pos;                    /* whose cluster is in the window: pos ... */
+	uint32_t window_packed; /* whose cluster is in the window: packed_len, ... */
+	uint64_t window_pos;    /* ... pos ... */
 	const struct qcow2_image *window_image; /* ... and image */
 };
 
@@ -138,8 +139,8 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
  * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. With memory for one slice only, the tables of a chain push each other out: then it is
- * so many for each image and each cluster.
+ * follows. With memory for fewer slices than twice the images of the chain, their tables push each
+ * other out: then it is so many for each image and each cluster.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);

@@ -181,8 +181,7 @@ static bool all_taken(const struct qp_plan *plan)
 	return false;
 }
 
-/* Closes the descriptors in the options that nobody has taken. */
-static void drop_rest(struct qp_plan *plan)
+void qp_plan_drop(struct qp_plan *plan)
 {
 	const struct qcow2_options *o = plan->options;
 	struct qp_file unused = { .fd = -1 };
@@ -231,6 +230,6 @@ bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options)
 	struct qp_plan plan = { options, 0, false };
 	bool done = chain_fill(&plan, q, fd);
 
-	drop_rest(&plan);
+	qp_plan_drop(&plan);
 	return done;
 }

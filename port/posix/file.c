@@ -15,17 +15,16 @@
 
 /*
  * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
- * what follows the slice that is asked for, in the memory of the thread.
+ * what follows the slice that is asked for, in the memory of the seat that the thread sits on.
  */
-enum { SLICE = 512, AHEAD_LEN = 16 * 1024 };
+enum { SLICE = 512 };
 
-static __thread struct {
-	unsigned file_id;
-	uint64_t expected; /* where the next slice is, if they come in order */
-	uint64_t pos;      /* len bytes from here on are there */
-	size_t len;
-	char bytes[AHEAD_LEN];
-} ahead;
+static __thread struct qp_ahead *ahead;
+
+void qp_ahead_use(struct qp_ahead *memory)
+{
+	ahead = memory;
+}
 
 static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 {
@@ -49,21 +48,21 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 /* Has the slice been read ahead, or is it the time to do so? */
 static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 {
-	bool in_order = ahead.file_id == file->id && ahead.expected == pos;
+	bool in_order = ahead->file == file && ahead->expected == pos;
 	ssize_t got;
 
-	if (ahead.file_id != file->id)
-		ahead.len = 0;
-	ahead.file_id = file->id;
-	ahead.expected = pos + SLICE;
-	if (pos - ahead.pos < ahead.len) /* huge if pos lies before it */
-		return ahead.len - (size_t)(pos - ahead.pos) >= SLICE;
+	if (ahead->file != file)
+		ahead->len = 0;
+	ahead->file = file;
+	ahead->expected = pos + SLICE;
+	if (pos - ahead->pos < ahead->len) /* huge if pos lies before it */
+		return ahead->len - (size_t)(pos - ahead->pos) >= SLICE;
 	if (!in_order)
 		return false;
-	got = pread(file->fd, ahead.bytes, AHEAD_LEN, (off_t)pos);
-	ahead.pos = pos;
-	ahead.len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
-	return ahead.len >= SLICE;
+	got = pread(file->fd, ahead->bytes, sizeof ahead->bytes, (off_t)pos);
+	ahead->pos = pos;
+	ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
+	return ahead->len >= SLICE;
 }
 
 static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
@@ -74,8 +73,8 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		memcpy(buf, file->head + pos, len);
 		return 0;
 	}
-	if (len == SLICE && slice_is_there(file, pos)) {
-		memcpy(buf, ahead.bytes + (pos - ahead.pos), SLICE);
+	if (len == SLICE && ahead != NULL && slice_is_there(file, pos)) {
+		memcpy(buf, ahead->bytes + (pos - ahead->pos), SLICE);
 		return 0;
 	}
 	return read_exactly(file->fd, pos, buf, len);
@@ -126,9 +125,6 @@ static bool file_identify(struct qp_file *file)
 
 bool qp_file_open(struct qp_file *file, int fd, char *path)
 {
-	static unsigned last_id;
-
-	file->id = __atomic_add_fetch(&last_id, 1u, __ATOMIC_RELAXED);
 	file->fd = fd;
 	file->path = path;
 	file->io.ops = &file_ops;

@@ -90,3 +90,10 @@ int qcow2_get_fd(struct qcow2 *q, unsigned depth)
 
 	return layer != NULL ? layer->file.fd : -1;
 }
+
+int qcow2_get_data_fd(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = layer_find(q, depth);
+
+	return layer != NULL ? layer->data.fd : -1;
+}

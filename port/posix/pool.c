@@ -67,8 +67,10 @@ static void seat_clear(struct qp_seat *seat)
 {
 	qp_codecs_free(seat->codecs);
 	free(seat->memory);
+	free(seat->ahead);
 	seat->codecs = NULL;
 	seat->memory = NULL;
+	seat->ahead = NULL;
 	seat->started = false;
 }
 
@@ -113,7 +115,8 @@ static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
 	rc = seat_memory_len(pool, seat, &len);
 	if (rc == QCOW2_OK) {
 		seat->memory = malloc(len);
-		if (seat->memory == NULL) {
+		seat->ahead = calloc(1, sizeof *seat->ahead);
+		if (seat->memory == NULL || seat->ahead == NULL) {
 			qp_fail_text(ENOMEM, 0, "out of memory");
 			seat_clear(seat);
 			return false;
@@ -142,7 +145,7 @@ static struct qp_seat *seat_claim(struct qp_pool *pool)
 	for (i = 0; i < pool->n_seats; i++) {
 		struct qp_seat *seat = &pool->seats[at];
 
-		if (__atomic_load_n(&seat->busy, __ATOMIC_RELAXED) == 0 &&
+		if (__atomic_load_n(&seat->busy, __ATOMIC_SEQ_CST) == 0 &&
 		    __atomic_exchange_n(&seat->busy, 1, __ATOMIC_ACQUIRE) == 0) {
 			my_place = at + 1u;
 			return seat;
@@ -171,6 +174,7 @@ static struct qp_seat *seat_wait(struct qp_pool *pool)
 
 void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat)
 {
+	qp_ahead_use(NULL);
 	__atomic_exchange_n(&seat->busy, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) == 0)
 		return;
@@ -185,8 +189,10 @@ struct qp_seat *qp_seat_take(struct qp_pool *pool)
 
 	if (seat == NULL)
 		seat = seat_wait(pool);
-	if (seat->started || seat_start(pool, seat))
+	if (seat->started || seat_start(pool, seat)) {
+		qp_ahead_use(seat->ahead);
 		return seat;
+	}
 	qp_seat_give(pool, seat);
 	return NULL;
 }

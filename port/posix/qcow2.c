@@ -25,16 +25,16 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 	to->struct_size = sizeof *to;
 	if (from == NULL)
 		return true;
-	for (i = sizeof *to; i < len; i++)
-		if (bytes[i] != 0u) {
-			qp_fail_text(EINVAL, 0, "options of a newer version of the library");
-			return false;
-		}
 	if (len < OPTIONS_LEN_MIN) {
 		qp_fail_text(EINVAL, 0, "struct_size of the options is not set");
 		return false;
 	}
 	memcpy(to, from, len < sizeof *to ? len : sizeof *to);
+	for (i = sizeof *to; i < len; i++)
+		if (bytes[i] != 0u) {
+			qp_fail_text(EINVAL, 0, "options of a newer version of the library");
+			return false;
+		}
 	return true;
 }
 
@@ -57,13 +57,22 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 	return qp_pool_init(&q->pool, q->image, o->max_readers, o->reader_memory);
 }
 
+/* All descriptors belong to the library, also when it cannot begin. */
+static void drop_all(int fd, const struct qcow2_options *o)
+{
+	struct qp_file unused = { .fd = fd };
+	struct qp_plan plan = { o, 0, false };
+
+	qp_file_close(&unused);
+	qp_plan_drop(&plan);
+}
+
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
 	struct qcow2 *q = calloc(1, sizeof *q);
-	struct qp_file unused = { .fd = fd };
 
 	if (q == NULL) {
-		qp_file_close(&unused);
+		drop_all(fd, o);
 		qp_fail_text(ENOMEM, 0, "out of memory");
 		return NULL;
 	}
@@ -76,7 +85,6 @@ static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret)
 {
-	struct qp_file unused = { .fd = fd };
 	struct qcow2_options own;
 	struct qcow2 *q = NULL;
 	int error = errno;
@@ -85,7 +93,7 @@ struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
 	if (options_copy(&own, options))
 		q = handle_new(fd, &own);
 	else
-		qp_file_close(&unused);
+		drop_all(fd, &own);
 	if (q == NULL)
 		qp_fail_deliver(error_ret);
 	else

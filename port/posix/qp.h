@@ -40,7 +40,6 @@ enum {
 struct qp_file {
 	struct qcow2_io io; /* ctx: this */
 	int fd;             /* -1: none */
-	unsigned id;        /* no other file has or had it */
 	unsigned depth;     /* of the image that it belongs to */
 	bool is_data;       /* its external data file */
 	char *path;         /* NULL: not known */
@@ -67,6 +66,18 @@ bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN]);
 void qp_file_drop_head(struct qp_file *file);
 bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
 
+/* What has been read ahead of a file, for one reader. */
+struct qp_ahead {
+	const struct qp_file *file;
+	uint64_t expected; /* where the next slice is, if they come in order */
+	uint64_t pos;      /* len bytes from here on are there */
+	size_t len;
+	char bytes[16 * 1024];
+};
+
+/* This is the memory for reading ahead in this thread, from now on; NULL: none. */
+void qp_ahead_use(struct qp_ahead *memory);
+
 /* chain.c: the images of a handle. */
 struct qp_layer {
 	struct qcow2_image image;
@@ -81,6 +92,7 @@ struct qp_seat {
 	bool started; /* below is valid; only looked at by the claimer */
 	struct qcow2_reader reader;
 	void *memory;
+	struct qp_ahead *ahead;
 	struct qp_codecs *codecs;
 } __attribute__((aligned(QP_SEAT_ALIGN)));
 
@@ -100,6 +112,10 @@ struct qcow2 {
 	const struct qcow2_image *image;
 	struct qp_pool pool;
 };
+
+/* Closes the descriptors in the options of which `plan` says that nobody has taken them. */
+struct qp_plan;
+void qp_plan_drop(struct qp_plan *plan);
 
 /*
  * Opens the image in fd and all that it needs, as the options say, and puts the images in q->top.

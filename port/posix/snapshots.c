@@ -10,6 +10,8 @@
 
 #include "qcow2/snapshot.h"
 
+enum { SNAPSHOT_TABLE_MAX = 64 * 1024 * 1024 };
+
 /* Gets id and name of a snapshot in *text, one after the other; to be freed. */
 static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
                           char **text)
@@ -103,6 +105,11 @@ static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *byt
 	*n = 0;
 	*bytes = 0;
 	while ((rc = qcow2_snapshot_next(image, previous, &s, &err)) == QCOW2_OK) {
+		/* QEMU's limit. Below it no sum here can be too large. */
+		if (s.next_pos - image->snapshots_pos > SNAPSHOT_TABLE_MAX) {
+			qp_fail_text(EFBIG, QCOW2_E_TOO_BIG, "the snapshot table is too big");
+			return false;
+		}
 		*n += 1u;
 		*bytes += (size_t)s.id_len + s.name_len + 2u;
 		previous = &s;

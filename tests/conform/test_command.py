@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conform import K, QCOW2, make, qcow2, qcow2_json, qcow2_ok, qemu_img, refused
+from conform import K, QCOW2, make, qcow2, qcow2_json, qcow2_ok, qemu_img, refused, run
 
 PLAIN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
 BROKEN = "cluster_bits 12\nsize 64k\nl2 0-3 data as\nl2 9 raw 1<<63|513\n".replace(" as", "")
@@ -98,6 +98,40 @@ def test_pipe(build):
         assert qcow2("cat", image, stdout=file).code == 0
     assert qcow2_ok("cat", image) == out.read_bytes()
     assert qcow2_ok("cat", "-s", "100", "-n", "200000", image) == out.read_bytes()[100:200100]
+
+
+def test_closed_descriptors(build):
+    """A file must not become standard error: the progress bar would go there."""
+    image = build(PLAIN)
+    out = image.with_name("out")
+    for line in ('"$0" convert -p "$1" "$2" <&- >&- 2>&-', '"$0" convert -p - "$2" <"$1" 2>&-'):
+        subprocess.run(["sh", "-c", line, QCOW2, str(image), str(out)], timeout=60)
+        assert not out.exists() or out.read_bytes() == qcow2_ok("cat", image)
+
+
+def test_convert_to_its_data_file(build):
+    image = build('cluster_bits 12\nsize 64k\ndata_file "disk.raw"\nl2 0-3 data\n')
+    data = image.with_name("disk.raw")
+    before = data.read_bytes()
+    refused(qcow2("convert", "--follow", image, data), "one of the files that are read")
+    assert data.read_bytes() == before
+
+
+def test_snapshot_table_of_64_MiB(build):
+    """As for qemu, that is the limit: no image makes us take more memory for names."""
+    image = build("size 64k\n")
+    entry = bytes(12) + b"\xff\xff\xff\xff" + bytes(24)
+    step = (40 + 2 * 65535 + 7) // 8 * 8
+    with open(image, "r+b") as file:
+        file.seek(60)
+        file.write((600).to_bytes(4, "big") + (1 << 20).to_bytes(8, "big"))
+        for i in range(600):
+            file.seek((1 << 20) + i * step)
+            file.write(entry)
+        file.truncate((1 << 20) + 600 * step)
+    refused(qcow2("snapshots", image), "snapshot table is too big")
+    assert b"too big" in run("qemu-img", "info", image).err.encode()
+    assert len(qcow2_ok("cat", image)) == 64 * K
 
 
 def test_convert_without_room(build):

@@ -10,8 +10,8 @@ import zlib
 
 import pytest
 
-from conform import (EIO, cat_spans, cluster_spans, make, qcow2, qcow2_json, qcow2_ok, qemu_info,
-                     qemu_spans, refused, run)
+from conform import (EIO, assert_same_map, cat_spans, cluster_spans, make, qcow2, qcow2_json,
+                     qcow2_ok, qemu_info, qemu_spans, refused, run)
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\n"
 V2 = "version 2\ncluster_bits 12\nsize 64k\n"
@@ -345,6 +345,14 @@ def test_p3_tail_of_the_last_cluster(build):
     image = build(V3 + "l2 0 data\nl2 15 last 100\n")
     answers = same_clusters(image)
     assert any(answers[15][:100]) and answers[15][100:] == bytes(3996)
+
+
+def test_positions_do_not_wrap(build):
+    """What comes after the last cluster that an entry can name is no cluster."""
+    for zero in (0, 1):
+        image = build(f"cluster_bits 16\nsize 256k\nl2 0 raw 0x80ffffffffff0000|{zero}\n"
+                      f"l2 1 raw 0x8100000000000000|{zero}\n")
+        assert_same_map(image, "--allow-truncated")
 
 
 def qemu_converts(image):

@@ -700,17 +700,53 @@ static void test_memory(void **state)
 	}
 }
 
+/* Two entries with the same place, of which one says too few sectors: two clusters. */
+static void test_same_place(void **state)
+{
+	struct subject s = { 0 };
+	struct rig rig;
+	uint64_t first, second;
+	uint8_t buf[512];
+
+	(void)state;
+	test_case("the sectors of the other entry");
+	image_init(&s.img, 3, 12, 65536);
+	image_add(&s.img, &s.img.active, 0, IMAGE_STORED);
+	image_add_raw(&s.img, &s.img.active, 1, 0, 0);
+	subject_open(&s);
+	first = image_l2_entry_pos(&s.img, &s.img.active, 0);
+	second = image_l2_entry_pos(&s.img, &s.img.active, 1);
+	memcpy(s.img.file.data + second, s.img.file.data + first, 8);
+	s.img.file.data[second] = (uint8_t)(s.img.file.data[second] - 4); /* bit 58: a sector */
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(12, QCOW2_DEFLATE_WORK), deflate_only);
+	for (unsigned i = 0; i < 2; i++) {
+		EQ(qcow2_reader_read(&rig.reader, 4096, buf, sizeof buf), QCOW2_E_COMPRESSED);
+		EQ(qcow2_reader_read(&rig.reader, 0, buf, sizeof buf), QCOW2_OK);
+	}
+	rig_free(&rig);
+	subject_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_places),      cmocka_unit_test(test_extents),
-		cmocka_unit_test(test_file_end),    cmocka_unit_test(test_file_end_before),
-		cmocka_unit_test(test_bad),         cmocka_unit_test(test_stream_end),
-		cmocka_unit_test(test_accepted),    cmocka_unit_test(test_too_few_sectors),
-		cmocka_unit_test(test_far_matches), cmocka_unit_test(test_sequential),
-		cmocka_unit_test(test_interleaved), cmocka_unit_test(test_whole_codec),
-		cmocka_unit_test(test_no_codec),    cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_two_codecs),  cmocka_unit_test(test_far_matches_small),
+		cmocka_unit_test(test_same_place),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_extents),
+		cmocka_unit_test(test_file_end),
+		cmocka_unit_test(test_file_end_before),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_stream_end),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_too_few_sectors),
+		cmocka_unit_test(test_far_matches),
+		cmocka_unit_test(test_sequential),
+		cmocka_unit_test(test_interleaved),
+		cmocka_unit_test(test_whole_codec),
+		cmocka_unit_test(test_no_codec),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_two_codecs),
+		cmocka_unit_test(test_far_matches_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
  */
 #include "tool.h"
 
+#include <string.h>
+
 #include "qcow2/image.h"
 
 void extents_begin(struct extents *x, struct qcow2 *q)
@@ -12,19 +14,23 @@ void extents_begin(struct extents *x, struct qcow2 *q)
 	x->at = 0;
 	x->segment.length = 0;
 	x->has_entry = false;
-	x->depth = UINT32_MAX;
+	memset(x->holes, 0, sizeof x->holes);
 }
 
 /* Are holes of the files of the image at this depth to be looked for? */
 static void learn_depth(struct extents *x, unsigned depth)
 {
-	const struct qcow2_image *image = qcow2_get_image(x->q, depth);
+	const struct qcow2_image *image;
 
-	if (x->depth == depth)
+	if (x->holes[depth] != HOLES_UNKNOWN)
 		return;
-	x->depth = depth;
-	x->raw = image->version == 0u;
-	x->preallocated = !x->raw && is_preallocated(image, qcow2_get_fd(x->q, depth));
+	image = qcow2_get_image(x->q, depth);
+	if (image->version == 0u)
+		x->holes[depth] = HOLES_RAW;
+	else if (is_preallocated(image, qcow2_get_fd(x->q, depth)))
+		x->holes[depth] = HOLES_PREALLOCATED;
+	else
+		x->holes[depth] = HOLES_NONE;
 }
 
 /* Gets the next segment if there is none left: 1, 0 at the end, -1 for a failure. */
@@ -57,10 +63,10 @@ static void entry_take(struct extents *x, struct map_entry *e)
 	e->offset = s->file_offset;
 	if (e->data && e->has_offset) {
 		learn_depth(x, e->depth);
-		if (x->raw || x->preallocated) {
+		if (x->holes[e->depth] != HOLES_NONE) {
 			e->length = hole_find(s->fd, s->file_offset, s->length, &hole);
 			e->zero = hole;
-			e->data = !hole || x->preallocated;
+			e->data = !hole || x->holes[e->depth] == HOLES_PREALLOCATED;
 		}
 	}
 	s->start += e->length;

@@ -4,7 +4,9 @@
  */
 #include "tool.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
 	{ "info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info },
@@ -57,11 +59,28 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return rc < 0 ? EXIT_OK : rc;
 }
 
+/*
+ * Standard descriptors that are closed must not become those of files: messages would go there.
+ * Each is opened so that its use fails, as it would have.
+ */
+static bool keep_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	int rc = EXIT_OK, flushed;
 
+	if (!keep_standard_descriptors())
+		return EXIT_FAILED;
 	if (argc < 2) {
 		general_help(stderr);
 		return EXIT_USAGE;

@@ -56,15 +56,21 @@ static void release_signals(const sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+static bool is_same_file(int fd, const struct stat *st)
+{
+	struct stat in;
+
+	return fd >= 0 && fstat(fd, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino;
+}
+
 /* Is the file one of those that are read? */
 static bool is_input(struct qcow2 *q, const struct stat *st)
 {
-	struct stat in;
 	unsigned depth;
 	int fd;
 
 	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
-		if (fstat(fd, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino)
+		if (is_same_file(fd, st) || is_same_file(qcow2_get_data_fd(q, depth), st))
 			return true;
 	return false;
 }

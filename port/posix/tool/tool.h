@@ -115,11 +115,15 @@ struct extents {
 	uint64_t at;
 	struct qcow2_segment segment; /* length 0: none left of it */
 	bool has_entry;
-	struct map_entry entry; /* that the next one may continue */
-	/* Of the image at `depth`: */
-	unsigned depth;
-	bool raw;          /* the holes of its file are zeros */
-	bool preallocated; /* and those of its clusters */
+	struct map_entry entry;   /* that the next one may continue */
+	unsigned char holes[256]; /* what holes mean in the file of each image of the chain: */
+};
+
+enum {
+	HOLES_UNKNOWN = 0,     /* not looked at yet */
+	HOLES_NONE = 1,        /* nothing */
+	HOLES_RAW = 2,         /* zeros */
+	HOLES_PREALLOCATED = 3 /* zeros in clusters that are allocated */
 };
 
 void extents_begin(struct extents *x, struct qcow2 *q);
