@@ -699,6 +699,8 @@ static void test_inspect(void **state)
 	assert_null(qcow2_get_image(q, 1));
 	assert_null(qcow2_get_path(q, 0));
 	assert_int_equal(qcow2_get_fd(q, 1), -1);
+	assert_int_equal(qcow2_get_data_fd(q, 0), -1);
+	assert_int_equal(qcow2_get_data_fd(q, 1), -1);
 	assert_int_equal(qcow2_read(q, buf, sizeof buf, 0), -1);
 	assert_int_equal(errno, ENOTSUP);
 	qcow2_close(q);

@@ -559,13 +559,42 @@ static void test_range(void **state)
 	subject_free(&s);
 }
 
+/* A run of clusters ends with the highest position that an entry can name. */
+static void test_highest(void **state)
+{
+	static const uint64_t highest = UINT64_C(0x80fffffffffff000);
+
+	(void)state;
+	for (unsigned zero = 0; zero < 2; zero++) {
+		struct subject s = { 0 };
+		struct qcow2_extent e;
+		struct rig rig;
+
+		test_case("zero %u", zero);
+		image_init(&s.img, 3, 12, 65536);
+		image_add_raw(&s.img, &s.img.active, 0, highest - 4096 + zero, 0);
+		image_add_raw(&s.img, &s.img.active, 1, highest + zero, 0);
+		image_add_raw(&s.img, &s.img.active, 2, highest + 4096 + zero, 0);
+		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
+		rig_init(&rig, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&rig.reader, 0, 65536, &e), QCOW2_OK);
+		EQ(e.len, 8192);
+		TRUE(e.io != NULL);
+		EQ(qcow2_reader_map(&rig.reader, 8192, 4096, &e), QCOW2_OK);
+		TRUE(e.io == NULL);
+		rig_free(&rig);
+		subject_free(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_entries),       cmocka_unit_test(test_subclusters),
-		cmocka_unit_test(test_l1_entries),    cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_no_merge),      cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_random_images), cmocka_unit_test(test_range),
+		cmocka_unit_test(test_highest),     cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_subclusters), cmocka_unit_test(test_l1_entries),
+		cmocka_unit_test(test_merge),       cmocka_unit_test(test_no_merge),
+		cmocka_unit_test(test_holes),       cmocka_unit_test(test_random_images),
+		cmocka_unit_test(test_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
