@@ -166,14 +166,14 @@ static void check_whole(const struct window *w, struct fuzz_reader *r)
 
 /*
  * log2 of the bytes of the disk for which 2 io calls are allowed in an image: 64 clusters, 32 with
- * extended entries; where there is one slice only that must hold more than that, one cluster.
+ * extended entries; where few slices must hold more than that, one cluster or subcluster.
  */
 static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 {
 	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
 
 	if (is_crowded)
-		return image->cluster_bits;
+		return image->cluster_bits - (extended ? 5u : 0u);
 	return image->cluster_bits + (extended ? 5u : 6u);
 }
 
@@ -182,7 +182,7 @@ uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_exten
 	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
 	/* With external data an entry that differs in bit 63 only ends a step, too. */
 	bool is_crowded =
-		how == FUZZ_SMALL && (extended || image->backing != NULL || image->data != NULL);
+		image->backing != NULL || (how == FUZZ_SMALL && (extended || image->data != NULL));
 	uint64_t last = extent->off + (extent->len - 1);
 	uint64_t n = 0;
 

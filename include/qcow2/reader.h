@@ -139,8 +139,9 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
  * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. With memory for fewer slices than twice the images of the chain, their tables push each
- * other out: then it is so many for each image and each cluster.
+ * follows. In a chain, tables push each other out while the reader uses few slices (it takes more
+ * of its memory into use as they are missed), and always with memory for fewer than two for each
+ * image: then it is so many for each image and each cluster, or subcluster.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);
