@@ -97,7 +97,7 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_
 	uint32_t i, age;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		if (slots[i].key == key && slots[i].image == e->image)
+		if (slots[i].image == e->image && slots[i].key == key)
 			return i;
 		age = reader->clock - slots[i].used;
 		if (age > oldest) {
