@@ -113,10 +113,6 @@ struct qcow2 {
 	struct qp_pool pool;
 };
 
-/* Closes the descriptors in the options of which `plan` says that nobody has taken them. */
-struct qp_plan;
-void qp_plan_drop(struct qp_plan *plan);
-
 /*
  * Opens the image in fd and all that it needs, as the options say, and puts the images in q->top.
  * Takes over fd and the descriptors in the options. On failure q->top may hold a part:
@@ -134,6 +130,9 @@ struct qp_plan {
 	size_t n_taken; /* of options->backing */
 	bool data_taken;
 };
+
+/* Closes the descriptors in the options that nobody has taken. */
+void qp_plan_drop(struct qp_plan *plan);
 
 /* A file found for an image, not yet given to a layer. */
 struct qp_found {

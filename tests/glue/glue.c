@@ -47,6 +47,13 @@ void glue_disk_damage(struct glue_disk *disk)
 	disk->img.file.data[t->clusters[i].pos] = 0xff; /* a reserved type of block */
 }
 
+void glue_overlay_init(struct image *img)
+{
+	image_init(img, 3, CLUSTER_BITS, DISK_SIZE);
+	image_set_backing(img, "base", 4, 0);
+	image_finish(img);
+}
+
 void glue_storage_init(struct glue_storage *storage, const struct image_buf *file, size_t pos,
                        size_t len)
 {

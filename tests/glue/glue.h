@@ -23,6 +23,8 @@ void glue_disk_init(struct glue_disk *disk);
 void glue_disk_free(struct glue_disk *disk);
 /* Makes the first compressed cluster's data invalid. */
 void glue_disk_damage(struct glue_disk *disk);
+/* An image that needs a backing file: what adapters without chains refuse. */
+void glue_overlay_init(struct image *img);
 
 /* ---- The storage below: the file somewhere in it ---- */
 

@@ -233,9 +233,7 @@ static void refuses_images(void **state)
 	eject(NULL);
 	glue_disk_free(&disk);
 
-	image_init(&img, 3, 12, 100000);
-	image_set_backing(&img, "base", 4, 0);
-	image_finish(&img);
+	glue_overlay_init(&img);
 	insert(&img.file);
 	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);

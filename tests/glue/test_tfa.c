@@ -206,9 +206,7 @@ static void refuses_images(void **state)
 	eject();
 	glue_disk_free(&disk);
 
-	image_init(&img, 3, 12, 100000);
-	image_set_backing(&img, "base", 4, 0);
-	image_finish(&img);
+	glue_overlay_init(&img);
 	insert(&img.file);
 	EQ(init(), -EINVAL);
 	EQ(open_part(0, 0), -EINVAL);

@@ -289,9 +289,7 @@ static void refuses_images(void **state)
 	eject();
 	glue_disk_free(&disk);
 
-	image_init(&img, 3, 12, 100000);
-	image_set_backing(&img, "base", 4, 0);
-	image_finish(&img);
+	glue_overlay_init(&img);
 	insert(&img.file);
 	EQ(create(), -EINVAL);
 	eject();
@@ -416,7 +414,6 @@ int main(void)
 		cmocka_unit_test(command),       cmocka_unit_test(refuses_images),
 		cmocka_unit_test(storage_fails), cmocka_unit_test(heap_fails),
 		cmocka_unit_test(device_fails),  cmocka_unit_test(damage_is_an_error),
-
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
