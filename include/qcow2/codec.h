@@ -82,7 +82,7 @@ struct qcow2_codec {
  */
 extern const struct qcow2_codec qcow2_deflate;
 
-#define QCOW2_DEFLATE_WORK 3072 /* upper limit of qcow2_deflate.work_len, for static buffers */
+#define QCOW2_DEFLATE_WORK 1088 /* upper limit of qcow2_deflate.work_len, for static buffers */
 
 #ifdef __cplusplus
 }

@@ -1271,8 +1271,6 @@ static void test_bad_stop(void **state)
 	stream.stop = 10;
 	stream.done = stream.window_at = 11;
 	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
-	stream.done = stream.window_at = stream.stop = 0;
-	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_OK);
 }
 
 /* ---- zlib as the judge ---- */
