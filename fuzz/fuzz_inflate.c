@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in deflate decoder against zlib: the same verdict and the same bytes, however the input
- * comes and the output is asked for.
+ * The built-in deflate decoders against zlib: the same verdict and the same bytes, however the
+ * input comes and the output is asked for. The whole one gets and makes all at once.
  *
  * The first 8 bytes of the input say how: length of the output, window, pieces, steps.
  *
@@ -16,6 +16,7 @@
 enum { HEAD_LEN = 8, OUT_MAX = 1 << 16 };
 
 struct run {
+	const struct qcow2_codec *codec;
 	uint32_t out_len;
 	uint32_t window_len;
 	uint32_t step;  /* output asked for at a time */
@@ -67,21 +68,21 @@ static void decode_steps(const struct run *run, struct qcow2_stream *stream, voi
 		uint32_t from = stream->done;
 
 		stream->stop = next_stop(run, stream);
-		a->status = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+		a->status = run->codec->decode(run->codec, work, stream);
 		CHECK(stream->done >= from && stream->done <= stream->stop);
 		CHECK(stream->window_at == stream->done % run->window_len);
 		CHECK(a->status != QCOW2_OK || stream->done == stream->stop);
 		memcpy(a->out + from, stream->window + from % run->window_len, stream->done - from);
 	}
 	if (a->status == QCOW2_OK)
-		a->finish = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+		a->finish = run->codec->decode(run->codec, work, stream);
 	a->done = stream->done;
 }
 
 static void decode(const uint8_t *bytes, size_t len, const struct run *run, struct answer *a)
 {
 	struct input in = { .bytes = bytes, .left = len };
-	uint8_t *work = fuzz_buf_new(qcow2_deflate.work_len);
+	uint8_t *work = fuzz_buf_new(run->codec->work_len);
 	uint8_t *window = fuzz_buf_new(run->window_len);
 
 	in.piece = run->piece < len + 1 ? run->piece : (uint32_t)len + 1;
@@ -94,11 +95,11 @@ static void decode(const uint8_t *bytes, size_t len, const struct run *run, stru
 	in.stream.window_len = run->window_len;
 	a->status = QCOW2_OK;
 	a->finish = QCOW2_OK;
-	qcow2_deflate.begin(&qcow2_deflate, work);
+	run->codec->begin(run->codec, work);
 	decode_steps(run, &in.stream, work, a);
 	free(in.copy);
 	fuzz_buf_free(window, run->window_len);
-	fuzz_buf_free(work, qcow2_deflate.work_len);
+	fuzz_buf_free(work, run->codec->work_len);
 }
 
 /* What zlib says. */
@@ -151,6 +152,7 @@ static struct run run_of(const uint8_t *head)
 {
 	struct run run;
 
+	run.codec = &qcow2_deflate;
 	run.out_len = 1 + head[0] + 256u * head[1];
 	run.window_len = UINT32_C(4096) << head[2] % 5;
 	run.step = 1 + (head[3] + 256u * head[4]) % 20000;
@@ -164,7 +166,7 @@ static struct run run_of(const uint8_t *head)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct answer a, in_small;
+	static struct answer a, in_small, whole;
 	static struct verdict v;
 	struct run run;
 
@@ -178,6 +180,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	run.window_len = OUT_MAX;
 	decode(data, len, &run, &a);
 	compare(&run, &a, &v);
+	run.codec = &qcow2_deflate_whole;
+	run.step = OUT_MAX;
+	run.piece = UINT32_MAX;
+	decode(data, len, &run, &whole);
+	compare(&run, &whole, &v);
+	CHECK(whole.status == a.status && whole.finish == a.finish);
 	if (in_small.status == QCOW2_E_MEMORY) {
 		/* Up to the match that reaches too far all is the same. */
 		CHECK(in_small.done <= a.done && memcmp(in_small.out, a.out, in_small.done) == 0);

@@ -311,7 +311,7 @@ static int inflate_copy(struct inflate *s)
 		                             : stream->window[(stream->done - s->dist) & mask];
 
 		if (s->status != QCOW2_OK)
-			break;
+			return s->status;
 		stream->window[stream->done++ & mask] = (uint8_t)byte;
 	} while (--s->length != 0 && stream->done != stream->stop);
 	return QCOW2_OK;

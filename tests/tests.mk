@@ -12,8 +12,7 @@ TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(POSIX_TEST_SU
 	$(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
-TEST_CPPFLAGS = -Itests -DTEST_DEFLATE_BUILTIN=$(if $(filter builtin,$(POSIX_DEFLATE)),1,0) \
-	-DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
+TEST_CPPFLAGS = -Itests -DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
 include tests/glue/glue.mk
 
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a

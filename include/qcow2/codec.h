@@ -84,6 +84,16 @@ extern const struct qcow2_codec qcow2_deflate;
 
 #define QCOW2_DEFLATE_WORK 1088 /* upper limit of qcow2_deflate.work_len, for static buffers */
 
+/*
+ * The same for machines with memory: as fast as it can be, the same bytes and the same statuses. It
+ * is `whole`: the first call of decode() takes the input in one piece, the first that it sees, and
+ * makes all that will be asked for; a later call with a larger stop is QCOW2_E_ARGUMENT. It never
+ * needs QCOW2_E_MEMORY. Thread-safe, too.
+ */
+extern const struct qcow2_codec qcow2_deflate_whole;
+
+#define QCOW2_DEFLATE_WHOLE_WORK 12160 /* upper limit of qcow2_deflate_whole.work_len */
+
 #ifdef __cplusplus
 }
 #endif

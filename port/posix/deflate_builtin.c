@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deflate by the core's own decoder.
+ * Deflate by the core's own decoder, the fast one.
  */
 #include "qp.h"
 
@@ -13,7 +13,7 @@ struct qcow2_codec *qp_deflate_new(bool *no_memory)
 	if (codec == NULL)
 		*no_memory = true;
 	else
-		*codec = qcow2_deflate;
+		*codec = qcow2_deflate_whole;
 	return codec;
 }
 

@@ -211,15 +211,16 @@ static void find_compressed(void)
 	}
 }
 
-static void build_sample(const char *name)
+static void build_sample(const char *name, const struct qcow2_codec *codec)
 {
-	static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+	static const struct qcow2_codec *codecs[2];
 	static uint8_t bytes[1 << 20];
 	FILE *file = fopen(name, "rb");
 	size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0u;
 
 	open_layer(0, bytes, len, len);
 	start_reader(1 << 20);
+	codecs[0] = codec;
 	must(qcow2_reader_codecs(&reader, codecs));
 	find_compressed();
 	fclose(file);
@@ -282,18 +283,20 @@ static const struct work {
 	const char *name;
 	void (*build)(void); /* NULL: the sample */
 	uint64_t (*run)(void);
+	const struct qcow2_codec *codec; /* of the sample */
 } works[] = {
-	{ "open", build_sequence, run_open },
-	{ "lookup-hit", build_cached, run_random },
-	{ "lookup-miss", build_uncached, run_random },
-	{ "lookup-chain-of-4", build_chain_of_4, run_random },
-	{ "lookup-chain-of-8", build_chain_of_8, run_random },
-	{ "lookup-subclusters", build_subclusters, run_random },
-	{ "map-in-order", build_sequence, run_map },
-	{ "map-scattered", build_scattered, run_map },
-	{ "read-64k-clusters", build_sequence, run_sequence },
-	{ "read-512-clusters", build_tiny, run_sequence },
-	{ "inflate", NULL, run_inflate },
+	{ "open", build_sequence, run_open, NULL },
+	{ "lookup-hit", build_cached, run_random, NULL },
+	{ "lookup-miss", build_uncached, run_random, NULL },
+	{ "lookup-chain-of-4", build_chain_of_4, run_random, NULL },
+	{ "lookup-chain-of-8", build_chain_of_8, run_random, NULL },
+	{ "lookup-subclusters", build_subclusters, run_random, NULL },
+	{ "map-in-order", build_sequence, run_map, NULL },
+	{ "map-scattered", build_scattered, run_map, NULL },
+	{ "read-64k-clusters", build_sequence, run_sequence, NULL },
+	{ "read-512-clusters", build_tiny, run_sequence, NULL },
+	{ "inflate", NULL, run_inflate, &qcow2_deflate },
+	{ "inflate-whole", NULL, run_inflate, &qcow2_deflate_whole },
 };
 
 uint64_t gate_run(uint64_t (*run)(void));
@@ -315,7 +318,7 @@ int main(int argc, char **argv)
 		if (works[i].build != NULL)
 			works[i].build();
 		else
-			build_sample(argv[2]);
+			build_sample(argv[2], works[i].codec);
 		memory_ops.read = read_counted;
 		n = gate_run(works[i].run);
 		printf("%" PRIu64 " %" PRIu64 "\n", n, n_calls);

@@ -23,7 +23,7 @@ TOLERANCE = 0.02
 TIMEOUT = 60  # seconds, for each program
 
 CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-chain-of-8 lookup-subclusters
-    map-in-order map-scattered read-64k-clusters read-512-clusters inflate""".split()
+    map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-whole""".split()
 
 # Images of the system calls: tests/image/mkimage.c says what a recipe is.
 RECIPES = {

@@ -2,7 +2,7 @@
 /*
  * Decodes the compressed clusters of an image, all found before, with one deflate decoder.
  *
- *	inflate IMAGE builtin|zlib|libdeflate TIMES
+ *	inflate IMAGE whole|small|zlib|libdeflate TIMES
  *
  * Each cluster is decoded in one call from all its bytes to all its bytes. Prints seconds of CPU
  * for the decoding alone, and MiB of output: "0.123 64".
@@ -92,9 +92,9 @@ static int no_more(struct qcow2_stream *stream)
 	return QCOW2_OK;
 }
 
-static void decode_builtin(const struct packed *p)
+static void decode_ours(const struct packed *p, const struct qcow2_codec *codec)
 {
-	static uint64_t work[QCOW2_DEFLATE_WORK / 8u];
+	static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8u];
 	struct qcow2_stream s;
 
 	memset(&s, 0, sizeof s);
@@ -104,8 +104,18 @@ static void decode_builtin(const struct packed *p)
 	s.window = plain;
 	s.window_len = (uint32_t)cluster;
 	s.stop = (uint32_t)cluster;
-	qcow2_deflate.begin(&qcow2_deflate, work);
-	must(qcow2_deflate.decode(&qcow2_deflate, work, &s) == QCOW2_OK, "built-in");
+	codec->begin(codec, work);
+	must(codec->decode(codec, work, &s) == QCOW2_OK, "ours");
+}
+
+static void decode_whole(const struct packed *p)
+{
+	decode_ours(p, &qcow2_deflate_whole);
+}
+
+static void decode_small(const struct packed *p)
+{
+	decode_ours(p, &qcow2_deflate);
 }
 
 static void decode_zlib(const struct packed *p)
@@ -144,13 +154,15 @@ static double cpu_now(void)
 
 int main(int argc, char **argv)
 {
-	void (*decode)(const struct packed *) = decode_builtin;
+	void (*decode)(const struct packed *) = decode_whole;
 	unsigned long times, i;
 	double began;
 	size_t k;
 
-	must(argc == 4, "usage: inflate IMAGE builtin|zlib|libdeflate TIMES");
-	if (strcmp(argv[2], "zlib") == 0)
+	must(argc == 4, "usage: inflate IMAGE whole|small|zlib|libdeflate TIMES");
+	if (strcmp(argv[2], "small") == 0)
+		decode = decode_small;
+	else if (strcmp(argv[2], "zlib") == 0)
 		decode = decode_zlib;
 	else if (strcmp(argv[2], "libdeflate") == 0)
 		decode = decode_libdeflate;

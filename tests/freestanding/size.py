@@ -28,6 +28,7 @@ CAPABILITIES = [  # what is linked for it
     ("open", OPEN),
     ("open, map, read", READ),
     ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate"]),
+    ("+ fast deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_whole"]),
     ("+ snapshots", READ + ["qcow2_snapshot_next", "qcow2_snapshot_strings",
                             "qcow2_snapshot_image_abi"]),
     ("+ feature names", READ + ["qcow2_feature_name"]),
@@ -56,11 +57,12 @@ INDIRECT = {
     "io.c": [],
     "block.c": [],
     "reader.c": ["q2_unpack"],
-    "unpack.c": ["inflate_begin", "inflate_decode"],
+    "unpack.c": ["inflate_begin", "inflate_decode", "whole_begin", "whole_decode"],
     "inflate.c": ["source_fill"],
+    "inflate_whole.c": ["source_fill"],
 }
 # Reached through pointers from outside: the adapter's part of each io call, and the codec.
-MORE_CALLS = ["block_read", "inflate_decode"]
+MORE_CALLS = ["block_read", "inflate_decode", "whole_decode"]
 PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; those of mem.c counted
 
 

@@ -40,6 +40,7 @@ FIRST = {
     "header": ["open"],
     "image": ["open", "arguments"],
     "inflate": ["inflate"],
+    "inflate_whole": ["inflate"],
     "io": ["read", "faults"],
     "map": ["map", "data_file", "chain"],
     "reader": ["read", "arguments", "chain"],

@@ -58,6 +58,10 @@ prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c
 for window in 512 4096 2097152; do
 	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
 	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
+	prove "whole-$window" 95 gcc_x86_64 "-DWHOLE -DWINDOW=$window" tests/proof/inflate.c \
+		src/inflate_whole.c
+	prove "whole-$window-32" 95 gcc_x86_32 "-DWHOLE -DWINDOW=$window" tests/proof/inflate.c \
+		src/inflate_whole.c
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

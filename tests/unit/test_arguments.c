@@ -166,6 +166,8 @@ static void test_sizes(void **state)
 	LE(qcow2_deflate.work_len, QCOW2_DEFLATE_WORK);
 	EQ(qcow2_deflate.type, QCOW2_COMPRESSION_DEFLATE);
 	EQ(qcow2_deflate.whole, false);
+	LE(qcow2_deflate_whole.work_len, QCOW2_DEFLATE_WHOLE_WORK);
+	EQ(qcow2_deflate_whole.whole, true);
 }
 
 int main(void)

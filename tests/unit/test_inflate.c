@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in deflate decoder, in the order of RFC 1951: stored, fixed and dynamic blocks, what
+ * The built-in deflate decoders, in the order of RFC 1951: stored, fixed and dynamic blocks, what
  * is no stream, then input in pieces, output in steps, small windows, and at last zlib as the
- * judge of generated and of damaged streams.
+ * judge of generated and of damaged streams. All for the small one, and then for the whole one what
+ * it can do.
  *
- *   cc -Iinclude tests/unit/test_inflate.c src/inflate.c -lcmocka -lz
+ *   cc -Iinclude tests/unit/test_inflate.c src/inflate.c src/inflate_whole.c -lcmocka -lz
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,43 +264,49 @@ static void check_canaries(const uint8_t *memory, size_t len)
 		assert_int_equal(memory[i], CANARY);
 }
 
+/* The one that is tested. */
+static const struct qcow2_codec *codec = &qcow2_deflate;
+
 static uint32_t window_for(const struct run *run)
 {
 	uint32_t len = 512;
 
-	while (run->window_len == 0 && len < run->out_len)
+	if (run->window_len != 0 && !codec->whole)
+		return run->window_len;
+	while (len < run->out_len)
 		len *= 2;
-	return run->window_len != 0 ? run->window_len : len;
+	return len;
 }
 
+/* What `run` asks for, as far as the codec can: if it is a whole one, all at once. */
 static int decode(const uint8_t *bytes, size_t len, struct run *run)
 {
 	uint32_t window_len = window_for(run);
 	uint8_t *memory = malloc(window_len + 2 * GUARD);
-	uint8_t *work = malloc(qcow2_deflate.work_len);
+	uint8_t *work = malloc(codec->work_len);
 	struct input in = { .bytes = bytes, .left = len, .fail = run->fail };
 	struct qcow2_stream *stream = &in.stream;
 	int status = QCOW2_OK;
 
 	assert_true(memory != NULL && work != NULL && run->out_len <= MAX_OUT);
 	memset(memory, CANARY, window_len + 2 * GUARD);
-	memset(work, 0xa5, qcow2_deflate.work_len);
-	in.piece = run->piece != 0 ? run->piece : WHOLE;
+	memset(work, 0xa5, codec->work_len);
+	in.piece = run->piece != 0 && !codec->whole ? run->piece : WHOLE;
 	stream->fill = fill;
 	stream->next = stream->end = bytes;
 	stream->window = memory + GUARD;
 	stream->window_len = window_len;
-	qcow2_deflate.begin(&qcow2_deflate, work);
+	codec->begin(codec, work);
 	while (status == QCOW2_OK && stream->done < run->out_len) {
 		uint32_t done = stream->done, at = done % window_len;
 		uint32_t n = window_len - at;
 
 		if (n > run->out_len - done)
 			n = run->out_len - done;
-		if (run->step != 0 && n > run->step)
+		if (run->step != 0 && n > run->step && !codec->whole)
 			n = run->step;
 		stream->stop = done + n;
-		status = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+		status = codec->decode(codec, work, stream);
 		assert_true(stream->done <= stream->stop && stream->done >= done);
 		assert_int_equal(stream->window_at, stream->done % window_len);
 		if (status == QCOW2_OK)
@@ -310,7 +317,7 @@ static int decode(const uint8_t *bytes, size_t len, struct run *run)
 	}
 	run->n_fills = in.n_fills;
 	if (status == QCOW2_OK && stream->done == stream->stop)
-		run->finish = qcow2_deflate.decode(&qcow2_deflate, work, stream);
+		run->finish = codec->decode(codec, work, stream);
 	check_canaries(memory, GUARD);
 	check_canaries(memory + GUARD + window_len, GUARD);
 	run->done = stream->done;
@@ -1143,15 +1150,17 @@ static void test_truncated(void **state)
 	(void)state;
 	for (len = 0; len < full; len++) {
 		struct run run = { .out_len = n };
+		/* A whole codec asks for input once only. */
+		int status = codec->whole && len != 0 ? QCOW2_E_TRUNCATED : QCOW2_E_IO;
 
 		assert_int_equal(decode(w.bytes, len, &run), QCOW2_E_TRUNCATED);
 		run.piece = 3;
 		run.fail = QCOW2_E_IO;
-		assert_int_equal(decode(w.bytes, len, &run), QCOW2_E_IO);
+		assert_int_equal(decode(w.bytes, len, &run), status);
 		while (judge(w.bytes, len, made + 1) % 2 == 0)
 			made++;
 		run.out_len = made + 1;
-		assert_int_equal(decode(w.bytes, len, &run), QCOW2_E_IO);
+		assert_int_equal(decode(w.bytes, len, &run), status);
 		run.out_len = made;
 		assert_int_equal(decode(w.bytes, len, &run), QCOW2_OK);
 		assert_memory_equal(out, data, made);
@@ -1385,6 +1394,7 @@ static size_t compress_raw(const uint8_t *bytes, uint32_t len, int window_bits)
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
+	begin_stream();
 	assert_int_equal(deflateInit2(&z, (int)below(10), Z_DEFLATED, -window_bits,
 	                              1 + (int)below(9), (int)below(5)),
 	                 Z_OK);
@@ -1569,8 +1579,62 @@ static void test_against_noise(void **state)
 	}
 }
 
+/* ---- what only the whole one does ---- */
+
+static void test_whole_contract(void **state)
+{
+	static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8];
+	struct run run = { .out_len = 4, .fail = QCOW2_E_IO };
+	uint8_t window[512];
+	struct qcow2_stream stream = { .window = window, .window_len = 512, .stop = 513 };
+
+	(void)state;
+	assert_true(codec->work_len <= sizeof(work));
+	assert_true(codec->whole);
+	assert_int_equal(codec->type, QCOW2_COMPRESSION_DEFLATE);
+	codec->begin(codec, work);
+	assert_int_equal(codec->decode(codec, work, &stream), QCOW2_E_ARGUMENT);
+	stream.done = stream.window_at = 4;
+	stream.stop = 8;
+	assert_int_equal(codec->decode(codec, work, &stream), QCOW2_E_ARGUMENT);
+	begin_stream();
+	assert_int_equal(decode(w.bytes, 0, &run), QCOW2_E_IO);
+	assert_int_equal(run.n_fills, 1);
+}
+
+/* The input is there before the first call: nobody is asked for it. */
+static void test_whole_at_hand(void **state)
+{
+	static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8];
+	uint8_t window[512];
+	struct qcow2_stream stream = { .window = window, .window_len = 512, .stop = 512 };
+
+	(void)state;
+	random_bytes(data, 512, 256);
+	begin_stream();
+	put_stored(true, data, 512);
+	stream.next = w.bytes;
+	stream.end = w.bytes + stream_len();
+	codec->begin(codec, work);
+	assert_int_equal(codec->decode(codec, work, &stream), QCOW2_OK);
+	assert_int_equal(stream.done, 512);
+	assert_int_equal(stream.window_at, 0);
+	assert_memory_equal(window, data, 512);
+	assert_int_equal(codec->decode(codec, work, &stream), QCOW2_OK);
+}
+
 int main(void)
 {
+	static const struct CMUnitTest small_tests[] = {
+		cmocka_unit_test(test_ring),         cmocka_unit_test(test_ring_history),
+		cmocka_unit_test(test_ring_too_far), cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_steps),        cmocka_unit_test(test_no_more_than_needed),
+		cmocka_unit_test(test_bad_stop),
+	};
+	static const struct CMUnitTest whole_tests[] = {
+		cmocka_unit_test(test_whole_contract),
+		cmocka_unit_test(test_whole_at_hand),
+	};
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stored),
 		cmocka_unit_test(test_stored_after_bits),
@@ -1590,22 +1654,21 @@ int main(void)
 		cmocka_unit_test(test_code_length_code),
 		cmocka_unit_test(test_half_codes),
 		cmocka_unit_test(test_too_far),
-		cmocka_unit_test(test_ring),
-		cmocka_unit_test(test_ring_history),
-		cmocka_unit_test(test_ring_too_far),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_first_stop),
 		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_no_more_than_needed),
 		cmocka_unit_test(test_too_long_is_cut),
 		cmocka_unit_test(test_behind_the_last_byte),
-		cmocka_unit_test(test_bad_stop),
 		cmocka_unit_test(test_against_deflate),
 		cmocka_unit_test(test_against_damage),
 		cmocka_unit_test(test_against_random_streams),
 		cmocka_unit_test(test_against_noise),
 	};
 
-	return cmocka_run_group_tests_name("inflate", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("inflate", tests, NULL, NULL);
+
+	failed += cmocka_run_group_tests_name("inflate, in parts", small_tests, NULL, NULL);
+	codec = &qcow2_deflate_whole;
+	failed += cmocka_run_group_tests_name("inflate whole", tests, NULL, NULL);
+	failed += cmocka_run_group_tests_name("inflate, only whole", whole_tests, NULL, NULL);
+	return failed;
 }
