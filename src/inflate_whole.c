@@ -58,13 +58,13 @@ struct whole {
 	const uint8_t *in;
 	const uint8_t *in_end;
 	uint8_t *out;
-	whole_word buf; /* bits that were read ahead, the next one lowest; zeros above n_bits */
-	uint32_t n_bits;
-	uint32_t at;   /* next byte of `out` to be made */
-	uint32_t stop; /* end of what is to be made */
-	int status;    /* QCOW2_OK, or why no more is decoded */
-	int finish;    /* what is to be said after all is made */
-	bool fixed;    /* the codes are the fixed ones: a second block need not make them */
+	whole_word buf;  /* bits that were read ahead, the next one lowest */
+	uint32_t n_bits; /* above them in `buf` there are zeros, or bits that come next */
+	uint32_t at;     /* next byte of `out` to be made */
+	uint32_t stop;   /* end of what is to be made */
+	int status;      /* QCOW2_OK, or why no more is decoded */
+	int finish;      /* what is to be said after all is made */
+	bool fixed;      /* the codes are the fixed ones: a second block need not make them */
 	uint32_t lit[WHOLE_LIT_WORDS];
 	uint32_t dists[WHOLE_DIST_WORDS];
 	uint8_t lens[WHOLE_LIT_MAX + WHOLE_DIST_MAX];
@@ -172,6 +172,7 @@ static uint32_t whole_entry(enum whole_kind kind, uint32_t symbol)
 {
 	uint32_t shift = 1; /* symbols are like floating-point numbers, with a fraction so long */
 	uint32_t base = 1;
+	uint32_t n = 30;
 	uint32_t extra;
 
 	if (kind == WHOLE_KIND_LENS)
@@ -186,8 +187,9 @@ static uint32_t whole_entry(enum whole_kind kind, uint32_t symbol)
 		symbol -= 257;
 		shift = 2;
 		base = 3;
+		n = 29;
 	}
-	if (symbol >= (kind == WHOLE_KIND_LIT ? 29u : 30u))
+	if (symbol >= n)
 		return WHOLE_BAD;
 	extra = symbol >> shift;
 	if (extra != 0)
@@ -365,7 +367,7 @@ enum {
 struct whole_fast {
 	uint8_t *out;
 	const uint8_t *in;
-	uint64_t buf; /* unlike in struct whole, the bits above n_bits may be there already */
+	uint64_t buf;
 	uint32_t n_bits;
 	uint32_t at;
 };
@@ -519,7 +521,7 @@ static void whole_fast(struct whole *s)
 	}
 	s->in = f.in;
 	s->n_bits = f.n_bits & 63u;
-	s->buf = f.buf & (((uint64_t)1 << s->n_bits) - 1);
+	s->buf = f.buf;
 	s->at = f.at;
 }
 #else
