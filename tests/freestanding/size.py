@@ -57,7 +57,7 @@ INDIRECT = {
     "block.c": [],
     "reader.c": ["q2_unpack"],
     "unpack.c": ["inflate_begin", "inflate_decode"],
-    "inflate.c": ["source_fill"],
+    "inflate.c": ["packed_fill"],
 }
 # Reached through pointers from outside: the adapter's part of each io call, and the codec.
 MORE_CALLS = ["block_read", "inflate_decode"]
