@@ -1,111 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compressed clusters: from the packed bytes in the file, through a codec, to the caller.
+ * Compressed clusters: from the packed bytes in the file, through a codec and a window, to the
+ * caller.
  *
- * A request for a whole cluster is decoded straight into the caller's buffer. Otherwise, with
- * enough memory, the cluster is decoded once into the window and kept there. With little memory it
- * passes through a window smaller than itself: the first request decodes all of it, so that a
- * damaged cluster is refused as a whole; further requests in rising order go on where the last one
- * stopped.
+ * If a whole cluster is asked for, the window is the caller's buffer. Otherwise it is the reader's:
+ * with enough memory it has room for a cluster, which is decoded once and stays there. With less,
+ * the cluster passes through it in parts. The first request decodes all of it, so that a damaged
+ * cluster is refused as a whole; further requests in rising order go on where the last one stopped.
+ *
+ *	memory: [slots and slices] [work] [packed] [window]
  *
  * Nothing here is linked unless qcow2_reader_codecs is called.
  */
 #include "q2.h"
 
-enum { PIECE_MIN = 512, WINDOW_MIN = 4096, WINDOW_MAX = 32768 };
-
-/* What the window holds of the cluster that window_image and window_pos name. */
 enum {
-	WINDOW_EMPTY = 0,
-	WINDOW_WHOLE = 1, /* all of it */
-	WINDOW_STREAM = 2 /* its part before source.stream.done; all of it is known to decode */
+	PACKED_MIN = 512, /* bytes of input at a time: what every device can read */
+	WINDOW_MIN = 4096,
+	HISTORY_MAX = 32768 /* bytes that a stream may reach back, if its codec works in parts */
 };
 
 /* The memory that decoding takes, apart from slices. */
 struct unpack_needs {
 	size_t work;
 	size_t cluster; /* the largest of the chain; 0: there is nothing to decode */
-	bool whole;     /* a codec needs whole clusters */
+	size_t least;   /* for what is packed and the window */
 };
 
-static const struct qcow2_codec *codec_find(const struct qcow2_codec *const *codecs, unsigned type)
+/* The same for the longest packed cluster that a descriptor can tell, and the whole cluster. */
+static size_t needs_good(const struct unpack_needs *needs)
 {
-	for (; *codecs != NULL; codecs++)
-		if ((*codecs)->type == type)
-			return *codecs;
-	return NULL;
+	return 3u * needs->cluster;
+}
+
+static const struct qcow2_codec *codec_find(const struct qcow2_codec *const *codecs,
+                                            const struct qcow2_image *image)
+{
+	while (*codecs != NULL && (*codecs)->type != image->compression_type)
+		codecs++;
+	return *codecs;
 }
 
 static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                      struct unpack_needs *needs)
 {
-	needs->work = 0;
-	needs->cluster = 0;
-	needs->whole = false;
+	size_t work = 0;
+	size_t cluster = 0;
+	bool whole = false;
+
 	for (; image != NULL; image = image->backing) {
-		const struct qcow2_codec *codec = codec_find(codecs, image->compression_type);
+		const struct qcow2_codec *codec = codec_find(codecs, image);
 
-		if (!q2_is_qcow2(image) || codec == NULL)
+		if (codec == NULL || !q2_is_qcow2(image))
 			continue;
-		if (needs->cluster < q2_cluster_len(image))
-			needs->cluster = q2_cluster_len(image);
-		if (needs->work < codec->work_len)
-			needs->work = (codec->work_len + (size_t)7) & ~(size_t)7;
-		needs->whole = needs->whole || codec->whole;
+		if (cluster < q2_cluster_len(image))
+			cluster = q2_cluster_len(image);
+		if (work < codec->work_len)
+			work = codec->work_len;
+		if (codec->whole)
+			whole = true;
 	}
-}
-
-/* Room for the longest packed cluster that a descriptor can tell, and for the cluster. */
-static size_t needs_good(const struct unpack_needs *needs)
-{
-	return needs->work + 3u * needs->cluster;
-}
-
-static size_t needs_min(const struct unpack_needs *needs)
-{
-	size_t window = needs->cluster < WINDOW_MIN ? needs->cluster : WINDOW_MIN;
-
-	if (needs->cluster == 0u || needs->whole)
-		return needs_good(needs);
-	return needs->work + PIECE_MIN + window;
-}
-
-/* Splits the end of the memory into work, input and window, each as large as fits. */
-static void memory_split(struct qcow2_reader *reader, const struct unpack_needs *needs)
-{
-	size_t room = (reader->memory_len & ~(size_t)7) - QCOW2_READER_SLICE;
-	size_t piece = PIECE_MIN;
-	size_t window = needs->cluster;
-	size_t slices;
-
-	if (room >= needs_good(needs)) {
-		piece = 2u * needs->cluster;
-	} else if (room - needs->work - piece < window) {
-		window = WINDOW_MIN;
-		while (window < WINDOW_MAX && window <= (room - needs->work - piece) / 2u)
-			window *= 2u;
-	}
-	slices = room + QCOW2_READER_SLICE - needs->work - piece - window;
-	q2_slots_init(reader, slices);
-	reader->work = (uint64_t *)(void *)(reader->memory + slices);
-	reader->source.piece = reader->memory + slices + needs->work;
-	reader->source.piece_len = (uint32_t)piece;
-	reader->window = reader->source.piece + piece;
-	reader->window_len = (uint32_t)window;
+	needs->work = (work + 7u) & ~(size_t)7;
+	needs->cluster = cluster;
+	needs->least = needs_good(needs);
+	if (!whole && cluster != 0u)
+		needs->least = PACKED_MIN + (cluster < WINDOW_MIN ? cluster : WINDOW_MIN);
 }
 
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs)
 {
 	struct unpack_needs needs;
-	size_t least;
+	size_t len, least, room, packed, window;
 
 	if (reader == NULL || reader->image == NULL || codecs == NULL || reader->unpack != NULL)
 		return QCOW2_E_ARGUMENT;
 	needs_of(reader->image, codecs, &needs);
-	least = needs_min(&needs) + QCOW2_READER_SLICE;
-	if ((reader->memory_len & ~(size_t)7) < least)
+	len = reader->memory_len & ~(size_t)7;
+	least = QCOW2_READER_SLICE + needs.work + needs.least;
+	if (len < least)
 		return q2_fail(&reader->error, QCOW2_E_MEMORY, NULL, 0, least);
-	memory_split(reader, &needs);
+	room = len - QCOW2_READER_SLICE - needs.work;
+	packed = 2u * needs.cluster;
+	window = needs.cluster;
+	if (room < needs_good(&needs)) {
+		packed = PACKED_MIN;
+		while (window > room - packed)
+			window /= 2u;
+	}
+	reader->window_len = (uint32_t)window;
+	reader->window = reader->memory + len - window;
+	reader->packed = reader->window - packed;
+	reader->work = (uint64_t *)(void *)(reader->packed - needs.work);
+	q2_slots_init(reader, len - window - packed - needs.work);
 	reader->codecs = codecs;
 	reader->unpack = q2_unpack;
 	return QCOW2_OK;
@@ -131,7 +117,8 @@ static size_t good_slices(const struct qcow2_image *image)
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                         size_t *min, size_t *good)
 {
-	struct unpack_needs needs = { 0, 0, false };
+	static const struct qcow2_codec *const none[] = { NULL };
+	struct unpack_needs needs;
 	struct qcow2_error unseen;
 	int rc = q2_chain_check(image, &unseen);
 
@@ -139,174 +126,141 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
 		return rc;
 	if (min == NULL || good == NULL)
 		return QCOW2_E_ARGUMENT;
-	if (codecs != NULL)
-		needs_of(image, codecs, &needs);
-	*min = needs_min(&needs) + QCOW2_READER_SLICE;
-	*good = needs_good(&needs) + good_slices(image);
+	needs_of(image, codecs != NULL ? codecs : none, &needs);
+	*min = needs.work + needs.least + QCOW2_READER_SLICE;
+	*good = needs.work + needs_good(&needs) + good_slices(image);
 	return QCOW2_OK;
 }
 
-/* stream->fill: the next piece of the packed bytes. */
-static int source_fill(struct qcow2_stream *stream)
+/* stream->fill: the next piece of what is packed, of the cluster of reader->memo. */
+static int packed_fill(struct qcow2_stream *stream)
 {
-	struct qcow2_source *source = (struct qcow2_source *)(void *)stream;
-	uint32_t len = source->left < source->piece_len ? source->left : source->piece_len;
-	int rc;
+	struct qcow2_reader *reader =
+		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
+	const struct qcow2_extent *e = &reader->memo;
+	uint64_t pos = e->pos + (e->packed_len - reader->packed_left);
+	uint64_t there = pos < e->io->size ? e->io->size - pos : 0u;
+	uint32_t len = (uint32_t)(reader->window - reader->packed);
 
-	stream->next = source->piece;
-	stream->end = source->piece;
+	if (len > reader->packed_left)
+		len = reader->packed_left;
+	/* A descriptor may say too much: what lies past the end of the file is not there. */
+	if (len > there)
+		len = (uint32_t)there;
+	reader->packed_left -= len;
+	stream->next = reader->packed;
+	stream->end = reader->packed + len;
 	if (len == 0u)
 		return QCOW2_OK;
-	rc = q2_io_read(source->io, source->pos, source->piece, len, source->error);
-	if (rc != QCOW2_OK)
-		return rc;
-	stream->end = source->piece + len;
-	source->pos += len;
-	source->left -= len;
-	return QCOW2_OK;
+	return q2_io_read(e->io, pos, reader->packed, len, &reader->error);
 }
 
-/* Starts to decode the cluster of reader->memo through the given window. */
+/* Starts on the cluster of reader->memo, with a window that is not longer. */
 static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *codec,
                          uint8_t *window, uint32_t window_len)
 {
-	struct qcow2_source *source = &reader->source;
-	const struct qcow2_extent *e = &reader->memo;
-	struct qcow2_stream *stream = &source->stream;
+	struct qcow2_stream *stream = &reader->stream;
 
-	reader->window_state = WINDOW_EMPTY;
-	source->io = e->io;
-	source->pos = e->pos;
-	source->left = e->packed_len;
-	/* A descriptor may say too much: what lies past the end of the file is not there. */
-	if (e->pos >= e->io->size)
-		source->left = 0;
-	else if (source->left > e->io->size - e->pos)
-		source->left = (uint32_t)(e->io->size - e->pos);
-	source->error = &reader->error;
-	stream->next = source->piece;
-	stream->end = source->piece;
-	stream->fill = source_fill;
+	stream->next = reader->packed;
+	stream->end = reader->packed;
+	stream->fill = packed_fill;
 	stream->window = window;
 	stream->window_len = window_len;
 	stream->window_at = 0;
 	stream->done = 0;
+	reader->packed_left = reader->memo.packed_len;
 	codec->begin(codec, reader->work);
+}
+
+/* Byte number `at` is in a part of the cluster that is in the window at once: the end of it. */
+static uint32_t part_end(const struct qcow2_stream *stream, uint32_t at)
+{
+	return (at | (stream->window_len - 1u)) + 1u;
+}
+
+static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *buf,
+                  uint32_t len)
+{
+	const struct qcow2_extent *e = &reader->memo;
+	struct qcow2_stream *stream = &reader->stream;
+	uint32_t cluster = q2_cluster_len(e->image);
+	uint32_t at = (uint32_t)e->off & (cluster - 1u);
+	uint32_t goal = at + len;
+	/* Has all of it been decoded before, through the window? */
+	bool known = reader->window_image == e->image && (reader->window_off ^ e->off) < cluster;
+	int rc;
+
+	if (!known)
+		goal = cluster;
+	if (!known || stream->done > part_end(stream, at)) {
+		uint8_t *window = reader->window;
+		uint32_t window_len = reader->window_len;
+
+		reader->window_image = e->image;
+		reader->window_off = e->off;
+		if (window_len > cluster)
+			window_len = cluster;
+		if (len == cluster) {
+			reader->window_image = NULL;
+			window = buf;
+			window_len = cluster;
+			len = 0; /* that are to be copied */
+		}
+		unpack_begin(reader, codec, window, window_len);
+	}
+	for (;;) {
+		if (stream->done > at) {
+			uint32_t n = stream->done - at;
+
+			if (n > len)
+				n = len;
+			memcpy(buf, stream->window + (at & (stream->window_len - 1u)), n);
+			buf += n;
+			at += n;
+			len -= n;
+		}
+		if (stream->done >= goal) {
+			if (known)
+				return QCOW2_OK;
+			known = true; /* if the stream goes on as it may */
+		}
+		stream->stop = part_end(stream, stream->done);
+		if (stream->stop > goal)
+			stream->stop = goal;
+		rc = codec->decode(codec, reader->work, stream);
+		if (rc != QCOW2_OK)
+			return rc;
+	}
 }
 
 /* Notes why the cluster of reader->memo did not decode. */
 static int unpack_fail(struct qcow2_reader *reader, int status)
 {
-	const struct qcow2_extent *e = &reader->memo;
-	struct unpack_needs needs;
-	uint64_t detail = 0;
+	uint32_t history = q2_cluster_len(reader->memo.image);
 
-	bool cut = e->pos > e->io->size || e->packed_len > e->io->size - e->pos;
-
-	if (status == QCOW2_E_IO)
-		return status;
+	reader->window_image = NULL;
 	if (status == QCOW2_E_MEMORY) {
-		needs_of(reader->image, reader->codecs, &needs);
-		detail = QCOW2_READER_SLICE + needs.work + PIECE_MIN;
-		detail += needs.cluster < WINDOW_MAX ? needs.cluster : WINDOW_MAX;
-	} else if (status != QCOW2_E_TRUNCATED || !cut) {
-		/* Over before its time, though the file is not: the stream is wrong. */
-		status = QCOW2_E_COMPRESSED;
+		if (history > HISTORY_MAX)
+			history = HISTORY_MAX;
+		reader->error.detail = QCOW2_READER_SLICE + PACKED_MIN + history +
+		                       (size_t)(reader->packed - (uint8_t *)reader->work);
+	} else if (status != QCOW2_E_IO && status != QCOW2_E_CODEC &&
+	           (status != QCOW2_E_TRUNCATED || reader->packed_left == 0u)) {
+		status = QCOW2_E_COMPRESSED; /* over before its time, too, if the file is not */
 	}
-	reader->error.io = e->io;
-	reader->error.pos = e->pos;
-	reader->error.detail = detail;
 	return q2_note(&reader->error, status);
-}
-
-/* Decodes on, up to byte number `stop` of the cluster; at its end, looks at how the stream ends. */
-static int unpack_to(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint32_t stop)
-{
-	int rc;
-
-	reader->source.stream.stop = stop;
-	rc = codec->decode(codec, reader->work, &reader->source.stream);
-	if (rc == QCOW2_OK && stop == q2_cluster_len(reader->memo.image))
-		rc = codec->decode(codec, reader->work, &reader->source.stream);
-	return rc == QCOW2_OK ? rc : unpack_fail(reader, rc);
-}
-
-static int unpack_whole(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *to)
-{
-	uint32_t cluster = q2_cluster_len(reader->memo.image);
-
-	unpack_begin(reader, codec, to, cluster);
-	return unpack_to(reader, codec, cluster);
-}
-
-static bool window_is(const struct qcow2_reader *reader, unsigned state)
-{
-	const struct qcow2_extent *e = &reader->memo;
-
-	return reader->window_state == state && reader->window_pos == e->pos &&
-	       reader->window_packed == e->packed_len && reader->window_image == e->image;
-}
-
-static void window_set(struct qcow2_reader *reader, unsigned state)
-{
-	reader->window_state = (uint8_t)state;
-	reader->window_pos = reader->memo.pos;
-	reader->window_packed = reader->memo.packed_len;
-	reader->window_image = reader->memo.image;
-}
-
-/* The part [at, end) of the cluster, through a window smaller than the cluster. */
-static int unpack_part(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint32_t at,
-                       uint32_t end, uint8_t *buf)
-{
-	struct qcow2_stream *stream = &reader->source.stream;
-	bool known = window_is(reader, WINDOW_STREAM);
-	uint32_t goal = known ? end : q2_cluster_len(reader->memo.image);
-	int rc;
-
-	if (!known || stream->done > at)
-		unpack_begin(reader, codec, reader->window, reader->window_len);
-	reader->window_state = WINDOW_EMPTY; /* until it has gone well */
-	while (stream->done < goal) {
-		uint32_t start = stream->done;
-		uint32_t window_at = stream->window_at;
-		uint32_t room = stream->window_len - window_at;
-		uint32_t stop = goal - start < room ? goal : start + room;
-		uint32_t from = start > at ? start : at;
-		uint32_t to = stop < end ? stop : end;
-
-		rc = unpack_to(reader, codec, stop);
-		if (rc != QCOW2_OK)
-			return rc;
-		if (from < to)
-			memcpy(buf + (from - at), stream->window + window_at + (from - start),
-			       to - from);
-	}
-	window_set(reader, WINDOW_STREAM);
-	return QCOW2_OK;
 }
 
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len)
 {
 	const struct qcow2_extent *e = &reader->memo;
-	const struct qcow2_codec *codec = codec_find(reader->codecs, e->image->compression_type);
-	uint32_t cluster = q2_cluster_len(e->image);
-	uint32_t at = (uint32_t)e->off & (cluster - 1u);
-	int rc;
+	const struct qcow2_codec *codec = codec_find(reader->codecs, e->image);
+	int rc = QCOW2_E_CODEC;
 
-	if (codec == NULL)
-		return q2_fail(&reader->error, QCOW2_E_CODEC, e->io, e->pos,
-		               e->image->compression_type);
-	if (!window_is(reader, WINDOW_WHOLE)) {
-		if (len == cluster)
-			return unpack_whole(reader, codec, buf);
-		if (reader->window_len < cluster)
-			return unpack_part(reader, codec, at, at + len, buf);
-		rc = unpack_whole(reader, codec, reader->window);
-		if (rc != QCOW2_OK)
-			return rc;
-		window_set(reader, WINDOW_WHOLE);
-	}
-	memcpy(buf, reader->window + at, len);
-	return QCOW2_OK;
+	reader->error.io = e->io;
+	reader->error.pos = e->pos;
+	reader->error.detail = e->image->compression_type;
+	if (codec != NULL)
+		rc = unpack(reader, codec, buf, len);
+	return rc == QCOW2_OK ? rc : unpack_fail(reader, rc);
 }

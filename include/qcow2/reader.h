@@ -47,17 +47,6 @@ struct qcow2_extent {
 
 struct qcow2_reader;
 
-/* Private to the library. */
-struct qcow2_source {
-	struct qcow2_stream stream;
-	const struct qcow2_io *io;
-	uint64_t pos;  /* of the next piece */
-	uint32_t left; /* bytes that may follow */
-	uint32_t piece_len;
-	uint8_t *piece; /* the input buffer */
-	struct qcow2_error *error;
-};
-
 struct qcow2_reader {
 	const struct qcow2_image *image;
 	/* What the last call saw, if it failed; after one that did not, it means nothing. */
@@ -71,19 +60,20 @@ struct qcow2_reader {
 	uint32_t n_slots;   /* in use; doubled as they are asked for */
 	uint32_t misses;    /* since then */
 	uint32_t clock;
-	uint64_t want;            /* bytes that a question is about */
-	struct qcow2_extent memo; /* the last answer; len 0: none */
+	uint64_t want; /* bytes that a question is about */
 
 	const struct qcow2_codec *const *codecs;
 	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
-	struct qcow2_source source;
-	uint64_t *work;
-	uint8_t *window;
+	struct qcow2_extent memo; /* the last answer; len 0: none */
+
+	uint64_t *work;  /* the codec's part of the memory, */
+	uint8_t *packed; /* that for packed bytes, up to the window, */
+	uint8_t *window; /* and that for a cluster or a part of it */
 	uint32_t window_len;
-	uint8_t window_state;
-	uint32_t window_packed; /* whose cluster is in the window: packed_len, ... */
-	uint64_t window_pos;    /* ... pos ... */
-	const struct qcow2_image *window_image; /* ... and image */
+	uint32_t packed_left; /* bytes of the packed cluster that may follow */
+	struct qcow2_stream stream;
+	const struct qcow2_image *window_image; /* whose cluster is in the window; NULL: none's */
+	uint64_t window_off;                    /* which one: where it was asked for */
 };
 
 /*

@@ -34,14 +34,19 @@ CAPABILITIES = [  # what is linked for it
     ("+ feature names", READ + ["qcow2_feature_name"]),
     ("+ status texts", READ + ["qcow2_status_text"]),
     ("+ block adapter", READ + ["qcow2_block_init_abi"]),
+    # A program has one of the two decoders.
+    ("all but inflate.c", None),
+    ("all but inflate_whole.c", None),
     ("every object", None),
 ]
 # Bytes of code on one processor: what the design wants, and what is today's limit: the design's
 # where it is kept, and what has been reached where it is not.
 BUDGET_CODE = {
     "open, map, read": (3072, 4480),
-    "+ deflate": (2048, 3200),
-    "every object": (10240, 10240),
+    "+ deflate": (2048, 2048),
+    "all but inflate.c": (10240, 10240),
+    "all but inflate_whole.c": (10240, 10240),
+    "every object": (10240, 10768),
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
@@ -58,8 +63,8 @@ INDIRECT = {
     "block.c": [],
     "reader.c": ["q2_unpack"],
     "unpack.c": ["inflate_begin", "inflate_decode", "whole_begin", "whole_decode"],
-    "inflate.c": ["source_fill"],
-    "inflate_whole.c": ["source_fill"],
+    "inflate.c": ["packed_fill"],
+    "inflate_whole.c": ["packed_fill"],
 }
 # Reached through pointers from outside: the adapter's part of each io call, and the codec.
 MORE_CALLS = ["block_read", "inflate_decode", "whole_decode"]
@@ -116,11 +121,15 @@ def link(cc, out, objects, roots):
 
 
 def code_table(cc, out, objects, budgets):
-    print("  %-18s %7s %7s %7s" % ("", "code", "const", "sum"))
+    print("  %-23s %7s %7s %7s" % ("", "code", "const", "sum"))
     wrong = []
     base = {}
     for name, roots in CAPABILITIES:
-        code, constants, variables = link(cc, out, objects, roots)
+        without = "/" + name[len("all but "):-2] + ".o" if name.startswith("all but ") else None
+        linked = [o for o in objects if without is None or not o.endswith(without)]
+        if without is not None and len(linked) != len(objects) - 1:
+            raise Failure("%s: no such object" % name)
+        code, constants, variables = link(cc, out, linked, roots)
         if name.startswith("+"):
             code, constants = code - base["code"], constants - base["constants"]
         elif roots is READ:
@@ -135,7 +144,7 @@ def code_table(cc, out, objects, budgets):
                              (name, total, total - limit))
         if variables:
             wrong.append("%s: %d bytes of variables" % (name, variables))
-        print("  %-18s %7d %7d %7d%s" % (name, code, constants, total, note))
+        print("  %-23s %7d %7d %7d%s" % (name, code, constants, total, note))
     return wrong
 
 

@@ -483,6 +483,46 @@ static void test_sequential(void **state)
 	}
 }
 
+/* With little memory: what the window still has is not decoded again, what it has not is. */
+static void test_same_part(void **state)
+{
+	static const struct {
+		size_t at, len;
+		bool again; /* decoded from the beginning of the cluster */
+	} reads[] = {
+		{ 8192, 100, true },   { 8300, 100, false }, { 8192, 4096, false },
+		{ 12287, 1, false },   { 8192, 1, false },   { 12287, 2, false },
+		{ 12288, 100, false }, { 8192, 1, true },    { 0, 1, true },
+		{ 4095, 1, false },    { 0, 4096, false },   { 0, 4097, false },
+		{ 4095, 1, true },
+	};
+	struct subject s = { 0 };
+	struct rig rig;
+	size_t len = 65536;
+	uint8_t *want = malloc(len);
+
+	(void)state;
+	image_init(&s.img, 3, 16, len);
+	image_add(&s.img, &s.img.active, 0, IMAGE_STORED);
+	subject_open(&s);
+	image_expect(&s.img, &s.img.active, 0, want, len);
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+	EQ(rig_read(&rig, len - 1, want + len - 1, 1), QCOW2_OK);
+	for (size_t i = 0; i < COUNT(reads); i++) {
+		uint64_t upto = (reads[i].at + reads[i].len + 4095) / 4096 * 8 + 1;
+
+		test_case("read %zu", i);
+		test_io_reset(&s.io);
+		EQ(rig_read(&rig, reads[i].at, want + reads[i].at, reads[i].len), QCOW2_OK);
+		LE(s.io.calls, reads[i].again ? upto : 8 + 1);
+		if (reads[i].again)
+			LE(reads[i].at / 512, s.io.calls);
+	}
+	rig_free(&rig);
+	free(want);
+	subject_free(&s);
+}
+
 /* Between two pieces of one cluster, reads of others: each answer is right all the same. */
 static void test_interleaved(void **state)
 {
@@ -598,6 +638,48 @@ static void test_whole_codec(void **state)
 	EQ(qcow2_reader_init(&rig.reader, &s.image, memory, min - 8), QCOW2_OK);
 	EQ(qcow2_reader_codecs(&rig.reader, xor_only), QCOW2_E_MEMORY);
 	EQ(rig.reader.error.detail, min);
+	subject_free(&s);
+}
+
+/* What a codec may not answer is told as damage, wherever the file ends. */
+static int odd_status;
+
+static int odd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
+{
+	(void)self;
+	(void)work;
+	(void)stream;
+	return odd_status;
+}
+
+static void test_odd_statuses(void **state)
+{
+	static const int statuses[] = { 1, QCOW2_E_ARGUMENT, QCOW2_E_BACKING, QCOW2_E_L2_ENTRY,
+		                        -999 };
+	static const struct qcow2_codec odd = { .begin = no_begin, .decode = odd_decode };
+	static const struct qcow2_codec *const odd_only[] = { &odd, NULL };
+	uint8_t packed[1] = { 0 };
+	uint8_t buf[CLUSTER];
+	struct subject s = { 0 };
+	struct rig rig;
+
+	(void)state;
+	image_init(&s.img, 3, BITS, CLUSTER);
+	image_add_last_packed(&s.img, &s.img.active, 0, packed, 1, 5, 3);
+	subject_open(&s);
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, odd_only);
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		test_case("status %d", statuses[i]);
+		odd_status = statuses[i];
+		EQ(qcow2_reader_read(&rig.reader, 0, buf, CLUSTER), QCOW2_E_COMPRESSED);
+		EQ(qcow2_reader_read(&rig.reader, 9, buf, 1), QCOW2_E_COMPRESSED);
+		EQ(rig.reader.error.status, QCOW2_E_COMPRESSED);
+		EQ(rig.reader.error.pos, s.img.active.clusters[0].pos);
+	}
+	odd_status = QCOW2_E_TRUNCATED;
+	EQ(qcow2_reader_read(&rig.reader, 9, buf, 1), QCOW2_E_TRUNCATED);
+	EQ(rig.reader.error.pos, s.img.file.len);
+	rig_free(&rig);
 	subject_free(&s);
 }
 
@@ -741,8 +823,10 @@ int main(void)
 		cmocka_unit_test(test_too_few_sectors),
 		cmocka_unit_test(test_far_matches),
 		cmocka_unit_test(test_sequential),
+		cmocka_unit_test(test_same_part),
 		cmocka_unit_test(test_interleaved),
 		cmocka_unit_test(test_whole_codec),
+		cmocka_unit_test(test_odd_statuses),
 		cmocka_unit_test(test_no_codec),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_two_codecs),
