@@ -12,6 +12,7 @@ fat=$work/uefi-fat
 passed=0
 failed=0
 export MTOOLS_SKIP_CHECK=1
+export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
 rm -rf "$work" && mkdir -p "$work"
 cc -std=c11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-I"$here/../../include" -I"$here/../../port/uefi" "$here/uefi-fat.c" \
@@ -67,6 +68,7 @@ check_volume() { # FILE TYPE
 }
 
 # Whatever the bytes, it ends, with or without the file, and without a crash (status 0 or 1).
+# A sanitizer that stops it leaves another status.
 damaged() { # FILE POSITION
 	local rc
 	cp "$1" "$work/damaged"
@@ -78,11 +80,16 @@ damaged() { # FILE POSITION
 
 seq 1 90000 >"$work/content"
 head -c 6000 "$work/content" >"$work/filler"
-volume "$work/12.img" 4000 -F 12 -s 2 && check_volume "$work/12.img" FAT12
-volume "$work/16.img" 20000 -F 16 -s 2 && check_volume "$work/16.img" FAT16
-volume "$work/32.img" 36000 -F 32 -s 1 && check_volume "$work/32.img" FAT32
-volume "$work/4k.img" 300000 -F 32 -s 1 -S 4096 && check_volume "$work/4k.img" FAT32
+ok "FAT12 is made" volume "$work/12.img" 4000 -F 12 -s 2
+check_volume "$work/12.img" FAT12
+ok "FAT16 is made" volume "$work/16.img" 20000 -F 16 -s 2
+check_volume "$work/16.img" FAT16
+ok "FAT32 is made" volume "$work/32.img" 36000 -F 32 -s 1
+check_volume "$work/32.img" FAT32
+ok "FAT32 of large sectors is made" volume "$work/4k.img" 300000 -F 32 -s 1 -S 4096
+check_volume "$work/4k.img" FAT32
 for v in 12 32; do
+	ok "undamaged volume $v" is_file "$work/$v.img" SHORT.BIN "$work/content"
 	for at in $(seq 0 3 90) $(seq 512 97 6000) $(seq 16384 997 40000); do
 		ok "damaged volume $v, byte $at" damaged "$work/$v.img" "$at"
 	done
