@@ -74,9 +74,10 @@ for program in "$build"/libfuzzer/out/fuzz_*_seed_corpus.zip; do
 	[ ! -f "$build/libfuzzer/out/fuzz_$target.dict" ] ||
 		dict=-dict=$build/libfuzzer/out/fuzz_$target.dict
 	replay "$target"
-	verdict "$target replay" $? "$work/replay.log"
-	# An input that fails anyway would only stop the engines at once.
-	[ "$failed" -eq 0 ] || continue
+	replayed=$?
+	verdict "$target replay" $replayed "$work/replay.log"
+	# An input that fails anyway would only stop the engines of this target at once.
+	[ $replayed -eq 0 ] || continue
 	libfuzzer "$target"
 	verdict "$target libFuzzer" $? "$work/libfuzzer.log"
 	afl "$target"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs a target on files, and on all files of directories: for compilers that have no fuzzing
- * engine, for valgrind, for coverage. Prints how many; a finding aborts.
+ * engine, for valgrind, for coverage. Prints how many, and none is an error; a finding aborts.
  *	replay FILE|DIR...
  */
 #ifndef _POSIX_C_SOURCE
@@ -82,5 +82,5 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		run(argv[i]);
 	printf("%lu inputs, no finding\n", n_run);
-	return 0;
+	return n_run != 0u ? 0 : 1;
 }
