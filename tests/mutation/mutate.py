@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Changes the core in one place at a time, and looks whether the unit and fault tests notice.
 
-    mutate.py [--max N] [--seed S] [--build DIR] [--lines A-B] FILE...
+    mutate.py [--max N] [--seed S] [--build DIR] [--lines A-B] [--least PERCENT] FILE...
 
 Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
 that is always or never true, a statement that is not there. One that does not compile, or gives the
-same object code at -O2, is none. One is killed when a test fails, crashes or takes too long.
+same object code at -O2, is none. One is killed when a test fails, crashes or takes too long. That
+all tests pass without a mutant is looked at first, and one that does not link says nothing about
+the tests: it is an error, as is a compiler that crashes. It is an error, too, when less than
+PERCENT of the mutants are killed, those in the list counted as not killed.
 
 Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
 notice it, or need not, and with \\| for a | in it:
@@ -255,16 +258,31 @@ class Bench:
         core = [obj if p == path else o for p, o in self.core.items()]
         return run([CC, self.tests[test], *self.common, *core, "-lcmocka", "-lz", "-o", program])
 
-    def killed_by(self, mutant, directory):
-        """The name of a test program that notices; None: none does."""
+    def fails_unchanged(self, test):
+        """What is wrong with a test program on the core as it is; None: it passes."""
+        program = os.path.join(self.build, "unchanged_" + test)
+        if self.link(test, None, None, program) != 0:
+            return "does not link"
+        return "fails" if run([program], TIMEOUT) != 0 else None
+
+    def check_unchanged(self):
+        """A test that fails anyway would kill all mutants."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            wrong = ["without a mutant, test_%s %s" % (test, what)
+                     for test, what in zip(self.tests, pool.map(self.fails_unchanged, self.tests))
+                     if what]
+        if wrong:
+            sys.exit("\n".join(wrong))
+
+    def verdict_of_tests(self, mutant, directory):
         obj = os.path.join(directory, "mutant.o")
         program = os.path.join(directory, "program")
         for test in self.order(mutant.path):
             if self.link(test, mutant.path, obj, program) != 0:
-                return "linker"
+                return "not linked"
             if run([program], TIMEOUT) != 0:
-                return test
-        return None
+                return "killed"
+        return "survived"
 
     def judge(self, mutant):
         with tempfile.TemporaryDirectory(dir=self.build) as directory:
@@ -273,14 +291,16 @@ class Bench:
             with open(source, "w", encoding="utf-8") as f:
                 f.write(mutant.text)
             obj = os.path.join(directory, "mutant.o")
-            if compile_c(source, obj, ["-Isrc"]) != 0:
-                mutant.verdict = "none"
+            rc = compile_c(source, obj, ["-Isrc"])
+            if rc != 0:
+                # 1 is an error in the source; all else is the compiler's own trouble.
+                mutant.verdict = "not compiled" if rc == 1 else "compiler failed"
                 return mutant
             with open(obj, "rb") as f:
                 if f.read() == self.original[mutant.path]:
-                    mutant.verdict = "none"
+                    mutant.verdict = "same code"
                     return mutant
-            mutant.verdict = "killed" if self.killed_by(mutant, directory) else "survived"
+            mutant.verdict = self.verdict_of_tests(mutant, directory)
         return mutant
 
 
@@ -307,26 +327,40 @@ def listed():
     return entries
 
 
-def report(mutants, entries, files):
-    alarms = []
+def percent(part, whole):
+    return 100 * part / whole if whole else 0.0
+
+
+def report(mutants, entries, files, least):
+    def having(*verdicts):
+        return [m for m in mutants if m.verdict in verdicts]
+
+    killed, alive = having("killed"), having("survived")
+    news = [m for m in alive if m.key() not in entries]
+    errors = ["survived, and not listed: %s" % m for m in news]
+    errors += ["%s: %s" % (m.verdict, m) for m in having("not linked", "compiler failed")]
     print("%-20s %8s %8s %8s %8s %8s" % ("", "mutants", "killed", "listed", "survived", "rate"))
-    total = [0, 0]
     for path in files:
-        mine = [m for m in mutants if m.path == path and m.verdict != "none"]
-        killed = sum(m.verdict == "killed" for m in mine)
-        alive = [m for m in mine if m.verdict == "survived"]
-        news = [m for m in alive if m.key() not in entries]
-        alarms += news
-        total[0] += killed
-        total[1] += len(mine)
-        if mine:
-            print("%-20s %8d %8d %8d %8d %7.1f%%" % (path, len(mine), killed,
-                  len(alive) - len(news), len(news), 100 * killed / len(mine)))
-    print("killed: %d of %d, %.1f %%" % (total[0], total[1], 100 * total[0] / max(total[1], 1)))
-    for mutant in alarms:
-        print("survived, and not listed: %s" % mutant)
-    print("%d passed, %d failed" % (total[1] - len(alarms), len(alarms)))
-    return bool(alarms)
+        n_killed, n_alive, n_news = (sum(m.path == path for m in some)
+                                     for some in (killed, alive, news))
+        if n_killed + n_alive:
+            print("%-20s %8d %8d %8d %8d %7.1f%%" % (
+                path, n_killed + n_alive, n_killed, n_alive - n_news, n_news,
+                percent(n_killed, n_killed + n_alive)))
+    print("no mutants: %d that do not compile, %d of the same code" % (
+        len(having("not compiled")), len(having("same code"))))
+    total, unlisted = len(killed) + len(alive), len(killed) + len(news)
+    rate = percent(len(killed), total)
+    print("killed: %d of %d, %.1f %%; %d of %d, %.1f %%, without those in the list" % (
+        len(killed), total, rate, len(killed), unlisted, percent(len(killed), unlisted)))
+    if total == 0:
+        errors.append("no mutant was judged")
+    elif rate < least:
+        errors.append("killed: %.1f %%, and not %g" % (rate, least))
+    for error in errors:
+        print(error)
+    print("%d passed, %d failed" % (len(killed) + len(alive) - len(news), len(errors)))
+    return bool(errors)
 
 
 def main():
@@ -335,6 +369,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", default="")
     parser.add_argument("--build", default="build/mutation")
+    parser.add_argument("--least", type=float, default=0)
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     os.nice(10)
@@ -349,11 +384,12 @@ def main():
         mutants = mutants[:args.max]
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
     bench = Bench(os.path.abspath(args.build), core)
+    bench.check_unchanged()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for mutant in pool.map(bench.judge, mutants):
             if mutant.verdict == "survived":
                 print("  alive: %s" % mutant, flush=True)
-    return report(mutants, entries, args.files)
+    return report(mutants, entries, args.files, args.least)
 
 
 sys.exit(main())
