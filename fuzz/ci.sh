@@ -38,7 +38,8 @@ libfuzzer() { # TARGET
 	local log=$work/libfuzzer.log
 	mkdir -p "$work/corpus"
 	timeout $((seconds + 300)) "$build/libfuzzer/out/fuzz_$1" "$work/corpus" "$work/seeds" \
-		$dict -max_total_time="$seconds" -max_len=131072 -timeout=20 -print_final_stats=1 \
+		-dict="$build/libfuzzer/out/fuzz_$1.dict" -max_total_time="$seconds" \
+		-max_len=131072 -timeout=20 -print_final_stats=1 \
 		-artifact_prefix="$found/$1-" >"$log" 2>&1 || return 1
 	awk -v t="$1" '/^#[0-9]+\tINITED/ { c0 = $4 } /^#[0-9]+\tDONE/ { c = $4; corp = $8 }
 		/number_of_executed_units/ { n = $2 }
@@ -50,7 +51,7 @@ afl_stat() { sed -n "s/^$1 *: *//p" "$work/afl/default/fuzzer_stats"; }
 
 afl() { # TARGET
 	local log=$work/afl.log
-	timeout $((seconds + 300)) afl-fuzz -V "$seconds" -t 5000 ${dict:+-x "$build/afl/out/fuzz_$1.dict"} \
+	timeout $((seconds + 300)) afl-fuzz -V "$seconds" -t 5000 -x "$build/afl/out/fuzz_$1.dict" \
 		-i "$work/seeds" -o "$work/afl" -- "$build/afl/out/fuzz_$1" >"$log" 2>&1 || return 1
 	printf '%-10s AFL++     %9d executions, %s of the map, corpus %d (%d found)\n' "$1" \
 		"$(afl_stat execs_done)" "$(afl_stat bitmap_cvg)" "$(afl_stat corpus_count)" \
@@ -70,9 +71,6 @@ for program in "$build"/libfuzzer/out/fuzz_*_seed_corpus.zip; do
 	work=$build/ci/$target
 	mkdir -p "$work/seeds"
 	python3 -m zipfile -e "$program" "$work/seeds" || exit 1
-	dict=
-	[ ! -f "$build/libfuzzer/out/fuzz_$target.dict" ] ||
-		dict=-dict=$build/libfuzzer/out/fuzz_$target.dict
 	replay "$target"
 	replayed=$?
 	verdict "$target replay" $replayed "$work/replay.log"

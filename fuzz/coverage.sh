@@ -21,11 +21,11 @@ profile() { # TARGET NAME CORPUS...
 }
 
 grow() { # TARGET NAME: libFuzzer into a corpus of that name
-	local corpus=$work/$1-$2 dict=
+	local corpus=$work/$1-$2
 	rm -rf "$corpus" && mkdir -p "$corpus"
-	[ ! -f "$work/out/fuzz_$1.dict" ] || dict=-dict=$work/out/fuzz_$1.dict
-	timeout $((seconds + 60)) "$build/libfuzzer/out/fuzz_$1" "$corpus" "$work/$1-one" $dict \
-		-seed=1 -max_total_time="$seconds" -max_len=131072 -timeout=20 \
+	timeout $((seconds + 60)) "$build/libfuzzer/out/fuzz_$1" "$corpus" "$work/$1-one" \
+		-dict="$work/out/fuzz_$1.dict" -seed=1 -max_total_time="$seconds" \
+		-max_len=131072 -timeout=20 \
 		-artifact_prefix="$corpus." >"$corpus.log" 2>&1 || echo "$1 $2: a finding, $corpus.log"
 }
 

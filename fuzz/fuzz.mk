@@ -29,16 +29,17 @@ fuzz: fuzz-libfuzzer fuzz-afl fuzz-replay
 endif
 
 fuzz-set: $(FUZZ_TARGETS:%=$(OUT)/fuzz_%) $(FUZZ_TARGETS:%=$(OUT)/fuzz_%_seed_corpus.zip) \
-	$(patsubst %,$(OUT)/fuzz_%.dict,$(filter-out inflate,$(FUZZ_TARGETS)))
+	$(FUZZ_TARGETS:%=$(OUT)/fuzz_%.dict)
 
 $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
 
-$(OUT)/fuzz_%.dict: fuzz/qcow2.dict
+# A target's own, or else that of images.
+$(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
-	$(Q)cp $< $@
+	$(Q)cp $(or $(wildcard fuzz/$*.dict),fuzz/qcow2.dict) $@
 
 $(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
 	@mkdir -p $(@D)

@@ -106,7 +106,7 @@ static int walk_step(int dir_fd, const char *name, int flags)
 /* Opens name below dir_fd, one directory at a time. name is changed. */
 static int walk_beneath(int dir_fd, char *name)
 {
-	int fd = dup(dir_fd);
+	int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 
 	while (fd >= 0) {
 		char *end = name + strcspn(name, "/");

@@ -65,6 +65,8 @@ static int volume_read(const struct qu_fat *fat, uint64_t pos, void *buf, size_t
 struct boot_sector {
 	uint32_t sector_bits, cluster_bits; /* log2 of bytes, log2 of sectors */
 	uint32_t reserved, n_fats, fat_len, root_entries, total;
+	bool is_fat32;
+	uint32_t active_fat; /* the one that counts */
 };
 
 static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
@@ -80,10 +82,16 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	b->fat_len = le16(raw + 22);       /* BPB_FATSz16 */
 	if (b->fat_len == 0u)
 		b->fat_len = le32(raw + 36); /* BPB_FATSz32 */
+	/* As Linux and EDK2 have it; the number of clusters decides between the other two. */
+	b->is_fat32 = le16(raw + 22) == 0u;
+	b->active_fat = 0;
+	/* BPB_ExtFlags: the others may be out of date when they do not mirror the active one. */
+	if (b->is_fat32 && (raw[40] & 0x80u) != 0u)
+		b->active_fat = raw[40] & 0x0fu;
 	return raw[510] == 0x55u && raw[511] == 0xaau && raw[21] >= 0xf0u && b->sector_bits >= 9u &&
 	       b->sector_bits <= 12u && b->cluster_bits <= 7u && b->reserved != 0u &&
-	       b->n_fats >= 1u && b->n_fats <= 2u && b->fat_len != 0u &&
-	       b->fat_len < UINT32_C(1) << 28;
+	       b->n_fats >= 1u && b->n_fats <= 2u && b->active_fat < b->n_fats &&
+	       b->fat_len != 0u && b->fat_len < UINT32_C(1) << 28;
 }
 
 /* From the boot sector to places in bytes. False: they are not on the volume. */
@@ -98,7 +106,8 @@ static bool geometry(struct qu_fat *fat, const struct boot_sector *b)
 		return false;
 	fat->n_clusters = (b->total - (uint32_t)data) >> b->cluster_bits;
 	fat->cluster_bits = (uint8_t)(b->sector_bits + b->cluster_bits);
-	fat->fat_pos = (uint64_t)b->reserved << b->sector_bits;
+	fat->fat_pos = ((uint64_t)b->reserved + (uint64_t)b->active_fat * b->fat_len)
+	               << b->sector_bits;
 	fat->data_pos = data << b->sector_bits;
 	fat->root_entries = b->root_entries;
 	fat->root_pos = (data - root_len) << b->sector_bits;
@@ -109,7 +118,6 @@ int qu_fat_open(struct qu_fat *fat, const struct qcow2_io *io)
 {
 	struct boot_sector b;
 	uint8_t raw[512];
-	bool is_fat32;
 	int rc;
 
 	fat->io.ops = io->ops;
@@ -120,19 +128,17 @@ int qu_fat_open(struct qu_fat *fat, const struct qcow2_io *io)
 		return rc == QU_FAT_IO ? QU_FAT_IO : QU_FAT_NOT_FAT;
 	if (!boot_sector_parse(&b, raw))
 		return QU_FAT_NOT_FAT;
-	/* As Linux and EDK2 have it; the number of clusters decides between the other two. */
-	is_fat32 = le16(raw + 22) == 0u;
-	if (is_fat32 != (b.root_entries == 0u))
+	if (b.is_fat32 != (b.root_entries == 0u))
 		return QU_FAT_NOT_FAT;
-	fat->entry_bits = is_fat32 ? 32 : 12;
+	fat->entry_bits = b.is_fat32 ? 32 : 12;
 	if (!geometry(fat, &b))
 		return QU_FAT_NOT_FAT;
-	if (!is_fat32 && fat->n_clusters >= 4085u) {
+	if (!b.is_fat32 && fat->n_clusters >= 4085u) {
 		fat->entry_bits = 16;
 		if (!geometry(fat, &b))
 			return QU_FAT_NOT_FAT;
 	}
-	fat->root_cluster = is_fat32 ? le32(raw + 44) : 0u; /* BPB_RootClus */
+	fat->root_cluster = b.is_fat32 ? le32(raw + 44) : 0u; /* BPB_RootClus */
 	return QU_FAT_OK;
 }
 

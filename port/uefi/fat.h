@@ -29,7 +29,7 @@ enum qu_fat_status {
 
 struct qu_fat {
 	struct qcow2_io io;    /* the volume */
-	uint64_t fat_pos;      /* of the first file allocation table */
+	uint64_t fat_pos;      /* of the file allocation table */
 	uint64_t root_pos;     /* of the root directory, in FAT12 and FAT16 */
 	uint64_t data_pos;     /* of cluster 2 */
 	uint32_t root_entries; /* 0: the root directory is the chain from root_cluster on */

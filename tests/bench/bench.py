@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs the workloads with this library and with its peers, and prints a table.
 
-    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]    w1 w2 w3 w4 w4t w5 ... w9
+    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]
+
+The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 
 In each round every reader of a row runs once, so that whatever else the machine does hits all of
 them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
@@ -216,6 +218,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
+    unknown = [name for name in args.workload if name not in workloads.ALL]
+    if unknown:
+        parser.error(f"no such workload: {' '.join(unknown)}; there are {' '.join(workloads.ALL)}")
     rounds = args.rounds or (5 if args.quick else 7)
     for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
         if not shutil.which(program):

@@ -181,6 +181,18 @@ def test_convert_is_sparse_and_exact(build):
     assert out.read_bytes() == qcow2_ok("cat", image)
 
 
+@pytest.mark.parametrize("before, after", ((0o640, 0o640), (0o755, 0o755), (0o7751, 0o751)))
+def test_convert_keeps_permissions(before, after, build):
+    """What is replaced gives the new file its permissions, but never set-user-ID and the like."""
+    image = build("size 64k\nl2 0 data\n")
+    out = image.with_name("out")
+    out.write_bytes(b"old content")
+    out.chmod(before)
+    assert out.stat().st_mode & 0o7777 == before
+    assert qcow2_ok("convert", image, out) == b""
+    assert out.stat().st_mode & 0o7777 == after
+
+
 def test_convert_failure_leaves_nothing(build):
     image = build(BROKEN)
     out = image.with_name("out")

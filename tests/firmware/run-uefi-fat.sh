@@ -78,6 +78,32 @@ damaged() { # FILE POSITION
 	[ $rc -le 1 ] && ! grep -q Sanitizer "$work/err"
 }
 
+put() { # FILE POSITION BYTES
+	printf '%b' "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# BPB_ExtFlags of FAT32: with mirroring off only one FAT is in use; the other has nothing in it here.
+check_active_fat() { # VOLUME
+	local v=$work/active.img reserved fat_len active
+	reserved=$(od -An -tu2 -j14 -N2 "$1")
+	fat_len=$(od -An -tu4 -j36 -N4 "$1")
+	for active in 0 1; do
+		cp "$1" "$v"
+		dd if=/dev/zero of="$v" bs=512 seek=$((reserved + (1 - active) * fat_len)) \
+			count="$fat_len" conv=notrunc status=none
+		put "$v" 40 "\\x8$active"
+		ok "FAT $active is the active one" is_file "$v" SHORT.BIN "$work/content"
+		put "$v" 40 "\\x8$((1 - active))"
+		ok "FAT $((1 - active)) has nothing" says 'the file system is damaged: check it' "$v" SHORT.BIN
+	done
+	put "$v" 40 '\x01'
+	ok "mirrored: the first FAT counts" says 'the file system is damaged: check it' "$v" SHORT.BIN
+	put "$v" 40 '\x82'
+	ok "the active FAT is not there" says 'not a FAT volume' "$v" SHORT.BIN
+	put "$v" 40 '\x8f'
+	ok "the active FAT is far off" says 'not a FAT volume' "$v" SHORT.BIN
+}
+
 seq 1 90000 >"$work/content"
 head -c 6000 "$work/content" >"$work/filler"
 ok "FAT12 is made" volume "$work/12.img" 4000 -F 12 -s 2
@@ -86,6 +112,7 @@ ok "FAT16 is made" volume "$work/16.img" 20000 -F 16 -s 2
 check_volume "$work/16.img" FAT16
 ok "FAT32 is made" volume "$work/32.img" 36000 -F 32 -s 1
 check_volume "$work/32.img" FAT32
+check_active_fat "$work/32.img"
 ok "FAT32 of large sectors is made" volume "$work/4k.img" 300000 -F 32 -s 1 -S 4096
 check_volume "$work/4k.img" FAT32
 for v in 12 32; do

@@ -97,6 +97,8 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 int __wrap_openat64(int dir_fd, const char *path, int flags, ...)
 {
 	count_up(&hooks.n_opens);
+	if (dir_fd >= 0 && (fcntl(dir_fd, F_GETFD) & FD_CLOEXEC) == 0)
+		count_up(&hooks.n_inherited);
 	return __real_openat64(dir_fd, path, flags);
 }
 

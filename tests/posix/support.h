@@ -36,6 +36,7 @@ struct hooks {
 
 	/* What has been called. */
 	unsigned n_allocs, n_preads, n_opens, n_lseeks, n_fstats;
+	unsigned n_inherited; /* opens below a directory that a program started now would inherit */
 };
 
 extern struct hooks hooks;

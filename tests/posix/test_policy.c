@@ -78,6 +78,7 @@ static void check_relative(void)
 	follows("file:base", QCOW2_FOLLOW, 1);
 	follows("sub/base", QCOW2_FOLLOW, 2);
 	follows("sub//./base", QCOW2_FOLLOW, 2);
+	assert_int_equal(hooks.n_inherited, 0);
 }
 
 /* An absolute name is inside only if the image's own path says where it is; or in full. */

@@ -94,7 +94,8 @@ static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
 		return tool_error(o->name, "is one of the files that are read");
 	} else {
 		o->replaces = true;
-		*mode = st.st_mode & 07777;
+		/* Not set-user-ID and the like: the new file may have another owner. */
+		*mode = st.st_mode & 0777;
 		o->target =
 			realpath(o->name, NULL); /* a link stays, what it points to is replaced */
 	}
