@@ -4,20 +4,12 @@
  */
 #include "qp.h"
 
-#include <stdlib.h>
-
-struct qcow2_codec *qp_deflate_new(bool *no_memory)
+void qp_deflate_init(struct qp_deflate *deflate)
 {
-	struct qcow2_codec *codec = malloc(sizeof *codec);
-
-	if (codec == NULL)
-		*no_memory = true;
-	else
-		*codec = qcow2_deflate_whole;
-	return codec;
+	deflate->codec = qcow2_deflate_whole;
 }
 
-void qp_deflate_free(struct qcow2_codec *codec)
+void qp_deflate_end(struct qp_deflate *deflate)
 {
-	free(codec);
+	(void)deflate; /* it has no state but the reader's memory */
 }

@@ -6,14 +6,7 @@
  */
 #include "qp.h"
 
-#include <stdlib.h>
-
 #include <libdeflate.h>
-
-struct libdeflate_codec {
-	struct qcow2_codec codec; /* first */
-	struct libdeflate_decompressor *decompressor;
-};
 
 static void libdeflate_begin(const struct qcow2_codec *self, void *work)
 {
@@ -21,52 +14,50 @@ static void libdeflate_begin(const struct qcow2_codec *self, void *work)
 	qcow2_deflate.begin(&qcow2_deflate, work);
 }
 
+/* Decodes the input at hand to exactly one cluster; false: not such a stream. */
+static bool libdeflate_whole(const struct qp_deflate *own, struct qcow2_stream *stream)
+{
+	size_t used; /* not NULL: then the input may be longer than the stream */
+
+	if (*own->state == NULL)
+		*own->state = libdeflate_alloc_decompressor();
+	if (*own->state == NULL ||
+	    libdeflate_deflate_decompress_ex(*own->state, stream->next,
+	                                     (size_t)(stream->end - stream->next), stream->window,
+	                                     stream->stop, &used, NULL) != LIBDEFLATE_SUCCESS)
+		return false;
+	stream->next = stream->end; /* the stream is over: the rest is padding */
+	stream->done = stream->stop;
+	stream->window_at = 0;
+	return true;
+}
+
 static int libdeflate_decode(const struct qcow2_codec *self, void *work,
                              struct qcow2_stream *stream)
 {
-	const struct libdeflate_codec *own = (const struct libdeflate_codec *)(const void *)self;
-	size_t used; /* not NULL: then the input may be longer than the stream */
+	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
 	int rc;
 
 	if (stream->done == 0u && stream->stop == stream->window_len) {
 		rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
 		if (rc != QCOW2_OK)
 			return rc;
-		if (libdeflate_deflate_decompress_ex(
-			    own->decompressor, stream->next, (size_t)(stream->end - stream->next),
-			    stream->window, stream->stop, &used, NULL) == LIBDEFLATE_SUCCESS) {
-			stream->next = stream->end; /* the stream is over: the rest is padding */
-			stream->done = stream->stop;
-			stream->window_at = 0;
+		if (libdeflate_whole(own, stream))
 			return QCOW2_OK;
-		}
 	}
 	return qcow2_deflate.decode(&qcow2_deflate, work, stream);
 }
 
-struct qcow2_codec *qp_deflate_new(bool *no_memory)
+void qp_deflate_init(struct qp_deflate *deflate)
 {
-	struct libdeflate_codec *own = calloc(1, sizeof *own);
-
-	if (own != NULL)
-		own->decompressor = libdeflate_alloc_decompressor();
-	if (own == NULL || own->decompressor == NULL) {
-		free(own);
-		*no_memory = true;
-		return NULL;
-	}
-	own->codec = qcow2_deflate;
-	own->codec.whole = true;
-	own->codec.begin = libdeflate_begin;
-	own->codec.decode = libdeflate_decode;
-	return &own->codec;
+	deflate->codec = qcow2_deflate;
+	deflate->codec.whole = true;
+	deflate->codec.begin = libdeflate_begin;
+	deflate->codec.decode = libdeflate_decode;
 }
 
-void qp_deflate_free(struct qcow2_codec *codec)
+void qp_deflate_end(struct qp_deflate *deflate)
 {
-	struct libdeflate_codec *own = (struct libdeflate_codec *)(void *)codec;
-
-	if (own != NULL)
-		libdeflate_free_decompressor(own->decompressor);
-	free(own);
+	libdeflate_free_decompressor(*deflate->state); /* NULL is fine */
+	*deflate->state = NULL;
 }

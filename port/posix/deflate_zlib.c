@@ -10,23 +10,31 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-struct zlib_codec {
-	struct qcow2_codec codec; /* first */
-	z_stream *stream;
-};
-
 static void zlib_begin(const struct qcow2_codec *self, void *work)
 {
 	(void)self;
 	qcow2_deflate.begin(&qcow2_deflate, work);
 }
 
-/* Decodes the input at hand to exactly one cluster; false: not such a stream. */
-static bool zlib_whole(const struct zlib_codec *own, struct qcow2_stream *stream)
+static z_stream *zlib_new(void)
 {
-	z_stream *z = own->stream;
+	z_stream *z = calloc(1, sizeof *z);
 
-	if (inflateReset(z) != Z_OK)
+	if (z == NULL || inflateInit2(z, -15) == Z_OK)
+		return z;
+	free(z);
+	return NULL;
+}
+
+/* Decodes the input at hand to exactly one cluster; false: not such a stream. */
+static bool zlib_whole(const struct qp_deflate *own, struct qcow2_stream *stream)
+{
+	z_stream *z;
+
+	if (*own->state == NULL)
+		*own->state = zlib_new();
+	z = *own->state;
+	if (z == NULL || inflateReset(z) != Z_OK)
 		return false;
 	z->next_in = stream->next;
 	z->avail_in = (uInt)(stream->end - stream->next);
@@ -42,7 +50,7 @@ static bool zlib_whole(const struct zlib_codec *own, struct qcow2_stream *stream
 
 static int zlib_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
-	const struct zlib_codec *own = (const struct zlib_codec *)(const void *)self;
+	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
 	int rc;
 
 	if (stream->done == 0u && stream->stop == stream->window_len) {
@@ -55,33 +63,18 @@ static int zlib_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	return qcow2_deflate.decode(&qcow2_deflate, work, stream);
 }
 
-struct qcow2_codec *qp_deflate_new(bool *no_memory)
+void qp_deflate_init(struct qp_deflate *deflate)
 {
-	struct zlib_codec *own = calloc(1, sizeof *own);
-
-	if (own != NULL)
-		own->stream = calloc(1, sizeof *own->stream);
-	if (own == NULL || own->stream == NULL || inflateInit2(own->stream, -15) != Z_OK) {
-		if (own != NULL)
-			free(own->stream);
-		free(own);
-		*no_memory = true;
-		return NULL;
-	}
-	own->codec = qcow2_deflate;
-	own->codec.whole = true;
-	own->codec.begin = zlib_begin;
-	own->codec.decode = zlib_decode;
-	return &own->codec;
+	deflate->codec = qcow2_deflate;
+	deflate->codec.whole = true;
+	deflate->codec.begin = zlib_begin;
+	deflate->codec.decode = zlib_decode;
 }
 
-void qp_deflate_free(struct qcow2_codec *codec)
+void qp_deflate_end(struct qp_deflate *deflate)
 {
-	struct zlib_codec *own = (struct zlib_codec *)(void *)codec;
-
-	if (own == NULL)
-		return;
-	inflateEnd(own->stream);
-	free(own->stream);
-	free(own);
+	if (*deflate->state != NULL)
+		inflateEnd(*deflate->state);
+	free(*deflate->state);
+	*deflate->state = NULL;
 }

@@ -32,57 +32,45 @@ static unsigned default_readers(void)
 	return readers;
 }
 
-/* Each in cache lines of its own, so that threads on two of them do not slow each other down. */
-static struct qp_seat *seats_new(unsigned n)
-{
-	void *seats;
-
-	if (posix_memalign(&seats, QP_SEAT_ALIGN, n * sizeof(struct qp_seat)) != 0)
-		return NULL;
-	return memset(seats, 0, n * sizeof(struct qp_seat));
-}
-
-bool qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned max_readers,
-                  size_t memory_len)
+unsigned qp_pool_seats(unsigned max_readers)
 {
 	if (max_readers == 0u)
-		max_readers = default_readers();
-	if (max_readers > QP_READERS_MAX)
-		max_readers = QP_READERS_MAX;
-	pool->seats = seats_new(max_readers);
-	if (pool->seats == NULL) {
-		qp_fail_text(ENOMEM, 0, "out of memory");
-		return false;
-	}
-	pool->n_seats = max_readers;
+		return default_readers();
+	return max_readers < QP_READERS_MAX ? max_readers : QP_READERS_MAX;
+}
+
+size_t qp_pool_room(unsigned n_seats)
+{
+	return QP_SEAT_ALIGN - 1u + n_seats * sizeof(struct qp_seat);
+}
+
+/* Seats have cache lines of their own, so that threads on two of them do not share any. */
+void qp_pool_init(struct qp_pool *pool, unsigned n_seats, void *room, size_t memory_len)
+{
+	size_t before = (size_t)(-(uintptr_t)room % QP_SEAT_ALIGN);
+	unsigned i;
+
+	pool->seats = (struct qp_seat *)(void *)((char *)room + before);
+	pool->n_seats = n_seats;
 	pool->memory_len = memory_len;
-	pool->image = image;
 	pool->n_waiting = 0;
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->given, NULL);
-	return true;
-}
-
-static void seat_clear(struct qp_seat *seat)
-{
-	qp_codecs_free(seat->codecs);
-	free(seat->memory);
-	free(seat->ahead);
-	seat->codecs = NULL;
-	seat->memory = NULL;
-	seat->ahead = NULL;
-	seat->started = false;
+	for (i = 0; i < n_seats; i++) {
+		pool->seats[i].busy = 0;
+		pool->seats[i].started = false;
+	}
 }
 
 void qp_pool_free(struct qp_pool *pool)
 {
 	unsigned i;
 
-	if (pool->seats == NULL)
-		return;
 	for (i = 0; i < pool->n_seats; i++)
-		seat_clear(&pool->seats[i]);
-	free(pool->seats);
+		if (pool->seats[i].started) {
+			qp_codecs_end(&pool->seats[i].codecs);
+			free(pool->seats[i].ahead);
+		}
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->given);
 }
@@ -91,7 +79,7 @@ void qp_pool_free(struct qp_pool *pool)
 static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *seat, size_t *len)
 {
 	size_t min, good;
-	int rc = qcow2_reader_memory(pool->image, qp_codecs_list(seat->codecs), &min, &good);
+	int rc = qcow2_reader_memory(pool->image, seat->codecs.list, &min, &good);
 
 	if (rc != QCOW2_OK)
 		return rc;
@@ -101,35 +89,40 @@ static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *sea
 	return QCOW2_OK;
 }
 
+/* Starts the reader of a seat in this memory. */
+static int seat_reader(const struct qp_pool *pool, struct qp_seat *seat, void *memory, size_t len)
+{
+	int rc = qcow2_reader_init(&seat->reader, pool->image, memory, len);
+
+	return rc == QCOW2_OK ? qcow2_reader_codecs(&seat->reader, seat->codecs.list) : rc;
+}
+
 /* Gives a seat its reader. */
 static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
 {
+	struct qp_ahead *ahead;
 	size_t len = 0;
 	int rc;
 
-	seat->codecs = qp_codecs_new();
-	if (seat->codecs == NULL) {
+	qp_codecs_init(&seat->codecs);
+	rc = seat_memory_len(pool, seat, &len);
+	if (rc != QCOW2_OK) {
+		qp_fail_core(rc, NULL);
+		return false;
+	}
+	ahead = len <= SIZE_MAX - sizeof *ahead ? malloc(sizeof *ahead + len) : NULL;
+	if (ahead == NULL) {
 		qp_fail_text(ENOMEM, 0, "out of memory");
 		return false;
 	}
-	rc = seat_memory_len(pool, seat, &len);
-	if (rc == QCOW2_OK) {
-		seat->memory = malloc(len);
-		seat->ahead = calloc(1, sizeof *seat->ahead);
-		if (seat->memory == NULL || seat->ahead == NULL) {
-			qp_fail_text(ENOMEM, 0, "out of memory");
-			seat_clear(seat);
-			return false;
-		}
-		rc = qcow2_reader_init(&seat->reader, pool->image, seat->memory, len);
-	}
-	if (rc == QCOW2_OK)
-		rc = qcow2_reader_codecs(&seat->reader, qp_codecs_list(seat->codecs));
+	rc = seat_reader(pool, seat, ahead + 1, len);
 	if (rc != QCOW2_OK) {
 		qp_fail_core(rc, NULL);
-		seat_clear(seat);
+		free(ahead);
 		return false;
 	}
+	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
+	seat->ahead = ahead;
 	seat->started = true;
 	return true;
 }

@@ -38,6 +38,7 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 	return true;
 }
 
+/* Opens what the options say and makes sure that it can be read. */
 static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 {
 	size_t min, good;
@@ -54,7 +55,8 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 		qp_fail_core(rc, NULL);
 		return false;
 	}
-	return qp_pool_init(&q->pool, q->image, o->max_readers, o->reader_memory);
+	q->pool.image = q->image;
+	return true;
 }
 
 /* All descriptors belong to the library, also when it cannot begin. */
@@ -69,13 +71,16 @@ static void drop_all(int fd, const struct qcow2_options *o)
 
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
-	struct qcow2 *q = calloc(1, sizeof *q);
+	unsigned n_seats = qp_pool_seats(o->max_readers);
+	struct qcow2 *q = malloc(sizeof *q + qp_pool_room(n_seats)); /* the seats are behind it */
 
 	if (q == NULL) {
 		drop_all(fd, o);
 		qp_fail_text(ENOMEM, 0, "out of memory");
 		return NULL;
 	}
+	memset(q, 0, sizeof *q);
+	qp_pool_init(&q->pool, n_seats, q + 1, o->reader_memory);
 	if (handle_fill(q, fd, o))
 		return q;
 	qcow2_close(q);

@@ -86,14 +86,29 @@ struct qp_layer {
 	struct qp_layer *below;
 };
 
+/*
+ * codecs.c: the decompressors of one reader. What deflate works with is made when it is first
+ * needed: most readers never are.
+ */
+struct qp_deflate {
+	struct qcow2_codec codec; /* first: the core hands back its address */
+	void **state;             /* NULL in it: not made yet */
+};
+
+struct qp_codecs {
+	struct qp_deflate deflate;
+	void *deflate_state;
+	struct qcow2_codec zstd;
+	const struct qcow2_codec *list[3];
+};
+
 /* pool.c: one reader, and whose turn it is. */
 struct qp_seat {
 	int busy;     /* 1: claimed by a thread; by atomic access only */
 	bool started; /* below is valid; only looked at by the claimer */
 	struct qcow2_reader reader;
-	void *memory;
-	struct qp_ahead *ahead;
-	struct qp_codecs *codecs;
+	struct qp_ahead *ahead; /* and after it the reader's memory */
+	struct qp_codecs codecs;
 } __attribute__((aligned(QP_SEAT_ALIGN)));
 
 struct qp_pool {
@@ -158,29 +173,28 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 int qp_open(int dir_fd, const char *path, int flags);
 
 /* pool.c */
-bool qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned max_readers,
-                  size_t memory_len);
+/* How many seats there are to be; max_readers as in the options. */
+unsigned qp_pool_seats(unsigned max_readers);
+/* Bytes that so many take. */
+size_t qp_pool_room(unsigned n_seats);
+/* pool->image is to be set before a seat is taken. */
+void qp_pool_init(struct qp_pool *pool, unsigned n_seats, void *room, size_t memory_len);
 void qp_pool_free(struct qp_pool *pool);
 /* A reader for the calling thread alone, until it is given back; NULL: failed. May wait. */
 struct qp_seat *qp_seat_take(struct qp_pool *pool);
 void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat);
 
-/*
- * codecs.c: the decompressors of one reader, which keep state of their own. NULL: no memory (not
- * noted). What qp_codecs_list returns lives as long as they do.
- */
-struct qp_codecs *qp_codecs_new(void);
-void qp_codecs_free(struct qp_codecs *codecs);
-const struct qcow2_codec *const *qp_codecs_list(const struct qp_codecs *codecs);
+/* codecs.c. *codecs must stay where it is. */
+void qp_codecs_init(struct qp_codecs *codecs);
+void qp_codecs_end(struct qp_codecs *codecs);
 
 /*
- * A decompressor as one of the files deflate_*.c and zstd_*.c makes it. NULL: there is none (zstd),
- * or no memory (*no_memory is set then). To be freed by the other call.
+ * deflate_*.c, zstd_*.c: a decompressor; false: there is none. A deflate whose state cannot be made
+ * leaves the work to the core's decoder.
  */
-struct qcow2_codec *qp_deflate_new(bool *no_memory);
-void qp_deflate_free(struct qcow2_codec *codec);
-struct qcow2_codec *qp_zstd_new(bool *no_memory);
-void qp_zstd_free(struct qcow2_codec *codec);
+void qp_deflate_init(struct qp_deflate *deflate);
+void qp_deflate_end(struct qp_deflate *deflate);
+bool qp_zstd_init(struct qcow2_codec *codec);
 
 /* failure.c */
 

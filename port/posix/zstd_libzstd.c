@@ -9,8 +9,6 @@
  */
 #include "qp.h"
 
-#include <stdlib.h>
-
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -92,23 +90,12 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	return rc;
 }
 
-struct qcow2_codec *qp_zstd_new(bool *no_memory)
+bool qp_zstd_init(struct qcow2_codec *codec)
 {
-	struct qcow2_codec *codec = calloc(1, sizeof *codec);
-
-	if (codec == NULL) {
-		*no_memory = true;
-		return NULL;
-	}
 	codec->type = QCOW2_COMPRESSION_ZSTD;
 	codec->whole = true;
 	codec->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);
 	codec->begin = zstd_begin;
 	codec->decode = zstd_decode;
-	return codec;
-}
-
-void qp_zstd_free(struct qcow2_codec *codec)
-{
-	free(codec);
+	return true;
 }

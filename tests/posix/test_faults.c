@@ -153,7 +153,8 @@ static void open_faults(bool alloc)
 
 /*
  * Each fault in a call on a fresh handle; the next call succeeds. A fault in reading ahead is made
- * good by reading what is needed: the call may succeed, but not each time.
+ * good by reading what is needed, one in starting zlib by the core's decoder: the call may succeed,
+ * but not each time.
  */
 static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail)
 {
@@ -174,7 +175,6 @@ static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail
 			qcow2_close(q);
 			break;
 		}
-		assert_true(rc == -1 || !alloc || !must_fail);
 		if (rc == -1) {
 			assert_int_equal(errno, alloc ? ENOMEM : ENODATA);
 			failed++;
@@ -183,7 +183,7 @@ static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail
 		assert_true(call(q) >= 0);
 		qcow2_close(q);
 	}
-	assert_true(!must_fail || failed > (n - 1u) / 2u);
+	assert_true(!must_fail || failed >= n / 2u);
 	hooks_reset();
 }
 
