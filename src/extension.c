@@ -52,7 +52,14 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
 
 	if (end == 0u)
 		end = q2_cluster_len(image);
-	while (pos < end && pos < image->io.size) {
+	while (pos < end) {
+		err->pos = pos;
+		err->detail = 0;
+		/* No room even for the end of the extensions, whether the file goes on or not. */
+		if (end - pos < EXTENSION_HEAD_LEN)
+			return QCOW2_E_EXTENSION;
+		if (pos >= image->io.size)
+			break;
 		if (!q2_is_inside(image, pos, EXTENSION_HEAD_LEN))
 			return QCOW2_E_TRUNCATED;
 		rc = q2_io_read(&image->io, pos, head, EXTENSION_HEAD_LEN, err);
@@ -60,10 +67,8 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
 			return rc;
 		type = q2_be32(head);
 		len = q2_be32(head + 4);
-		err->pos = pos;
 		err->detail = len;
-		if (end - pos < EXTENSION_HEAD_LEN || len > end - pos - EXTENSION_HEAD_LEN ||
-		    !extension_fits(image, type, len))
+		if (len > end - pos - EXTENSION_HEAD_LEN || !extension_fits(image, type, len))
 			return QCOW2_E_EXTENSION;
 		if (type == EXTENSION_END)
 			break;

@@ -172,6 +172,36 @@ static void test_area(void **state)
 }
 
 /* LUKS: the extension has exactly 16 bytes. D1.13 */
+/*
+ * A header that leaves no room for the end of the extensions is refused, as in QEMU, even if the
+ * file ends before its header does.
+ */
+static void test_area_past_the_end(void **state)
+{
+	(void)state;
+	for (uint32_t header_len = 496; header_len <= 512; header_len++) {
+		bool room = header_len <= 504 || header_len == 512;
+		struct image img;
+		struct test_io io;
+		struct qcow2_image image;
+		struct qcow2_error err = { 0 };
+
+		test_case("header of %u", (unsigned)header_len);
+		image_init(&img, 3, 9, 0);
+		image_finish(&img);
+		image_put(&img.file, 40, 0, 8); /* no L1 table */
+		image_put(&img.file, 36, 0, 4);
+		image_put(&img.file, 100, header_len, 4);
+		test_io_bytes(&io, img.file.data, 167);
+		EQ(qcow2_image_open(&image, &io.io, 0, &err), room ? QCOW2_OK : QCOW2_E_EXTENSION);
+		if (!room) {
+			EQ(err.pos, header_len);
+			EQ(err.detail, 0);
+		}
+		image_free(&img);
+	}
+}
+
 static void test_crypto(void **state)
 {
 	(void)state;
@@ -511,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_area),
+		cmocka_unit_test(test_area_past_the_end),
 		cmocka_unit_test(test_crypto),
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_backing_name),
