@@ -84,8 +84,8 @@ static uint32_t first_of_set(const struct qcow2_reader *reader, uint32_t depth, 
 	uint32_t n = (uint32_t)key ^ (uint32_t)(key >> 62);
 
 	n ^= n >> 9 ^ n >> 17;
-	n += (depth << 7) + (depth << 4) + (depth << 3) -
-	     depth; /* not every processor multiplies */
+	/* 151 times depth: not every processor multiplies. */
+	n += (depth << 7) + (depth << 4) + (depth << 3) - depth;
 	return n * CACHE_WAYS & (reader->n_slots - 1u);
 }
 
