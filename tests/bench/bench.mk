@@ -15,6 +15,7 @@ GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-
 #: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB). BENCH_ARGS='--rounds 3 w4 w9'
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
+#: bench-m4     instructions on a Cortex-M4 for opening and reading (needs arm-none-eabi-gcc, qemu-system-arm)
 #: bench-growth time and memory against disk size, cluster size, depth of the chain, threads
 
 bench: bench-programs
@@ -30,9 +31,15 @@ bench-gate:
 	$(Q)$(GATE_MAKE) gate-programs
 	$(Q)/usr/bin/python3 tests/bench/gate.py --build $(GATE) $(if $(UPDATE),--update)
 
+bench-m4:
+	$(Q)$(GATE_MAKE) m4-programs
+	$(Q)/usr/bin/python3 tests/bench/gate.py --build $(GATE) --only m4
+
 bench-programs: all $(BENCH_PROGRAMS)
 
-gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(O)/tests/image/mkimage $(O)/qcow2
+gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
+
+m4-programs: $(BENCH)/m4.elf $(BENCH)/count.so $(O)/tests/image/mkimage
 
 $(BENCH)/driver-qcow2: $(BENCH)/driver.o $(BENCH)/reader_qcow2.o $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
@@ -53,6 +60,16 @@ $(BENCH)/inflate: $(BENCH)/inflate.o $(O)/libqcow2.a
 $(BENCH)/gate: $(BENCH)/gate.o $(IMAGE_WRITER) $(O)/libqcow2-core.a $(O)/src/mem.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
+# As firmware is built: -Os, and the core's own memcpy. A Cortex-M4 with 16 KiB.
+M4_SRCS = tests/bench/m4.c port/baremetal/disk.c $(addprefix src/,$(QCOW2_CORE_SRCS))
+$(BENCH)/m4.elf: $(M4_SRCS) $(BARE_START) $(BARE_DEPS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(call bare_link,netduinoplus2,$@,$(M4_SRCS))
+
+$(BENCH)/count.so: tests/bench/count.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(BASE_CFLAGS) $(CFLAGS) -shared $< -o $@
+
 -include $(wildcard $(BENCH)/*.d)
 
-.PHONY: bench bench-quick bench-growth bench-gate bench-programs gate-programs
+.PHONY: bench bench-quick bench-growth bench-gate bench-m4 bench-programs gate-programs m4-programs
