@@ -184,11 +184,16 @@ uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_exten
 	bool is_crowded =
 		image->backing != NULL || (how == FUZZ_SMALL && (extended || image->data != NULL));
 	uint64_t last = extent->off + (extent->len - 1);
+	const struct qcow2_image *layer;
+	unsigned least = 64, bits;
 	uint64_t n = 0;
 
+	/* Where slices push each other out, a step in one image makes those above it look again. */
+	for (layer = image; layer != NULL && layer->version != 0; layer = layer->backing)
+		if (step_bits(layer, is_crowded) < least)
+			least = step_bits(layer, is_crowded);
 	for (; image != NULL && image->version != 0; image = image->backing) {
-		unsigned bits = step_bits(image, is_crowded);
-
+		bits = is_crowded ? least : step_bits(image, is_crowded);
 		/* What follows is looked at, too. */
 		n += 2 * ((last >> bits) - (extent->off >> bits) + 2);
 	}

@@ -131,7 +131,8 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
  * follows. In a chain, tables push each other out while the reader uses few slices (it takes more
  * of its memory into use as they are missed), and always with memory for fewer than two for each
- * image: then it is so many for each image and each cluster, or subcluster.
+ * image: then it is so many for each image and each cluster, or subcluster, of the image of the
+ * chain that has the smallest.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);
