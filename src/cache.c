@@ -76,16 +76,16 @@ static void slots_grow(struct qcow2_reader *reader)
 
 /*
  * Slices that follow each other go to sets that do; those that are a power of two apart, to others,
- * as do the slices of L1. Images of a chain have tables for the same parts of the disk: each begins
- * some 151 sets further on, which of the numbers tried crowds the sets least, at any depth.
+ * as do the slices of L1. Images of a chain have tables for the same parts of the disk: they are
+ * set apart by what crowded the sets least of all that was tried, at any depth (test_crowd).
  */
 static uint32_t first_of_set(const struct qcow2_reader *reader, uint32_t depth, uint64_t key)
 {
 	uint32_t n = (uint32_t)key ^ (uint32_t)(key >> 62);
 
 	n ^= n >> 9 ^ n >> 17;
-	/* About 151 times depth, and no multiplication: not every processor has one. */
-	n += depth << 7 ^ depth << 4 ^ depth << 3 ^ depth;
+	/* Exclusive or keeps compilers from a multiplication: not every processor has one. */
+	n += depth << 8 ^ depth << 4 ^ depth << 3 ^ depth;
 	return n * CACHE_WAYS & (reader->n_slots - 1u);
 }
 

@@ -19,11 +19,11 @@
  */
 enum { SLICE = 512 };
 
-static __thread struct qp_ahead *ahead;
+static __thread struct qp_ahead *read_ahead;
 
 void qp_ahead_use(struct qp_ahead *memory)
 {
-	ahead = memory;
+	read_ahead = memory;
 }
 
 static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
@@ -48,21 +48,21 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 /* Has the slice been read ahead, or is it the time to do so? */
 static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 {
-	bool in_order = ahead->file == file && ahead->expected == pos;
+	bool in_order = read_ahead->file == file && read_ahead->expected == pos;
 	ssize_t got;
 
-	if (ahead->file != file)
-		ahead->len = 0;
-	ahead->file = file;
-	ahead->expected = pos + SLICE;
-	if (pos - ahead->pos < ahead->len) /* huge if pos lies before it */
-		return ahead->len - (size_t)(pos - ahead->pos) >= SLICE;
+	if (read_ahead->file != file)
+		read_ahead->len = 0;
+	read_ahead->file = file;
+	read_ahead->expected = pos + SLICE;
+	if (pos - read_ahead->pos < read_ahead->len) /* huge if pos lies before it */
+		return read_ahead->len - (size_t)(pos - read_ahead->pos) >= SLICE;
 	if (!in_order)
 		return false;
-	got = pread(file->fd, ahead->bytes, sizeof ahead->bytes, (off_t)pos);
-	ahead->pos = pos;
-	ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
-	return ahead->len >= SLICE;
+	got = pread(file->fd, read_ahead->bytes, sizeof read_ahead->bytes, (off_t)pos);
+	read_ahead->pos = pos;
+	read_ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
+	return read_ahead->len >= SLICE;
 }
 
 static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
@@ -73,8 +73,8 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		memcpy(buf, file->head + pos, len);
 		return 0;
 	}
-	if (len == SLICE && ahead != NULL && slice_is_there(file, pos)) {
-		memcpy(buf, ahead->bytes + (pos - ahead->pos), SLICE);
+	if (len == SLICE && read_ahead != NULL && slice_is_there(file, pos)) {
+		memcpy(buf, read_ahead->bytes + (pos - read_ahead->pos), SLICE);
 		return 0;
 	}
 	return read_exactly(file->fd, pos, buf, len);

@@ -3,11 +3,11 @@
  * A plugin for QEMU: counts the instructions that the guest executes, but not those in the ranges
  * of addresses that are given.
  *
- *	qemu-system-arm ... -plugin count.so,skip=FROM:TO,skip=...     hexadecimal; from FROM,
- *before TO
+ *	qemu-system-arm ... -plugin count.so,skip=FROM:TO,skip=...
  *
- * Prints "instructions N" on standard error at the end. QEMU's header for plugins is not packaged:
- * what is used of it is declared here, as of version 1 of the interface.
+ * FROM and TO are hexadecimal; TO is the first address behind. Prints "instructions N" on standard
+ * error at the end. QEMU's header for plugins is not packaged: what is used of it is declared here,
+ * as of version 1 of the interface.
  */
 #include <inttypes.h>
 #include <stddef.h>

@@ -460,6 +460,57 @@ static void test_cost(void **state)
 		subject_free(&s[k]);
 }
 
+/* io calls for a look at each of the 16 L2 tables of each image, all of them absent. */
+static uint64_t tables_cost(struct rig *rig, struct subject *s, unsigned depth)
+{
+	struct qcow2_extent e;
+	uint64_t calls = 0;
+
+	for (unsigned k = 0; k < depth; k++)
+		test_io_reset(&s[k].io);
+	for (uint64_t off = 0; off < 16 * 32 * KIB; off += 32 * KIB) {
+		EQ(qcow2_reader_map(&rig->reader, off + 512, 512, &e), QCOW2_OK);
+		EQ(e.kind, QCOW2_EXTENT_ABSENT);
+	}
+	for (unsigned k = 0; k < depth; k++)
+		calls += s[k].io.calls;
+	return calls;
+}
+
+/*
+ * Tables of the images of a chain are for the same parts of the disk, and yet have room beside each
+ * other in a cache of the size that is recommended: it is not to be that some sets are full and
+ * others not used. An eighth may fall out.
+ */
+static void test_crowd(void **state)
+{
+	enum { DEPTH_MAX = 33, TABLES = 16 };
+	static struct subject s[DEPTH_MAX];
+	struct rig rig;
+	size_t min, good;
+
+	(void)state;
+	for (unsigned k = 0; k < DEPTH_MAX; k++) {
+		image_init(&s[k].img, 3, 9, TABLES * 32 * KIB);
+		for (unsigned i = 0; i < TABLES; i++)
+			image_place_l2(&s[k].img, &s[k].img.active, i);
+		subject_open(&s[k]);
+		if (k != 0)
+			EQ(qcow2_image_attach_backing(&s[k].image, &s[k - 1].image), QCOW2_OK);
+	}
+	for (unsigned depth = 1; depth <= DEPTH_MAX; depth++) {
+		test_case("%u images", depth);
+		EQ(qcow2_reader_memory(&s[depth - 1].image, NULL, &min, &good), QCOW2_OK);
+		rig_init(&rig, &s[depth - 1].image, good, NULL);
+		for (unsigned i = 0; i < 16; i++) /* the cache grows by misses */
+			tables_cost(&rig, s, depth);
+		LE(tables_cost(&rig, s, depth), depth * TABLES / 8);
+		rig_free(&rig);
+	}
+	for (unsigned k = 0; k < DEPTH_MAX; k++)
+		subject_free(&s[k]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -467,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_depth),     cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_chain_max), cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_raw),       cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
