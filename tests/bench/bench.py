@@ -37,11 +37,11 @@ class Cost:
         self.peak = int(peak)
 
 
-def measure(b, reader):
+def measure(b, reader, options=()):
     if reader.makes and os.path.exists(reader.makes):
         os.unlink(reader.makes)
-    command = [b.program("measure"), *(["-p"] if reader.piped else []), str(TIMEOUT),
-               *map(str, reader.command)]
+    command = [b.program("measure"), *(["-p"] if reader.piped else []), *options,
+               str(TIMEOUT), *map(str, reader.command)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=TIMEOUT + 30, check=True)
     cost = Cost(done.stdout.decode(), reader.times)
@@ -83,12 +83,14 @@ class Result:
         self.costs = {}
         self.failed = {}
 
-    def median(self, name, what="cpu"):
+    def median(self, name, what=None):
+        what = what or self.row.what()
         return statistics.median(getattr(c, what) for c in self.costs[name])
 
     def ratio(self, name):
         """Our cost, divided by that of the other."""
-        return statistics.median(a.cpu / max(b.cpu, 1e-6)
+        what = self.row.what()
+        return statistics.median(getattr(a, what) / max(getattr(b, what), 1e-6)
                                  for a, b in zip(self.costs["ours"], self.costs[name]))
 
     def peers(self):
@@ -120,6 +122,7 @@ def run_row(b, row, rounds):
     if row.counts:
         result.costs = {r.name: [count_calls(b, row, r)] for r in readers}
         return result
+    options = ["-r"] if row.wall else []
     for reader in readers:
         if measure(b, reader).status:
             result.failed[reader.name] = "fails"
@@ -130,7 +133,7 @@ def run_row(b, row, rounds):
     for _ in range(rounds):
         for reader in readers:
             if reader.name not in result.failed:
-                result.costs.setdefault(reader.name, []).append(measure(b, reader))
+                result.costs.setdefault(reader.name, []).append(measure(b, reader, options))
     return result
 
 
@@ -161,7 +164,8 @@ def cells(result):
     peak += " (!)" if result.peak() > PEAK_LIMIT else ""
     yard = f"{row.yardstick} {result.show('raw')}" if "raw" in result.costs else "-"
     wall = "-" if row.counts else seconds(result.median("ours", "wall"))
-    return [row.name, result.show("ours"), wall, yard, ", ".join(peers), raw, best, goal, met, peak]
+    cpu = result.show("ours") if row.counts else seconds(result.median("ours", "cpu"))
+    return [row.name, cpu, wall, yard, ", ".join(peers), raw, best, goal, met, peak]
 
 
 HEAD = ["workload", "ours CPU", "wall", "yardstick", "peers (CPU)", "ours / yardstick",
