@@ -176,6 +176,15 @@ def line(columns):
     return "| " + " | ".join(columns) + " |"
 
 
+def version():
+    """The commit that is measured, and the date."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=8"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+                          cwd=os.path.dirname(os.path.abspath(__file__)))
+    commit = done.stdout.decode().strip() or "unknown"
+    return f"commit {commit}, {time.strftime('%Y-%m-%d')}"
+
+
 def machine(b, rounds):
     model = "?"
     with open("/proc/cpuinfo") as f:
@@ -189,11 +198,15 @@ def machine(b, rounds):
             f"{qemu.stdout.decode().splitlines()[0]}")
 
 
-def summary(results):
+def goals_met(results):
     goals = [r for r in results if r.met() is not None]
-    missed = [r.row.name for r in goals if not r.met()]
+    return f"{sum(r.met() for r in goals)} of {len(goals)} goals met"
+
+
+def summary(results):
+    missed = [r.row.name for r in results if r.met() is False]
     fat = [r.row.name for r in results if r.peak() > PEAK_LIMIT]
-    text = f"{len(goals) - len(missed)} of {len(goals)} goals met"
+    text = goals_met(results)
     if missed:
         text += "; not: " + "; ".join(missed)
     if fat:
@@ -237,13 +250,15 @@ def main():
         def show(text):
             print(text, flush=True)
             print(text, file=out, flush=True)
-        show(machine(b, rounds) + "\n")
+        caption = [version() + ", " + machine(b, rounds)]
+        show(caption[0] + "\n")
         show(line(HEAD))
         show("|" + "---|" * len(HEAD))
         for name in args.workload or workloads.ALL:
             results += run_workload(b, workloads.ALL[name], rounds, show)
         show("\n" + summary(results))
-    plot.write(os.path.join(b.root, "bench.svg"), results)
+        caption.append(goals_met(results) + ", those that count system calls with them")
+    plot.write(os.path.join(b.root, "bench.svg"), results, caption)
     print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
 
 
