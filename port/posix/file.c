@@ -45,6 +45,16 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 	return 0;
 }
 
+/* How much to read from a slice on: not past the end of its table, for what is there is data. */
+static size_t ahead_len(const struct qp_file *file, uint64_t pos)
+{
+	size_t left = sizeof ahead->bytes;
+
+	if (file->table_len != 0u && file->table_len - (size_t)(pos % file->table_len) < left)
+		left = file->table_len - (size_t)(pos % file->table_len);
+	return left;
+}
+
 /* Has the slice been read ahead, or is it the time to do so? */
 static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 {
@@ -59,7 +69,7 @@ static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 		return ahead->len - (size_t)(pos - ahead->pos) >= SLICE;
 	if (!in_order)
 		return false;
-	got = pread(file->fd, ahead->bytes, sizeof ahead->bytes, (off_t)pos);
+	got = pread(file->fd, ahead->bytes, ahead_len(file, pos), (off_t)pos);
 	ahead->pos = pos;
 	ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
 	return ahead->len >= SLICE;
