@@ -17,7 +17,7 @@
  * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
  * what follows the slice that is asked for, in the memory of the seat that the thread sits on.
  */
-enum { SLICE = 512 };
+enum { SLICE = 512, TABLE_LONG = 4096 };
 
 static __thread struct qp_ahead *ahead;
 
@@ -45,14 +45,18 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 	return 0;
 }
 
-/* How much to read from a slice on: not past the end of its table, for what is there is data. */
+/*
+ * How much to read from a slice on. Behind a long table is data, as a rule, and no use in reading
+ * that; short ones may follow each other.
+ */
 static size_t ahead_len(const struct qp_file *file, uint64_t pos)
 {
-	size_t left = sizeof ahead->bytes;
+	size_t left;
 
-	if (file->table_len != 0u && file->table_len - (size_t)(pos % file->table_len) < left)
-		left = file->table_len - (size_t)(pos % file->table_len);
-	return left;
+	if (file->table_len < TABLE_LONG)
+		return sizeof ahead->bytes;
+	left = file->table_len - (size_t)(pos % file->table_len);
+	return left < sizeof ahead->bytes ? left : sizeof ahead->bytes;
 }
 
 /* Has the slice been read ahead, or is it the time to do so? */

@@ -9,7 +9,8 @@ The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 In each round every reader of a row runs once, so that whatever else the machine does hits all of
 them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
 system, of the whole process and its children; a figure is the median over the rounds, a ratio the
-median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg.
+median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg,
+and to FILE with --plot FILE: tests/bench/bench.svg is made so.
 """
 import argparse
 import os
@@ -233,6 +234,7 @@ def main():
     parser.add_argument("--dir", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--plot", metavar="FILE")
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
     unknown = [name for name in args.workload if name not in workloads.ALL]
@@ -258,7 +260,9 @@ def main():
             results += run_workload(b, workloads.ALL[name], rounds, show)
         show("\n" + summary(results))
         caption.append(goals_met(results) + ", those that count system calls with them")
-    plot.write(os.path.join(b.root, "bench.svg"), results, caption)
+    for path in (os.path.join(b.root, "bench.svg"), args.plot):
+        if path:
+            plot.write(path, results, caption)
     print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
 
 
