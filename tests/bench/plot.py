@@ -25,7 +25,6 @@ OTHER = ("ring", "#000000")
 
 
 def x_of(ratio):
-    ratio = min(max(ratio, LOW), HIGH)
     return LEFT + WIDTH * math.log(ratio / LOW) / math.log(HIGH / LOW)
 
 
@@ -81,8 +80,9 @@ def marks(results):
         ours = result.median("ours")
         yield text(LEFT - 10, y + 4, result.row.name, "end")
         for name in result.costs:
-            if name != "ours":
-                yield mark(x_of(result.median(name) / ours), y, name)
+            ratio = result.median(name) / ours
+            if name != "ours" and LOW <= ratio <= HIGH:
+                yield mark(x_of(ratio), y, name)
         if result.met() is not None:
             words = f"{result.ratio(result.row.against):.2f}, goal {result.row.limit:g}"
             colour = "#1a7f37" if result.met() else "#cf222e"
@@ -101,8 +101,7 @@ def write(path, results, caption):
              'font-family="sans-serif" font-size="11">',
              f'<path d="M0 0h{width}v{height}H0z" fill="white"/>',
              text(12, 20, head, more=' font-size="14" font-weight="bold"'),
-             text(LEFT + WIDTH + 22, TOP - 32, "ours, divided by what"),
-             text(LEFT + WIDTH + 22, TOP - 18, "the goal is about"),
+             text(LEFT + WIDTH + 22, TOP - 18, "our ratio, goal"),
              *legend([n for n in MARKS if n in used], 42),
              *stripes(len(results)), *grid(bottom), *marks(results)]
     parts += [text(12, bottom + 24 + 14 * i, words) for i, words in enumerate(caption)]
