@@ -81,6 +81,8 @@ static bool image_open(struct qp_layer *layer, unsigned options)
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
 	if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
+	else
+		layer->file.table_len = UINT32_C(1) << layer->image.cluster_bits;
 	qp_file_drop_head(&layer->file);
 	return rc == QCOW2_OK;
 }

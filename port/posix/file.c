@@ -17,7 +17,7 @@
  * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
  * what follows the slice that is asked for, in the memory of the seat that the thread sits on.
  */
-enum { SLICE = 512 };
+enum { SLICE = 512, TABLE_LONG = 4096 };
 
 static __thread struct qp_ahead *read_ahead;
 
@@ -45,6 +45,20 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 	return 0;
 }
 
+/*
+ * How much to read from a slice on. Behind a long table is data, as a rule, and no use in reading
+ * that; short ones may follow each other.
+ */
+static size_t ahead_len(const struct qp_file *file, uint64_t pos)
+{
+	size_t left;
+
+	if (file->table_len < TABLE_LONG)
+		return sizeof read_ahead->bytes;
+	left = file->table_len - (size_t)(pos % file->table_len);
+	return left < sizeof read_ahead->bytes ? left : sizeof read_ahead->bytes;
+}
+
 /* Has the slice been read ahead, or is it the time to do so? */
 static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 {
@@ -59,7 +73,7 @@ static bool slice_is_there(const struct qp_file *file, uint64_t pos)
 		return read_ahead->len - (size_t)(pos - read_ahead->pos) >= SLICE;
 	if (!in_order)
 		return false;
-	got = pread(file->fd, read_ahead->bytes, sizeof read_ahead->bytes, (off_t)pos);
+	got = pread(file->fd, read_ahead->bytes, ahead_len(file, pos), (off_t)pos);
 	read_ahead->pos = pos;
 	read_ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
 	return read_ahead->len >= SLICE;

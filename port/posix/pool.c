@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SLICES_OF_IMAGE = 16 };
+
 /* Where this thread looks first: the number of a seat, plus 1; 0: not decided. */
 static __thread unsigned my_place;
 static unsigned n_places;
@@ -75,7 +77,17 @@ void qp_pool_free(struct qp_pool *pool)
 	pthread_cond_destroy(&pool->given);
 }
 
-/* Bytes of memory for a reader: what the caller wants, if that is enough, or what is good. */
+/* What a chain is read in order with, without the tables pushing each other out. */
+static size_t few_slices(const struct qcow2_image *image)
+{
+	size_t n = 0;
+
+	for (; image != NULL; image = image->backing)
+		n += SLICES_OF_IMAGE;
+	return n * QCOW2_READER_SLICE;
+}
+
+/* Bytes of memory for a reader: what is good, or what the caller wants, if that is enough. */
 static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *seat, size_t *len)
 {
 	size_t min, good;
@@ -83,6 +95,7 @@ static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *sea
 
 	if (rc != QCOW2_OK)
 		return rc;
+	min += few_slices(pool->image);
 	*len = pool->memory_len != 0u ? pool->memory_len & ~(size_t)7 : good;
 	if (*len < min)
 		*len = min;

@@ -45,6 +45,7 @@ struct qp_file {
 	char *path;         /* NULL: not known */
 	dev_t dev;
 	ino_t ino;
+	uint32_t table_len; /* where a table may end: at multiples of this; 0: not known */
 	/* While the image is opened: the first head_len bytes, so that its header takes one call.
 	 */
 	const char *head;

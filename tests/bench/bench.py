@@ -9,7 +9,8 @@ The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 In each round every reader of a row runs once, so that whatever else the machine does hits all of
 them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
 system, of the whole process and its children; a figure is the median over the rounds, a ratio the
-median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg.
+median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg,
+and to FILE with --plot FILE: tests/bench/bench.svg is made so.
 """
 import argparse
 import os
@@ -37,11 +38,11 @@ class Cost:
         self.peak = int(peak)
 
 
-def measure(b, reader):
+def measure(b, reader, options=()):
     if reader.makes and os.path.exists(reader.makes):
         os.unlink(reader.makes)
-    command = [b.program("measure"), *(["-p"] if reader.piped else []), str(TIMEOUT),
-               *map(str, reader.command)]
+    command = [b.program("measure"), *(["-p"] if reader.piped else []), *options,
+               str(TIMEOUT), *map(str, reader.command)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=TIMEOUT + 30, check=True)
     cost = Cost(done.stdout.decode(), reader.times)
@@ -83,12 +84,14 @@ class Result:
         self.costs = {}
         self.failed = {}
 
-    def median(self, name, what="cpu"):
+    def median(self, name, what=None):
+        what = what or self.row.what()
         return statistics.median(getattr(c, what) for c in self.costs[name])
 
     def ratio(self, name):
         """Our cost, divided by that of the other."""
-        return statistics.median(a.cpu / max(b.cpu, 1e-6)
+        what = self.row.what()
+        return statistics.median(getattr(a, what) / max(getattr(b, what), 1e-6)
                                  for a, b in zip(self.costs["ours"], self.costs[name]))
 
     def peers(self):
@@ -120,6 +123,7 @@ def run_row(b, row, rounds):
     if row.counts:
         result.costs = {r.name: [count_calls(b, row, r)] for r in readers}
         return result
+    options = ["-r"] if row.wall else []
     for reader in readers:
         if measure(b, reader).status:
             result.failed[reader.name] = "fails"
@@ -130,7 +134,7 @@ def run_row(b, row, rounds):
     for _ in range(rounds):
         for reader in readers:
             if reader.name not in result.failed:
-                result.costs.setdefault(reader.name, []).append(measure(b, reader))
+                result.costs.setdefault(reader.name, []).append(measure(b, reader, options))
     return result
 
 
@@ -161,7 +165,8 @@ def cells(result):
     peak += " (!)" if result.peak() > PEAK_LIMIT else ""
     yard = f"{row.yardstick} {result.show('raw')}" if "raw" in result.costs else "-"
     wall = "-" if row.counts else seconds(result.median("ours", "wall"))
-    return [row.name, result.show("ours"), wall, yard, ", ".join(peers), raw, best, goal, met, peak]
+    cpu = result.show("ours") if row.counts else seconds(result.median("ours", "cpu"))
+    return [row.name, cpu, wall, yard, ", ".join(peers), raw, best, goal, met, peak]
 
 
 HEAD = ["workload", "ours CPU", "wall", "yardstick", "peers (CPU)", "ours / yardstick",
@@ -170,6 +175,15 @@ HEAD = ["workload", "ours CPU", "wall", "yardstick", "peers (CPU)", "ours / yard
 
 def line(columns):
     return "| " + " | ".join(columns) + " |"
+
+
+def version():
+    """The commit that is measured, and the date."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=8"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+                          cwd=os.path.dirname(os.path.abspath(__file__)))
+    commit = done.stdout.decode().strip() or "unknown"
+    return f"commit {commit}, {time.strftime('%Y-%m-%d')}"
 
 
 def machine(b, rounds):
@@ -185,11 +199,15 @@ def machine(b, rounds):
             f"{qemu.stdout.decode().splitlines()[0]}")
 
 
-def summary(results):
+def goals_met(results):
     goals = [r for r in results if r.met() is not None]
-    missed = [r.row.name for r in goals if not r.met()]
+    return f"{sum(r.met() for r in goals)} of {len(goals)} goals met"
+
+
+def summary(results):
+    missed = [r.row.name for r in results if r.met() is False]
     fat = [r.row.name for r in results if r.peak() > PEAK_LIMIT]
-    text = f"{len(goals) - len(missed)} of {len(goals)} goals met"
+    text = goals_met(results)
     if missed:
         text += "; not: " + "; ".join(missed)
     if fat:
@@ -216,6 +234,7 @@ def main():
     parser.add_argument("--dir", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--plot", metavar="FILE")
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
     unknown = [name for name in args.workload if name not in workloads.ALL]
@@ -233,13 +252,17 @@ def main():
         def show(text):
             print(text, flush=True)
             print(text, file=out, flush=True)
-        show(machine(b, rounds) + "\n")
+        caption = [version() + ", " + machine(b, rounds)]
+        show(caption[0] + "\n")
         show(line(HEAD))
         show("|" + "---|" * len(HEAD))
         for name in args.workload or workloads.ALL:
             results += run_workload(b, workloads.ALL[name], rounds, show)
         show("\n" + summary(results))
-    plot.write(os.path.join(b.root, "bench.svg"), results)
+        caption.append(goals_met(results) + ", those that count system calls with them")
+    for path in (os.path.join(b.root, "bench.svg"), args.plot):
+        if path:
+            plot.write(path, results, caption)
     print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
 
 

@@ -3,6 +3,7 @@
  * Does one piece of reading work with the reader that it is linked with (reader.h).
  *
  *	driver seq IMAGE BUFFER [TIMES [BYTES]]     all of it, or its first BYTES, in order
+ *	driver par IMAGE BUFFER THREADS             all of it, by threads that take what is next
  *	driver rand IMAGE OFFSETS BUFFER [THREADS]  at the places in the file OFFSETS, on one handle
  *	driver open IMAGE TIMES                     open, read 4 KiB in the middle, close
  *	driver sum IMAGE BUFFER                     prints a checksum of all of it
@@ -110,6 +111,57 @@ static void run_sum(char **argv)
 	free(buf);
 }
 
+/* What the threads of one run have in common. */
+struct queue {
+	struct reader *reader;
+	size_t room;
+	uint64_t bytes;
+	uint64_t next; /* by atomic access only */
+};
+
+static void *run_queue(void *arg)
+{
+	struct queue *queue = arg;
+	unsigned char *buf = buffer_new(queue->room);
+	uint64_t off, left;
+
+	for (;;) {
+		off = __atomic_fetch_add(&queue->next, queue->room, __ATOMIC_RELAXED);
+		if (off >= queue->bytes)
+			break;
+		left = queue->bytes - off;
+		if (!reader_read(queue->reader, buf, left < queue->room ? left : queue->room, off))
+			die("cannot read");
+	}
+	free(buf);
+	return NULL;
+}
+
+static unsigned n_threads(const char *text)
+{
+	uint64_t n = number(text);
+
+	if (n == 0u || n > THREADS_MAX)
+		die("that many threads?");
+	return (unsigned)n;
+}
+
+static void run_par(char **argv)
+{
+	pthread_t threads[THREADS_MAX];
+	struct queue queue = { must_open(argv[2]), (size_t)number(argv[3]), 0, 0 };
+	unsigned n = n_threads(argv[4]), i;
+
+	queue.bytes = reader_size(queue.reader);
+	for (i = 1; i < n; i++)
+		if (pthread_create(&threads[i], NULL, run_queue, &queue) != 0)
+			die("no thread");
+	run_queue(&queue);
+	for (i = 1; i < n; i++)
+		pthread_join(threads[i], NULL);
+	reader_close(queue.reader);
+}
+
 struct share {
 	struct reader *reader;
 	const char *offsets; /* file name */
@@ -146,11 +198,9 @@ static void run_rand(int argc, char **argv)
 {
 	static struct share shares[THREADS_MAX];
 	struct reader *reader = must_open(argv[2]);
-	unsigned parts = argc > 5 ? (unsigned)number(argv[5]) : 1u;
+	unsigned parts = argc > 5 ? n_threads(argv[5]) : 1u;
 	unsigned i;
 
-	if (parts == 0u || parts > THREADS_MAX)
-		die("that many threads?");
 	for (i = 0; i < parts; i++) {
 		shares[i].reader = reader;
 		shares[i].offsets = argv[3];
@@ -201,6 +251,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(work, "seq") == 0 && argc >= 4 && argc <= 6)
 		run_seq(argc, argv);
+	else if (strcmp(work, "par") == 0 && argc == 5)
+		run_par(argv);
 	else if (strcmp(work, "rand") == 0 && argc >= 5 && argc <= 6)
 		run_rand(argc, argv);
 	else if (strcmp(work, "open") == 0 && argc == 4)

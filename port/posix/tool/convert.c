@@ -16,7 +16,7 @@
 #include "qcow2/image.h"
 
 enum {
-	COPY_BUFFER = 256 * 1024, /* what a processor's cache keeps from read to write */
+	COPY_BUFFER = 128 * 1024, /* what a processor's cache keeps from read to write */
 	HOLE_BLOCK = 4096,        /* zeros of this size and place become holes */
 	HELPERS_MAX = 3
 };

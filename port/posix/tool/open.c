@@ -69,6 +69,7 @@ static struct qcow2 *open_flags(const struct args *args, unsigned flags, bool *n
 	if (fd < 0)
 		return NULL;
 	options.flags = flags;
+	options.reader_memory = 1; /* the least: all commands go through a disk in order */
 	if (strcmp(args->image, "-") != 0)
 		options.path = args->image;
 	return qcow2_open_options(fd, &options, NULL);
