@@ -178,6 +178,7 @@ static uint32_t part_end(const struct qcow2_stream *stream, uint32_t at)
 	return (at | (stream->window_len - 1u)) + 1u;
 }
 
+/* len bytes of the cluster of reader->memo to buf, and all of it decoded if it is not known. */
 static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *buf,
                   uint32_t len)
 {
@@ -209,11 +210,12 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 		unpack_begin(reader, codec, window, window_len);
 	}
 	for (;;) {
-		if (stream->done > at) {
-			uint32_t n = stream->done - at;
+		/* The window has these of the bytes that are still to be copied. */
+		uint32_t n = stream->done > at ? stream->done - at : 0u;
 
-			if (n > len)
-				n = len;
+		if (n > len)
+			n = len;
+		if (n != 0u) {
 			memcpy(buf, stream->window + (at & (stream->window_len - 1u)), n);
 			buf += n;
 			at += n;

@@ -63,5 +63,18 @@ for window in 512 4096 2097152; do
 	prove "whole-$window-32" 95 gcc_x86_32 "-DWHOLE -DWINDOW=$window" tests/proof/inflate.c \
 		src/inflate_whole.c
 done
+# The smallest memory, for the smallest clusters and for parts of larger ones; a window for a cluster;
+# room for the packed one, too.
+unpack() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP BITS PACKED WINDOW WHOLE
+	prove "unpack-$1" "$2" "$3" "-DBITS=$4 -DPACKED=$5 -DWINDOW=$6 -DWHOLE=$7" \
+		tests/proof/unpack.c src/io.c src/cache.c src/reader.c src/unpack.c
+}
+unpack 512 89 gcc_x86_64 9 512 512 false
+unpack parts 89 gcc_x86_64 13 512 4096 false
+unpack parts-32 89 gcc_x86_32 13 512 4096 false
+unpack more-parts 89 gcc_x86_64 14 512 4096 false
+unpack kept 89 gcc_x86_64 13 512 8192 false
+unpack whole 88 gcc_x86_64 13 16384 8192 true
+unpack whole-32 88 gcc_x86_32 13 16384 8192 true
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
