@@ -117,7 +117,7 @@ $(O)/libqcow2.pc: $(O)/flags
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
-		$(addprefix port/posix/,$(filter-out deflate_% zstd_%,$(POSIX_SRCS)) deflate_builtin.c zstd_none.c)
+		$(addprefix port/posix/,$(filter-out deflate% zstd_%,$(POSIX_SRCS)) deflate_builtin.c zstd_none.c)
 
 # For programs that link the static library by hand: tests/example.sh.
 print-libs:

@@ -7,7 +7,7 @@ POSIX_SRCS = chain.c codecs.c failure.c file.c find.c map.c pool.c qcow2.c resol
 # none, and link what POSIX_LIBS says.
 POSIX_DEFLATE ?= builtin
 POSIX_ZSTD ?= none
-POSIX_DEFLATE_SRC = deflate_$(POSIX_DEFLATE).c
+POSIX_DEFLATE_SRC = $(if $(filter-out builtin,$(POSIX_DEFLATE)),deflate.c) deflate_$(POSIX_DEFLATE).c
 POSIX_ZSTD_SRC = zstd_$(POSIX_ZSTD).c
 POSIX_LIBS = $(POSIX_LIBS_$(POSIX_DEFLATE)) $(POSIX_LIBS_$(POSIX_ZSTD)) -pthread
 POSIX_LIBS_libdeflate = -ldeflate

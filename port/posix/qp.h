@@ -189,12 +189,16 @@ void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat);
 void qp_codecs_init(struct qp_codecs *codecs);
 void qp_codecs_end(struct qp_codecs *codecs);
 
-/*
- * deflate_*.c, zstd_*.c: a decompressor; false: there is none. A deflate whose state cannot be made
- * leaves the work to the core's decoder.
- */
+/* deflate.c, or deflate_builtin.c; deflate_*.c */
 void qp_deflate_init(struct qp_deflate *deflate);
 void qp_deflate_end(struct qp_deflate *deflate);
+/*
+ * deflate_*.c, but not builtin: decodes the input at hand to exactly one cluster. False: it is no
+ * such stream, or there was no memory for *state; that leaves the work to the core's decoder.
+ */
+bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream);
+
+/* zstd_*.c; false: there is none. */
 bool qp_zstd_init(struct qcow2_codec *codec);
 
 /* failure.c */
