@@ -113,6 +113,7 @@ step zlib             variant zlib POSIX_DEFLATE=zlib CFLAGS='-O2 -g -Werror'
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
+step cross-x86        cross i686-linux-gnu qemu-i386-static
 step freestanding     make -s freestanding
 step size             make -s size
 step firmware         make -s -j"$jobs" check-firmware

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds the tests of the core with a cross compiler, without cmocka and without zlib, and runs them
-# in an emulator.
+# in an emulator. What zlib has to say about streams is asked on the host (judge.h).
 #	cross.sh DIR CC [RUNNER]      as in  cross.sh build/s390x s390x-linux-gnu-gcc qemu-s390x-static
-#	                                     cross.sh build/m32 'gcc -m32' qemu-i386-static
 set -u
 dir=${1:?usage: cross.sh DIR CC [RUNNER]}
 cc=${2:?usage: cross.sh DIR CC [RUNNER]}
@@ -14,15 +13,29 @@ export TEST_BRIEF
 
 cd "$(dirname "$0")/../.." || exit 1
 mkdir -p "$dir"
-# The failing checks of a test jump out of the core, so one object of all is enough of a library.
 core=$(ls src/*.c | grep -v /mem.c)
+writer='tests/image/image.c tests/image/image_finish.c tests/image/pack.c'
+# gcc 12 for 32-bit ARM and PowerPC drops the stores of loops over two arrays of a structure, as in
+# number_code of test_inflate.c, unless -fno-ivopts. That is for the tests: the core has to be right
+# as everybody compiles it.
+test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini tests/unit/support.c'
+
+TEST_ANSWERS=$dir/answers
+export TEST_ANSWERS
+cc $test_flags tests/unit/test_inflate.c tests/unit/judge.c $writer $core -lz -o "$dir/host" &&
+	"$dir/host" >"$dir/host.log" 2>&1 || { cat "$dir/host.log"; exit 1; }
+
+objects=
+for file in $core; do
+	object=$dir/$(basename "$file" .c).o
+	$cc -std=c11 -O2 -g -Iinclude -c "$file" -o "$object" || exit 1
+	objects="$objects $object"
+done
 for test in tests/unit/test_*.c tests/fault/test_*.c; do
-	case $test in */test_inflate.c) continue ;; esac # has zlib as its judge
-	name=$(basename "$test" .c)
-	$cc -std=c11 -O1 -g -static -Iinclude -Itests/unit/mini "$test" tests/unit/support.c \
-		tests/image/image.c tests/image/image_finish.c tests/image/pack.c $core \
-		-o "$dir/$name" || { rc=1; continue; }
-	echo "== $dir/$name"
-	timeout 600 $runner "$dir/$name" || rc=1
+	program=$dir/$(basename "$test" .c)
+	$cc -static $test_flags "$test" tests/unit/mini/judge.c $writer $objects -o "$program" ||
+		{ rc=1; continue; }
+	echo "== $program"
+	timeout 600 $runner "$program" || rc=1
 done
 exit $rc

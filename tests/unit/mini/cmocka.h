@@ -41,6 +41,16 @@ static inline void mini_fail(const char *file, int line)
 	longjmp(mini_where, 1);
 }
 
+#define MINI_ASSERT(so)                ((so) ? (void)0 : mini_fail(__FILE__, __LINE__))
+#define assert_true(so)                MINI_ASSERT(so)
+#define assert_false(so)               MINI_ASSERT(!(so))
+#define assert_non_null(p)             MINI_ASSERT((p) != NULL)
+#define assert_ptr_equal(a, b)         MINI_ASSERT((a) == (b))
+#define assert_int_equal(a, b)         MINI_ASSERT((long long)(a) == (long long)(b))
+#define assert_in_range(a, low, high)  MINI_ASSERT((a) >= (low) && (a) <= (high))
+#define assert_memory_equal(a, b, len) MINI_ASSERT(memcmp(a, b, len) == 0)
+#define fail_msg(...)                  (print_error(__VA_ARGS__), mini_fail(__FILE__, __LINE__))
+
 static inline int mini_run(const struct CMUnitTest *tests, size_t n)
 {
 	volatile size_t i;

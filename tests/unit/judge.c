@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "judge.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "support.h"
+
+static uint8_t made_bytes[1 << 17];
+static uint32_t n_made;
+
+/* Where the answers are written; NULL: nowhere. */
+static FILE *answers(void)
+{
+	static FILE *file;
+	const char *name = getenv("TEST_ANSWERS");
+
+	if (file == NULL && name != NULL) {
+		file = fopen(name, "wb");
+		TRUE(file != NULL);
+	}
+	return file;
+}
+
+/* zlib wants no const. */
+static uint8_t *copy_of(const uint8_t *bytes, size_t len)
+{
+	uint8_t *copy = malloc(len != 0 ? len : 1);
+
+	TRUE(copy != NULL);
+	memcpy(copy, bytes, len);
+	return copy;
+}
+
+static int verdict(int rc, const z_stream *z)
+{
+	if (z->avail_out != 0)
+		return JUDGE_WRONG;
+	if (rc == Z_BUF_ERROR && z->avail_in == 0)
+		return JUDGE_CUT_BEHIND;
+	return rc == Z_DATA_ERROR ? JUDGE_WRONG_BEHIND : JUDGE_MADE;
+}
+
+int judge_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made)
+{
+	static z_stream z;
+	static bool ready;
+	uint8_t *copy = copy_of(bytes, len);
+	int answer;
+
+	LE(out_len, sizeof(made_bytes));
+	if (!ready)
+		EQ(inflateInit2(&z, -15), Z_OK);
+	ready = true;
+	EQ(inflateReset(&z), Z_OK);
+	z.next_in = copy;
+	z.avail_in = (uInt)len;
+	z.next_out = made_bytes;
+	z.avail_out = out_len;
+	answer = verdict(inflate(&z, Z_FINISH), &z);
+	free(copy);
+	*made = n_made = out_len - z.avail_out;
+	if (answers() != NULL)
+		fprintf(answers(), "%016" PRIx64 " %d %" PRIu32 " %016" PRIx64 "\n",
+		        judge_hash_inflate(bytes, len, out_len), answer, n_made,
+		        judge_hash(JUDGE_HASH, made_bytes, n_made));
+	return answer;
+}
+
+void judge_same(const uint8_t *bytes)
+{
+	SAME(bytes, made_bytes, n_made);
+}
+
+size_t judge_deflate(const struct judge_deflate *how, const uint8_t *bytes, uint32_t len,
+                     uint8_t *out, size_t out_len)
+{
+	z_stream z = { 0 };
+	uint8_t *copy = copy_of(bytes, len);
+	size_t n;
+
+	EQ(deflateInit2(&z, how->level, Z_DEFLATED, -how->window_bits, how->memory, how->strategy),
+	   Z_OK);
+	z.next_in = copy;
+	z.avail_in = len;
+	z.next_out = out;
+	z.avail_out = (uInt)out_len;
+	EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+	n = z.total_out;
+	deflateEnd(&z);
+	free(copy);
+	if (answers() != NULL) {
+		fprintf(answers(), "%016" PRIx64 " %zu\n", judge_hash_deflate(how, bytes, len), n);
+		fwrite(out, 1, n, answers());
+	}
+	return n;
+}
