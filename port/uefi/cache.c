@@ -119,6 +119,7 @@ bool qu_cache_open(struct qu_cache *cache, const struct qcow2_io *below, uint32_
 		qu_say("qcow2: no memory for a cache\n");
 		return false;
 	}
+	qu_count(n_pages * EFI_PAGE_SIZE, 0);
 	cache->io.ops = &ops;
 	cache->io.ctx = cache;
 	cache->io.size = below->size;
@@ -131,8 +132,11 @@ bool qu_cache_open(struct qu_cache *cache, const struct qcow2_io *below, uint32_
 
 void qu_cache_close(struct qu_cache *cache)
 {
-	if (cache->memory != 0u)
-		(void)qu_boot->FreePages(cache->memory,
-		                         (UINTN)cache->n_lines * (QU_LINE_LEN / EFI_PAGE_SIZE));
+	UINTN n_pages = (UINTN)cache->n_lines * (QU_LINE_LEN / EFI_PAGE_SIZE);
+
+	if (cache->memory == 0u)
+		return;
+	(void)qu_boot->FreePages(cache->memory, n_pages);
+	qu_count(0, n_pages * EFI_PAGE_SIZE);
 	cache->memory = 0;
 }

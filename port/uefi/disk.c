@@ -117,8 +117,9 @@ static bool reader_open(struct qu_disk *disk)
 	size_t min = 0, good = 0;
 	int rc = qcow2_reader_memory(&disk->top->image, codecs, &min, &good);
 
-	if (rc == QCOW2_OK &&
-	    EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, good, &disk->memory))) {
+	if (rc == QCOW2_OK)
+		disk->memory = qu_try_alloc(good);
+	if (rc == QCOW2_OK && disk->memory == NULL) {
 		good = min;
 		disk->memory = qu_alloc(min);
 		if (disk->memory == NULL)
@@ -204,6 +205,7 @@ static void disk_free(struct qu_disk *disk)
 
 struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_request *request)
 {
+	size_t before = qu_taken.now;
 	struct qu_disk *disk = qu_alloc(sizeof *disk);
 
 	if (disk == NULL)
@@ -214,8 +216,9 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 		disk_free(disk);
 		return NULL;
 	}
-	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u\n", disk->top->file.path,
-	       disk->top->image.size, (unsigned)disk->media.BlockSize);
+	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u, with %u KiB of memory\n",
+	       disk->top->file.path, disk->top->image.size, (unsigned)disk->media.BlockSize,
+	       qu_kib(qu_taken.now - before));
 	/* Not an error if no driver wants it: it may have no partitions. */
 	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
 	return disk;

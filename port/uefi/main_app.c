@@ -19,6 +19,13 @@ enum { READING_TIME = 3000000 }; /* microseconds for which a failure stays on th
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
+/* Gives back what the firmware has taken for us. */
+static void free_pool(void *memory)
+{
+	if (memory != NULL)
+		(void)qu_boot->FreePool(memory);
+}
+
 /* The bytes of a device path before its end node. */
 static size_t path_len(const EFI_DEVICE_PATH_PROTOCOL *path)
 {
@@ -88,7 +95,7 @@ static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *
 	}
 	qu_say("qcow2: starting %s\n", LOADER);
 	status = qu_boot->StartImage(loader, &exit_data_len, &exit_data);
-	qu_free(exit_data);
+	free_pool(exit_data);
 	qu_say("qcow2: %s came back: %s\n", LOADER, qu_efi_text(status));
 	return status;
 }
@@ -121,7 +128,7 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 	                                  &volumes);
 	for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
 		status = boot_disk(self, session->disks[i], volumes, n_volumes);
-	qu_free(volumes);
+	free_pool(volumes);
 	if (status == EFI_NOT_FOUND)
 		qu_say("qcow2: no %s in any partition of the images\n", LOADER);
 	return status;

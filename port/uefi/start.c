@@ -11,21 +11,53 @@ const EFI_GUID qu_device_path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
 const EFI_GUID qu_file_system_guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 const EFI_GUID qu_loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 
-void *qu_alloc(size_t len)
+struct qu_taken qu_taken;
+
+/* In front of memory from the firmware's pool, which is aligned to 8 bytes and stays so. */
+struct pool_head {
+	uint64_t len; /* with this */
+};
+
+void qu_count(size_t more, size_t less)
 {
+	qu_taken.now += more;
+	qu_taken.now -= less;
+	if (qu_taken.now > qu_taken.most)
+		qu_taken.most = qu_taken.now;
+}
+
+void *qu_try_alloc(size_t len)
+{
+	struct pool_head *head;
 	void *memory;
 
-	if (EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, len, &memory))) {
-		qu_say("qcow2: out of memory\n");
+	len += sizeof *head;
+	if (EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, len, &memory)))
 		return NULL;
-	}
-	return memset(memory, 0, len);
+	head = memory;
+	head->len = len;
+	qu_count(len, 0);
+	return head + 1;
+}
+
+void *qu_alloc(size_t len)
+{
+	void *memory = qu_try_alloc(len);
+
+	if (memory == NULL)
+		qu_say("qcow2: out of memory\n");
+	return memory == NULL ? NULL : memset(memory, 0, len);
 }
 
 void qu_free(void *memory)
 {
-	if (memory != NULL)
-		(void)qu_boot->FreePool(memory);
+	struct pool_head *head = memory;
+
+	if (memory == NULL)
+		return;
+	head--;
+	qu_count(0, (size_t)head->len);
+	(void)qu_boot->FreePool(head);
 }
 
 /*
@@ -195,6 +227,8 @@ EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SY
 	if (!qu_volume_open(&session->volume, ((EFI_LOADED_IMAGE_PROTOCOL *)loaded)->DeviceHandle))
 		return EFI_NOT_FOUND;
 	publish(session, loaded);
+	qu_say("qcow2: memory: %u KiB, and at most %u KiB to get there\n", qu_kib(qu_taken.now),
+	       qu_kib(qu_taken.most));
 	if (session->n_disks > 0u)
 		return EFI_SUCCESS;
 	qu_volume_close(&session->volume);
@@ -211,5 +245,6 @@ EFI_STATUS qu_session_end(struct qu_session *session)
 		session->n_disks--;
 	}
 	qu_volume_close(&session->volume);
+	qu_say("qcow2: the disks are taken back; memory: %u KiB\n", qu_kib(qu_taken.now));
 	return EFI_SUCCESS;
 }

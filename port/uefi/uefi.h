@@ -14,9 +14,15 @@
  *	console.c    messages
  *	main_app.c, main_driver.c    the two programs
  *
- * Memory: for the volume 1 MiB; for each file of a chain at most 1 MiB; for each disk what its
- * reader calls good, at most 8.2 MiB. All of it is boot services data: an operating system gets it
- * back.
+ * Memory, which tests/firmware/run-uefi.sh holds against what the programs say that they take:
+ *
+ *	the volume             1 MiB
+ *	each file of a chain   512 KiB at most, but 8 bytes for each piece of it on FAT is what it
+ *	                       takes; elsewhere 256 KiB; and 4 KiB
+ *	each disk              what its reader calls good, 8.2 MiB at most
+ *	while they are opened  600 KiB more
+ *
+ * All of it is boot services data: an operating system gets it back.
  */
 #ifndef QU_UEFI_H
 #define QU_UEFI_H
@@ -54,9 +60,26 @@ void qu_say(const char *format, ...);
 /* "device error", for a status of the firmware. */
 const char *qu_efi_text(EFI_STATUS status);
 
-/* start.c: zeroed memory, or NULL and a message. NULL may be freed. */
+/* start.c: all memory that is taken and given back is counted. */
+
+struct qu_taken {
+	size_t now, most; /* bytes */
+};
+
+extern struct qu_taken qu_taken;
+void qu_count(size_t more, size_t less);
+
+static inline unsigned qu_kib(size_t len)
+{
+	return (unsigned)((len + 1023u) / 1024u);
+}
+
+/* Zeroed memory, or NULL and a message. NULL may be freed. */
 void *qu_alloc(size_t len);
 void qu_free(void *memory);
+
+/* The same, but the bytes are any, and there is no message. */
+void *qu_try_alloc(size_t len);
 
 /* cache.c */
 

@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: MIT
 # Runs each tests/firmware/run-*.sh with the build directory, and sums up what they say in their
 # last line, "N passed, N failed". A script that says nothing there, or that fails without saying
-# what, counts as a failure.
+# what, counts as a failure; so does one that is not done at FIRMWARE_END (seconds since 1970, 10
+# minutes from now where it is not set): it is stopped, and all that it has started.
 #	check.sh BUILD-DIR [NAME...]      only run-NAME.sh
 set -u
 build=${1:?usage: check.sh BUILD-DIR [NAME...]}
 shift
 here=$(dirname "$0")
+end=${FIRMWARE_END:-$(($(date +%s) + 600))}
 mkdir -p "$build/firmware"
 total_passed=0
 total_failed=0
 [ $# -gt 0 ] || set -- $(cd "$here" && printf '%s\n' run-*.sh | sed 's/^run-//; s/\.sh$//')
 
 for name in "$@"; do
-	log=$build/firmware/$name.log rc=0
+	log=$build/firmware/$name.log rc=0 start=$(date +%s)
+	left=$((end > start ? end - start : 1)) # 0 would be no limit
 	echo "== $name"
-	timeout -k 10 1500 bash "$here/run-$name.sh" "$build" >"$log" 2>&1 </dev/null || rc=$?
+	timeout -k 5 "$left" bash "$here/run-$name.sh" "$build" >"$log" 2>&1 </dev/null || rc=$?
 	sum=$(tail -n 1 "$log" | grep -xE '[0-9]+ passed, [0-9]+ failed') || sum=
 	if [ -n "$sum" ]; then
 		sed '$d' "$log"
@@ -26,7 +29,9 @@ for name in "$@"; do
 		passed=0 failed=1
 		echo "run-$name.sh: no result, exit status $rc"
 	fi
+	[ $rc -ne 124 ] || echo "run-$name.sh: stopped, the time for all is over"
 	[ $rc -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+	echo "run-$name.sh: $(($(date +%s) - start)) s"
 	total_passed=$((total_passed + passed))
 	total_failed=$((total_failed + failed))
 done

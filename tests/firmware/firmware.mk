@@ -5,10 +5,10 @@ include port/baremetal/baremetal.mk
 
 FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf
 
-#: check-firmware  installs what it needs (Debian, as root), then bare metal and firmware in QEMU
+#: check-firmware  installs what it needs (Debian, as root), then bare metal and firmware in QEMU; 10 minutes at most
 check-firmware:
-	$(Q)sh tests/install.sh
-	$(Q)$(MAKE) --no-print-directory firmware-runs
+	$(Q)end=$$(($$(date +%s) + 600)) && sh tests/install.sh && \
+		$(MAKE) --no-print-directory FIRMWARE_END=$$end firmware-runs
 
 firmware-runs: $(FIRMWARE_PROGRAMS)
 	$(Q)bash tests/firmware/check.sh $(O)

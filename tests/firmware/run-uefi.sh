@@ -71,7 +71,7 @@ ext4_stick() { # NAME PROGRAM PATH-ON-STICK
 
 # --- machines: all print to the serial line, which is their output
 
-limit() { timeout -k 5 150 "$@" </dev/null; }
+limit() { timeout --foreground -k 5 150 "$@" </dev/null; }
 plain='-nodefaults -display none -monitor none -serial stdio -no-reboot'
 
 x64() { # STICK DEVICE

@@ -6,12 +6,10 @@ Prints all that the shell says, and a line "ok WHAT" or "FAILED WHAT" for each t
 seen. The driver is loaded, its file system read, it is unloaded, and loaded again; the application
 is given a loader that returns, and images that cannot be opened.
 """
-import os
 import re
-import select
-import subprocess
 import sys
-import time
+
+from console import Console
 
 QEMU = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "512", "-vga", "none", "-nodefaults",
         "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
@@ -21,30 +19,7 @@ OURS = "VenHw(CF3F871F"
 PROMPT = re.compile(r"\n(Shell|FS\d+:\\)> $")
 
 
-class Shell:
-    def __init__(self):
-        self.qemu = subprocess.Popen(QEMU, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def wait(self, pattern, seconds=20):
-        """All that comes until the text ends as the pattern says."""
-        end = time.monotonic() + seconds
-        raw, text = b"", ""
-        while not pattern.search(text):
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.qemu.stdout], [], [], left)[0]:
-                break
-            data = os.read(self.qemu.stdout.fileno(), 65536)
-            if not data:
-                break
-            raw += data  # an escape sequence may come in two pieces
-            text = re.sub(rb"\x1b\[[0-9;=?]*[A-Za-z]|\r", b"", raw).decode(errors="replace")
-        print(text, flush=True)
-        return text
-
-    def type(self, line):
-        self.qemu.stdin.write(line.encode())
-        self.qemu.stdin.flush()
-
+class Shell(Console):
     def run(self, line):
         self.type(line + "\r")
         return self.wait(PROMPT)
@@ -94,8 +69,7 @@ def application(shell):
 
 
 def main():
-    shell = Shell()
-    try:
+    with Shell(QEMU) as shell:
         shell.wait(re.compile("skip startup.nsh"), 90)
         shell.type("\x1b")
         shell.wait(PROMPT)
@@ -107,10 +81,8 @@ def main():
         unload(shell, " again")
         application(shell)
         shell.type("reset -s\r")
-        check("the machine switches off", shell.qemu.wait(timeout=20) == 0)
+        check("the machine switches off", shell.is_off())
         print("shell: done")
-    finally:
-        shell.qemu.kill()
 
 
 main()

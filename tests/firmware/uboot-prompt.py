@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Waits for the prompt of U-Boot, and types there: uboot-prompt.py QEMU ARGUMENT..."""
+import re
+import sys
+
+from console import Console
+
+PROMPT = re.compile(r"\n=> $")
+
+
+def main(command):
+    with Console(command) as console:
+        console.wait(PROMPT, 120)
+        console.type("echo the shell goes on\r")
+        console.wait(PROMPT)
+        console.type("poweroff\r")
+        return 0 if console.is_off() else 1
+
+
+sys.exit(main(sys.argv[1:]))
