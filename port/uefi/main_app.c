@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The application: shows the images as disks, and starts the boot loader of the first that has one,
- * where removable media have it (UEFI specification 3.5.1.1). If that comes back, the disks go.
+ * where removable media have it (UEFI specification 3.5.1.1). If that comes back, the disks go; the
+ * application stays as long as one of them is in use.
  */
 #include "uefi.h"
 

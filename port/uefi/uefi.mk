@@ -25,6 +25,10 @@ UEFI_TEST_PROGRAMS = $(foreach name,qcow2 qcow2drv probe probe-returns,\
 FIRMWARE_PROGRAMS += $(UEFI_TEST_PROGRAMS)
 uefi-tests: $(UEFI_TEST_PROGRAMS)
 
+# And what they boot: build/uefi-test/stick.
+uefi-images: uefi-tests
+	$(call say,GEN,$(O)/uefi-test)bash tests/firmware/uefi-images.sh $(O)/uefi $(O)/uefi-test
+
 define uefi_arch
 $(O)/uefi/$(1)/%.o: %.c $(UEFI_HEADERS) port/uefi/uefi.mk
 	@mkdir -p $$(@D)
@@ -46,4 +50,4 @@ $(O)/uefi/probe$(1).efi $(O)/uefi/probe-returns$(1).efi: tests/firmware/uefi-pro
 endef
 $(foreach arch,$(UEFI_ARCHS),$(eval $(call uefi_arch,$(arch))))
 
-.PHONY: uefi uefi-tests
+.PHONY: uefi uefi-tests uefi-images

@@ -6,7 +6,8 @@
     images.py check FILE               what the program prints for this content
     images.py break-data FILE N        damages the compressed data of guest cluster N
     images.py break-entry FILE N       damages the L2 entry of guest cluster N
-                                       both print the position that an error has to name
+    images.py break-l1 FILE N          damages the L1 entry that leads there
+                                       all print the position that an error has to name
 """
 import random
 import struct
@@ -15,6 +16,7 @@ import zlib
 
 PIECE = 65536
 OFFSET = (1 << 56) - 512
+NO_CLUSTER = 1 << 63 | 512  # an entry, but not of the start of a host cluster
 
 
 def piece(rng, number):
@@ -44,15 +46,21 @@ def check(path):
     print(f"{size} bytes, CRC-32 {crc:#x}")
 
 
-def entry_of(image, cluster):
-    """Position and value of the L2 entry; cluster_bits."""
+def l1_entry_of(image, cluster):
+    """Position and value of the L1 entry; log2 of the entries in an L2 table."""
     cluster_bits, = struct.unpack_from(">I", image, 20)
     l1_pos, = struct.unpack_from(">Q", image, 40)
     l2_bits = cluster_bits - 3
-    l1_entry, = struct.unpack_from(">Q", image, l1_pos + 8 * (cluster >> l2_bits))
+    pos = l1_pos + 8 * (cluster >> l2_bits)
+    return pos, struct.unpack_from(">Q", image, pos)[0], l2_bits
+
+
+def entry_of(image, cluster):
+    """Position and value of the L2 entry; cluster_bits."""
+    _, l1_entry, l2_bits = l1_entry_of(image, cluster)
     pos = (l1_entry & OFFSET) + 8 * (cluster & ((1 << l2_bits) - 1))
     assert l1_entry & OFFSET, "no L2 table there"
-    return pos, struct.unpack_from(">Q", image, pos)[0], cluster_bits
+    return pos, struct.unpack_from(">Q", image, pos)[0], l2_bits + 3
 
 
 def break_data(image, cluster):
@@ -65,9 +73,19 @@ def break_data(image, cluster):
 
 def break_entry(image, cluster):
     pos, entry, _ = entry_of(image, cluster)
-    assert not entry & 1 << 62 and entry & OFFSET, "not a plain cluster"
-    struct.pack_into(">Q", image, pos, entry | 512)  # not the start of a host cluster
+    assert entry, "no cluster there"
+    struct.pack_into(">Q", image, pos, NO_CLUSTER)
     return pos
+
+
+def break_l1(image, cluster):
+    pos, entry, _ = l1_entry_of(image, cluster)
+    assert entry, "no L2 table there"
+    struct.pack_into(">Q", image, pos, NO_CLUSTER)
+    return pos
+
+
+BREAK = {"break-data": break_data, "break-entry": break_entry, "break-l1": break_l1}
 
 
 def main(command, path, number="0"):
@@ -78,7 +96,7 @@ def main(command, path, number="0"):
     else:
         with open(path, "r+b") as file:
             image = bytearray(file.read())
-            pos = {"break-data": break_data, "break-entry": break_entry}[command](image, int(number))
+            pos = BREAK[command](image, int(number))
             file.seek(0)
             file.write(image)
         print(f"{pos:#x}")

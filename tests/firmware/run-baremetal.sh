@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The bare-metal program on each board that QEMU has for us: content of a compressed image with the
-# largest clusters and of a chain of two, as qemu-img has it; damage, and what is said about it.
+# largest clusters and of a chain of two, as qemu-img has it; damage, and what is said about it. At
+# the end the rows of the README's table of ROM, RAM and stack.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
@@ -51,7 +52,7 @@ expect() { # NAME BOARD STATUS LINE ARGUMENT...
 	shift 4
 	out=$(emulator "$board" "$build/baremetal/$board.elf" "$@") || rc=$?
 	judge "$name" "$board" "$status" "$line" $rc "$out"
-	echo "$out" | grep '^stack:'
+	grep '^stack:' <<<"$out" | tee -a "$board.memory"
 }
 
 judge() { # NAME BOARD STATUS LINE RC OUTPUT
@@ -87,5 +88,22 @@ done
 out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
 judge 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
 
+# What the program says about RAM and stack, the largest of all runs; ROM is what is loaded.
+column() { # BOARD
+	local rom ram stack
+	rom=$(llvm-size-14 -A "$build/baremetal/$1.elf" | awk '/^\.(text|data) / { n += $2 } END { print n }')
+	ram=$(sed -E 's/.*all: ([0-9]+) bytes/\1/' "$1.memory" | sort -n | tail -n 1)
+	stack=$(sed -E 's/^stack: ([0-9]+) .*/\1/' "$1.memory" | sort -n | tail -n 1)
+	echo "$rom" "$ram" "$stack"
+}
+kib() { # BYTES
+	echo "$(((($1) * 10 + 1023) / 1024))" | sed -E 's/^$/0/; s/(.)$/.\1 KiB/'
+}
+heads=board roms=ROM rams=RAM stacks=stack
+for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
+	read -r rom ram stack < <(column $board)
+	heads+=" | $board" roms+=" | $(kib "$rom")" rams+=" | $(kib "$ram")" stacks+=" | $stack bytes"
+done
+printf '| %s |\n' "$heads" "$roms" "$rams" "$stacks"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

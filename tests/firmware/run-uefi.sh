@@ -15,12 +15,9 @@ passed=0
 failed=0
 export MTOOLS_SKIP_CHECK=1
 
-make -s -C "$here/../.." O="$(realpath "$build")" uefi-tests >"$build/uefi-make.log" 2>&1 || {
+if ! make -s -C "$here/../.." O="$(realpath "$build")" uefi-images >"$build/uefi-make.log" 2>&1; then
 	cat "$build/uefi-make.log"
-	exit 1
-}
-if ! bash "$here/uefi-images.sh" "$uefi" "$work"; then
-	echo "the images cannot be made"
+	echo "the programs or the images cannot be made"
 	echo "0 passed, 1 failed"
 	exit 1
 fi
@@ -28,20 +25,33 @@ mkdir -p "$work/log"
 
 # --- sticks: a disk with one partition that holds all images and the program
 
-stick() { # NAME PROGRAM PATH-ON-STICK [CONFIG-LINE...]: FAT32 in a GPT
-	local image=$work/$1.img program=$2 to=$3
-	shift 3
+fat_stick() { # NAME MIB PROGRAM PATH-ON-STICK FILE...: FAT32 in a GPT
+	local image=$work/$1.img mib=$2 program=$3 to=$4
+	shift 4
 	rm -f "$image"
-	truncate -s 300M "$image"
+	truncate -s "${mib}M" "$image"
 	printf 'label: gpt\nstart=2048, type=U\n' | sfdisk -q "$image"
-	mkfs.vfat -F 32 -s 1 --offset 2048 "$image" $((298 * 1024)) >/dev/null 2>&1
+	mkfs.vfat -F 32 -s 1 --offset 2048 "$image" $(((mib - 2) * 1024)) >/dev/null 2>&1
 	mmd -i "$image@@1M" ::/EFI ::/EFI/BOOT
-	mcopy -i "$image@@1M" -s "$work"/stick/* "$work"/broken ::/
+	mcopy -i "$image@@1M" -s "$@" ::/
 	mcopy -i "$image@@1M" "$program" "::$to"
-	if [ $# -gt 0 ]; then
-		printf '%s\n' "$@" >"$image.cfg"
-		mcopy -i "$image@@1M" -o "$image.cfg" ::/qcow2.cfg
-	fi
+}
+text_file() { # STICK PATH-ON-STICK LINE...
+	local stick=$work/$1.img to=$2
+	shift 2
+	printf '%s\r\n' "$@" >"$stick.text"
+	mcopy -i "$stick@@1M" -o "$stick.text" "::$to"
+}
+stick() { # NAME PROGRAM PATH-ON-STICK [CONFIG-LINE...]: with all images
+	local name=$1
+	fat_stick "$name" 300 "$2" "$3" "$work"/stick/* "$work/broken"
+	shift 3
+	[ $# -eq 0 ] || text_file "$name" /qcow2.cfg "$@"
+}
+damaged_stick() { # NAME PROGRAM PATH-ON-STICK IMAGE: with nothing but a damaged one
+	fat_stick "$1" 64 "$2" "$3" "$work/broken/$4"
+	text_file "$1" /qcow2.cfg "\\$4"
+	text_file "$1" /startup.nsh "echo the shell goes on" "reset -s"
 }
 
 # The images in many pieces, each file's clusters among those of others.
@@ -87,13 +97,16 @@ ia32() {
 		-drive if=pflash,unit=1,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF32_VARS_4M.fd \
 		-drive if=none,id=stick,format=raw,snapshot=on,file="$work/$1.img" -device ide-hd,drive=stick
 }
-virt() { # FIRMWARE STICK
-	limit qemu-system-aarch64 -M virt,accel=tcg -cpu cortex-a57 -m 512 $plain -bios "$1" \
-		-drive if=none,id=stick,format=raw,snapshot=on,file="$work/$2.img" \
+virt() { # FIRMWARE STICK [COMMAND...]: which runs it
+	local firmware=$1 stick=$2
+	shift 2
+	limit "$@" qemu-system-aarch64 -M virt,accel=tcg -cpu cortex-a57 -m 512 $plain -bios "$firmware" \
+		-drive if=none,id=stick,format=raw,snapshot=on,file="$work/$stick.img" \
 		-device virtio-blk-pci,drive=stick
 }
 aa64() { virt /usr/share/qemu-efi-aarch64/QEMU_EFI.fd "$1"; }
-uboot() { virt /usr/lib/u-boot/qemu_arm64/u-boot.bin "$1"; }
+uboot() { virt /usr/lib/u-boot/qemu_arm64/u-boot.bin "$@"; }
+uboot_prompt() { uboot "$1" python3 -B "$here/uboot-prompt.py"; }
 
 plain_text() { sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g' | tr -d '\r'; }
 
@@ -115,13 +128,29 @@ line() { grep -qxF -- "$1" "$log"; }
 unseen() { ! grep -qF -- "$1" "$log"; }
 
 check_probe() {
-	local text
+	local what text
 	ok "its boot loader runs at the right priority" line 'probe: tpl 4'
-	while read -r text; do
-		ok "$text" line "$text"
+	while IFS='|' read -r what text; do
+		ok "$what: $text" line "$text"
 	done <"$work/expect/probe"
+	check_memory
 	ok "all was read" line 'probe: done'
 	ok "no error is shown" unseen 'qcow2: reading'
+}
+# What the programs say that they take, against what port/uefi/uefi.h says: KiB for the volume, for
+# each file, for each disk, while they are opened. A disk of one file takes no more than that, all
+# 9 of them, which have 13 files, neither.
+check_memory() {
+	local volume=1024 file=516 disk=8397 opening=600 now most all
+	ok "memory is said for each disk" test "$(grep -c 'with [0-9]* KiB of memory$' "$log")" -eq 9
+	ok "no disk takes more than $disk KiB, and $file for each of at most 3 files" \
+		awk -v most=$((disk + 3 * file)) '/KiB of memory$/ && $(NF - 3) > most { exit 1 }' "$log"
+	read -r now most < <(sed -nE 's/^qcow2: memory: ([0-9]+) KiB, and at most ([0-9]+) KiB.*/\1 \2/p' "$log")
+	ok "memory for all: $now KiB" test "$now" -le $((volume + 13 * file + 9 * disk))
+	ok "memory while they are opened: $most KiB" test "$most" -le $((now + opening))
+	# Each disk's is rounded up.
+	all=$((volume + $(sed -nE 's/.*with ([0-9]+) KiB of memory$/\1/p' "$log" | paste -sd+) - now))
+	ok "the volume and the disks make the sum" test $all -ge 0 -a $all -le 9
 }
 check_linux() {
 	ok "the boot loader inside is started" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
@@ -135,8 +164,9 @@ check_broken() {
 		ok "$file: $text" seen "qcow2: \\broken\\$file: $text"
 	done <"$work/expect/broken"
 	ok "the sound image is there" seen 'qcow2: \probe.qcow2: a disk of 41943040 bytes'
-	ok "the damaged one fails where it is read" \
-		seen 'qcow2: \broken\table.qcow2: invalid L1 or L2 table entry (at file offset'
+	while read -r file text; do
+		ok "$file, where it is read: $text" line "qcow2: \\broken\\$file: $text"
+	done <"$work/expect/damaged"
 	ok "the absent one is named" seen 'qcow2: \broken\absent.raw: no such file'
 	ok "zstd is named" \
 		seen 'qcow2: \broken\zstd.qcow2: no decoder for compressed cluster: it is zstd'
@@ -149,6 +179,38 @@ check_no_image() {
 	ok "the firmware goes on to its shell" line 'the shell goes on'
 }
 
+# One image, which opens, but its first block cannot be read.
+check_damaged() { # FILE
+	local text
+	text=$(sed -n "s/^$1 //p" "$work/expect/damaged")
+	ok "the disk is there" seen "qcow2: \\$1: a disk of 41943040 bytes"
+	ok "what is read" line 'qcow2: reading at disk offset 0 failed:'
+	ok "which file, what, and where: $text" line "qcow2: \\$1: $text"
+	ok "there is nothing to start" grep -q '^qcow2: no .EFI.BOOT.BOOT.*\.EFI in any partition of the images' "$log"
+	ok "all memory is given back" line 'qcow2: the disks are taken back; memory: 0 KiB'
+	ok "the firmware goes on to its shell" line 'the shell goes on'
+}
+
+# What the README says, word for word; make has been called already.
+readme() {
+	rm -rf "$work/readme" && mkdir -p "$work/readme"
+	ln -s "$(realpath "$build")" "$work/readme/build"
+	awk '/^## Boot from a qcow2/ { on = 1 } on && /^```$/ { exit } on == 2 { print } on && /^```sh$/ { on = 2 }' \
+		"$here/../../README.md" | sed 1d >"$work/readme/commands"
+	(cd "$work/readme" && limit bash -e commands)
+}
+check_readme() {
+	local said
+	check_linux
+	# The lines shown there are printed, with these or other numbers.
+	while read -r said; do
+		ok "the README shows: $said" \
+			grep -qxF -- "$(sed 's/[0-9][0-9]*/N/g' <<<"$said")" <(sed 's/[0-9][0-9]*/N/g' "$log")
+	done < <(sed -n '/^After some seconds/,/^`qcow2.cfg`/s/^    \(qcow2: .*\|user space .*\)/\1/p' \
+		"$here/../../README.md")
+}
+
+run_readme() { readme; }
 run_x64_linux() { x64_usb linux; }
 run_x64() { x64_nvme x64; }
 run_no_image() { x64_usb no_image; }
@@ -164,7 +226,17 @@ check_ia32() { check_probe; }
 check_aa64() { check_probe; }
 check_uboot() { check_probe; }
 check_uboot_ext4() { check_probe; }
-run_shell() { limit python3 "$here/uefi-shell.py" "$work/shell.img"; }
+run_l1() { x64_usb l1; }
+run_l2() { x64_nvme l2; }
+run_aa64_l2() { aa64 aa64_l2; }
+run_uboot_l2() { uboot_prompt aa64_l2; }
+run_uboot_data() { uboot_prompt aa64_data; }
+check_l1() { check_damaged l1-entry.qcow2; }
+check_l2() { check_damaged l2-entry.qcow2; }
+check_aa64_l2() { check_damaged l2-entry.qcow2; }
+check_uboot_l2() { check_damaged l2-entry.qcow2; }
+check_uboot_data() { check_damaged data.qcow2; }
+run_shell() { limit python3 -B "$here/uefi-shell.py" "$work/shell.img"; }
 check_shell() {
 	local text
 	while read -r text; do ok "${text#* }" test "${text%% *}" = ok; done \
@@ -180,8 +252,11 @@ ext4_stick ext4 "$uefi/qcow2aa64.efi" /efi/boot/bootaa64.efi
 stick broken-stick "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all that is broken' \
 	$(cd "$work/broken" && printf 'broken/%s\n' *.qcow2) probe.qcow2
 stick no_image "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2'
-printf 'echo the shell goes on\r\nreset -s\r\n' >"$work/startup.nsh"
-mcopy -i "$work/no_image.img@@1M" "$work/startup.nsh" ::/
+text_file no_image /startup.nsh 'echo the shell goes on' 'reset -s'
+damaged_stick l1 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l1-entry.qcow2
+damaged_stick l2 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l2-entry.qcow2
+damaged_stick aa64_l2 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI l2-entry.qcow2
+damaged_stick aa64_data "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI data.qcow2
 stick shell "$uefi/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2'
 mcopy -i "$work/shell.img@@1M" "$uefi/qcow2x64.efi" ::/
 cat >"$work/expect/broken" <<'END'
@@ -195,7 +270,8 @@ protocol.qcow2 names a file that is not followed: nbd://host/x
 loop.qcow2 more than 16 files on top of each other, or a loop
 END
 
-[ $# -gt 0 ] || set -- x64_linux x64 aa64 ia32 uboot no_image uboot_ext4 x64_broken shell
+[ $# -gt 0 ] || set -- x64_linux readme x64 aa64 ia32 uboot no_image uboot_ext4 x64_broken shell \
+	l1 l2 aa64_l2 uboot_l2 uboot_data
 while [ $# -gt 0 ]; do # two at a time
 	for name in "$1" ${2:-}; do
 		(
@@ -211,6 +287,12 @@ while [ $# -gt 0 ]; do # two at a time
 		ok "it ends" grep -qx 0 "$log.status"
 	done
 	shift $(($# > 1 ? 2 : 1))
+done
+# The README has these numbers: file size, and what it takes in memory.
+printf '%-20s %12s %12s\n' program 'file, bytes' 'loaded, bytes'
+for program in "$uefi"/qcow2*.efi; do
+	printf '%-20s %12d %12d\n' "${program##*/}" "$(stat -c %s "$program")" \
+		"$(llvm-size-14 "$program" | awk 'NR == 2 { print $4 }')"
 done
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -119,35 +119,35 @@ external_data() {
 	io external.qcow2 qcow2 'write -P 17 1M 2M'
 }
 
-expect() { # NUMBER RAW BLOCK-SIZE
-	python3 "$here/uefi-crc.py" "$2" "$3" | sed "s/^/probe: disk $1 /" >>expect/probe
-	echo "probe: disk $1 refusals ok" >>expect/probe
+expect() { # NUMBER WHAT RAW BLOCK-SIZE
+	python3 "$here/uefi-crc.py" "$3" "$4" | sed "s/^/$2|probe: disk $1 /" >>expect/probe
+	echo "$2|probe: disk $1 refusals ok" >>expect/probe
 }
 
 variants() {
-	local i=1 name path size options
+	local i=1 name what path size options
 	(cd stick && zero_clusters && sparse_and_big && backing_chain && odd_size && subclusters &&
 		huge_clusters && named_by_hand && external_data)
 	{
 		echo '# images of the tests'
 		echo '\probe.qcow2'
 	} >stick/qcow2.cfg
-	expect 0 raw/probe.raw 512
-	while read -r name path size options; do
+	expect 0 'compressed, with partitions' raw/probe.raw 512
+	while IFS='|' read -r name what path size options; do
 		[ -e "raw/$name.raw" ] ||
 			(cd stick && qemu-img convert -f qcow2 -O raw "$path" "../raw/$name.raw")
-		expect $i "raw/$name.raw" "$size"
+		expect $i "$what" "raw/$name.raw" "$size"
 		echo "$path blocksize=$size $options" >>stick/qcow2.cfg
 		i=$((i + 1))
 	done <<'END'
-zero zero.qcow2 512
-big big.qcow2 4096
-chain chain/top.qcow2 512
-odd odd.qcow2 4096
-subclusters subclusters.qcow2 512
-huge huge.qcow2 512
-byhand byhand.qcow2 512 backing=raw:\other.raw
-external external.qcow2 512
+zero|zero and unallocated clusters|zero.qcow2|512|
+big|6 GiB, 4096-byte blocks|big.qcow2|4096|
+chain|qcow2 over qcow2 over raw|chain/top.qcow2|512|
+odd|4096-byte blocks, the last one not full|odd.qcow2|4096|
+subclusters|extended L2|subclusters.qcow2|512|
+huge|compressed clusters of 2 MiB|huge.qcow2|512|
+byhand|backing file by an option|byhand.qcow2|512|backing=raw:\other.raw
+external|external data file|external.qcow2|512|
 END
 }
 
@@ -159,12 +159,6 @@ broken() {
 	}
 	cp ../stick/zero.qcow2 l1.qcow2 && patch l1.qcow2 40 '\x00\x00\x00\x7f'
 	cp ../stick/zero.qcow2 feature.qcow2 && patch feature.qcow2 72 '\x80'
-	cp ../stick/probe.qcow2 table.qcow2
-	# The first entry of the L2 table, at the third cluster or where the L1 table says.
-	l2=$(python3 -c 'import struct,sys
-f = open("table.qcow2", "rb"); h = f.read(104); f.seek(struct.unpack(">Q", h[40:48])[0])
-print(struct.unpack(">Q", f.read(8))[0] & 0xfffffffffffe00)')
-	patch table.qcow2 "$l2" '\x00\x00\x00\x00\x00\x00\x03\x00'
 	cp ../stick/probe.qcow2 short.qcow2 && truncate -s 100K short.qcow2
 	printf 'not an image at all' >text.qcow2
 	qemu-img create -q -f qcow2 -u -b /etc/shadow -F raw absolute.qcow2 1M
@@ -177,8 +171,17 @@ print(struct.unpack(">Q", f.read(8))[0] & 0xfffffffffffe00)')
 	cd ..
 }
 
+# Images that open, and fail where the first block of the disk is read; and what is said then.
+damaged() { # NAME HOW TEXT
+	cp stick/probe.qcow2 "broken/$1.qcow2"
+	echo "$1.qcow2 $3 (at file offset $(($(python3 "$here/images.py" "$2" "broken/$1.qcow2" 0))))" >>expect/damaged
+}
+
 linux_disk
 probe_disk probe probe
 probe_disk returns probe-returns
 variants
 broken
+damaged l1-entry break-l1 'invalid L1 or L2 table entry'
+damaged l2-entry break-entry 'invalid L1 or L2 table entry'
+damaged data break-data 'compressed data is corrupt'
