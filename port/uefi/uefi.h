@@ -16,7 +16,7 @@
  *
  * Memory, which tests/firmware/run-uefi.sh holds against what the programs say that they take:
  *
- *	the volume             1 MiB
+ *	the volume             1 MiB on FAT, else nothing
  *	each file of a chain   512 KiB at most, but 8 bytes for each piece of it on FAT is what it
  *	                       takes; elsewhere 256 KiB; and 4 KiB
  *	each disk              what its reader calls good, 8.2 MiB at most

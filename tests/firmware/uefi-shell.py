@@ -50,6 +50,7 @@ def unload(shell, again):
     check("the driver is among the handles" + again, found is not None)
     text = shell.run("unload -n " + (found.group(1) if found else "0"))
     check("it unloads" + again, "uccess" in text)
+    check("it gives all memory back" + again, "the disks are taken back; memory: 0 KiB" in text)
     check("its disk is gone" + again, OURS not in shell.run("map -r"))
 
 
