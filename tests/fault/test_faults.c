@@ -138,29 +138,34 @@ static int job_open(struct world *w)
 
 static int job_feature_name(struct world *w)
 {
-	char name[47];
+	struct guarded name;
 	int rc = 0;
 
-	memset(name, 0x66, sizeof name);
-	rc = qcow2_feature_name(&w->top.io.io, 0, 1, name);
+	guard_init(&name, 47, 1);
+	memset(name.p, 0x66, 47);
+	rc = qcow2_feature_name(&w->top.io.io, 0, 1, (char *)name.p);
 	if (rc != QCOW2_OK) {
 		EQ(rc, QCOW2_E_IO);
-		ALL(name, 0x66, sizeof name);
+		ALL(name.p, 0x66, 47);
 	} else {
-		EQ(strcmp(name, "corrupt bit"), 0);
+		SAME(name.p, "corrupt bit", 12);
 	}
+	guard_free(&name);
 	return rc;
 }
 
 static int job_bytes(struct world *w)
 {
 	struct qcow2_error err = { 0 };
-	char name[6];
-	int rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name, &err);
+	struct guarded name;
+	int rc = 0;
 
+	guard_init(&name, 6, 1);
+	rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name.p, &err);
 	check_error(w, &err, rc);
 	if (rc == QCOW2_OK)
-		SAME(name, "middle", 6);
+		SAME(name.p, "middle", 6);
+	guard_free(&name);
 	return rc;
 }
 
@@ -169,7 +174,7 @@ static int job_snapshots(struct world *w)
 	struct qcow2_snapshot e;
 	struct qcow2_snapshot before;
 	struct qcow2_error err = { 0 };
-	char buf[20];
+	struct guarded buf;
 	int rc = 0;
 
 	memset(&e, 0x55, sizeof e);
@@ -188,10 +193,12 @@ static int job_snapshots(struct world *w)
 		return rc;
 	}
 	EQ(e.index, 1);
-	rc = qcow2_snapshot_strings(&w->top.image, &e, buf, &err);
+	guard_init(&buf, 14, 1);
+	rc = qcow2_snapshot_strings(&w->top.image, &e, buf.p, &err);
 	check_error(w, &err, rc);
 	if (rc == QCOW2_OK)
-		SAME(buf, "id twoname two", 14);
+		SAME(buf.p, "id twoname two", 14);
+	guard_free(&buf);
 	return rc;
 }
 

@@ -20,7 +20,7 @@ for test in tests/unit/test_*.c tests/fault/test_*.c; do
 	case $test in */test_inflate.c) continue ;; esac # has zlib as its judge
 	name=$(basename "$test" .c)
 	$cc -std=c11 -O1 -g -static -Iinclude -Itests/unit/mini "$test" tests/unit/support.c \
-		tests/image/image.c tests/image/image_finish.c tests/image/pack.c $core \
+		tests/unit/guard.c tests/image/image.c tests/image/image_finish.c tests/image/pack.c $core \
 		-o "$dir/$name" || { rc=1; continue; }
 	echo "== $dir/$name"
 	timeout 600 $runner "$dir/$name" || rc=1
