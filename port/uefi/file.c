@@ -94,13 +94,21 @@ static EFI_STATUS handle_size(EFI_FILE_PROTOCOL *handle, uint64_t *size)
 	return status;
 }
 
+/* Opens a file by its path from the root, if that is still there. */
+static EFI_STATUS handle_open(struct qu_volume *volume, const uint16_t *path,
+                              EFI_FILE_PROTOCOL **handle)
+{
+	if (!qu_volume_has_driver(volume))
+		return EFI_NO_MEDIA;
+	return volume->root->Open(volume->root, handle, path, EFI_FILE_MODE_READ, 0);
+}
+
 static bool open_by_driver(struct qu_file *file)
 {
 	static const struct qcow2_io_ops handle_ops = { handle_read };
 	static const struct qcow2_io_ops ops = { cached_read };
-	EFI_FILE_PROTOCOL *root = file->volume->root;
 	struct qcow2_io below;
-	EFI_STATUS status = root->Open(root, &file->handle, file->path, EFI_FILE_MODE_READ, 0);
+	EFI_STATUS status = handle_open(file->volume, file->path, &file->handle);
 
 	if (EFI_ERROR(status)) {
 		file->handle = NULL;
@@ -152,7 +160,7 @@ static bool read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
 bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len)
 {
 	EFI_FILE_PROTOCOL *handle;
-	EFI_STATUS status = volume->root->Open(volume->root, &handle, path, EFI_FILE_MODE_READ, 0);
+	EFI_STATUS status = handle_open(volume, path, &handle);
 	bool done;
 
 	*text = NULL;

@@ -196,6 +196,7 @@ const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk);
 enum { QU_DISKS_MAX = 16 };
 
 struct qu_session {
+	EFI_LOADED_IMAGE_PROTOCOL *loaded; /* this program */
 	struct qu_volume volume;
 	struct qu_disk *disks[QU_DISKS_MAX];
 	uint32_t n_disks;

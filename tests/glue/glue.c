@@ -173,3 +173,8 @@ void glue_release(void *p)
 	piece->p = NULL;
 	glue_heap.live--;
 }
+
+size_t glue_size(const void *p)
+{
+	return piece_of(p)->len;
+}

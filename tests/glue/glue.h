@@ -69,5 +69,6 @@ void glue_heap_reset(void);
 void *glue_alloc(size_t align, size_t len);
 void *glue_zalloc(size_t len);
 void glue_release(void *p);
+size_t glue_size(const void *p); /* as it was asked for */
 
 #endif
