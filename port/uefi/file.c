@@ -40,6 +40,7 @@ static bool open_on_fat(struct qu_file *file)
 	struct qu_fat_run *runs;
 	int rc = qu_fat_find(&file->volume->fat, file->path, &file->fat);
 
+	file->volume->n_found += rc != QU_FAT_NOT_FOUND;
 	if (rc != QU_FAT_OK)
 		return say_failure(file, qu_fat_text(rc));
 	runs = qu_alloc(QU_RUNS_MAX * sizeof *runs);
@@ -70,8 +71,10 @@ static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		status = file->handle->Read(file->handle, &n, to);
 		if (!EFI_ERROR(status) && (n == 0u || n > len))
 			status = EFI_DEVICE_ERROR; /* the file has become shorter */
-		to += n;
-		len -= n;
+		if (!EFI_ERROR(status)) {
+			to += n;
+			len -= n;
+		}
 	}
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
 }
@@ -110,6 +113,7 @@ static bool open_by_driver(struct qu_file *file)
 	struct qcow2_io below;
 	EFI_STATUS status = handle_open(file->volume, file->path, &file->handle);
 
+	file->volume->n_found += status != EFI_NOT_FOUND;
 	if (EFI_ERROR(status)) {
 		file->handle = NULL;
 		return say_failure(file, qu_efi_text(status));

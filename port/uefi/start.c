@@ -173,10 +173,17 @@ static void publish(struct qu_session *session)
 {
 	struct qu_request *request = qu_alloc(sizeof *request);
 	uint32_t n_wanted = 0;
+	bool done;
 
 	if (request == NULL)
 		return;
-	if (run_options(session, request, &n_wanted) && n_wanted == 0u)
+	done = run_options(session, request, &n_wanted);
+	/* Words that some firmwares have for all programs are no file names. */
+	if (done && n_wanted != 0u && session->volume.n_found == 0u) {
+		qu_say("qcow2: the options name no file of this volume: qcow2.cfg is read\n");
+		n_wanted = 0;
+	}
+	if (done && n_wanted == 0u)
 		(void)run_config(session, request, &n_wanted);
 	qu_free(request);
 }

@@ -93,6 +93,7 @@ struct qu_volume {
 	EFI_HANDLE handle;
 	EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *file_system;
 	EFI_FILE_PROTOCOL *root;
+	uint32_t n_found;    /* files that were opened, or failed for another reason than absence */
 	bool is_fat;         /* then the rest is filled, too */
 	uint32_t media_id;   /* of the volume's blocks when it was opened */
 	uint32_t block_bits; /* log2 */
