@@ -40,6 +40,7 @@ typedef struct {
 #define EFI_LOAD_ERROR         (EFI_ERROR_BIT | 1u)
 #define EFI_INVALID_PARAM      (EFI_ERROR_BIT | 2u)
 #define EFI_BAD_BUFFER_SIZE    (EFI_ERROR_BIT | 4u)
+#define EFI_BUFFER_TOO_SMALL   (EFI_ERROR_BIT | 5u)
 #define EFI_DEVICE_ERROR       (EFI_ERROR_BIT | 7u)
 #define EFI_WRITE_PROTECTED    (EFI_ERROR_BIT | 8u)
 #define EFI_OUT_OF_RESOURCES   (EFI_ERROR_BIT | 9u)

@@ -145,35 +145,37 @@ void qu_file_close(struct qu_file *file)
 	file->handle = NULL;
 }
 
-static bool read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
+/* Reads the file to *text, which the caller frees, also on an error. */
+static EFI_STATUS read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
 {
 	UINTN n = TEXT_MAX;
+	EFI_STATUS status;
 
 	*text = qu_alloc(TEXT_MAX);
 	if (*text == NULL)
-		return false;
-	if (EFI_ERROR(handle->Read(handle, &n, *text)) || n == TEXT_MAX) {
-		qu_free(*text);
-		*text = NULL;
-		return false;
-	}
+		return EFI_OUT_OF_RESOURCES;
+	status = handle->Read(handle, &n, *text);
 	*len = n;
-	return true;
+	return !EFI_ERROR(status) && n == TEXT_MAX ? EFI_BUFFER_TOO_SMALL : status;
 }
 
 bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len)
 {
 	EFI_FILE_PROTOCOL *handle;
 	EFI_STATUS status = handle_open(volume, path, &handle);
-	bool done;
 
 	*text = NULL;
-	if (EFI_ERROR(status) && (status & ~EFI_ERROR_BIT) == (EFI_NOT_FOUND & ~EFI_ERROR_BIT))
+	if (status == EFI_NOT_FOUND)
 		return true;
-	done = !EFI_ERROR(status) && read_text(handle, text, len);
-	if (!EFI_ERROR(status))
+	if (!EFI_ERROR(status)) {
+		status = read_text(handle, text, len);
 		(void)handle->Close(handle);
-	if (!done)
-		qu_say("qcow2: %w: cannot be read, or is longer than 64 KiB\n", path);
-	return done;
+	}
+	if (!EFI_ERROR(status))
+		return true;
+	qu_free(*text);
+	*text = NULL;
+	qu_say("qcow2: %w: %s\n", path,
+	       status == EFI_BUFFER_TOO_SMALL ? "is not shorter than 64 KiB" : qu_efi_text(status));
+	return false;
 }

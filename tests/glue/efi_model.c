@@ -22,14 +22,15 @@ static const EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 
 static void *const garbage = (void *)(uintptr_t)0xdddddddddddddd00;
 
-/* Counts a call. Is it to fail? */
-static bool fails(void)
+/* Counts a call. Is it to fail, with this status? */
+static bool fails(EFI_STATUS status)
 {
 	efi.calls++;
 	if (efi.fail_at == 0 ||
 	    (efi.persistent ? efi.calls < efi.fail_at : efi.calls != efi.fail_at))
 		return false;
-	efi.failed++;
+	if (efi.failed++ == 0)
+		efi.status = status;
 	return true;
 }
 
@@ -71,6 +72,7 @@ unsigned efi_complaints(void)
 /* ---- Task priority ---- */
 
 static EFI_TPL priority;
+static unsigned n_raised;
 
 static EFI_TPL EFIAPI raise_tpl(EFI_TPL tpl)
 {
@@ -78,11 +80,13 @@ static EFI_TPL EFIAPI raise_tpl(EFI_TPL tpl)
 
 	LE(old, tpl);
 	priority = tpl;
+	n_raised++;
 	return old;
 }
 
 static void EFIAPI restore_tpl(EFI_TPL tpl)
 {
+	LE(1, n_raised--);
 	LE(tpl, priority);
 	priority = tpl;
 }
@@ -93,7 +97,7 @@ static EFI_STATUS EFIAPI allocate_pool(uint32_t memory, UINTN len, void **buf)
 {
 	EQ(memory, EfiBootServicesData);
 	*buf = garbage;
-	if (fails())
+	if (fails(EFI_OUT_OF_RESOURCES))
 		return EFI_OUT_OF_RESOURCES;
 	*buf = glue_alloc(8, len);
 	return EFI_SUCCESS;
@@ -111,7 +115,7 @@ static EFI_STATUS EFIAPI allocate_pages(uint32_t type, uint32_t memory, UINTN n_
 	EQ(type, AllocateAnyPages);
 	EQ(memory, EfiBootServicesData);
 	*address = (uintptr_t)garbage;
-	if (fails())
+	if (fails(EFI_OUT_OF_RESOURCES))
 		return EFI_OUT_OF_RESOURCES;
 	*address = (uintptr_t)glue_alloc(EFI_PAGE_SIZE, n_pages * EFI_PAGE_SIZE);
 	return EFI_SUCCESS;
@@ -205,7 +209,7 @@ static EFI_STATUS EFIAPI handle_protocol(EFI_HANDLE handle, const EFI_GUID *guid
 	void *interface = protocol_of(h, guid);
 
 	*to = garbage;
-	if (fails()) {
+	if (fails(EFI_UNSUPPORTED)) {
 		if (h == volume_handle && interface != NULL &&
 		    guid_equal(guid, &file_system_guid) && file_system_is_in_use())
 			file_system_restart();
@@ -277,7 +281,7 @@ static EFI_STATUS EFIAPI install(EFI_HANDLE *handle, ...)
 		guid = va_arg(args, const EFI_GUID *);
 	}
 	efi_va_end(args);
-	if (fails()) {
+	if (fails(EFI_OUT_OF_RESOURCES)) {
 		h->n = 0;
 		*handle = garbage;
 		return EFI_OUT_OF_RESOURCES;
@@ -301,7 +305,7 @@ static EFI_STATUS EFIAPI uninstall(EFI_HANDLE handle, ...)
 	const EFI_GUID *guid;
 	efi_va_list args;
 
-	if (fails() || partition_of(h) != NULL)
+	if (fails(EFI_ACCESS_DENIED) || partition_of(h) != NULL)
 		return EFI_ACCESS_DENIED;
 	efi_va_start(args, handle);
 	while ((guid = va_arg(args, const EFI_GUID *)) != NULL)
@@ -323,7 +327,7 @@ static EFI_STATUS EFIAPI connect(EFI_HANDLE controller, EFI_HANDLE *drivers,
 	size_t len = path_len(path);
 
 	TRUE(drivers == NULL && rest == NULL && is_recursive);
-	if (fails() || partition_of(disk) != NULL ||
+	if (fails(EFI_NOT_FOUND) || partition_of(disk) != NULL ||
 	    EFI_ERROR(block_io->ReadBlocks(block_io, block_io->Media->MediaId, 0,
 	                                   block_io->Media->BlockSize, block)))
 		return EFI_NOT_FOUND;
@@ -346,7 +350,7 @@ static EFI_STATUS EFIAPI disconnect(EFI_HANDLE controller, EFI_HANDLE driver, EF
 	struct handle *partition = partition_of(handle_check(controller));
 
 	TRUE(driver == NULL && child == NULL);
-	if (fails() || partition == NULL)
+	if (fails(EFI_NOT_FOUND) || partition == NULL)
 		return EFI_NOT_FOUND;
 	partition->n = 0;
 	partition->disk = NULL;
@@ -360,7 +364,7 @@ static EFI_STATUS EFIAPI locate_handles(uint32_t how, const EFI_GUID *guid, void
 	TRUE(key == NULL);
 	*n_handles = 0xdddd;
 	*found = garbage;
-	if (fails())
+	if (fails(EFI_OUT_OF_RESOURCES))
 		return EFI_OUT_OF_RESOURCES;
 	*n_handles = 0;
 	*found = glue_alloc(8, HANDLES_MAX * sizeof **found);
@@ -396,7 +400,7 @@ static EFI_STATUS EFIAPI volume_read(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media
 	LE(len, (volume_media.LastBlock + 1 - lba) * GLUE_SECTOR);
 	EQ(len % GLUE_SECTOR, 0);
 	EQ((uintptr_t)buf % IO_ALIGN, 0);
-	if (fails()) {
+	if (fails(EFI_DEVICE_ERROR)) {
 		memset(buf, 0xfa, len);
 		return EFI_DEVICE_ERROR;
 	}
@@ -457,7 +461,7 @@ static EFI_STATUS EFIAPI file_read(EFI_FILE_PROTOCOL *self, UINTN *len, void *bu
 	UINTN n = *len;
 
 	TRUE(f->file != NULL);
-	if (fails()) {
+	if (fails(EFI_DEVICE_ERROR)) {
 		memset(buf, 0xfa, n);
 		*len = (UINTN)garbage;
 		return EFI_DEVICE_ERROR;
@@ -477,7 +481,7 @@ static EFI_STATUS EFIAPI file_get_position(EFI_FILE_PROTOCOL *self, uint64_t *po
 	const struct model_file *f = file_check(self);
 
 	*pos = UINT64_MAX / 3;
-	if (fails())
+	if (fails(EFI_DEVICE_ERROR))
 		return EFI_DEVICE_ERROR;
 	*pos = f->pos;
 	return EFI_SUCCESS;
@@ -487,7 +491,7 @@ static EFI_STATUS EFIAPI file_set_position(EFI_FILE_PROTOCOL *self, uint64_t pos
 {
 	struct model_file *f = file_check(self);
 
-	if (fails())
+	if (fails(EFI_DEVICE_ERROR))
 		return EFI_DEVICE_ERROR;
 	f->pos = pos == UINT64_MAX ? f->file->len : pos;
 	return EFI_SUCCESS;
@@ -534,7 +538,7 @@ static EFI_STATUS EFIAPI file_open(EFI_FILE_PROTOCOL *self, EFI_FILE_PROTOCOL **
 	EQ(mode, EFI_FILE_MODE_READ);
 	EQ(attributes, 0);
 	*file = garbage;
-	if (fails())
+	if (fails(EFI_DEVICE_ERROR))
 		return EFI_DEVICE_ERROR;
 	for (size_t i = 0; i < volume->n_files; i++) {
 		if (has_name(&volume->files[i], name)) {
@@ -550,7 +554,7 @@ static EFI_STATUS EFIAPI open_volume(EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *self,
 {
 	TRUE(self == protocol_of(volume_handle, &file_system_guid));
 	*root = garbage;
-	if (fails())
+	if (fails(EFI_DEVICE_ERROR))
 		return EFI_DEVICE_ERROR;
 	*root = &file_new(NULL)->protocol;
 	return EFI_SUCCESS;
@@ -612,7 +616,7 @@ static EFI_STATUS EFIAPI load_image(BOOLEAN is_boot_policy, EFI_HANDLE parent,
                                     UINTN source_len, EFI_HANDLE *image)
 {
 	const struct handle *partition = partition_by_path((const uint8_t *)path);
-	bool is_refused = fails();
+	bool is_refused = fails(EFI_DEVICE_ERROR);
 
 	EQ(is_boot_policy, 0);
 	TRUE(parent == image_handle);
@@ -711,6 +715,7 @@ void efi_power_on(const struct efi_volume *with, const char *options)
 	memset(&loaded, 0, sizeof loaded);
 	volume = with;
 	priority = TPL_APPLICATION;
+	n_raised = 0;
 	volume_connect();
 	console.OutputString = output_string;
 	system_table.ConOut = &console;
@@ -746,6 +751,7 @@ EFI_STATUS efi_unload(void)
 void efi_check_clean(void)
 {
 	EQ(priority, TPL_APPLICATION);
+	EQ(n_raised, 0);
 	EQ(glue_heap.live, 0);
 	TRUE(loader_handle == NULL);
 	TRUE(!file_system_is_in_use());

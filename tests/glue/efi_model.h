@@ -41,10 +41,11 @@ enum { EFI_CONSOLE_MAX = 16384 };
 typedef EFI_STATUS(EFIAPI *efi_program)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 struct efi_model {
-	unsigned calls;   /* of services that can fail */
-	unsigned fail_at; /* the number of the call that fails, from 1; 0: none */
-	bool persistent;  /* and all after it */
-	unsigned failed;  /* how many did */
+	unsigned calls;    /* of services that can fail */
+	unsigned fail_at;  /* the number of the call that fails, from 1; 0: none */
+	bool persistent;   /* and all after it */
+	unsigned failed;   /* how many did, */
+	EFI_STATUS status; /* and how the first of them */
 
 	char console[EFI_CONSOLE_MAX]; /* what was said, all of it */
 	size_t console_len;

@@ -13,7 +13,10 @@ enum {
 	ENTRY_LEN = 32,
 	ROOT_SECTOR = 1 + FAT_SECTORS,
 	DATA_SECTOR = ROOT_SECTOR + 1,
-	PIECE = 5 /* clusters of a file that lie together */
+	/* Clusters of a file that lie together, before this position and after it. */
+	LONG_FROM = 65536,
+	PIECE = 5,
+	PIECE_LONG = 400
 };
 
 void efi_volume_add(struct efi_volume *volume, const char *name, const void *bytes, size_t len)
@@ -62,15 +65,16 @@ static void put_entry(uint8_t *entry, const struct efi_file *file)
 	put16(entry + 30, file->len >> 16);
 }
 
-/* Lays up to PIECE clusters of a file, `done` bytes into it, from `cluster` on. How many? */
+/* Lays a piece of a file, `done` bytes into it, from `cluster` on. How many clusters? */
 static size_t put_piece(struct efi_volume *volume, size_t i, size_t *done, size_t *last,
                         size_t cluster)
 {
 	const struct efi_file *file = &volume->files[i];
 	uint8_t *fat = volume->blocks + SECTOR;
+	size_t most = *done < LONG_FROM ? PIECE : PIECE_LONG;
 	size_t n = 0;
 
-	for (; n < PIECE && *done < file->len; n++) {
+	for (; n < most && *done < file->len; n++) {
 		size_t left = file->len - *done;
 
 		if (*last == 0)
@@ -101,7 +105,7 @@ void efi_volume_fat(struct efi_volume *volume)
 	while (cluster != before) {
 		before = cluster;
 		for (size_t i = 0; i < volume->n_files; i++) {
-			LE(DATA_SECTOR + cluster + PIECE, SECTORS);
+			LE(DATA_SECTOR + cluster + PIECE_LONG, SECTORS);
 			cluster += put_piece(volume, i, &done[i], &last[i], cluster);
 		}
 	}
