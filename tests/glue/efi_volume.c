@@ -5,13 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "Microsoft FAT Specification". A cluster is a sector; more than 4084 of them make it FAT16. */
+/*
+ * "Microsoft FAT Specification". A cluster is a sector; more than 4084 of them make it FAT16. Boot
+ * sector, table and root lie as far from each other as takes a read for each of them.
+ */
 enum {
 	SECTOR = 512,
 	SECTORS = 8000,
-	FAT_SECTORS = 32,
+	FAT_SECTOR = 128,
+	FAT_SECTORS = 128,
 	ENTRY_LEN = 32,
-	ROOT_SECTOR = 1 + FAT_SECTORS,
+	ROOT_SECTOR = FAT_SECTOR + FAT_SECTORS,
 	DATA_SECTOR = ROOT_SECTOR + 1,
 	/* Clusters of a file that lie together, before this position and after it. */
 	LONG_FROM = 65536,
@@ -39,7 +43,7 @@ static void put_boot_sector(uint8_t *p)
 {
 	put16(p + 11, SECTOR);
 	p[13] = 1;                         /* sectors for each cluster */
-	put16(p + 14, 1);                  /* sectors before the FAT */
+	put16(p + 14, FAT_SECTOR);         /* sectors before the FAT */
 	p[16] = 1;                         /* one FAT */
 	put16(p + 17, SECTOR / ENTRY_LEN); /* entries in the root */
 	put16(p + 19, SECTORS);
@@ -70,7 +74,7 @@ static size_t put_piece(struct efi_volume *volume, size_t i, size_t *done, size_
                         size_t cluster)
 {
 	const struct efi_file *file = &volume->files[i];
-	uint8_t *fat = volume->blocks + SECTOR;
+	uint8_t *fat = volume->blocks + FAT_SECTOR * SECTOR;
 	size_t most = *done < LONG_FROM ? PIECE : PIECE_LONG;
 	size_t n = 0;
 

@@ -383,17 +383,16 @@ static void disarm(void)
 	efi.fail_at = 0;
 }
 
-/* Has it been said what failed? */
+/* Has it been said what failed? Of a protocol that is gone: as if there were no medium. */
 static bool reason_was_said(void)
 {
-	switch (efi.status & ~EFI_ERROR_BIT) {
-	case EFI_OUT_OF_RESOURCES & ~EFI_ERROR_BIT: return efi_was_said("memory");
-	case EFI_DEVICE_ERROR & ~EFI_ERROR_BIT:
-		return efi_was_said(": device error") ||
-		       efi_was_said(": reading the volume failed") ||
-		       efi_was_said("its size is not known");
-	default: return efi_was_said(": no medium") || efi_was_said(": unsupported");
-	}
+	if (efi.status == EFI_OUT_OF_RESOURCES)
+		return efi_was_said("memory");
+	if (efi_was_said(": reading the volume failed"))
+		return true;
+	if (efi.status == EFI_DEVICE_ERROR)
+		return efi_was_said(": device error") || efi_was_said("its size is not known");
+	return efi_was_said(": no medium") || efi_was_said(": unsupported");
 }
 
 /* One that is not there has its reason on the console; one fault does not take them all. */
