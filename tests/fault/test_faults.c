@@ -19,7 +19,7 @@ struct world {
 	struct image_buf raw;
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
-	struct test_io *ios[5]; /* any of which may fail */
+	struct test_io *ios[5];      /* any of which may fail */
 	struct qcow2_image snapshot; /* of the top */
 	uint8_t *want, *want_external, *want_snapshot;
 	struct rig rig, rig_external, rig_snapshot;

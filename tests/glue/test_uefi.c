@@ -32,10 +32,11 @@ static struct {
 		uint8_t *want;
 		size_t size, block_size;
 	} disks[N_DISKS];
-} world = { .disks = { { "\\top.q" }, { "\\ext.q" }, { "\\plain.q" } } };
+} world;
 
-static void set_disk(size_t i, uint64_t size, size_t block_size)
+static void set_disk(size_t i, const char *name, uint64_t size, size_t block_size)
 {
+	world.disks[i].name = name;
 	world.disks[i].size = (size_t)(size + block_size - 1) / block_size * block_size;
 	world.disks[i].block_size = block_size;
 	world.disks[i].want = calloc(1, world.disks[i].size);
@@ -64,7 +65,7 @@ static void make_chain(void)
 	image_set_backing(&world.top, "mid.q", 5, 0);
 	image_add_ext(&world.top, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
 	image_finish(&world.top);
-	set_disk(0, world.top.size, 512);
+	set_disk(0, "\\top.q", world.top.size, 512);
 	layers[0] = (struct layer){ .img = &world.top, .size = world.top.size };
 	layers[1] = (struct layer){ .img = &world.middle, .size = world.middle.size };
 	layers[2] = (struct layer){ .raw = &world.raw, .size = world.raw.len };
@@ -80,14 +81,14 @@ static void make_others(void)
 	image_add_range(img, &img->active, 1, 6, IMAGE_DATA);
 	image_add_ext(img, IMAGE_EXT_DATA_FILE, 7, "ext.raw", 7);
 	image_finish(img);
-	set_disk(1, img->size, 512);
+	set_disk(1, "\\ext.q", img->size, 512);
 	image_expect(img, &img->active, 0, world.disks[1].want, (size_t)img->size);
 	img = &world.plain;
 	image_init(img, 3, 16, 5 * 65536 + 5000);
 	image_add_range(img, &img->active, 0, 2, IMAGE_COMPRESSED);
 	image_add_range(img, &img->active, 3, 3, IMAGE_DATA);
 	image_finish(img);
-	set_disk(2, img->size, 4096);
+	set_disk(2, "\\plain.q", img->size, 4096);
 	image_expect(img, &img->active, 0, world.disks[2].want, (size_t)img->size);
 }
 
