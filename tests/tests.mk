@@ -3,10 +3,12 @@
 # library that its directory is about.
 
 IMAGE_WRITER = $(patsubst %.c,$(O)/%.o,$(filter-out %/mkimage.c,$(wildcard tests/image/*.c)))
-TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(wildcard tests/unit/support*.c))
+TEST_GUARD = $(O)/tests/unit/guard.o
+TEST_SUPPORT = $(O)/tests/unit/support.o $(TEST_GUARD)
 CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
 POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
-POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c)))
+POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c))) \
+	$(TEST_GUARD)
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/judge.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
 	$(GLUE_SUPPORT)

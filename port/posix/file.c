@@ -96,17 +96,24 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 static const struct qcow2_io_ops file_ops = { file_read };
 
-/* A block device has no st_size; its end is found by seeking, and the position put back. errno. */
+/*
+ * A block device has no st_size; its end is found by seeking, and the position put back, whatever
+ * the seeking has come to: others may share it. On failure errno is set.
+ */
 static bool device_size(int fd, uint64_t *size)
 {
-	off_t here = lseek(fd, 0, SEEK_CUR);
-	off_t end = here < 0 ? here : lseek(fd, 0, SEEK_END);
+	off_t here = lseek(fd, 0, SEEK_CUR), end;
+	int error;
 
-	if (end < 0 || lseek(fd, here, SEEK_SET) < 0) {
+	if (here < 0)
 		return false;
-	}
+	end = lseek(fd, 0, SEEK_END);
+	error = errno;
+	if (lseek(fd, here, SEEK_SET) < 0)
+		return false;
+	errno = error;
 	*size = (uint64_t)end;
-	return true;
+	return end >= 0;
 }
 
 static bool file_identify(struct qp_file *file)

@@ -18,6 +18,6 @@ TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c pieces.
 	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)
 
 # The tests catch these calls of the library, to let them fail.
-POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 openat64 \
-	syscall lseek64 fstat64 sysconf)
+POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \
+	openat64 syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
 comma := ,

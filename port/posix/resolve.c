@@ -176,15 +176,16 @@ static int open_beneath(const char *dir, const char *name)
 
 /*
  * The part of an absolute name after the directory that it begins with, whether that is written as
- * in the image's own path or in full; NULL: it lies elsewhere.
+ * in the image's own path or in full; NULL: it lies elsewhere, or *error says why nobody knows.
  */
-static const char *inside_directory(const char *dir, const char *name)
+static const char *inside_directory(const char *dir, const char *name, int *error)
 {
 	char *full = realpath(dir, NULL);
 	const char *candidates[2] = { dir, full };
 	const char *rest = NULL;
 	int i;
 
+	*error = full != NULL ? EPERM : errno;
 	for (i = 0; i < 2 && rest == NULL; i++) {
 		const char *prefix = candidates[i];
 		size_t len = prefix != NULL && prefix[0] == '/' ? strlen(prefix) : 0u;
@@ -215,17 +216,20 @@ static const char *refusal_text(int error)
 static int resolve_inside(const struct qcow2_file_request *request, const char *dir,
                           const char *name)
 {
-	const char *inside = name[0] == '/' ? inside_directory(dir, name) : name;
-	int fd;
+	const char *inside = name;
+	int error = EPERM;
+	int fd = -1;
 
-	if (inside == NULL || has_dot_dot(inside))
-		return refuse(request, EPERM, refusal_text(EPERM));
-	fd = open_beneath(dir, inside);
-	if (fd < 0) {
-		int error = errno == EXDEV ? EPERM : errno;
-
-		refuse(request, error, refusal_text(error));
+	if (name[0] == '/')
+		inside = inside_directory(dir, name, &error);
+	if (inside != NULL && has_dot_dot(inside)) {
+		error = EPERM;
+	} else if (inside != NULL) {
+		fd = open_beneath(dir, inside);
+		error = errno == EXDEV ? EPERM : errno;
 	}
+	if (fd < 0)
+		refuse(request, error, refusal_text(error));
 	return fd;
 }
 

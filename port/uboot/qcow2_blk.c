@@ -2,8 +2,9 @@
 /*
  * U-Boot: the disk in a qcow2 image, which lies on a block device or a partition, as a block device
  * of its own. Written against U-Boot 2023.01 (driver model, CONFIG_BLK), and tried by hand there:
- * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk. The test
- * in the tree, tests/glue/test_uboot.c, runs it over a model of the block layer.
+ * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk (that was
+ * before it looked up the device below anew for each read). The test in the tree,
+ * tests/glue/test_uboot.c, runs it over a model of the block layer.
  *
  * Copy this file, the Makefile here, src/ and include/ to drivers/block/qcow2/; add
  *	obj-y += qcow2/				to drivers/block/Makefile
@@ -35,7 +36,10 @@
 enum { SECTOR = 512 };
 
 struct qcow2_disk {
-	struct blk_desc *below;
+	/* The device below, by class and number: "usb stop" may take it away. */
+	enum uclass_id below_class;
+	int below_num;
+	ulong below_blksz;
 	lbaint_t start; /* of the partition */
 	struct qcow2_block block;
 	struct qcow2_io io;
@@ -54,8 +58,11 @@ static int below_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 {
 	struct qcow2_disk *disk = ctx;
 	lbaint_t start = disk->start + (lbaint_t)lba;
+	struct blk_desc *below = blk_get_devnum_by_uclass_id(disk->below_class, disk->below_num);
 
-	return blk_dread(disk->below, start, count, buf) == count ? 0 : -EIO;
+	if (below == NULL || below->blksz != disk->below_blksz)
+		return -ENODEV;
+	return blk_dread(below, start, count, buf) == count ? 0 : -EIO;
 }
 
 static const struct qcow2_block_ops below_ops = { below_read };
@@ -216,7 +223,9 @@ int qcow2_blk_create(struct blk_desc *below, const struct disk_partition *part,
 
 	if (disk == NULL)
 		return -ENOMEM;
-	disk->below = below;
+	disk->below_class = below->uclass_id;
+	disk->below_num = below->devnum;
+	disk->below_blksz = below->blksz;
 	disk->start = part->start;
 	ret = open_disk(disk, part);
 	if (ret == 0)

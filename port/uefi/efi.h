@@ -34,19 +34,21 @@ typedef struct {
 } EFI_GUID;
 
 /* Appendix D "Status Codes": errors have the top bit set. */
-#define EFI_ERROR_BIT        ((UINTN)1 << (sizeof(UINTN) * 8u - 1u))
-#define EFI_ERROR(status)    (((status)&EFI_ERROR_BIT) != 0u)
-#define EFI_SUCCESS          ((EFI_STATUS)0)
-#define EFI_LOAD_ERROR       (EFI_ERROR_BIT | 1u)
-#define EFI_INVALID_PARAM    (EFI_ERROR_BIT | 2u)
-#define EFI_BAD_BUFFER_SIZE  (EFI_ERROR_BIT | 4u)
-#define EFI_DEVICE_ERROR     (EFI_ERROR_BIT | 7u)
-#define EFI_WRITE_PROTECTED  (EFI_ERROR_BIT | 8u)
-#define EFI_OUT_OF_RESOURCES (EFI_ERROR_BIT | 9u)
-#define EFI_NO_MEDIA         (EFI_ERROR_BIT | 12u)
-#define EFI_MEDIA_CHANGED    (EFI_ERROR_BIT | 13u)
-#define EFI_NOT_FOUND        (EFI_ERROR_BIT | 14u)
-#define EFI_ACCESS_DENIED    (EFI_ERROR_BIT | 15u)
+#define EFI_ERROR_BIT          ((UINTN)1 << (sizeof(UINTN) * 8u - 1u))
+#define EFI_ERROR(status)      (((status)&EFI_ERROR_BIT) != 0u)
+#define EFI_SUCCESS            ((EFI_STATUS)0)
+#define EFI_LOAD_ERROR         (EFI_ERROR_BIT | 1u)
+#define EFI_INVALID_PARAM      (EFI_ERROR_BIT | 2u)
+#define EFI_BAD_BUFFER_SIZE    (EFI_ERROR_BIT | 4u)
+#define EFI_BUFFER_TOO_SMALL   (EFI_ERROR_BIT | 5u)
+#define EFI_DEVICE_ERROR       (EFI_ERROR_BIT | 7u)
+#define EFI_WRITE_PROTECTED    (EFI_ERROR_BIT | 8u)
+#define EFI_OUT_OF_RESOURCES   (EFI_ERROR_BIT | 9u)
+#define EFI_NO_MEDIA           (EFI_ERROR_BIT | 12u)
+#define EFI_MEDIA_CHANGED      (EFI_ERROR_BIT | 13u)
+#define EFI_NOT_FOUND          (EFI_ERROR_BIT | 14u)
+#define EFI_ACCESS_DENIED      (EFI_ERROR_BIT | 15u)
+#define EFI_SECURITY_VIOLATION (EFI_ERROR_BIT | 26u)
 
 typedef struct {
 	uint64_t Signature;

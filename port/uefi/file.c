@@ -40,6 +40,7 @@ static bool open_on_fat(struct qu_file *file)
 	struct qu_fat_run *runs;
 	int rc = qu_fat_find(&file->volume->fat, file->path, &file->fat);
 
+	file->volume->n_found += rc != QU_FAT_NOT_FOUND;
 	if (rc != QU_FAT_OK)
 		return say_failure(file, qu_fat_text(rc));
 	runs = qu_alloc(QU_RUNS_MAX * sizeof *runs);
@@ -70,8 +71,10 @@ static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		status = file->handle->Read(file->handle, &n, to);
 		if (!EFI_ERROR(status) && (n == 0u || n > len))
 			status = EFI_DEVICE_ERROR; /* the file has become shorter */
-		to += n;
-		len -= n;
+		if (!EFI_ERROR(status)) {
+			to += n;
+			len -= n;
+		}
 	}
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
 }
@@ -94,14 +97,23 @@ static EFI_STATUS handle_size(EFI_FILE_PROTOCOL *handle, uint64_t *size)
 	return status;
 }
 
+/* Opens a file by its path from the root, if that is still there. */
+static EFI_STATUS handle_open(struct qu_volume *volume, const uint16_t *path,
+                              EFI_FILE_PROTOCOL **handle)
+{
+	if (!qu_volume_has_driver(volume))
+		return EFI_NO_MEDIA;
+	return volume->root->Open(volume->root, handle, path, EFI_FILE_MODE_READ, 0);
+}
+
 static bool open_by_driver(struct qu_file *file)
 {
 	static const struct qcow2_io_ops handle_ops = { handle_read };
 	static const struct qcow2_io_ops ops = { cached_read };
-	EFI_FILE_PROTOCOL *root = file->volume->root;
 	struct qcow2_io below;
-	EFI_STATUS status = root->Open(root, &file->handle, file->path, EFI_FILE_MODE_READ, 0);
+	EFI_STATUS status = handle_open(file->volume, file->path, &file->handle);
 
+	file->volume->n_found += status != EFI_NOT_FOUND;
 	if (EFI_ERROR(status)) {
 		file->handle = NULL;
 		return say_failure(file, qu_efi_text(status));
@@ -133,35 +145,37 @@ void qu_file_close(struct qu_file *file)
 	file->handle = NULL;
 }
 
-static bool read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
+/* Reads the file to *text, which the caller frees, also on an error. */
+static EFI_STATUS read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
 {
 	UINTN n = TEXT_MAX;
+	EFI_STATUS status;
 
 	*text = qu_alloc(TEXT_MAX);
 	if (*text == NULL)
-		return false;
-	if (EFI_ERROR(handle->Read(handle, &n, *text)) || n == TEXT_MAX) {
-		qu_free(*text);
-		*text = NULL;
-		return false;
-	}
+		return EFI_OUT_OF_RESOURCES;
+	status = handle->Read(handle, &n, *text);
 	*len = n;
-	return true;
+	return !EFI_ERROR(status) && n == TEXT_MAX ? EFI_BUFFER_TOO_SMALL : status;
 }
 
 bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len)
 {
 	EFI_FILE_PROTOCOL *handle;
-	EFI_STATUS status = volume->root->Open(volume->root, &handle, path, EFI_FILE_MODE_READ, 0);
-	bool done;
+	EFI_STATUS status = handle_open(volume, path, &handle);
 
 	*text = NULL;
-	if (EFI_ERROR(status) && (status & ~EFI_ERROR_BIT) == (EFI_NOT_FOUND & ~EFI_ERROR_BIT))
+	if (status == EFI_NOT_FOUND)
 		return true;
-	done = !EFI_ERROR(status) && read_text(handle, text, len);
-	if (!EFI_ERROR(status))
+	if (!EFI_ERROR(status)) {
+		status = read_text(handle, text, len);
 		(void)handle->Close(handle);
-	if (!done)
-		qu_say("qcow2: %w: cannot be read, or is longer than 64 KiB\n", path);
-	return done;
+	}
+	if (!EFI_ERROR(status))
+		return true;
+	qu_free(*text);
+	*text = NULL;
+	qu_say("qcow2: %w: %s\n", path,
+	       status == EFI_BUFFER_TOO_SMALL ? "is not shorter than 64 KiB" : qu_efi_text(status));
+	return false;
 }

@@ -87,8 +87,8 @@ static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *
 	                            &loader);
 	qu_free(path);
 	if (EFI_ERROR(status)) {
-		/* After a security violation the image is there, but may not be started. */
-		if (loader != NULL)
+		/* The image is there all the same, but may not be started. */
+		if (status == EFI_SECURITY_VIOLATION)
 			(void)qu_boot->UnloadImage(loader);
 		if (status != EFI_NOT_FOUND)
 			qu_say("qcow2: %s cannot be loaded: %s\n", LOADER, qu_efi_text(status));
@@ -120,16 +120,20 @@ static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_disk *disk, EFI_HAN
 
 static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 {
-	EFI_STATUS status = EFI_NOT_FOUND;
-	EFI_HANDLE *volumes = NULL;
-	UINTN n_volumes = 0;
+	EFI_HANDLE *volumes;
+	UINTN n_volumes;
+	EFI_STATUS status = qu_boot->LocateHandleBuffer(ByProtocol, &qu_file_system_guid, NULL,
+	                                                &n_volumes, &volumes);
 	uint32_t i;
 
-	(void)qu_boot->LocateHandleBuffer(ByProtocol, &qu_file_system_guid, NULL, &n_volumes,
-	                                  &volumes);
-	for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
-		status = boot_disk(self, session->disks[i], volumes, n_volumes);
-	free_pool(volumes);
+	if (!EFI_ERROR(status)) {
+		status = EFI_NOT_FOUND;
+		for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
+			status = boot_disk(self, session->disks[i], volumes, n_volumes);
+		free_pool(volumes);
+	} else if (status != EFI_NOT_FOUND) {
+		qu_say("qcow2: no partition can be found: %s\n", qu_efi_text(status));
+	}
 	if (status == EFI_NOT_FOUND)
 		qu_say("qcow2: no %s in any partition of the images\n", LOADER);
 	return status;

@@ -99,6 +99,8 @@ static bool publish_all(struct qu_session *session, struct qu_words *words,
 		disk = qu_disk_publish(&session->volume, request);
 		if (disk != NULL)
 			session->disks[session->n_disks++] = disk;
+		else /* what was said before may be about another file, or about none */
+			qu_say("qcow2: %w: not shown as a disk\n", request->path);
 	}
 	return rc == 0;
 }
@@ -134,14 +136,13 @@ static bool program_path(const EFI_LOADED_IMAGE_PROTOCOL *loaded, uint16_t path[
 }
 
 /* The configuration file: beside this program, or in the root. */
-static bool read_config(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
-                        uint8_t **text, size_t *len)
+static bool read_config(struct qu_session *session, uint8_t **text, size_t *len)
 {
 	static const uint16_t name[] = { 'q', 'c', 'o', 'w', '2', '.', 'c', 'f', 'g', 0 };
 	uint16_t program[QU_PATH_MAX], path[QU_PATH_MAX];
 
 	*text = NULL;
-	if (program_path(loaded, program) && qu_path_join(path, program, name) &&
+	if (program_path(session->loaded, program) && qu_path_join(path, program, name) &&
 	    !qu_file_text(&session->volume, path, text, len))
 		return false;
 	if (*text == NULL && qu_path_join(path, NULL, name) &&
@@ -168,9 +169,9 @@ static void words_of_file(struct qu_words *words, const uint8_t *text, size_t le
 	}
 }
 
-static bool run_options(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
-                        struct qu_request *request, uint32_t *n_wanted)
+static bool run_options(struct qu_session *session, struct qu_request *request, uint32_t *n_wanted)
 {
+	const EFI_LOADED_IMAGE_PROTOCOL *loaded = session->loaded;
 	struct qu_words words;
 
 	if (!options_are_text(loaded))
@@ -183,15 +184,14 @@ static bool run_options(struct qu_session *session, const EFI_LOADED_IMAGE_PROTO
 	return publish_all(session, &words, request, n_wanted);
 }
 
-static bool run_config(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded,
-                       struct qu_request *request, uint32_t *n_wanted)
+static bool run_config(struct qu_session *session, struct qu_request *request, uint32_t *n_wanted)
 {
 	struct qu_words words;
 	uint8_t *text;
 	size_t len = 0;
 	bool done;
 
-	if (!read_config(session, loaded, &text, &len))
+	if (!read_config(session, &text, &len))
 		return false;
 	words_of_file(&words, text, len);
 	done = publish_all(session, &words, request, n_wanted);
@@ -201,15 +201,22 @@ static bool run_config(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOC
 	return done;
 }
 
-static void publish(struct qu_session *session, const EFI_LOADED_IMAGE_PROTOCOL *loaded)
+static void publish(struct qu_session *session)
 {
 	struct qu_request *request = qu_alloc(sizeof *request);
 	uint32_t n_wanted = 0;
+	bool done;
 
 	if (request == NULL)
 		return;
-	if (run_options(session, loaded, request, &n_wanted) && n_wanted == 0u)
-		(void)run_config(session, loaded, request, &n_wanted);
+	done = run_options(session, request, &n_wanted);
+	/* Words that some firmwares have for all programs are no file names. */
+	if (done && n_wanted != 0u && session->volume.n_found == 0u) {
+		qu_say("qcow2: the options name no file of this volume: qcow2.cfg is read\n");
+		n_wanted = 0;
+	}
+	if (done && n_wanted == 0u)
+		(void)run_config(session, request, &n_wanted);
 	qu_free(request);
 }
 
@@ -222,11 +229,15 @@ EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SY
 	qu_boot = system->BootServices;
 	memset(session, 0, sizeof *session);
 	status = qu_boot->HandleProtocol(image, &qu_loaded_image_guid, &loaded);
-	if (EFI_ERROR(status))
+	if (EFI_ERROR(status)) {
+		qu_say("qcow2: where this program comes from is not known: %s\n",
+		       qu_efi_text(status));
 		return status;
-	if (!qu_volume_open(&session->volume, ((EFI_LOADED_IMAGE_PROTOCOL *)loaded)->DeviceHandle))
+	}
+	session->loaded = loaded;
+	if (!qu_volume_open(&session->volume, session->loaded->DeviceHandle))
 		return EFI_NOT_FOUND;
-	publish(session, loaded);
+	publish(session);
 	qu_say("qcow2: memory: %u KiB, and at most %u KiB to get there\n", qu_kib(qu_taken.now),
 	       qu_kib(qu_taken.most));
 	if (session->n_disks > 0u)

@@ -116,6 +116,7 @@ struct qu_volume {
 	EFI_HANDLE handle;
 	EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *file_system;
 	EFI_FILE_PROTOCOL *root;
+	uint32_t n_found;    /* files that were opened, or failed for another reason than absence */
 	bool is_fat;         /* then the rest is filled, too */
 	uint32_t media_id;   /* of the volume's blocks when it was opened */
 	uint32_t block_bits; /* log2 */
@@ -219,6 +220,7 @@ const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk);
 enum { QU_DISKS_MAX = 16 };
 
 struct qu_session {
+	EFI_LOADED_IMAGE_PROTOCOL *loaded; /* this program */
 	struct qu_volume volume;
 	struct qu_disk *disks[QU_DISKS_MAX];
 	uint32_t n_disks;

@@ -19,9 +19,10 @@ struct world {
 	struct image_buf raw;
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
-	struct test_io *ios[5]; /* any of which may fail */
-	uint8_t *want, *want_external;
-	struct rig rig, rig_external;
+	struct test_io *ios[5];      /* any of which may fail */
+	struct qcow2_image snapshot; /* of the top */
+	uint8_t *want, *want_external, *want_snapshot;
+	struct rig rig, rig_external, rig_snapshot;
 	struct test_io *failing;
 };
 
@@ -47,6 +48,20 @@ static void fill_top(struct image *img)
 	snap->extra_len = 24;
 	image_add_range(img, &snap->table, 2, 3, IMAGE_COMPRESSED);
 	image_add_snapshot(img, "id two", "name two");
+}
+
+/* The first snapshot of the top, over the same images below. */
+static void snapshot_make(struct world *w, struct layer *layers)
+{
+	const struct image_snapshot *snap = &w->top.img.snapshots[0];
+	struct qcow2_snapshot s;
+
+	EQ(qcow2_snapshot_next(&w->top.image, NULL, &s, NULL), QCOW2_OK);
+	EQ(qcow2_snapshot_image(&w->snapshot, &w->top.image, &s, NULL), QCOW2_OK);
+	layers[0].table = &snap->table;
+	layers[0].size = w->snapshot.size;
+	w->want_snapshot = malloc((size_t)w->snapshot.size);
+	expect_chain(layers, 3, 0, w->want_snapshot, (size_t)w->snapshot.size);
 }
 
 static void world_make(struct world *w)
@@ -78,6 +93,7 @@ static void world_make(struct world *w)
 	layers[2] = (struct layer){ .raw = &w->raw, .size = w->raw.len };
 	w->want = malloc((size_t)size);
 	expect_chain(layers, 3, 0, w->want, (size_t)size);
+	snapshot_make(w, layers);
 
 	image_init(&w->external.img, 3, BITS, 100 * CLUSTER);
 	w->external.img.has_data_file = true;
@@ -101,6 +117,7 @@ static void world_free(struct world *w)
 	free(w->raw.data);
 	free(w->want);
 	free(w->want_external);
+	free(w->want_snapshot);
 }
 
 /* ---- The jobs: each returns what its call answers, and checks what it gives ---- */
@@ -138,29 +155,34 @@ static int job_open(struct world *w)
 
 static int job_feature_name(struct world *w)
 {
-	char name[47];
+	struct guarded name;
 	int rc = 0;
 
-	memset(name, 0x66, sizeof name);
-	rc = qcow2_feature_name(&w->top.io.io, 0, 1, name);
+	guard_init(&name, 47, 1);
+	memset(name.p, 0x66, 47);
+	rc = qcow2_feature_name(&w->top.io.io, 0, 1, (char *)name.p);
 	if (rc != QCOW2_OK) {
 		EQ(rc, QCOW2_E_IO);
-		ALL(name, 0x66, sizeof name);
+		ALL(name.p, 0x66, 47);
 	} else {
-		EQ(strcmp(name, "corrupt bit"), 0);
+		SAME(name.p, "corrupt bit", 12);
 	}
+	guard_free(&name);
 	return rc;
 }
 
 static int job_bytes(struct world *w)
 {
 	struct qcow2_error err = { 0 };
-	char name[6];
-	int rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name, &err);
+	struct guarded name;
+	int rc = 0;
 
+	guard_init(&name, 6, 1);
+	rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name.p, &err);
 	check_error(w, &err, rc);
 	if (rc == QCOW2_OK)
-		SAME(name, "middle", 6);
+		SAME(name.p, "middle", 6);
+	guard_free(&name);
 	return rc;
 }
 
@@ -169,7 +191,7 @@ static int job_snapshots(struct world *w)
 	struct qcow2_snapshot e;
 	struct qcow2_snapshot before;
 	struct qcow2_error err = { 0 };
-	char buf[20];
+	struct guarded buf;
 	int rc = 0;
 
 	memset(&e, 0x55, sizeof e);
@@ -188,10 +210,12 @@ static int job_snapshots(struct world *w)
 		return rc;
 	}
 	EQ(e.index, 1);
-	rc = qcow2_snapshot_strings(&w->top.image, &e, buf, &err);
+	guard_init(&buf, 14, 1);
+	rc = qcow2_snapshot_strings(&w->top.image, &e, buf.p, &err);
 	check_error(w, &err, rc);
 	if (rc == QCOW2_OK)
-		SAME(buf, "id twoname two", 14);
+		SAME(buf.p, "id twoname two", 14);
+	guard_free(&buf);
 	return rc;
 }
 
@@ -277,6 +301,14 @@ static int job_read_external(struct world *w)
 	return rc;
 }
 
+static int job_read_snapshot(struct world *w)
+{
+	int rc = rig_read(&w->rig_snapshot, 0, w->want_snapshot, (size_t)w->snapshot.size);
+
+	check_error(w, &w->rig_snapshot.reader.error, rc);
+	return rc;
+}
+
 struct job {
 	const char *name;
 	int (*run)(struct world *w);
@@ -294,6 +326,7 @@ static const struct job jobs[] = {
 	{ "read a compressed cluster", job_read_packed, 2 },
 	{ "read tables", job_read_tables, 7 },
 	{ "read external data", job_read_external, 24 },
+	{ "read a snapshot", job_read_snapshot, 7 },
 };
 
 /* ---- The loop ---- */
@@ -306,12 +339,14 @@ static void start(struct world *w, size_t memory)
 {
 	rig_init(&w->rig, &w->top.image, memory, deflate_only);
 	rig_init(&w->rig_external, &w->external.image, memory, NULL);
+	rig_init(&w->rig_snapshot, &w->snapshot, memory, deflate_only);
 }
 
 static void stop(struct world *w)
 {
 	rig_free(&w->rig);
 	rig_free(&w->rig_external);
+	rig_free(&w->rig_snapshot);
 }
 
 /* The n-th call of io fails. Returns false if there is none. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
-
 #include "glue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,26 +70,89 @@ void glue_storage_free(struct glue_storage *storage)
 	free(storage->bytes);
 }
 
+/* Is this the call that fails, or one after it? */
+static bool is_due(unsigned call, unsigned fail_at, bool persistent)
+{
+	return fail_at != 0 && (persistent ? call >= fail_at : call == fail_at);
+}
+
 int glue_storage_read(struct glue_storage *storage, size_t pos, void *buf, size_t len)
 {
 	LE(pos, storage->len);
 	LE(len, storage->len - pos);
-	if (++storage->calls == storage->fail_at)
+	storage->calls++;
+	if (is_due(storage->calls, storage->fail_at, storage->persistent)) {
+		memset(buf, 0xfa, len);
 		return GLUE_FAULT;
+	}
 	memcpy(buf, storage->bytes + pos, len);
 	return 0;
 }
 
+static struct guarded dest;
+
+uint8_t *glue_dest(size_t len)
+{
+	if (dest.map == NULL)
+		guard_map(&dest, MIB);
+	guard_place(&dest, len, 1, 0);
+	return dest.p;
+}
+
+void glue_dest_check(void)
+{
+	guard_check(&dest);
+}
+
+static char glue_said[256]; /* the last message */
+
+int glue_say(const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(glue_said, sizeof glue_said, format, args);
+	va_end(args);
+	return n;
+}
+
+bool glue_was_said(const char *part)
+{
+	bool was = strstr(glue_said, part) != NULL;
+
+	*glue_said = '\0';
+	return was;
+}
+
+void glue_heap_reset(void)
+{
+	EQ(glue_heap.live, 0);
+	memset(&glue_heap, 0, sizeof glue_heap);
+}
+
+/* The place of a piece in the list; NULL: of a free place. */
+static struct guarded *piece_of(const void *p)
+{
+	size_t i = 0;
+
+	while (i < GLUE_PIECES_MAX && glue_heap.pieces[i].p != p)
+		i++;
+	TRUE(i < GLUE_PIECES_MAX); /* else it is none of this heap's, or was given back before */
+	return &glue_heap.pieces[i];
+}
+
 void *glue_alloc(size_t align, size_t len)
 {
-	void *p;
+	struct guarded *piece;
 
-	if (++glue_heap.calls == glue_heap.fail_at)
+	if (is_due(++glue_heap.calls, glue_heap.fail_at, glue_heap.persistent))
 		return NULL;
-	TRUE(posix_memalign(&p, align, len) == 0);
-	memset(p, 0xa5, len);
+	piece = piece_of(NULL);
+	guard_init(piece, len, align);
+	memset(piece->p, 0xa5, len < 65536 ? len : 65536);
 	glue_heap.live++;
-	return p;
+	return piece->p;
 }
 
 void *glue_zalloc(size_t len)
@@ -102,7 +164,17 @@ void *glue_zalloc(size_t len)
 
 void glue_release(void *p)
 {
-	if (p != NULL)
-		glue_heap.live--;
-	free(p);
+	struct guarded *piece;
+
+	if (p == NULL)
+		return;
+	piece = piece_of(p);
+	guard_free(piece);
+	piece->p = NULL;
+	glue_heap.live--;
+}
+
+size_t glue_size(const void *p)
+{
+	return piece_of(p)->len;
 }

@@ -33,6 +33,7 @@ struct glue_storage {
 	size_t len;
 	unsigned calls;
 	unsigned fail_at; /* the number of the call that fails, from 1; 0: none */
+	bool persistent;  /* and all after it */
 };
 
 void glue_storage_init(struct glue_storage *storage, const struct image_buf *file, size_t pos,
@@ -41,16 +42,33 @@ void glue_storage_free(struct glue_storage *storage);
 /* 0, or GLUE_FAULT; out of range is an error of the test. */
 int glue_storage_read(struct glue_storage *storage, size_t pos, void *buf, size_t len);
 
-/* ---- The heap ---- */
+/* ---- What is read to: guarded memory, one buffer at a time ---- */
+
+uint8_t *glue_dest(size_t len);
+void glue_dest_check(void);
+
+/* ---- The console ---- */
+
+int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Has this been said? Forgets the message. */
+bool glue_was_said(const char *part);
+
+/* ---- The heap: each piece guarded, and filled with garbage ---- */
+
+enum { GLUE_PIECES_MAX = 256 };
 
 extern struct glue_heap {
 	unsigned live;
 	unsigned calls;
 	unsigned fail_at; /* as above */
+	bool persistent;
+	struct guarded pieces[GLUE_PIECES_MAX];
 } glue_heap;
 
-void *glue_alloc(size_t align, size_t len); /* filled with garbage */
+void glue_heap_reset(void);
+void *glue_alloc(size_t align, size_t len);
 void *glue_zalloc(size_t len);
 void glue_release(void *p);
+size_t glue_size(const void *p); /* as it was asked for */
 
 #endif

@@ -137,7 +137,7 @@ static grub_file_t open_file(enum grub_file_type type)
 static void insert(const struct image_buf *file)
 {
 	glue_storage_init(&storage, file, 0, file->len);
-	memset(&glue_heap, 0, sizeof glue_heap);
+	glue_heap_reset();
 	grub_mod_init_qcow2io();
 	TRUE(filter != NULL);
 }
@@ -154,10 +154,21 @@ static void eject(grub_file_t file)
 	glue_storage_free(&storage);
 }
 
+/* Reads on from where the file is, to guarded memory. */
+static grub_ssize_t read_on(grub_file_t file, const uint8_t *want, size_t len)
+{
+	uint8_t *buf = glue_dest(len);
+	grub_ssize_t n = grub_file_read(file, buf, len);
+
+	glue_dest_check();
+	if (n > 0)
+		SAME(buf, want, (size_t)n);
+	return n;
+}
+
 static void reads_all(void **state)
 {
 	static const size_t steps[] = { 512, 1000, 4096, 100000, 1000000 };
-	static uint8_t buf[1000000];
 	struct glue_disk disk;
 	grub_file_t file;
 
@@ -173,14 +184,12 @@ static void reads_all(void **state)
 		piece = i * 100; /* 0: no limit */
 		grub_file_seek(file, 0);
 		while (at < disk.size) {
-			grub_ssize_t n = grub_file_read(file, buf, steps[i]);
 			size_t want = disk.size - at < steps[i] ? disk.size - at : steps[i];
 
-			EQ(n, want);
-			SAME(buf, disk.want + at, want);
+			EQ(read_on(file, disk.want + at, steps[i]), want);
 			at += want;
 		}
-		EQ(grub_file_read(file, buf, 1), 0);
+		EQ(read_on(file, NULL, 1), 0);
 	}
 	piece = 0;
 	eject(file);
@@ -244,7 +253,6 @@ static void refuses_images(void **state)
 
 static void damage_is_an_error(void **state)
 {
-	uint8_t buf[GLUE_SECTOR];
 	struct glue_disk disk;
 	grub_file_t file;
 
@@ -255,49 +263,78 @@ static void damage_is_an_error(void **state)
 	file = open_file(GRUB_FILE_TYPE_LOOPBACK);
 	TRUE(file != NULL);
 	grub_file_seek(file, 3 * 4096);
-	EQ(grub_file_read(file, buf, GLUE_SECTOR), -1);
+	EQ(read_on(file, NULL, GLUE_SECTOR), -1);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
 	TRUE(strstr(message, "compressed data is corrupt") != NULL);
 	eject(file);
 	glue_disk_free(&disk);
 }
 
-/* The N-th read below fails, for each N. GRUB's own error stays. */
+/* Opens the disk, and says in grub_errno why not. */
+static grub_file_t open_disk(void)
+{
+	grub_file_t file = open_file(GRUB_FILE_TYPE_LOOPBACK);
+
+	TRUE(file == NULL || file->fs != &plain_fs);
+	return file;
+}
+
+/*
+ * The n-th read below fails, while the file is opened or read: GRUB's own error stays, for as long
+ * as the storage is broken, and then all is well. Returns false if there was no such read.
+ */
+static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persistent)
+{
+	unsigned tries = persistent ? 3 : 1;
+	grub_file_t file = NULL;
+	grub_ssize_t got = -1;
+	bool fired;
+
+	test_case("read %u below fails%s", n, persistent ? " and all after it" : "");
+	insert(&disk->img.file);
+	storage.fail_at = n;
+	storage.persistent = persistent;
+	for (unsigned i = 0; i < tries && file == NULL; i++) {
+		file = open_disk();
+		EQ(grub_errno, file == NULL ? GRUB_ERR_OUT_OF_RANGE : GRUB_ERR_NONE);
+		TRUE(file == NULL || i == 0);
+	}
+	for (unsigned i = 0; i < tries && got < 0 && file != NULL; i++) {
+		got = read_on(file, disk->want, disk->size);
+		TRUE(got < 0 || i == 0);
+		EQ(grub_errno, got < 0 ? GRUB_ERR_OUT_OF_RANGE : GRUB_ERR_NONE);
+		EQ(file->offset, got < 0 ? 0 : disk->size);
+	}
+	fired = storage.calls >= n;
+	EQ(fired, got < 0); /* none is passed over */
+	storage.fail_at = 0;
+	if (file == NULL)
+		file = open_disk();
+	TRUE(file != NULL);
+	grub_file_seek(file, 0);
+	EQ(read_on(file, disk->want, disk->size), disk->size);
+	eject(file);
+	return fired;
+}
+
 static void storage_fails(void **state)
 {
-	static uint8_t buf[400 * GLUE_SECTOR];
 	struct glue_disk disk;
-	unsigned n = 0;
-	bool fired;
+	unsigned n;
 
 	(void)state;
 	glue_disk_init(&disk);
-	do {
-		grub_file_t file;
-
-		insert(&disk.img.file);
-		storage.fail_at = ++n;
-		file = open_file(GRUB_FILE_TYPE_LOOPBACK);
-		if (file == NULL) {
-			EQ(grub_errno, GRUB_ERR_OUT_OF_RANGE);
-			file = open_file(GRUB_FILE_TYPE_LOOPBACK);
-		}
-		TRUE(file != NULL);
-		if (grub_file_read(file, buf, sizeof buf) < 0) {
-			EQ(grub_errno, GRUB_ERR_OUT_OF_RANGE);
-			EQ(file->offset, 0);
-			LE(n, storage.calls);
-			EQ(grub_file_read(file, buf, sizeof buf), disk.size);
-		}
-		fired = storage.calls >= n;
-		SAME(buf, disk.want, disk.size);
-		eject(file);
-	} while (fired);
+	for (n = 1; storage_fault(&disk, n, false); n++)
+		;
+	LE(10, n);
+	for (n = 1; storage_fault(&disk, n, true); n++)
+		;
 	LE(10, n);
 
-	insert(&disk.img.file); /* no error there, but no bytes either */
+	test_case("no error there, but no bytes either");
+	insert(&disk.img.file);
 	ends_early = true;
-	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
+	TRUE(open_disk() == NULL);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
 	TRUE(strstr(message, "read error") != NULL);
 	ends_early = false;
@@ -305,26 +342,42 @@ static void storage_fails(void **state)
 	glue_disk_free(&disk);
 }
 
+/* The n-th piece of memory is not to be had. Was there a disk all the same? */
+static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent, bool *fired)
+{
+	grub_file_t file;
+	bool survived;
+
+	test_case("allocation %u fails%s", n, persistent ? " and all after it" : "");
+	insert(&disk->img.file);
+	glue_heap.fail_at = n;
+	glue_heap.persistent = persistent;
+	file = open_disk();
+	*fired = glue_heap.calls >= n;
+	survived = file != NULL;
+	EQ(grub_errno, survived ? GRUB_ERR_NONE : GRUB_ERR_OUT_OF_MEMORY);
+	glue_heap.fail_at = 0;
+	if (!survived)
+		file = open_disk();
+	EQ(read_on(file, disk->want, disk->size), disk->size);
+	eject(file);
+	return survived && *fired;
+}
+
 static void heap_fails(void **state)
 {
 	struct glue_disk disk;
-	unsigned n = 1, survived = 0; /* the first is the file below */
-	bool fired;
+	unsigned survived = 0;
+	bool fired = true;
 
 	(void)state;
 	glue_disk_init(&disk);
-	do {
-		grub_file_t file;
-
-		insert(&disk.img.file);
-		glue_heap.fail_at = ++n;
-		file = open_file(GRUB_FILE_TYPE_LOOPBACK);
-		fired = glue_heap.calls >= n;
-		EQ(grub_errno, file != NULL ? GRUB_ERR_NONE : GRUB_ERR_OUT_OF_MEMORY);
-		survived += file != NULL && fired;
-		eject(file);
-	} while (fired);
-	EQ(survived, 1);
+	for (unsigned n = 2; fired; n++) /* the first is the file below */
+		survived += heap_fault(&disk, n, false, &fired);
+	EQ(survived, 1); /* with less memory */
+	fired = true;
+	for (unsigned n = 2; fired; n++)
+		TRUE(!heap_fault(&disk, n, true, &fired));
 	glue_disk_free(&disk);
 }
 

@@ -118,16 +118,27 @@ static int open_part(size_t offset, size_t length)
 	return dev->funcs->open(dev, (uintptr_t)&spec, &entity);
 }
 
-static int read_part(void *buf, size_t length, size_t *got)
+/* To guarded memory; what is got must be what is wanted. */
+static int read_part(const uint8_t *want, size_t length, size_t *got)
 {
+	uint8_t *buf = glue_dest(length);
+	int rc;
+
 	*got = SIZE_MAX;
-	return dev->funcs->read(&entity, (uintptr_t)buf, length, got);
+	rc = dev->funcs->read(&entity, (uintptr_t)buf, length, got);
+	glue_dest_check();
+	if (rc == 0) {
+		LE(*got, length);
+		SAME(buf, want, *got);
+	} else {
+		EQ(*got, SIZE_MAX);
+	}
+	return rc;
 }
 
 static void reads_all(void **state)
 {
 	static const size_t steps[] = { 1000, 4096, 100000, 1000000 };
-	static uint8_t buf[1000000];
 	struct glue_disk disk;
 	size_t len, got;
 
@@ -141,11 +152,10 @@ static void reads_all(void **state)
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		EQ(dev->funcs->seek(&entity, IO_SEEK_SET, 0), 0);
 		for (size_t at = 0; at < disk.size; at += got) {
-			EQ(read_part(buf, steps[i], &got), 0);
+			EQ(read_part(disk.want + at, steps[i], &got), 0);
 			EQ(got, disk.size - at < steps[i] ? disk.size - at : steps[i]);
-			SAME(buf, disk.want + at, got);
 		}
-		EQ(read_part(buf, 1, &got), 0);
+		EQ(read_part(NULL, 1, &got), 0);
 		EQ(got, 0);
 	}
 	EQ(dev->funcs->close(&entity), 0);
@@ -155,7 +165,6 @@ static void reads_all(void **state)
 
 static void reads_a_part(void **state)
 {
-	uint8_t buf[6000];
 	struct glue_disk disk;
 	size_t len, got;
 
@@ -167,20 +176,18 @@ static void reads_a_part(void **state)
 	EQ(open_part(0, 0), -ENOMEM); /* one at a time */
 	EQ(dev->funcs->size(&entity, &len), 0);
 	EQ(len, 6000);
-	EQ(read_part(buf, sizeof buf, &got), 0);
+	EQ(read_part(disk.want + 10001, 6000, &got), 0);
 	EQ(got, 6000);
-	SAME(buf, disk.want + 10001, 6000);
 	EQ(dev->funcs->seek(&entity, IO_SEEK_SET, 5990), 0);
-	EQ(read_part(buf, sizeof buf, &got), 0);
+	EQ(read_part(disk.want + 10001 + 5990, 6000, &got), 0);
 	EQ(got, 10);
-	SAME(buf, disk.want + 10001 + 5990, 10);
 	EQ(dev->funcs->seek(&entity, IO_SEEK_SET, 6001), -EINVAL);
 	EQ(dev->funcs->seek(&entity, IO_SEEK_SET, -1), -EINVAL);
 	EQ(dev->funcs->seek(&entity, IO_SEEK_END, 0), -ENOSYS);
 	EQ(dev->funcs->close(&entity), 0);
 
 	EQ(open_part(disk.size, 0), 0); /* nothing, but not wrong */
-	EQ(read_part(buf, 1, &got), 0);
+	EQ(read_part(NULL, 1, &got), 0);
 	EQ(got, 0);
 	EQ(dev->funcs->close(&entity), 0);
 	EQ(open_part(disk.size + 1, 0), -EINVAL);
@@ -216,7 +223,6 @@ static void refuses_images(void **state)
 
 static void damage_is_an_error(void **state)
 {
-	uint8_t buf[GLUE_SECTOR];
 	struct glue_disk disk;
 	size_t got;
 
@@ -226,49 +232,91 @@ static void damage_is_an_error(void **state)
 	insert(&disk.img.file);
 	EQ(init(), 0);
 	EQ(open_part(3 * 4096, 0), 0);
-	EQ(read_part(buf, sizeof buf, &got), -EINVAL);
-	EQ(got, SIZE_MAX);
+	EQ(read_part(NULL, GLUE_SECTOR, &got), -EINVAL);
 	EQ(dev->funcs->close(&entity), 0);
 	eject();
 	glue_disk_free(&disk);
 }
 
-/* Each call below fails once: its error comes back, and a retry finds all in order. */
-static void storage_fails(void **state)
+/*
+ * The n-th read below fails, while the device is started or read: its error comes back, for as long
+ * as it is broken, and then all is well. Returns false if there was no such read.
+ */
+static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persistent)
 {
-	static uint8_t buf[400 * GLUE_SECTOR];
-	struct glue_disk disk;
-	unsigned n = 0;
+	unsigned tries = persistent ? 3 : 1;
+	int started = -1, rc = -1;
 	size_t got;
 	bool fired;
 
+	test_case("read %u below fails%s", n, persistent ? " and all after it" : "");
+	insert(&disk->img.file);
+	storage.fail_at = n;
+	storage.persistent = persistent;
+	for (unsigned i = 0; i < tries && started != 0; i++) {
+		started = init();
+		TRUE(started == GLUE_FAULT || (started == 0 && i == 0));
+		EQ(glue_was_said("qcow2: read error"), started != 0);
+		EQ(open_part(0, 0), started == 0 ? 0 : -EINVAL);
+	}
+	for (unsigned i = 0; i < tries && rc != 0 && started == 0; i++) {
+		rc = read_part(disk->want, disk->size + 1, &got);
+		TRUE(rc == GLUE_FAULT || (rc == 0 && i == 0));
+		EQ(glue_was_said("qcow2: read error"), rc != 0);
+	}
+	fired = storage.calls >= n;
+	EQ(fired, rc != 0); /* none is passed over */
+	storage.fail_at = 0;
+	if (started != 0) {
+		EQ(init(), 0);
+		EQ(open_part(0, 0), 0);
+	}
+	EQ(dev->funcs->seek(&entity, IO_SEEK_SET, 0), 0);
+	EQ(read_part(disk->want, disk->size + 1, &got), 0);
+	EQ(got, disk->size);
+	EQ(dev->funcs->close(&entity), 0);
+	eject();
+	return fired;
+}
+
+static void storage_fails(void **state)
+{
+	struct glue_disk disk;
+	unsigned n;
+
 	(void)state;
 	glue_disk_init(&disk);
-	do {
-		int rc;
-
-		insert(&disk.img.file);
-		storage.fail_at = ++n;
-		rc = init();
-		if (rc != 0) {
-			EQ(rc, GLUE_FAULT);
-			EQ(init(), 0);
-		}
-		EQ(open_part(0, 0), 0);
-		rc = read_part(buf, sizeof buf, &got);
-		if (rc != 0) {
-			EQ(rc, GLUE_FAULT);
-			LE(n, storage.calls);
-			EQ(read_part(buf, sizeof buf, &got), 0);
-		}
-		fired = storage.calls >= n;
-		EQ(got, disk.size);
-		SAME(buf, disk.want, disk.size);
-		EQ(dev->funcs->close(&entity), 0);
-		eject();
-	} while (fired);
+	for (n = 1; storage_fault(&disk, n, false); n++)
+		;
+	LE(10, n);
+	for (n = 1; storage_fault(&disk, n, true); n++)
+		;
 	LE(10, n);
 	glue_disk_free(&disk);
+}
+
+/* Another call of the layer fails, again and again. */
+static void layer_fault(const struct glue_disk *disk, bool *fails, int error)
+{
+	size_t got;
+
+	insert(&disk->img.file);
+	*fails = true;
+	EQ(init(), error);
+	EQ(init(), error);
+	TRUE(!below_open);
+	*fails = false;
+	EQ(init(), 0);
+	EQ(open_part(0, 0), 0);
+	*fails = true;
+	EQ(read_part(NULL, 5000, &got), error);
+	EQ(read_part(NULL, 5000, &got), error);
+	TRUE(!below_open);
+	*fails = false;
+	EQ(read_part(disk->want, 5000, &got), 0);
+	EQ(got, 5000);
+	EQ(dev->funcs->close(&entity), 0);
+	eject();
 }
 
 static void layer_fails(void **state)
@@ -278,19 +326,9 @@ static void layer_fails(void **state)
 
 	(void)state;
 	glue_disk_init(&disk);
-	insert(&disk.img.file);
-	open_fails = true;
-	EQ(init(), -ENXIO);
-	open_fails = false;
-	seek_fails = true;
-	EQ(init(), -ESPIPE);
-	seek_fails = false;
-	reads_short = true;
-	EQ(init(), -EIO);
-	reads_short = false;
-	TRUE(!below_open);
-	EQ(init(), 0);
-	eject();
+	layer_fault(&disk, &open_fails, -ENXIO);
+	layer_fault(&disk, &seek_fails, -ESPIPE);
+	layer_fault(&disk, &reads_short, -EIO);
 	register_result = -ENOMEM;
 	EQ(register_io_dev_qcow2(&connector), -ENOMEM);
 	TRUE(connector == NULL);

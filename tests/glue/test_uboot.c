@@ -8,6 +8,7 @@
 #undef malloc
 #undef calloc
 #undef free
+#undef printf
 
 extern struct driver u_boot_driver_qcow2_blk, u_boot_driver_qcow2_image;
 extern struct uclass_driver u_boot_uclass_qcow2;
@@ -28,7 +29,7 @@ struct udevice {
 };
 
 static struct udevice root, below_dev, made_parent, made;
-static bool bind_fails, probe_fails, create_fails, efi_fails;
+static bool bind_fails, probe_fails, create_fails, efi_fails, below_gone;
 static struct glue_storage storage;
 
 struct udevice *dm_root(void)
@@ -119,6 +120,13 @@ int blk_create_devicef(struct udevice *parent, const char *drv_name, const char 
 	return 0;
 }
 
+struct blk_desc *blk_get_devnum_by_uclass_id(enum uclass_id uclass_id, int devnum)
+{
+	EQ(uclass_id, UCLASS_VIRTIO);
+	EQ(devnum, 3);
+	return below_gone ? NULL : &below_dev.desc;
+}
+
 /* The device below, as strict as the adapter has to expect it. */
 unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, void *buffer)
 {
@@ -174,9 +182,10 @@ static void insert(const struct image_buf *file)
 	size_t end = (PART_START + PART_SECTORS + TAIL) * GLUE_SECTOR;
 
 	below_dev.desc.uclass_id = UCLASS_VIRTIO;
+	below_dev.desc.devnum = 3;
 	below_dev.desc.blksz = GLUE_SECTOR;
 	glue_storage_init(&storage, file, PART_START * GLUE_SECTOR, end);
-	memset(&glue_heap, 0, sizeof glue_heap);
+	glue_heap_reset();
 }
 
 static void eject(void)
@@ -205,9 +214,25 @@ static unsigned long read_made(lbaint_t start, lbaint_t n, void *buf)
 	return ((const struct blk_ops *)made.driver->ops)->read(&made, start, n, buf);
 }
 
+/* To guarded memory, at any address; what is got must be what is wanted. */
+static unsigned long read_good(lbaint_t start, lbaint_t n, const uint8_t *want)
+{
+	uint8_t *buf = glue_dest((size_t)n * GLUE_SECTOR);
+	unsigned long got = read_made(start, n, buf);
+
+	glue_dest_check();
+	if (got == n)
+		SAME(buf, want + (size_t)start * GLUE_SECTOR, (size_t)n * GLUE_SECTOR);
+	return got;
+}
+
+static unsigned long read_disk(const struct glue_disk *disk)
+{
+	return read_good(0, (lbaint_t)disk->sectors, disk->want);
+}
+
 static void reads_all(void **state)
 {
-	static uint8_t buf[512 * GLUE_SECTOR + 1];
 	static const lbaint_t steps[] = { 1, 3, 8, 64, 512 };
 	struct glue_disk disk;
 
@@ -226,11 +251,10 @@ static void reads_all(void **state)
 		for (lbaint_t at = 0, n; at < disk.sectors; at += n) {
 			n = (lbaint_t)disk.sectors - at < steps[i] ? (lbaint_t)disk.sectors - at
 			                                           : steps[i];
-			EQ(read_made(at, n, buf + 1), n);
-			SAME(buf + 1, disk.want + (size_t)at * GLUE_SECTOR, n * GLUE_SECTOR);
+			EQ(read_good(at, n, disk.want), n);
 		}
 	}
-	EQ(read_made((lbaint_t)disk.sectors, 0, buf), 0);
+	EQ(read_good((lbaint_t)disk.sectors, 0, disk.want), 0);
 	eject();
 	glue_disk_free(&disk);
 }
@@ -266,6 +290,7 @@ static void command(void **state)
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 2, good), CMD_RET_USAGE);
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, bad), CMD_RET_FAILURE);
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_SUCCESS);
+	TRUE(glue_was_said("qcow2 1: the disk of virtio 0:1, 164864 bytes\n"));
 	EQ(made.desc.lba, disk.sectors);
 	eject();
 	storage.bytes = NULL;
@@ -305,7 +330,6 @@ static void refuses_images(void **state)
 
 static void damage_is_an_error(void **state)
 {
-	uint8_t buf[GLUE_SECTOR];
 	struct glue_disk disk;
 
 	(void)state;
@@ -313,73 +337,123 @@ static void damage_is_an_error(void **state)
 	glue_disk_damage(&disk);
 	insert(&disk.img.file);
 	EQ(create(), 0);
-	EQ(read_made(3 * 8, 1, buf), (unsigned long)-EIO);
-	EQ(read_made(0, 1, buf), 1);
-	SAME(buf, disk.want, GLUE_SECTOR);
+	EQ(read_good(3 * 8, 1, disk.want), (unsigned long)-EIO);
+	EQ(read_good(0, 1, disk.want), 1);
 	eject();
 	glue_disk_free(&disk);
 }
 
-/* The N-th read below fails, for each N: an error then, and all is well at the next try. */
+/*
+ * The n-th read below fails, while the disk is made or read: an error, for as long as the device
+ * below is broken, and then all is well. Returns false if there was no such read.
+ */
+static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persistent)
+{
+	unsigned tries = persistent ? 3 : 1;
+	unsigned long got = 0;
+	int created = -1;
+	bool fired;
+
+	test_case("read %u below fails%s", n, persistent ? " and all after it" : "");
+	insert(&disk->img.file);
+	storage.fail_at = n;
+	storage.persistent = persistent;
+	for (unsigned i = 0; i < tries && created != 0; i++) {
+		created = create();
+		TRUE(created == -EIO || (created == 0 && i == 0));
+		EQ(glue_was_said("qcow2: read error"), created != 0);
+	}
+	for (unsigned i = 0; i < tries && got != disk->sectors && created == 0; i++) {
+		got = read_disk(disk);
+		TRUE(got == (unsigned long)-EIO || (got == disk->sectors && i == 0));
+		EQ(glue_was_said("qcow2: read error"), got != disk->sectors);
+	}
+	fired = storage.calls >= n;
+	EQ(fired, got != disk->sectors); /* none is passed over */
+	storage.fail_at = 0;
+	if (created != 0)
+		EQ(create(), 0);
+	EQ(read_disk(disk), disk->sectors);
+	eject();
+	return fired;
+}
+
 static void storage_fails(void **state)
 {
-	static uint8_t buf[400 * GLUE_SECTOR];
 	struct glue_disk disk;
-	unsigned n = 0;
-	bool fired;
+	unsigned n;
 
 	(void)state;
 	glue_disk_init(&disk);
-	do {
-		unsigned long got;
-
-		insert(&disk.img.file);
-		storage.fail_at = ++n;
-		if (create() != 0) {
-			LE(n, storage.calls);
-			EQ(create(), 0);
-		}
-		got = read_made(0, (lbaint_t)disk.sectors, buf);
-		fired = storage.calls >= n;
-		if (got != disk.sectors) {
-			EQ(got, (unsigned long)-EIO);
-			LE(n, storage.calls);
-			EQ(read_made(0, (lbaint_t)disk.sectors, buf), disk.sectors);
-		}
-		SAME(buf, disk.want, disk.sectors * GLUE_SECTOR);
-		eject();
-	} while (fired);
-	LE(10, n); /* it did fail a few times */
+	for (n = 1; storage_fault(&disk, n, false); n++)
+		;
+	LE(10, n);
+	for (n = 1; storage_fault(&disk, n, true); n++)
+		;
+	LE(10, n);
 	glue_disk_free(&disk);
 }
 
-/* The same for the heap: one failure is an error, or less memory is taken. */
-static void heap_fails(void **state)
+/* The device below is taken away, and comes back; or another comes in its place. */
+static void device_goes_away(void **state)
 {
-	uint8_t buf[GLUE_SECTOR];
 	struct glue_disk disk;
-	unsigned n = 0, survived = 0;
-	bool fired;
 
 	(void)state;
 	glue_disk_init(&disk);
-	do {
-		int ret;
+	insert(&disk.img.file);
+	EQ(create(), 0);
+	below_gone = true;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	TRUE(glue_was_said("qcow2: read error"));
+	below_gone = false;
+	below_dev.desc.blksz = 4096;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	below_dev.desc.blksz = GLUE_SECTOR;
+	EQ(read_disk(&disk), disk.sectors);
+	eject();
+	insert(&disk.img.file);
+	below_gone = true;
+	EQ(create(), -ENODEV);
+	below_gone = false;
+	eject();
+	glue_disk_free(&disk);
+}
 
-		insert(&disk.img.file);
-		glue_heap.fail_at = ++n;
-		ret = create();
-		fired = glue_heap.calls >= n;
-		if (ret == 0) {
-			survived += fired;
-			EQ(read_made(4 * 8, 1, buf), 1);
-			SAME(buf, disk.want + 4 * 4096, GLUE_SECTOR);
-		} else {
-			EQ(ret, -ENOMEM);
-		}
-		eject();
-	} while (fired);
-	EQ(survived, 1);
+/* The n-th piece of memory is not to be had. Was there a disk all the same? */
+static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent, bool *fired)
+{
+	int created;
+
+	test_case("allocation %u fails%s", n, persistent ? " and all after it" : "");
+	insert(&disk->img.file);
+	glue_heap.fail_at = n;
+	glue_heap.persistent = persistent;
+	created = create();
+	*fired = glue_heap.calls >= n;
+	TRUE(created == 0 || created == -ENOMEM);
+	glue_heap.fail_at = 0;
+	if (created != 0)
+		EQ(create(), 0);
+	EQ(read_disk(disk), disk->sectors);
+	eject();
+	return created == 0 && *fired;
+}
+
+static void heap_fails(void **state)
+{
+	struct glue_disk disk;
+	unsigned survived = 0;
+	bool fired = true;
+
+	(void)state;
+	glue_disk_init(&disk);
+	for (unsigned n = 1; fired; n++)
+		survived += heap_fault(&disk, n, false, &fired);
+	EQ(survived, 1); /* with less memory */
+	fired = true;
+	for (unsigned n = 1; fired; n++)
+		TRUE(!heap_fault(&disk, n, true, &fired));
 	glue_disk_free(&disk);
 }
 
@@ -410,10 +484,11 @@ static void device_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_all),     cmocka_unit_test(refuses_what_is_outside),
-		cmocka_unit_test(command),       cmocka_unit_test(refuses_images),
-		cmocka_unit_test(storage_fails), cmocka_unit_test(heap_fails),
-		cmocka_unit_test(device_fails),  cmocka_unit_test(damage_is_an_error),
+		cmocka_unit_test(reads_all),        cmocka_unit_test(refuses_what_is_outside),
+		cmocka_unit_test(command),          cmocka_unit_test(refuses_images),
+		cmocka_unit_test(storage_fails),    cmocka_unit_test(heap_fails),
+		cmocka_unit_test(device_fails),     cmocka_unit_test(damage_is_an_error),
+		cmocka_unit_test(device_goes_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

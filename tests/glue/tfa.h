@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 typedef enum { IO_TYPE_INVALID, IO_TYPE_BLOCK, IO_TYPE_MAX } io_type_t;
 typedef enum { IO_SEEK_INVALID, IO_SEEK_SET, IO_SEEK_END, IO_SEEK_CUR } io_seek_mode_t;
@@ -54,6 +53,7 @@ int io_close(uintptr_t handle);
 
 int plat_get_image_source(unsigned int image_id, uintptr_t *dev_handle, uintptr_t *image_spec);
 
-#define WARN(...) ((void)printf("WARN: " __VA_ARGS__))
+int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define WARN(...) ((void)glue_say(__VA_ARGS__))
 
 #endif

@@ -69,6 +69,7 @@ bool device_active(const struct udevice *dev);
 int device_remove(struct udevice *dev, unsigned flags);
 int device_unbind(struct udevice *dev);
 
+struct blk_desc *blk_get_devnum_by_uclass_id(enum uclass_id uclass_id, int devnum);
 unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, void *buffer);
 int blk_create_devicef(struct udevice *parent, const char *drv_name, const char *name,
                        int uclass_id, int devnum, int blksz, lbaint_t lba, struct udevice **devp);
@@ -84,6 +85,10 @@ void *malloc_cache_aligned(size_t len);
 #define malloc uboot_malloc
 #define calloc uboot_calloc
 #define free   uboot_free
+
+/* So is the console. */
+int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define printf glue_say
 
 struct cmd_tbl {
 	const char *name;

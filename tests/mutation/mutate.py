@@ -231,7 +231,7 @@ class Bench:
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
         self.core, self.original = {}, {}
-        common = ["tests/unit/%s.c" % n for n in ("support", "judge")]
+        common = ["tests/unit/%s.c" % n for n in ("support", "guard", "judge")]
         common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
         tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
                        for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))

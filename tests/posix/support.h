@@ -18,24 +18,35 @@
 
 #include "image/image.h"
 #include "qcow2.h"
+#include "unit/guard.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
+/* The calls that are caught: those of the library that can fail. */
+enum call {
+	CALL_ALLOC,    /* malloc, calloc, strdup, strndup: ENOMEM */
+	CALL_PREAD,    /* ENODATA */
+	CALL_OPEN,     /* open, openat, openat2, fcntl(F_DUPFD_CLOEXEC): EMFILE */
+	CALL_STAT,     /* fstat, fstatat: EOVERFLOW */
+	CALL_LSEEK,    /* ENXIO */
+	CALL_REALPATH, /* ENOMEM */
+	CALLS
+};
+
+extern const int call_errno[CALLS];
+
 /* What the caught calls do. All zeros: what they always do. */
 struct hooks {
-	unsigned fail_alloc; /* this allocation fails, and later ones do not: 1 is the next one */
-	unsigned fail_pread; /* the same for reads, */
-	int pread_errno;     /* with this errno */
-	unsigned eintr;      /* every n-th read is interrupted first */
-	size_t pread_most;   /* no read gives more than this; 0: no limit */
-	bool no_openat2;     /* the kernel does not have it */
-	bool block_device;   /* what fstat says of each file */
-	unsigned fail_lseek; /* this call fails with ENXIO */
-	unsigned fail_fstat; /* this one with EOVERFLOW */
-	bool no_sysconf;     /* it does not know */
+	unsigned fail_at[CALLS]; /* the number of the call that fails, from 1; 0: none */
+	bool persistent;         /* and all after it */
+	unsigned eintr;          /* every n-th read is interrupted first */
+	size_t pread_most;       /* no read gives more than this; 0: no limit */
+	bool no_openat2;         /* the kernel does not have it */
+	bool block_device;       /* what fstat says of each file */
+	bool no_sysconf;         /* it does not know */
 
-	/* What has been called. */
-	unsigned n_allocs, n_preads, n_opens, n_lseeks, n_fstats;
+	unsigned n[CALLS];    /* what has been called, */
+	unsigned n_failed;    /* and failed */
 	unsigned n_inherited; /* opens below a directory that a program started now would inherit */
 };
 

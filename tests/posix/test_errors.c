@@ -122,7 +122,7 @@ static void test_device_fails(void **state)
 	for (n = 1; n <= 3; n++) {
 		hooks_reset();
 		hooks.block_device = true;
-		hooks.fail_lseek = n;
+		hooks.fail_at[CALL_LSEEK] = n;
 		errno = 0;
 		assert_null(qcow2_open(image_to_fd(&img), NULL));
 		assert_int_equal(errno, ENXIO);
@@ -141,7 +141,7 @@ static void test_no_stat(void **state)
 	(void)state;
 	small_image(&img);
 	hooks_reset();
-	hooks.fail_fstat = 1;
+	hooks.fail_at[CALL_STAT] = 1;
 	assert_null(qcow2_open(image_to_fd(&img), NULL));
 	assert_int_equal(errno, EOVERFLOW);
 	assert_int_equal(count_fds(), before);
@@ -175,71 +175,6 @@ static void test_given_missing(void **state)
 	file.format = NULL;
 	fails_with("alone", &options, ENOTSUP);
 	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
-}
-
-/* Memory for the path of a given file, and a read of the name of a data file, fail. */
-static void test_given_faults(void **state)
-{
-	struct qcow2_file file = { "base", -1, "raw" };
-	struct qcow2_options options = { .struct_size = sizeof options };
-	unsigned n, before;
-	struct qcow2 *q;
-
-	(void)state;
-	file_write("base", "x", 1);
-	write_overlay("top", "base", "raw");
-	options.path = "top";
-	options.max_readers = 1;
-	before = count_fds();
-	for (n = 1;; n++) {
-		options.backing = &file;
-		options.n_backing = 1;
-		hooks_reset();
-		hooks.fail_alloc = n;
-		q = qcow2_open_options(open_read("top"), &options, NULL);
-		if (q == NULL)
-			assert_int_equal(errno, ENOMEM);
-		qcow2_close(q);
-		assert_int_equal(count_fds(), before);
-		if (hooks.n_allocs < n)
-			break;
-	}
-	assert_true(n > 3u);
-	hooks_reset();
-}
-
-static void test_data_file_faults(void **state)
-{
-	struct qcow2_options options = { .struct_size = sizeof options };
-	struct image img;
-	unsigned n, before;
-	struct qcow2 *q;
-
-	(void)state;
-	image_init(&img, 3, 16, 4 * CLUSTER);
-	img.has_data_file = true;
-	image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, 4);
-	image_add(&img, &img.active, 0, IMAGE_DATA);
-	image_add_ext(&img, IMAGE_EXT_DATA_FILE, 4, "data", 4);
-	image_to_file(&img, "with-data", "data");
-	image_free(&img);
-	options.path = "with-data";
-	options.flags = QCOW2_FOLLOW;
-	before = count_fds();
-	for (n = 1;; n++) {
-		hooks_reset();
-		hooks.fail_pread = n;
-		hooks.pread_errno = ENODATA;
-		q = qcow2_open_options(open_read("with-data"), &options, NULL);
-		if (q == NULL)
-			assert_int_equal(errno, ENODATA);
-		qcow2_close(q);
-		assert_int_equal(count_fds(), before);
-		if (hooks.n_preads < n)
-			break;
-	}
-	assert_non_null(q);
-	hooks_reset();
 }
 
 /* A backing file that came as a descriptor has no name for the message: its depth says which. */
@@ -409,8 +344,6 @@ int main(void)
 		cmocka_unit_test(test_device_fails),
 		cmocka_unit_test(test_no_stat),
 		cmocka_unit_test(test_given_missing),
-		cmocka_unit_test(test_given_faults),
-		cmocka_unit_test(test_data_file_faults),
 		cmocka_unit_test(test_depth_in_message),
 		cmocka_unit_test(test_readers),
 		cmocka_unit_test(test_allow_truncated),

@@ -1,91 +1,197 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every allocation and every read fails once: the error is told, nothing leaks, and the same call
- * succeeds after that.
+ * Every allocation, every read and every other call of the system that can fail does so, once or
+ * from there on for ever: the error is told, nothing leaks, and the same call succeeds after that.
  */
 #include "support.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "qcow2/status.h"
 
-enum { CLUSTER = 65536, DISK = 8 * CLUSTER };
+enum { CLUSTER = 65536, DISK = 8 * CLUSTER - 77 };
 
-static uint8_t expected[DISK];
+static uint8_t expected[DISK], expected_external[DISK];
 
-/* An overlay with every kind of cluster and a snapshot, over a qcow2 file, over a raw one. */
-static void write_files(void)
+/* An overlay with every kind of cluster and a snapshot; it names `backing`. */
+static void write_top(const char *path, const char *backing)
 {
 	struct image img;
 	struct image_snapshot *s;
-
-	memset(expected, 0x55, sizeof expected);
-	file_write("raw", expected, sizeof expected);
-
-	image_init(&img, 2, 12, DISK);
-	image_add_range(&img, &img.active, 16, 16, IMAGE_DATA);
-	image_set_backing(&img, "raw", 3, 0);
-	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
-	image_to_file(&img, "mid", NULL);
-	image_expect(&img, &img.active, 0, expected, sizeof expected);
-	image_free(&img);
 
 	image_init(&img, 3, 16, DISK);
 	image_add(&img, &img.active, 2, IMAGE_DATA);
 	image_add(&img, &img.active, 3, IMAGE_COMPRESSED);
 	image_add(&img, &img.active, 4, IMAGE_ZERO);
-	image_set_backing(&img, "mid", 3, 0);
+	image_set_backing(&img, backing, strlen(backing), 0);
 	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
 	s = image_add_snapshot(&img, "1", "first");
 	s->disk_size = DISK;
 	image_share(&img, &s->table, &img.active, 2);
 	image_share(&img, &s->table, &img.active, 3);
 	image_add(&img, &s->table, 4, IMAGE_ZERO);
-	image_to_file(&img, "top", NULL);
+	image_to_file(&img, path, NULL);
 	image_expect(&img, &img.active, 0, expected, sizeof expected);
+	image_free(&img);
+}
+
+/* A qcow2 file and a raw one below that, in a directory. */
+static void write_below(void)
+{
+	struct image img;
+
+	memset(expected, 0x55, sizeof expected);
+	file_write("sub/raw", expected, sizeof expected);
+	image_init(&img, 2, 12, DISK);
+	image_add_range(&img, &img.active, 16, 16, IMAGE_DATA);
+	image_set_backing(&img, "raw", 3, 0);
+	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+	image_to_file(&img, "sub/mid", NULL);
+	image_expect(&img, &img.active, 0, expected, sizeof expected);
+	image_free(&img);
+}
+
+static void write_external(void)
+{
+	struct image img;
+
+	image_init(&img, 3, 16, DISK);
+	img.has_data_file = true;
+	image_add_range(&img, &img.active, 1, 4, IMAGE_DATA);
+	image_add_ext(&img, IMAGE_EXT_DATA_FILE, 4, "data", 4);
+	image_to_file(&img, "external", "data");
+	image_expect(&img, &img.active, 0, expected_external, sizeof expected_external);
 	image_free(&img);
 }
 
 static int setup(void **state)
 {
-	int rc = dir_setup(state);
+	char name[256];
 
-	if (rc == 0)
-		write_files();
-	return rc;
+	if (dir_setup(state) != 0 || mkdir("sub", 0700) != 0)
+		return 1;
+	snprintf(name, sizeof name, "%s/sub/mid", dir_path());
+	write_below();
+	write_top("absolute", name);
+	write_top("top", "sub/mid");
+	write_external();
+	return 0;
 }
 
-static struct qcow2 *open_top(void)
+/* ---- Ways to open a disk ---- */
+
+#define CALL(call) (1u << (call))
+
+static const struct way {
+	const char *name, *path;
+	unsigned flags;
+	unsigned calls;  /* which kinds of calls there must be to fail, besides those of all ways */
+	bool no_openat2; /* the walk through the directories */
+	bool devices;
+	bool is_given;  /* the files below are */
+	bool by_caller; /* they are opened by the caller's function */
+	const char *snapshot;
+} ways[] = {
+	{ "followed", "top", QCOW2_FOLLOW, CALL(CALL_OPEN), .snapshot = "first" },
+	{ "followed step by step", "top", QCOW2_FOLLOW, CALL(CALL_OPEN), .no_openat2 = true },
+	{ "followed anywhere", "top", QCOW2_FOLLOW_ANY, CALL(CALL_OPEN), .snapshot = "1" },
+	{ .name = "an absolute name",
+	  .path = "absolute",
+	  .flags = QCOW2_FOLLOW,
+	  .calls = CALL(CALL_OPEN) | CALL(CALL_REALPATH) },
+	{ "devices", "top", QCOW2_FOLLOW, CALL(CALL_LSEEK), .devices = true },
+	{ "files that are given", "top", 0, CALL(CALL_OPEN), .is_given = true },
+	{ "files that the caller opens", "top", 0, 0, .by_caller = true },
+	{ .name = "a data file",
+	  .path = "external",
+	  .flags = QCOW2_FOLLOW,
+	  .calls = CALL(CALL_OPEN) },
+};
+
+static int open_for_library(void *ctx, const struct qcow2_file_request *request,
+                            const char **format)
 {
+	(void)ctx;
+	(void)format;
+	return open_read(request->depth == 0u ? "sub/mid" : "sub/raw");
+}
+
+static void hooks_for(const struct way *way)
+{
+	hooks_reset();
+	hooks.no_openat2 = way->no_openat2;
+	hooks.block_device = way->devices;
+}
+
+static struct qcow2 *open_way(const struct way *way, const char **text)
+{
+	static const struct qcow2_file given[2] = { { "sub/mid", -1, "qcow2" },
+		                                    { "sub/raw", -1, "raw" } };
 	struct qcow2_options options = { .struct_size = sizeof options };
 
-	options.flags = QCOW2_FOLLOW;
-	options.path = "top";
-	options.snapshot = "first";
+	options.flags = way->flags;
+	options.path = way->path;
+	options.snapshot = way->snapshot;
 	options.max_readers = 1;
-	return qcow2_open_options(open_read("top"), &options, NULL);
+	if (way->is_given) {
+		options.backing = given;
+		options.n_backing = 2;
+	}
+	if (way->by_caller)
+		options.open_file = open_for_library;
+	return qcow2_open_options(open_read(way->path), &options, text);
 }
 
-static int read_all(struct qcow2 *q)
-{
-	static uint8_t buf[DISK];
-	int n = qcow2_read(q, buf, sizeof buf, 0);
+/* ---- What is done with it: each returns -1 for a failure, and checks what it gives ---- */
 
-	if (n > 0) {
-		assert_int_equal(n, sizeof buf);
-		assert_memory_equal(buf, expected, sizeof buf);
+static const uint8_t *content(const struct way *way)
+{
+	return strcmp(way->path, "external") == 0 ? expected_external : expected;
+}
+
+static int read_part(struct qcow2 *q, const uint8_t *want, size_t len, uint64_t off)
+{
+	struct guarded buf;
+	int n;
+
+	guard_init(&buf, len, 1);
+	n = qcow2_read(q, buf.p, len, off);
+	assert_true(guard_intact(&buf));
+	if (n >= 0) {
+		assert_int_equal(n, len);
+		assert_memory_equal(buf.p, want + off, len);
 	}
+	guard_unmap(&buf);
 	return n;
 }
 
-static int list(struct qcow2 *q)
+static int read_all(struct qcow2 *q, const struct way *way)
+{
+	return read_part(q, content(way), DISK, 0);
+}
+
+/* A piece of each kind of cluster. */
+static int read_pieces(struct qcow2 *q, const struct way *way)
+{
+	uint64_t off;
+	int n = 0;
+
+	for (off = CLUSTER - 100; n >= 0 && off < 6 * CLUSTER; off += CLUSTER)
+		n = read_part(q, content(way), 200, off);
+	return n;
+}
+
+static int list(struct qcow2 *q, const struct way *way)
 {
 	struct qcow2_snapshot_entry *entries;
 	int n = qcow2_list_snapshots(q, &entries);
 
+	(void)way;
 	if (n >= 0) {
 		assert_int_equal(n, 1);
 		assert_string_equal(entries[0].name, "first");
@@ -94,12 +200,13 @@ static int list(struct qcow2 *q)
 	return n;
 }
 
-static int map_all(struct qcow2 *q)
+static int map_all(struct qcow2 *q, const struct way *way)
 {
 	struct qcow2_segment segment;
 	uint64_t at = 0;
 	int rc;
 
+	(void)way;
 	while ((rc = qcow2_map(q, at, UINT64_MAX, &segment)) > 0)
 		at += segment.length;
 	if (rc == 0)
@@ -107,141 +214,234 @@ static int map_all(struct qcow2 *q)
 	return rc;
 }
 
-/* Lets the n-th allocation or read fail. */
-static void arm(bool alloc, unsigned n)
+/* ---- The loops ---- */
+
+static const char *const call_names[CALLS] = { "allocation", "pread",   "open",
+	                                       "stat",       "seeking", "realpath" };
+
+/* What runs; shown if a check in it fails, for then the test does not come to its end. */
+static char what[200];
+
+static void begin(const char *name, enum call call, unsigned n, bool persistent)
 {
-	hooks_reset();
-	if (alloc)
-		hooks.fail_alloc = n;
-	else
-		hooks.fail_pread = n;
-	hooks.pread_errno = ENODATA;
+	snprintf(what, sizeof what, "%s: %s %u fails%s", name, call_names[call], n,
+	         persistent ? " and all after it" : "");
 }
 
-static bool has_fired(bool alloc, unsigned n)
+static int show_what(void **state)
 {
-	return alloc ? hooks.n_allocs >= n : hooks.n_preads >= n;
+	(void)state;
+	if (*what != '\0')
+		print_error("in case: %s\n", what);
+	*what = '\0';
+	return 0;
 }
 
-/* Each fault while opening: NULL, the right errno, no descriptor left. */
-static void open_faults(bool alloc)
+static void arm(enum call call, unsigned n, bool persistent)
 {
-	unsigned before = count_fds(), n;
+	memset(hooks.n, 0, sizeof hooks.n);
+	hooks.n_failed = 0;
+	hooks.fail_at[call] = n;
+	hooks.persistent = persistent;
+}
+
+/* A call that failed has said why. */
+static void check_failure(enum call call)
+{
+	assert_int_equal(errno, call_errno[call]);
+	assert_int_equal(qcow2_last_failure()->error, call_errno[call]);
+	assert_string_not_equal(qcow2_last_failure()->message, "");
+}
+
+static void check_open_failure(const struct qcow2 *q, const char *text, enum call call)
+{
+	assert_null(q);
+	assert_non_null(text);
+	assert_string_not_equal(text, "");
+	check_failure(call);
+}
+
+/* The n-th call fails while the disk is opened. Returns false if there is none. */
+static bool open_fault(const struct way *way, enum call call, unsigned n, bool persistent)
+{
+	unsigned before = count_fds();
+	const char *text = NULL;
 	struct qcow2 *q;
+	bool fired;
 
-	for (n = 1;; n++) {
-		arm(alloc, n);
-		errno = 0;
-		q = open_top();
-		if (!has_fired(alloc, n))
-			break;
-		if (q == NULL) {
-			assert_int_equal(errno, alloc ? ENOMEM : ENODATA);
-			assert_int_equal(count_fds(), before);
-		}
-		/* A path for messages may be missing; nothing else. */
-		hooks_reset();
-		if (q != NULL)
-			assert_int_equal(read_all(q), DISK);
-		qcow2_close(q);
+	hooks_for(way);
+	arm(call, n, persistent);
+	errno = 0;
+	q = open_way(way, &text);
+	fired = hooks.n_failed != 0u;
+	if (fired)
+		check_open_failure(q, text, call);
+	if (fired && persistent) { /* still broken */
+		text = NULL;
+		q = open_way(way, &text);
+		check_open_failure(q, text, call);
 	}
+	assert_int_equal(count_fds() == before, fired);
+	hooks_for(way);
+	if (fired)
+		q = open_way(way, NULL);
 	assert_non_null(q);
-	assert_true(n > 5u);
+	assert_true(read_pieces(q, way) >= 0);
 	qcow2_close(q);
 	assert_int_equal(count_fds(), before);
+	return fired;
 }
 
-/*
- * Each fault in a call on a fresh handle; the next call succeeds. A fault in reading ahead is made
- * good by reading what is needed, one in starting zlib by the core's decoder: the call may succeed,
- * but not each time.
- */
-static void call_faults(bool alloc, int (*call)(struct qcow2 *q), bool must_fail)
+static void open_faults(const struct way *way, enum call call, bool persistent)
 {
-	unsigned n, failed = 0;
+	const unsigned all = CALL(CALL_ALLOC) | CALL(CALL_PREAD) | CALL(CALL_STAT);
+	unsigned n = 0;
+	bool more = true;
 
-	for (n = 1;; n++) {
-		struct qcow2 *q;
-		int rc;
-
-		hooks_reset();
-		q = open_top();
-		assert_non_null(q);
-		arm(alloc, n);
-		errno = 0;
-		rc = call(q);
-		if (!has_fired(alloc, n)) {
-			assert_true(rc >= 0);
-			qcow2_close(q);
-			break;
-		}
-		if (rc == -1) {
-			assert_int_equal(errno, alloc ? ENOMEM : ENODATA);
-			failed++;
-		}
-		hooks_reset();
-		assert_true(call(q) >= 0);
-		qcow2_close(q);
+	while (more) {
+		begin(way->name, call, ++n, persistent);
+		more = open_fault(way, call, n, persistent);
 	}
-	assert_true(!must_fail || failed >= n / 2u);
+	assert_true(n > 1u || ((way->calls | all) & CALL(call)) == 0u);
 	hooks_reset();
 }
 
-static void test_open_alloc(void **state)
+static void test_open(void **state)
 {
+	size_t i;
+	int call;
+
 	(void)state;
-	open_faults(true);
+	for (i = 0; i < COUNT_OF(ways); i++)
+		for (call = 0; call < CALLS; call++) {
+			open_faults(&ways[i], (enum call)call, false);
+			open_faults(&ways[i], (enum call)call, true);
+		}
+	*what = '\0';
 }
 
-static void test_open_read(void **state)
+struct job {
+	const char *name;
+	int (*run)(struct qcow2 *q, const struct way *way);
+};
+
+/*
+ * The n-th call fails in a job on a fresh handle; the next one succeeds. A fault in reading ahead
+ * is made good by reading what is needed, one in starting zlib by the core's decoder: the job may
+ * succeed, but not each time, and not if no read succeeds any more. Returns false if there is no
+ * such call.
+ */
+static bool job_fault(const struct job *job, enum call call, unsigned n, bool persistent,
+                      unsigned *n_failed)
 {
-	(void)state;
-	open_faults(false);
+	const struct way *way = &ways[0];
+	struct qcow2 *q;
+	bool fired;
+	int rc;
+
+	hooks_for(way);
+	q = open_way(way, NULL);
+	assert_non_null(q);
+	arm(call, n, persistent);
+	errno = 0;
+	rc = job->run(q, way);
+	fired = hooks.n_failed != 0u;
+	if (rc < 0) {
+		assert_true(fired);
+		check_failure(call);
+		*n_failed += 1u;
+	}
+	if (rc < 0 && persistent) { /* still broken */
+		errno = 0;
+		assert_int_equal(job->run(q, way), -1);
+		check_failure(call);
+	}
+	assert_true(rc < 0 || !fired || !persistent || call != CALL_PREAD);
+	hooks_reset();
+	assert_true(job->run(q, way) >= 0);
+	qcow2_close(q);
+	return fired;
 }
 
-static void test_read_alloc(void **state)
+static void job_faults(const struct job *job, enum call call, bool persistent)
 {
-	(void)state;
-	call_faults(true, read_all, true);
+	unsigned n = 0, n_failed = 0;
+	bool more = true;
+
+	while (more) {
+		begin(job->name, call, ++n, persistent);
+		more = job_fault(job, call, n, persistent, &n_failed);
+	}
+	assert_true(n > 1u && n_failed >= n / 2u);
 }
 
-static void test_read_read(void **state)
+static void test_jobs(void **state)
 {
+	static const struct job jobs[] = {
+		{ "read", read_all },
+		{ "read pieces", read_pieces },
+		{ "list snapshots", list },
+		{ "map", map_all },
+	};
+	size_t i;
+
 	(void)state;
-	call_faults(false, read_all, true);
+	for (i = 0; i < COUNT_OF(jobs); i++) {
+		job_faults(&jobs[i], CALL_ALLOC, false);
+		job_faults(&jobs[i], CALL_ALLOC, true);
+		job_faults(&jobs[i], CALL_PREAD, false);
+		job_faults(&jobs[i], CALL_PREAD, true);
+	}
+	*what = '\0';
 }
 
-static void test_list_alloc(void **state)
+/* That a name goes through a link is said even if the link cannot be looked at. */
+static void test_link(void **state)
 {
+	static const struct way way = { "a link", "linked", QCOW2_FOLLOW, 0, .no_openat2 = true };
+	unsigned before = count_fds(), n;
+
 	(void)state;
-	call_faults(true, list, true);
+	assert_int_equal(symlink("sub", "link"), 0);
+	write_top("linked", "link/mid");
+	for (n = 1; n <= 3u; n++) {
+		hooks_for(&way);
+		arm(CALL_STAT, n, false);
+		assert_null(open_way(&way, NULL));
+		assert_int_equal(errno, n == 1u ? EOVERFLOW : n == 2u ? ENOTDIR : ELOOP);
+		assert_int_equal(count_fds(), before);
+	}
+	hooks_reset();
 }
 
-static void test_list_read(void **state)
+/* Where a device has been read from before is where it is read from after. */
+static void test_position(void **state)
 {
-	(void)state;
-	call_faults(false, list, true);
-}
+	unsigned n;
 
-static void test_map_alloc(void **state)
-{
 	(void)state;
-	call_faults(true, map_all, true);
-}
+	for (n = 1; n <= 2u; n++) {
+		int fd = open_read("external");
+		int other = dup(fd);
 
-static void test_map_read(void **state)
-{
-	(void)state;
-	call_faults(false, map_all, true);
+		assert_int_equal(lseek(fd, 77, SEEK_SET), 77);
+		hooks_reset();
+		hooks.block_device = true;
+		arm(CALL_LSEEK, n, false);
+		assert_null(qcow2_open(fd, NULL));
+		hooks_reset();
+		assert_int_equal(lseek(other, 0, SEEK_CUR), 77);
+		close(other);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_alloc), cmocka_unit_test(test_open_read),
-		cmocka_unit_test(test_read_alloc), cmocka_unit_test(test_read_read),
-		cmocka_unit_test(test_list_alloc), cmocka_unit_test(test_list_read),
-		cmocka_unit_test(test_map_alloc),  cmocka_unit_test(test_map_read),
+		cmocka_unit_test_teardown(test_open, show_what),
+		cmocka_unit_test_teardown(test_jobs, show_what),
+		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_position),
 	};
 
 	return cmocka_run_group_tests(tests, setup, dir_teardown);

@@ -211,7 +211,7 @@ static void test_no_file_name(void **state)
 		hooks_reset();
 		refuses(names[i], QCOW2_FOLLOW, ENOTSUP);
 		refuses(names[i], QCOW2_FOLLOW_ANY, ENOTSUP);
-		assert_int_equal(hooks.n_opens, 0);
+		assert_int_equal(hooks.n[CALL_OPEN], 0);
 	}
 	follows("./x:base", QCOW2_FOLLOW, 4);
 }
@@ -256,7 +256,7 @@ static void test_not_allowed(void **state)
 	options.path = "top";
 	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	assert_int_equal(hooks.n_opens, 0);
+	assert_int_equal(hooks.n[CALL_OPEN], 0);
 	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_BACKING);
 	assert_non_null(strstr(qcow2_last_failure()->message, "'ba\\x0ase'"));
 }
@@ -276,7 +276,7 @@ static void test_formats(void **state)
 	write_overlay("top", "base", NULL);
 	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	assert_int_equal(hooks.n_opens, 0);
+	assert_int_equal(hooks.n[CALL_OPEN], 0);
 	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 	options.backing_format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);

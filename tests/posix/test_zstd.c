@@ -319,8 +319,7 @@ static void test_read_fails(void **state)
 	q = open_packed();
 	assert_int_equal(qcow2_read(q, &byte, 1, 0), 1); /* the tables */
 	hooks_reset();
-	hooks.fail_pread = 1;
-	hooks.pread_errno = ENODATA;
+	hooks.fail_at[CALL_PREAD] = 1;
 	assert_int_equal(qcow2_read(q, &byte, 1, CLUSTER), -1);
 	assert_int_equal(errno, TEST_ZSTD ? ENODATA : ENOTSUP);
 	hooks_reset();

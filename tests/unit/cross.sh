@@ -18,7 +18,7 @@ writer='tests/image/image.c tests/image/image_finish.c tests/image/pack.c'
 # gcc 12 for 32-bit ARM and PowerPC drops the stores of loops over two arrays of a structure, as in
 # number_code of test_inflate.c, unless -fno-ivopts. That is for the tests: the core has to be right
 # as everybody compiles it.
-test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini tests/unit/support.c'
+test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini tests/unit/support.c tests/unit/guard.c'
 
 TEST_ANSWERS=$dir/answers
 export TEST_ANSWERS

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE
-#endif
 #include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* ---- Checks ---- */
 
@@ -183,36 +178,15 @@ void test_io_reset(struct test_io *t)
 
 /* ---- Guarded memory ---- */
 
-enum { CANARY = 0xc5 };
-
-void guard_init(struct guarded *g, size_t len, size_t align)
-{
-	size_t room = (len + align - 1) / align * align;
-
-	g->page = (size_t)sysconf(_SC_PAGESIZE);
-	g->len = len;
-	g->map_len = (room + 63 + g->page) / g->page * g->page + 2 * g->page;
-	g->map = mmap(NULL, g->map_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (g->map == MAP_FAILED)
-		abort();
-	mprotect(g->map, g->page, PROT_NONE);
-	mprotect(g->map + g->map_len - g->page, g->page, PROT_NONE);
-	g->p = g->map + g->map_len - g->page - room;
-	memset(g->map + g->page, CANARY, (size_t)(g->p - (g->map + g->page)));
-	memset(g->p + len, CANARY, room - len);
-}
-
 void guard_check(const struct guarded *g)
 {
-	ALL(g->map + g->page, CANARY, (size_t)(g->p - (g->map + g->page)));
-	ALL(g->p + g->len, CANARY, (size_t)(g->map + g->map_len - g->page - (g->p + g->len)));
+	TRUE(guard_intact(g));
 }
 
 void guard_free(struct guarded *g)
 {
 	guard_check(g);
-	munmap(g->map, g->map_len);
-	g->map = NULL;
+	guard_unmap(g);
 }
 
 /* ---- Images and readers ---- */

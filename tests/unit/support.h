@@ -15,6 +15,7 @@
 
 #include "../image/image.h"
 #include "../image/pack.h"
+#include "guard.h"
 #include "qcow2/codec.h"
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
@@ -78,20 +79,8 @@ void test_io_init(struct test_io *t, const struct image_buf *buf);
 void test_io_bytes(struct test_io *t, const void *data, uint64_t len);
 void test_io_reset(struct test_io *t);
 
-/* ---- Guarded memory ---- */
+/* ---- Guarded memory: guard.h ---- */
 
-/*
- * Bytes that end, as far as `align` lets them, right before memory that must not be touched, and
- * with canaries around. A size of 0 is fine.
- */
-struct guarded {
-	uint8_t *p;
-	size_t len;
-	uint8_t *map;
-	size_t map_len, page;
-};
-
-void guard_init(struct guarded *g, size_t len, size_t align);
 void guard_check(const struct guarded *g);
 void guard_free(struct guarded *g); /* checks too */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block adapter, over a model of a device that checks what the adapter promises to it: whole
- * blocks of the file only, aligned buffers, no more blocks than it takes.
+ * blocks of the file only, aligned buffers, no more blocks than it takes. The caller's buffer and
+ * the bounce block lie next to pages that must not be touched.
  */
 #include "support.h"
 
@@ -9,14 +10,10 @@
 
 #include "qcow2/block.h"
 
-enum { PATTERN = 512 * 1024, BLOCK_MAX = 65536, ALIGN_MAX = 8192, EDGE = 64, DEVICE_FAULT = 815 };
+enum { PATTERN = 512 * 1024, BLOCK_MAX = 65536, DEVICE_FAULT = 815 };
 
 static uint8_t pattern[PATTERN]; /* the device, again and again */
-static union {
-	uint64_t align;
-	uint8_t bytes[BLOCK_MAX + 2 * ALIGN_MAX];
-} bounce_room;
-static uint8_t buf_room[PATTERN + 2 * ALIGN_MAX + 2 * EDGE];
+static struct guarded bounce, dest;
 
 struct device {
 	struct qcow2_block block;
@@ -24,11 +21,16 @@ struct device {
 	uint64_t calls, blocks;
 	uint64_t first_lba; /* of the last call */
 	uint64_t fail_at;   /* the number of the call that fails, from 1; 0: none */
+	bool persistent;    /* and all after it */
 };
 
-static uint8_t *aligned(uint8_t *p, size_t align)
+/* One buffer after the other in the same memory, at `off` bytes after a multiple of align. */
+static uint8_t *place(struct guarded *g, size_t room, size_t len, size_t align, size_t off)
 {
-	return p + (align - (uintptr_t)p % align) % align;
+	if (g->map == NULL)
+		guard_map(g, room);
+	guard_place(g, len, align, off);
+	return g->p;
 }
 
 static int device_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
@@ -45,7 +47,7 @@ static int device_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 	LE(lba, n_blocks - 1);
 	LE(count, n_blocks - lba);
 	EQ((uintptr_t)buf % d->block.align, 0);
-	if (d->calls == d->fail_at) {
+	if (d->fail_at != 0 && (d->persistent ? d->calls >= d->fail_at : d->calls == d->fail_at)) {
 		memset(buf, 0xfa, (size_t)(count * len));
 		return DEVICE_FAULT;
 	}
@@ -67,7 +69,7 @@ static void device_init(struct device *d, uint64_t size, uint32_t block_len, uin
 	d->block.block_len = block_len;
 	d->block.align = align;
 	d->block.max_blocks = max_blocks;
-	d->block.bounce = aligned(bounce_room.bytes, align);
+	d->block.bounce = place(&bounce, BLOCK_MAX, block_len, align, 0);
 	EQ(qcow2_block_init(&d->block, &d->io), QCOW2_OK);
 	EQ(d->io.size, size);
 	if (pattern[0] == 0) {
@@ -76,36 +78,30 @@ static void device_init(struct device *d, uint64_t size, uint32_t block_len, uin
 	}
 }
 
-/* A buffer whose address is `off` more than a multiple of any alignment, with edges to be kept. */
-static uint8_t *buffer(size_t off, size_t len)
+/* A buffer whose address is `off` more than a multiple of what the device wants. */
+static uint8_t *buffer(const struct device *d, size_t off, size_t len)
 {
-	uint8_t *p = aligned(buf_room + EDGE, ALIGN_MAX) + off;
-
-	memset(p - EDGE, 0xc5, EDGE);
-	memset(p + len, 0xc5, EDGE);
-	return p;
+	return place(&dest, PATTERN, len, d->block.align, off);
 }
 
-static void buffer_check(const uint8_t *p, size_t len)
-{
-	ALL(p - EDGE, 0xc5, EDGE);
-	ALL(p + len, 0xc5, EDGE);
-}
-
+/* Reads into the buffer; nothing next to it or to the bounce block has changed. */
 static int device_bytes(struct device *d, uint64_t pos, uint8_t *buf, size_t len)
 {
-	return d->io.ops->read(d->io.ctx, pos, buf, len);
+	int rc = d->io.ops->read(d->io.ctx, pos, buf, len);
+
+	guard_check(&dest);
+	guard_check(&bounce);
+	return rc;
 }
 
 /* Reads, compares, and gives the number of calls that it cost. */
 static uint64_t cost(struct device *d, uint64_t pos, size_t len, size_t off)
 {
-	uint8_t *p = buffer(off, len);
+	uint8_t *p = buffer(d, off, len);
 	uint64_t before = d->calls;
 
 	EQ(device_bytes(d, pos, p, len), 0);
 	SAME(p, pattern + pos % PATTERN, len);
-	buffer_check(p, len);
 	return d->calls - before;
 }
 
@@ -263,33 +259,55 @@ static void test_far(void **state)
 
 /* ---- Faults ---- */
 
-/* Each call fails once; then the same again, which must go well. */
+enum { FAULT_LEN = 6 * 512 + 100, FAULT_POS = 100 };
+
+/* The n-th call fails. Returns false if there is none. */
+static bool one_fault(size_t off, uint64_t n, bool persistent)
+{
+	struct device d;
+	int rc;
+
+	device_init(&d, MIB, 512, 64, 2);
+	d.fail_at = n;
+	d.persistent = persistent;
+	rc = device_bytes(&d, FAULT_POS, buffer(&d, off, FAULT_LEN), FAULT_LEN);
+	if (rc == 0) {
+		EQ(d.calls, n - 1);
+		EQ(d.calls, expected_cost(&d, FAULT_POS, FAULT_LEN, off));
+		return false;
+	}
+	EQ(rc, DEVICE_FAULT);
+	EQ(d.calls, n); /* it is not asked again */
+	/* Still broken: the first call fails, for nothing is held. */
+	for (unsigned i = 1; persistent && i <= 3; i++) {
+		EQ(device_bytes(&d, FAULT_POS, buffer(&d, off, FAULT_LEN), FAULT_LEN),
+		   DEVICE_FAULT);
+		EQ(d.calls, n + i);
+	}
+	d.fail_at = 0;
+	EQ(cost(&d, FAULT_POS, FAULT_LEN, off), expected_cost(&d, FAULT_POS, FAULT_LEN, off));
+	return true;
+}
+
+/* Each call fails, once or from there on for ever; then the same again, which must go well. */
 static void test_faults(void **state)
 {
-	enum { LEN = 6 * 512 + 100, POS = 100 };
 	static const size_t offs[] = { 0, 412 % 64 + 36,
 		                       1 }; /* with a middle that is aligned, too */
 
 	(void)state;
 	for (size_t o = 0; o < COUNT(offs); o++) {
-		for (uint64_t n = 1;; n++) {
-			uint8_t *p = buffer(offs[o], LEN);
-			struct device d;
-			int rc;
+		for (unsigned persistent = 0; persistent < 2; persistent++) {
+			bool more = true;
+			uint64_t n = 0;
 
-			test_case("buffer +%zu, call %u fails", offs[o], (unsigned)n);
-			device_init(&d, MIB, 512, 64, 2);
-			d.fail_at = n;
-			rc = device_bytes(&d, POS, p, LEN);
-			buffer_check(p, LEN);
-			if (rc == 0) {
-				EQ(d.calls, n - 1);
-				EQ(d.calls, expected_cost(&d, POS, LEN, offs[o]));
-				break;
+			while (more) {
+				n++;
+				test_case("buffer +%zu, call %u fails%s", offs[o], (unsigned)n,
+				          persistent ? " and all after it" : "");
+				more = one_fault(offs[o], n, persistent);
 			}
-			EQ(rc, DEVICE_FAULT);
-			EQ(d.calls, n);
-			EQ(cost(&d, POS, LEN, offs[o]), expected_cost(&d, POS, LEN, offs[o]));
+			LE(4, n); /* something was there to fail */
 		}
 	}
 }
@@ -297,7 +315,6 @@ static void test_faults(void **state)
 /* A failed call leaves nothing behind that would be taken for a block. */
 static void test_fault_drops(void **state)
 {
-	uint8_t *p = buffer(0, 4096);
 	struct device d;
 
 	(void)state;
@@ -305,17 +322,17 @@ static void test_fault_drops(void **state)
 	device_init(&d, MIB, 512, 1, 0);
 	EQ(cost(&d, 10, 10, 0), 1);
 	d.fail_at = 2;
-	EQ(device_bytes(&d, 600, p, 10), DEVICE_FAULT);
+	EQ(device_bytes(&d, 600, buffer(&d, 0, 10), 10), DEVICE_FAULT);
 	EQ(cost(&d, 10, 10, 0), 1);
 	EQ(cost(&d, 20, 10, 0), 0);
 	test_case("of the same block");
 	device_init(&d, MIB, 512, 1, 0);
 	d.fail_at = 1;
-	EQ(device_bytes(&d, 10, p, 10), DEVICE_FAULT);
+	EQ(device_bytes(&d, 10, buffer(&d, 0, 10), 10), DEVICE_FAULT);
 	EQ(cost(&d, 10, 10, 0), 1);
 	test_case("straight");
 	d.fail_at = 3;
-	EQ(device_bytes(&d, 512, p, 1024), DEVICE_FAULT);
+	EQ(device_bytes(&d, 512, buffer(&d, 0, 1024), 1024), DEVICE_FAULT);
 	EQ(cost(&d, 10, 10, 0), 1);
 }
 
@@ -325,6 +342,7 @@ struct disk {
 	const struct image_buf *file;
 	uint32_t block_len;
 	uint64_t fail_at, calls;
+	bool persistent;
 };
 
 static int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
@@ -333,7 +351,8 @@ static int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 	uint64_t pos = lba * d->block_len;
 	uint64_t len = (uint64_t)count * d->block_len;
 
-	if (++d->calls == d->fail_at)
+	d->calls++;
+	if (d->fail_at != 0 && (d->persistent ? d->calls >= d->fail_at : d->calls == d->fail_at))
 		return DEVICE_FAULT;
 	memset(buf, 0xee, (size_t)len); /* whatever the device has behind the file */
 	LE(pos, d->file->len - 1);
@@ -345,42 +364,96 @@ static int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 
 static const struct qcow2_block_ops disk_ops = { .read = disk_read };
 
-static void image_on_disk(const struct image *img, uint32_t block_len, const uint8_t *want)
-{
-	struct disk disk = { .file = &img->file, .block_len = block_len };
-	struct qcow2_block block = { .ops = &disk_ops,
-		                     .ctx = &disk,
-		                     .size = img->file.len,
-		                     .block_len = block_len,
-		                     .align = 4,
-		                     .max_blocks = 5,
-		                     .bounce = aligned(bounce_room.bytes, 4) };
-	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
+/* An image on a disk, and what reads it. */
+struct stack {
+	struct disk disk;
+	struct qcow2_block block;
+	struct qcow2_io io;
 	struct qcow2_image image;
 	struct qcow2_reader reader;
+	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
+};
+
+static void stack_init(struct stack *s, const struct image *img, uint32_t block_len)
+{
+	memset(s, 0, sizeof *s);
+	s->disk.file = &img->file;
+	s->disk.block_len = block_len;
+	s->block.ops = &disk_ops;
+	s->block.ctx = &s->disk;
+	s->block.size = img->file.len;
+	s->block.block_len = block_len;
+	s->block.align = 4;
+	s->block.max_blocks = 5;
+	s->block.bounce = place(&bounce, BLOCK_MAX, block_len, 4, 0);
+	EQ(qcow2_block_init(&s->block, &s->io), QCOW2_OK);
+}
+
+/* Opens it, and reads all of it to p. */
+static int stack_read(struct stack *s, uint8_t *p)
+{
 	struct qcow2_error err;
-	struct qcow2_io io;
-	uint8_t *p;
+	int rc = qcow2_image_open(&s->image, &s->io, 0, &err);
+
+	if (rc == QCOW2_OK) {
+		EQ(qcow2_reader_init(&s->reader, &s->image, s->memory, sizeof s->memory), QCOW2_OK);
+		rc = qcow2_reader_read(&s->reader, 0, p, (size_t)s->image.size);
+		memcpy(&err, &s->reader.error, sizeof err);
+	}
+	if (rc != QCOW2_OK) {
+		EQ(rc, QCOW2_E_IO);
+		EQ(err.io_code, DEVICE_FAULT);
+	}
+	guard_check(&dest);
+	guard_check(&bounce);
+	return rc;
+}
+
+static void image_on_disk(const struct image *img, uint32_t block_len, const uint8_t *want)
+{
+	struct stack s;
+	uint8_t *p = place(&dest, PATTERN, (size_t)img->size, 1, 0);
 
 	test_case("an image on blocks of %u", block_len);
-	EQ(qcow2_block_init(&block, &io), QCOW2_OK);
-	EQ(qcow2_image_open(&image, &io, 0, &err), QCOW2_OK);
-	EQ(qcow2_reader_init(&reader, &image, memory, sizeof memory), QCOW2_OK);
-	p = buffer(0, (size_t)img->size);
-	EQ(qcow2_reader_read(&reader, 0, p, (size_t)img->size), QCOW2_OK);
+	stack_init(&s, img, block_len);
+	EQ(stack_read(&s, p), QCOW2_OK);
 	SAME(p, want, (size_t)img->size);
 	for (uint64_t off = 0; off < img->size; off += 997) {
 		size_t len = (size_t)(img->size - off < 997 ? img->size - off : 997);
 
-		p = buffer(off % 5, len);
-		EQ(qcow2_reader_read(&reader, off, p, len), QCOW2_OK);
+		p = place(&dest, PATTERN, len, 8, off % 5);
+		EQ(qcow2_reader_read(&s.reader, off, p, len), QCOW2_OK);
 		SAME(p, want + off, len);
+		guard_check(&dest);
 	}
-	disk.fail_at = disk.calls + 1;
-	EQ(qcow2_reader_read(&reader, 0, p, 10), QCOW2_E_IO);
-	EQ(reader.error.io_code, DEVICE_FAULT);
-	EQ(qcow2_reader_read(&reader, 0, p, 10), QCOW2_OK);
-	SAME(p, want, 10);
+	guard_check(&bounce);
+}
+
+/* Each call of the device fails, while the image is opened and read. */
+static void image_on_bad_disk(const struct image *img, uint32_t block_len, const uint8_t *want,
+                              bool persistent)
+{
+	uint64_t n = 0;
+	bool failed = true;
+
+	while (failed) {
+		uint8_t *p = place(&dest, PATTERN, (size_t)img->size, 1, 0);
+		struct stack s;
+
+		test_case("an image on blocks of %u, call %u fails%s", block_len, (unsigned)++n,
+		          persistent ? " and all after it" : "");
+		stack_init(&s, img, block_len);
+		s.disk.fail_at = n;
+		s.disk.persistent = persistent;
+		failed = stack_read(&s, p) != QCOW2_OK;
+		EQ(failed, s.disk.calls >= n);
+		if (failed && persistent)
+			EQ(stack_read(&s, p), QCOW2_E_IO);
+		s.disk.fail_at = 0;
+		EQ(stack_read(&s, p), QCOW2_OK);
+		SAME(p, want, (size_t)img->size);
+	}
+	LE(10, n);
 }
 
 static void test_image(void **state)
@@ -400,6 +473,10 @@ static void test_image(void **state)
 	image_expect(&img, &img.active, 0, want, (size_t)img.size);
 	for (len = 512; len <= BLOCK_MAX; len *= 2)
 		image_on_disk(&img, len, want);
+	for (len = 512; len <= 4096; len *= 8) {
+		image_on_bad_disk(&img, len, want, false);
+		image_on_bad_disk(&img, len, want, true);
+	}
 	pattern[0] = 0;
 	image_free(&img);
 }

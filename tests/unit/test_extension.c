@@ -11,12 +11,13 @@
 static void check_span(const struct subject *s, struct qcow2_span span, const void *bytes,
                        size_t len)
 {
-	uint8_t got[2048];
+	struct guarded got;
 
 	EQ(span.len, len);
-	LE(len, sizeof got);
-	EQ(qcow2_image_bytes(&s->image, span, got, NULL), QCOW2_OK);
-	SAME(got, bytes, len);
+	guard_init(&got, len, 1);
+	EQ(qcow2_image_bytes(&s->image, span, got.p, NULL), QCOW2_OK);
+	SAME(got.p, bytes, len);
+	guard_free(&got);
 }
 
 static void test_known(void **state)
@@ -366,6 +367,8 @@ static void test_no_backing(void **state)
 
 /* ---- Feature names ---- */
 
+enum { NAME_ROOM = 47 }; /* what qcow2_feature_name asks for */
+
 struct name_case {
 	unsigned kind, bit;
 	const char *want; /* NULL: not found */
@@ -373,18 +376,18 @@ struct name_case {
 
 static void check_name(const struct test_io *io, const struct name_case *c)
 {
-	char name[47];
-	char before[47];
+	struct guarded name;
 	int rc = 0;
 
-	memset(name, 0x55, sizeof name);
-	memset(before, 0x55, sizeof before);
-	rc = qcow2_feature_name(&io->io, c->kind, c->bit, name);
+	guard_init(&name, NAME_ROOM, 1);
+	memset(name.p, 0x55, NAME_ROOM);
+	rc = qcow2_feature_name(&io->io, c->kind, c->bit, (char *)name.p);
 	EQ(rc, c->want != NULL ? QCOW2_OK : QCOW2_E_NOT_FOUND);
 	if (c->want != NULL)
-		EQ(strcmp(name, c->want), 0);
+		SAME(name.p, c->want, strlen(c->want) + 1);
 	else
-		SAME(name, before, sizeof name);
+		ALL(name.p, 0x55, NAME_ROOM);
+	guard_free(&name);
 }
 
 #define LONG_NAME "0123456789012345678901234567890123456789012345" /* 46: no terminator */
@@ -507,30 +510,32 @@ static void test_bytes(void **state)
 	struct subject s = { 0 };
 	struct qcow2_error err = { 0 };
 	struct qcow2_span span = { 0, 0 };
-	uint8_t buf[16] = { 0 };
+	struct guarded buf;
 	uint32_t len = 0;
 
 	(void)state;
 	image_init(&s.img, 3, 9, 32768);
+	guard_init(&buf, 16, 1);
 	subject_open(&s);
 	len = (uint32_t)s.img.file.len;
 	test_io_reset(&s.io);
 
 	test_case("length 0 costs no io");
-	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_OK);
+	EQ(qcow2_image_bytes(&s.image, span, buf.p, &err), QCOW2_OK);
 	EQ(s.io.calls, 0);
 	test_case("to the end");
 	span = (struct qcow2_span){ len - 16, 16 };
-	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_OK);
-	SAME(buf, s.img.file.data + len - 16, 16);
+	EQ(qcow2_image_bytes(&s.image, span, buf.p, &err), QCOW2_OK);
+	SAME(buf.p, s.img.file.data + len - 16, 16);
 	EQ(s.io.calls, 1);
 	EQ(err.status, 0);
 	test_case("past the end");
 	span = (struct qcow2_span){ len - 15, 16 };
-	EQ(qcow2_image_bytes(&s.image, span, buf, &err), QCOW2_E_TRUNCATED);
+	EQ(qcow2_image_bytes(&s.image, span, buf.p, &err), QCOW2_E_TRUNCATED);
 	EQ(err.pos, len);
 	span = (struct qcow2_span){ 0xffffffff, 16 };
-	EQ(qcow2_image_bytes(&s.image, span, buf, NULL), QCOW2_E_TRUNCATED);
+	EQ(qcow2_image_bytes(&s.image, span, buf.p, NULL), QCOW2_E_TRUNCATED);
+	guard_free(&buf);
 	subject_free(&s);
 }
 

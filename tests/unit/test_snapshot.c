@@ -49,13 +49,15 @@ static void check_next(const struct subject *s, struct qcow2_snapshot *entry, bo
 static void check_strings(const struct subject *s, const struct qcow2_snapshot *entry,
                           const char *id, const char *name)
 {
-	char buf[64];
+	struct guarded buf;
 
 	EQ(entry->id_len, strlen(id));
 	EQ(entry->name_len, strlen(name));
-	EQ(qcow2_snapshot_strings(&s->image, entry, buf, NULL), QCOW2_OK);
-	SAME(buf, id, strlen(id));
-	SAME(buf + strlen(id), name, strlen(name));
+	guard_init(&buf, strlen(id) + strlen(name), 1);
+	EQ(qcow2_snapshot_strings(&s->image, entry, buf.p, NULL), QCOW2_OK);
+	SAME(buf.p, id, strlen(id));
+	SAME(buf.p + strlen(id), name, strlen(name));
+	guard_free(&buf);
 }
 
 static void test_list(void **state)
@@ -293,7 +295,7 @@ static void test_truncated(void **state)
 	struct qcow2_error err = { 0 };
 	uint64_t start = 0;
 	uint64_t full = 0;
-	char buf[70000];
+	struct guarded buf;
 
 	(void)state;
 	image_init(&s.img, 3, BITS, 0);
@@ -314,8 +316,10 @@ static void test_truncated(void **state)
 			EQ(err.pos, len);
 			continue;
 		}
-		EQ(qcow2_snapshot_strings(&s.image, &e, buf, &err),
+		guard_init(&buf, 14, 1);
+		EQ(qcow2_snapshot_strings(&s.image, &e, buf.p, &err),
 		   len < start + 40 + 24 + 14 ? QCOW2_E_TRUNCATED : QCOW2_OK);
+		guard_free(&buf);
 	}
 	EQ(full % CLUSTER, 0);
 
@@ -324,7 +328,9 @@ static void test_truncated(void **state)
 	subject_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(e.name_len, 65535);
-	EQ(qcow2_snapshot_strings(&s.image, &e, buf, &err), QCOW2_E_TRUNCATED);
+	guard_init(&buf, e.id_len + 65535u, 1);
+	EQ(qcow2_snapshot_strings(&s.image, &e, buf.p, &err), QCOW2_E_TRUNCATED);
+	guard_free(&buf);
 	EQ(err.pos, full);
 
 	test_case("more snapshots than there are");
