@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Changes the core in one place at a time, and looks whether the unit and fault tests notice.
 
-    mutate.py [--max N] [--seed S] [--build DIR] [--lines A-B] [--least PERCENT] FILE...
+    mutate.py [--max N] [--seed S] [--jobs N] [--build DIR] [--lines A-B] [--least PERCENT] FILE...
 
 Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
 that is always or never true, a statement that is not there. One that does not compile, or gives the
@@ -300,7 +300,8 @@ class Bench:
             sys.exit("\n".join(wrong))
 
     def limit(self, test):
-        return 2 + int(4 * self.seconds[test])
+        """Seconds of processor time; the least that can be set is 1."""
+        return 2 + int(2 * self.seconds[test])
 
     def verdict_of_tests(self, mutant, changed, directory):
         program = os.path.join(directory, "program")
@@ -411,6 +412,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--max", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--lines", default="")
     parser.add_argument("--build", default="build/mutation")
     parser.add_argument("--least", type=float, default=0)
@@ -429,7 +431,7 @@ def main():
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
     bench = Bench(os.path.abspath(args.build), core)
     bench.check_unchanged()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(args.jobs) as pool:
         for mutant in pool.map(bench.judge, mutants):
             if mutant.verdict == "survived":
                 print("  alive: %s" % mutant, flush=True)
