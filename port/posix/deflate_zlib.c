@@ -51,10 +51,9 @@ static bool zlib_whole(const struct qp_deflate *own, struct qcow2_stream *stream
 static int zlib_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
-	int rc;
 
 	if (stream->done == 0u && stream->stop == stream->window_len) {
-		rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
+		int rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
 		if (rc != QCOW2_OK)
 			return rc;
 		if (zlib_whole(own, stream))

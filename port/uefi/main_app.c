@@ -121,7 +121,7 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 	                                  &volumes);
 	for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
 		status = boot_disk(self, session->disks[i], volumes, n_volumes);
-	qu_free(volumes);
+	qu_free((void *)volumes);
 	if (status == EFI_NOT_FOUND)
 		qu_say("qcow2: no %s in any partition of the images\n", LOADER);
 	return status;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Changes the core in one place at a time, and looks whether the unit and fault tests notice.
 
-    mutate.py [--max N] [--seed S] [--jobs N] [--build DIR] [--lines A-B] [--least PERCENT] FILE...
+    mutate.py [--max N] [--seed S] [--jobs N] [--seconds N] [--log FILE] [--build DIR]
+              [--lines A-B] [--least PERCENT] FILE...
 
 Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
 that is always or never true, a statement that is not there. One that does not compile, or gives the
@@ -11,6 +12,10 @@ killed when a test fails, crashes or takes several times its processor time. Tha
 without a mutant is looked at first, and one that does not link says nothing about the tests: it is
 an error, as is a compiler that crashes. It is an error, too, when less than PERCENT of the mutants
 are killed, those in the list counted as not killed.
+
+Only tests that reach the changed line, by gcov, are run. Mutants come in an order like that of a
+shuffled deck, so that the first N, or those of the first N seconds, are a fair sample. A run with a
+log goes on where one before it ended: what was killed is not judged again, what survived is.
 
 Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
 notice it, or need not, and with \\| for a | in it:
@@ -22,12 +27,14 @@ error, too: the list stays true.
 """
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 CC = os.environ.get("CC", "gcc")
@@ -79,8 +86,9 @@ OPERATORS = {
 
 class Mutant:
     def __init__(self, path, text, start, end, new, what):
-        self.path, self.start, self.end, self.new, self.what = path, start, end, new, what
+        self.path, self.what = path, what
         self.line = text.count("\n", 0, start) + 1
+        self.lines = range(self.line, text.count("\n", 0, end) + 2)
         self.column = start - text.rfind("\n", 0, start)
         self.source = text.splitlines()[self.line - 1].strip()
         self.text = text[:start] + new + text[end:]
@@ -93,6 +101,9 @@ class Mutant:
         """Samples hardly change when the source does: the order is a hash of the place."""
         text = "%d %s %d" % (seed, self.key(), self.column)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def digest(self):
+        return hashlib.sha256((self.path + self.text).encode()).hexdigest()
 
     def __str__(self):
         return "%s:%d: %s | %s" % (self.path, self.line, self.what, self.source)
@@ -277,10 +288,10 @@ class Bench:
     def objects(self, test):
         return [self.tests[test], *self.common, *self.core.values()]
 
-    def link(self, test, changed, program):
+    def link(self, test, changed, program, *more):
         """changed: {object: the one to take in its place}"""
         objects = [changed.get(o, o) for o in self.objects(test)]
-        return run([CC, *objects, "-lcmocka", "-lz", "-o", program])[0]
+        return run([CC, *more, *objects, "-lcmocka", "-lz", "-o", program])[0]
 
     def fails_unchanged(self, test):
         """What is wrong with a test program on the core as it is; None: it passes."""
@@ -299,6 +310,39 @@ class Bench:
         if wrong:
             sys.exit("\n".join(wrong))
 
+    def look_at_reach(self):
+        """Which tests run which line: {path: {line: tests}}; a line without code is not in it."""
+        directory = os.path.join(self.build, "reach")
+        os.makedirs(directory)
+        self.reach = {}
+        objects = {o: os.path.join(directory, os.path.basename(o)) for o in self.core.values()}
+        for path, obj in self.core.items():
+            if run([CC, *FLAGS, "-O0", "--coverage", "-c", path, "-o", objects[obj]])[0] != 0:
+                sys.exit("%s does not compile with --coverage" % path)
+        for test in self.tests:
+            program = os.path.join(directory, test)
+            if self.link(test, objects, program, "--coverage") != 0:
+                sys.exit("test_%s does not link with --coverage" % test)
+            run([program], 600)
+            for name in [f for f in os.listdir(directory) if f.endswith(".gcda")]:
+                self.add_reach(test, directory, name)
+                os.remove(os.path.join(directory, name))
+
+    def add_reach(self, test, directory, name):
+        done = subprocess.run(["gcov", "--json-format", "--stdout", os.path.join(directory, name)],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        for file in json.loads(done.stdout)["files"]:
+            lines = self.reach.setdefault(file["file"], {})
+            for line in file["lines"]:
+                tests = lines.setdefault(line["line_number"], set())
+                if line["count"] != 0:
+                    tests.add(test)
+
+    def reaches(self, test, mutant):
+        lines = self.reach.get(mutant.path, {})
+        known = [lines[n] for n in mutant.lines if n in lines]
+        return not known or any(test in tests for tests in known)
+
     def limit(self, test):
         """Seconds of processor time; the least that can be set is 1."""
         return 2 + int(2 * self.seconds[test])
@@ -306,7 +350,7 @@ class Bench:
     def verdict_of_tests(self, mutant, changed, directory):
         program = os.path.join(directory, "program")
         for test in self.order(mutant.path):
-            if not changed.keys() & set(self.objects(test)):
+            if not changed.keys() & set(self.objects(test)) or not self.reaches(test, mutant):
                 continue
             if self.link(test, changed, program) != 0:
                 return "not linked"
@@ -333,6 +377,14 @@ class Bench:
             changed[self.object_path(path)] = obj
         return changed
 
+    def judge_in_time(self, mutant, deadline):
+        if mutant.verdict is None:
+            if time.monotonic() >= deadline:
+                mutant.verdict = "not judged"
+            else:
+                self.judge(mutant)
+        return mutant
+
     def judge(self, mutant):
         with tempfile.TemporaryDirectory(dir=self.build) as directory:
             changed = self.compile_mutant(mutant, directory)
@@ -351,6 +403,25 @@ class Bench:
 
 def compile_c(path, obj, more=()):
     return run([CC, *FLAGS, "-O2", "-w", *more, "-c", path, "-o", obj])[0]
+
+
+def judge_all(bench, mutants, args):
+    """Each verdict in the log, too: what is killed there is not judged again."""
+    known = {}
+    if args.log and os.path.exists(args.log):
+        with open(args.log, encoding="utf-8") as f:
+            known = dict(line.rstrip("\n").split(" ", 1) for line in f)
+    for mutant in mutants:
+        if known.get(mutant.digest()) in ("killed", "not compiled", "same code"):
+            mutant.verdict = known[mutant.digest()]
+    deadline = time.monotonic() + (args.seconds or float("inf"))
+    with open(args.log or os.devnull, "a", encoding="utf-8") as log, \
+            ThreadPoolExecutor(args.jobs) as pool:
+        for mutant in pool.map(lambda m: bench.judge_in_time(m, deadline), mutants):
+            if mutant.verdict == "survived":
+                print("  alive: %s" % mutant, flush=True)
+            if mutant.verdict != "not judged" and mutant.digest() not in known:
+                print(mutant.digest(), mutant.verdict, file=log, flush=True)
 
 
 def listed():
@@ -394,6 +465,8 @@ def report(mutants, entries, files, least):
                 percent(n_killed, n_killed + n_alive)))
     print("no mutants: %d that do not compile, %d of the same code" % (
         len(having("not compiled")), len(having("same code"))))
+    if having("not judged"):
+        print("out of time: %d of %d are not judged" % (len(having("not judged")), len(mutants)))
     total, unlisted = len(killed) + len(alive), len(killed) + len(news)
     rate = percent(len(killed), total)
     print("killed: %d of %d, %.1f %%; %d of %d, %.1f %%, without those in the list" % (
@@ -413,6 +486,8 @@ def main():
     parser.add_argument("--max", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--seconds", type=int, default=0)
+    parser.add_argument("--log")
     parser.add_argument("--lines", default="")
     parser.add_argument("--build", default="build/mutation")
     parser.add_argument("--least", type=float, default=0)
@@ -425,16 +500,15 @@ def main():
     if args.lines:
         first, last = map(int, args.lines.split("-"))
         mutants = [m for m in mutants if first <= m.line <= last]
+    mutants.sort(key=lambda m: m.rank(args.seed))
     if args.max:
-        mutants.sort(key=lambda m: m.rank(args.seed))
         mutants = mutants[:args.max]
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
     bench = Bench(os.path.abspath(args.build), core)
     bench.check_unchanged()
-    with ThreadPoolExecutor(args.jobs) as pool:
-        for mutant in pool.map(bench.judge, mutants):
-            if mutant.verdict == "survived":
-                print("  alive: %s" % mutant, flush=True)
+    bench.look_at_reach()
+    judge_all(bench, mutants, args)
+    mutants.sort(key=lambda m: (m.path, m.line, m.column))
     return report(mutants, entries, args.files, args.least)
 
 
