@@ -92,8 +92,9 @@ enum { FUZZ_SMALL, FUZZ_LARGE };
 int fuzz_reader_start(struct fuzz_reader *r, const struct qcow2_image *image, int how);
 void fuzz_reader_stop(struct fuzz_reader *r);
 
-/* The most io calls that a map call may have made that gave this extent. */
+/* The most io calls that a map call may have made that gave this extent, and for its bytes. */
 uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_extent *extent, int how);
+uint64_t fuzz_data_cost(const struct qcow2_extent *extent, int how);
 
 /*
  * The properties of map and read in [off, off + len) of an image that is ready to be read, len at

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Header and extensions: opening an image in all ways, names of features, bytes of all spans. */
+/*
+ * Header and extensions: opening an image in all ways, names of features, bytes of all spans; each
+ * twice the same, within the io calls of image.h, and right again after a fault.
+ */
 #include "common.h"
+
+enum { NAME_LEN = 47 };
 
 static void check_error(const struct qcow2_error *err, int rc, const struct qcow2_io *io)
 {
@@ -30,6 +35,24 @@ static void check_open(const struct qcow2_image *image, unsigned flags)
 	CHECK(image->version == 3 || (image->incompatible == 0 && image->header_len == 72));
 }
 
+/* One call, or none; the same with a fault, and then without. */
+static int bytes_guarded(const struct qcow2_image *image, struct qcow2_span span, uint8_t *buf,
+                         struct qcow2_error *err)
+{
+	struct fuzz_file *file = image->io.ctx;
+	int rc, want;
+
+	file->n_calls = 0;
+	want = qcow2_image_bytes(image, span, buf, err);
+	CHECK(file->n_calls <= (span.len != 0));
+	file->fail_at = file->n_calls + 1;
+	rc = qcow2_image_bytes(image, span, buf, err);
+	CHECK(rc == (file->n_calls == file->fail_at ? QCOW2_E_IO : want));
+	file->fail_at = 0;
+	CHECK(qcow2_image_bytes(image, span, buf, err) == want);
+	return want;
+}
+
 /* The bytes are those of the file; past its end zeros where that is allowed, else an error. */
 static void check_span(const struct qcow2_image *image, struct qcow2_span span)
 {
@@ -37,7 +60,7 @@ static void check_span(const struct qcow2_image *image, struct qcow2_span span)
 	bool is_inside = span.len == 0 || (uint64_t)span.pos + span.len <= image->io.size;
 	struct qcow2_error err;
 	uint8_t *buf = fuzz_buf_new(span.len);
-	int rc = qcow2_image_bytes(image, span, buf, &err);
+	int rc = bytes_guarded(image, span, buf, &err);
 	uint32_t i;
 
 	CHECK(span.len <= UINT32_C(1) << image->cluster_bits);
@@ -81,44 +104,81 @@ static void check_faults(struct fuzz_file *file, unsigned flags, int want, uint6
 	CHECK(qcow2_image_open(&image, &file->io, flags, NULL) == want);
 }
 
+/* The most io calls of opening it: "never more than cluster size / 8". */
+static uint64_t open_cost(const struct fuzz_file *file)
+{
+	uint8_t bits = file->io.size > 23 ? file->bytes[23] : 0;
+
+	return bits >= 9 && bits <= 21 ? UINT64_C(1) << bits >> 3 : 1;
+}
+
 static void check_flags(struct fuzz_file *file, unsigned flags)
 {
-	struct qcow2_image image, again;
+	uint8_t *buf = fuzz_buf_new(sizeof(struct qcow2_image));
+	struct qcow2_image *image = (struct qcow2_image *)(void *)buf, again;
 	struct qcow2_error err;
 	uint64_t n_calls;
 	int rc;
 
-	memset(&image, 0xa5, sizeof image);
 	memset(&again, 0x5a, sizeof again);
 	file->n_calls = 0;
-	rc = qcow2_image_open(&image, &file->io, flags, &err);
+	rc = qcow2_image_open(image, &file->io, flags, &err);
 	n_calls = file->n_calls;
-	CHECK(n_calls <= UINT64_C(1) << 18 && n_calls <= 2 + file->io.size / 8);
+	CHECK(n_calls <= open_cost(file) && n_calls <= 2 + file->io.size / 8);
 	CHECK(qcow2_image_open(&again, &file->io, flags, NULL) == rc);
-	CHECK(memcmp(&image, &again, sizeof image) == 0);
+	CHECK(memcmp(image, &again, sizeof again) == 0);
 	if (rc == QCOW2_OK) {
-		check_open(&image, flags);
-		check_spans(&image);
+		check_open(image, flags);
+		check_spans(image);
 	} else {
 		check_error(&err, rc, &file->io);
-		CHECK(image.io.ops == NULL);
+		CHECK(image->io.ops == NULL);
 	}
+	fuzz_buf_free(buf, sizeof *image);
 	check_faults(file, flags, rc, n_calls);
 }
 
-static void check_names(const struct fuzz_file *file, struct fuzz_choices *choices)
+/* A name, between canaries: any bytes and a NUL, or nothing. */
+static int name_guarded(struct fuzz_file *file, unsigned kind, unsigned bit, char name[NAME_LEN])
 {
-	unsigned kind, i;
-	char name[47];
+	uint8_t *buf = fuzz_buf_new(NAME_LEN);
+	int rc = qcow2_feature_name(&file->io, kind, bit, (char *)buf);
+
+	memcpy(name, buf, NAME_LEN);
+	fuzz_buf_free(buf, NAME_LEN);
+	return rc;
+}
+
+static void check_name(struct fuzz_file *file, unsigned kind, unsigned bit, uint64_t fail)
+{
+	char name[NAME_LEN], again[NAME_LEN];
+	uint64_t n_calls;
+	int rc, rc2;
+
+	file->n_calls = 0;
+	rc = name_guarded(file, kind, bit, name);
+	n_calls = file->n_calls;
+	CHECK(n_calls <= open_cost(file) + open_cost(file) * 8 / 48);
+	CHECK(rc == QCOW2_OK || rc == QCOW2_E_NOT_FOUND);
+	CHECK(rc != QCOW2_OK || memchr(name, 0, sizeof name) != NULL);
+	file->n_calls = 0;
+	file->fail_at = 1 + fail;
+	rc2 = name_guarded(file, kind, bit, again);
+	file->fail_at = 0;
+	CHECK(rc2 == (n_calls > fail ? QCOW2_E_IO : rc));
+	CHECK(name_guarded(file, kind, bit, again) == rc);
+	CHECK(memcmp(name, again, sizeof name) == 0);
+}
+
+static void check_names(struct fuzz_file *file, struct fuzz_choices *choices)
+{
+	unsigned i;
 
 	for (i = 0; i < 6; i++) {
-		int rc;
+		unsigned kind = (unsigned)fuzz_choose(choices, 3);
+		unsigned bit = (unsigned)fuzz_choose(choices, 64);
 
-		kind = (unsigned)fuzz_choose(choices, 3);
-		memset(name, 0x7f, sizeof name);
-		rc = qcow2_feature_name(&file->io, kind, (unsigned)fuzz_choose(choices, 64), name);
-		CHECK(rc == QCOW2_OK || rc == QCOW2_E_NOT_FOUND);
-		CHECK(rc != QCOW2_OK || memchr(name, 0, sizeof name) != NULL);
+		check_name(file, kind, bit, fuzz_choose(choices, 8));
 	}
 }
 

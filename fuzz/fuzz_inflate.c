@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The built-in deflate decoders against zlib: the same verdict and the same bytes, however the
- * input comes and the output is asked for. The whole one gets and makes all at once.
+ * input comes and the output is asked for. The whole one gets and makes all at once. A callback
+ * that fails is told as such, what was made until then is right, and begin() makes all good.
  *
  * The first 8 bytes of the input say how: length of the output, window, pieces, steps.
  *
@@ -19,8 +20,10 @@ struct run {
 	const struct qcow2_codec *codec;
 	uint32_t out_len;
 	uint32_t window_len;
-	uint32_t step;  /* output asked for at a time */
-	uint32_t piece; /* input given at a time */
+	uint32_t step;    /* output asked for at a time */
+	uint32_t piece;   /* input given at a time */
+	uint32_t fail_at; /* number of the call for input that fails in a first try; 0: no such try
+	                   */
 };
 
 struct input {
@@ -29,6 +32,8 @@ struct input {
 	size_t left;
 	uint32_t piece;
 	uint8_t *copy; /* piece bytes on the heap: each piece ends where they end */
+	uint32_t n_fills;
+	uint32_t fail_at;
 };
 
 static int fill(struct qcow2_stream *stream)
@@ -37,6 +42,8 @@ static int fill(struct qcow2_stream *stream)
 	size_t n = in->left < in->piece ? in->left : in->piece;
 
 	CHECK(stream->next == stream->end);
+	if (++in->n_fills == in->fail_at)
+		return FUZZ_FAULT;
 	stream->end = in->copy + in->piece;
 	stream->next = stream->end - n;
 	memcpy(in->copy + in->piece - n, in->bytes, n);
@@ -79,24 +86,41 @@ static void decode_steps(const struct run *run, struct qcow2_stream *stream, voi
 	a->done = stream->done;
 }
 
-static void decode(const uint8_t *bytes, size_t len, const struct run *run, struct answer *a)
+/* All of it, from begin() on; true if the callback has failed. */
+static bool decode_once(struct input in, const struct run *run, uint8_t *window, void *work,
+                        struct answer *a)
 {
-	struct input in = { .bytes = bytes, .left = len };
-	uint8_t *work = fuzz_buf_new(run->codec->work_len);
-	uint8_t *window = fuzz_buf_new(run->window_len);
-
-	in.piece = run->piece < len + 1 ? run->piece : (uint32_t)len + 1;
-	in.copy = malloc(in.piece);
-	if (in.copy == NULL)
-		abort();
 	in.stream.fill = fill;
-	in.stream.next = in.stream.end = bytes;
+	in.stream.next = in.stream.end = in.bytes;
 	in.stream.window = window;
 	in.stream.window_len = run->window_len;
 	a->status = QCOW2_OK;
 	a->finish = QCOW2_OK;
 	run->codec->begin(run->codec, work);
 	decode_steps(run, &in.stream, work, a);
+	return in.fail_at != 0 && in.n_fills >= in.fail_at;
+}
+
+static void decode(const uint8_t *bytes, size_t len, const struct run *run, struct answer *a)
+{
+	static struct answer faulty;
+	struct input in = { .bytes = bytes, .left = len, .fail_at = run->fail_at };
+	uint8_t *work = fuzz_buf_new(run->codec->work_len);
+	uint8_t *window = fuzz_buf_new(run->window_len);
+	bool has_failed = false;
+
+	in.piece = run->piece < len + 1 ? run->piece : (uint32_t)len + 1;
+	in.copy = malloc(in.piece);
+	if (in.copy == NULL)
+		abort();
+	if (in.fail_at != 0)
+		has_failed = decode_once(in, run, window, work, &faulty);
+	in.fail_at = 0;
+	decode_once(in, run, window, work, a);
+	if (has_failed) {
+		CHECK(faulty.status == FUZZ_FAULT || faulty.finish == FUZZ_FAULT);
+		CHECK(faulty.done <= a->done && memcmp(faulty.out, a->out, faulty.done) == 0);
+	}
 	free(in.copy);
 	fuzz_buf_free(window, run->window_len);
 	fuzz_buf_free(work, run->codec->work_len);
@@ -157,6 +181,7 @@ static struct run run_of(const uint8_t *head)
 	run.window_len = UINT32_C(4096) << head[2] % 5;
 	run.step = 1 + (head[3] + 256u * head[4]) % 20000;
 	run.piece = 1 + (head[5] + 256u * head[6]) % 3000;
+	run.fail_at = 1 + (head[3] + head[7] / 4u) % 16;
 	if (head[7] % 2 != 0)
 		run.step = OUT_MAX;
 	if (head[7] / 2 % 2 != 0)
@@ -178,11 +203,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	judge(data, len, run.out_len, &v);
 	decode(data, len, &run, &in_small);
 	run.window_len = OUT_MAX;
+	run.fail_at = 0;
 	decode(data, len, &run, &a);
 	compare(&run, &a, &v);
 	run.codec = &qcow2_deflate_whole;
 	run.step = OUT_MAX;
 	run.piece = UINT32_MAX;
+	run.fail_at = 1; /* it makes no second call */
 	decode(data, len, &run, &whole);
 	compare(&run, &whole, &v);
 	CHECK(whole.status == a.status && whole.finish == a.finish);

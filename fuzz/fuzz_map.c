@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * L1 and L2 tables, extended ones too: all of the disk is mapped, with little and with much memory,
- * which must agree; no call costs more than reader.h says, nor anything twice the second time.
+ * which must agree; no call costs more than reader.h says, nor anything twice the second time. What
+ * map calls zeros reads as zeros, what it calls data as the bytes at that place.
  */
 #include "common.h"
 
-enum { STEPS_MAX = 300 };
+enum { STEPS_MAX = 300, PIECE_MAX = 64 };
 
 struct walker {
 	struct fuzz_files *files;
 	struct fuzz_choices *choices;
 	struct qcow2_image image;
-	struct fuzz_reader small, large;
+	struct fuzz_reader small, large, content;
 };
 
 /* Where the extent ends when its place in the file goes on after that. */
@@ -73,6 +74,39 @@ static void ask_inside(struct walker *w, const struct qcow2_extent *e)
 	CHECK(agree(e, &part));
 }
 
+/* Some bytes of an extent, `before` bytes after its beginning, as they are read. */
+static void check_bytes(struct walker *w, const struct qcow2_extent *e, uint64_t before)
+{
+	size_t len = e->len - before < PIECE_MAX ? (size_t)(e->len - before) : PIECE_MAX;
+	uint8_t *buf = fuzz_buf_new(len);
+	int rc;
+	size_t i;
+
+	fuzz_calls_reset(w->files, 0);
+	rc = qcow2_reader_read(&w->content.reader, e->off + before, buf, len);
+	fuzz_buf_check(w->content.memory, w->content.memory_len);
+	if (e->kind != QCOW2_EXTENT_COMPRESSED) {
+		CHECK(rc == QCOW2_OK);
+		CHECK(fuzz_calls(w->files) <= 1 + fuzz_map_cost(&w->image, e, FUZZ_LARGE));
+	}
+	for (i = 0; i < len && e->kind != QCOW2_EXTENT_COMPRESSED; i++) {
+		uint64_t pos = e->pos + before + i;
+		uint8_t want = 0;
+
+		if (e->kind == QCOW2_EXTENT_DATA && pos < e->io->size)
+			want = ((const struct fuzz_file *)e->io->ctx)->bytes[pos];
+		CHECK(buf[i] == want);
+	}
+	fuzz_buf_free(buf, len);
+}
+
+/* Its beginning, and a place in it. */
+static void check_content(struct walker *w, const struct qcow2_extent *e)
+{
+	check_bytes(w, e, 0);
+	check_bytes(w, e, fuzz_choose(w->choices, e->len));
+}
+
 static void walk(struct walker *w, uint64_t off, uint64_t end)
 {
 	uint64_t cluster = UINT64_C(1) << w->image.cluster_bits;
@@ -91,6 +125,8 @@ static void walk(struct walker *w, uint64_t off, uint64_t end)
 			ask_again(w, off, end - off, &e);
 		if (i % 2 == 1 || e.len > cluster)
 			ask_inside(w, &e);
+		if (i % 4 == 0)
+			check_content(w, &e);
 		off += e.len;
 	}
 }
@@ -147,11 +183,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK(qcow2_image_attach_data(&w.image, &external.io) == QCOW2_OK);
 	CHECK(fuzz_reader_start(&w.small, &w.image, FUZZ_SMALL) == QCOW2_OK);
 	CHECK(fuzz_reader_start(&w.large, &w.image, FUZZ_LARGE) == QCOW2_OK);
+	CHECK(fuzz_reader_start(&w.content, &w.image, FUZZ_LARGE) == QCOW2_OK);
 	walk(&w, 0, walk_end(&w.image, 0));
 	off = fuzz_choose_offset(&choices, &w.image, data, len);
 	walk(&w, off, walk_end(&w.image, off));
 	check_fault(&w, off, walk_end(&w.image, off));
 	fuzz_reader_stop(&w.small);
 	fuzz_reader_stop(&w.large);
+	fuzz_reader_stop(&w.content);
 	return 0;
 }

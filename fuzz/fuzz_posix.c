@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The POSIX library, with options, on files in memory: what it reads is what the core reads with
- * its own decoder, map agrees with read, and no descriptor is lost, whatever fails.
+ * its own decoder, at once or in pieces, with little memory or much, from short reads or long ones;
+ * map agrees with read; what fails is told and can be tried again; and no descriptor is lost.
  *
  * The input is an image or a container of fuzz_chain.c, whose layers are given to whoever asks for
  * a backing file; the last one is the external data file, too.
@@ -17,8 +18,9 @@
 #include "common.h"
 
 #include "qcow2.h"
+#include "qcow2/snapshot.h"
 
-enum { FILES_MAX = 4, HEAD_LEN = 16 };
+enum { FILES_MAX = 4, HEAD_LEN = 16, READ_MAX = 8192 };
 
 struct inputs {
 	const uint8_t *bytes[FILES_MAX];
@@ -86,31 +88,209 @@ static void check_failure(const struct inputs *in, const char *text, int error)
 	      error == ENOENT || error == ELOOP || (in->said != 0 && error == in->said));
 }
 
+/* ---- Calls of the library that come here: the linker's --wrap ---- */
+
+enum { PREAD_ERRNO = ENODATA };
+
+static struct {
+	uint64_t n_preads, n_allocs;
+	uint64_t fail_pread, fail_alloc; /* number of the call that fails; 0: none */
+	bool for_good;                   /* and all after it */
+	bool has_failed;
+	size_t pread_most; /* short reads, and every fifth interrupted; 0: neither */
+} hooks;
+
+void *__real_malloc(size_t len);
+void *__real_calloc(size_t n, size_t len);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t len);
+ssize_t __real_pread64(int fd, void *buf, size_t len, off_t pos);
+void *__wrap_malloc(size_t len);
+void *__wrap_calloc(size_t n, size_t len);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t len);
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
+
+static bool fails(uint64_t n, uint64_t fail, int error)
+{
+	if (fail == 0 || n < fail || (n > fail && !hooks.for_good))
+		return false;
+	hooks.has_failed = true;
+	errno = error;
+	return true;
+}
+
+static bool alloc_fails(void)
+{
+	return fails(++hooks.n_allocs, hooks.fail_alloc, ENOMEM);
+}
+
+void *__wrap_malloc(size_t len)
+{
+	return alloc_fails() ? NULL : __real_malloc(len);
+}
+
+void *__wrap_calloc(size_t n, size_t len)
+{
+	return alloc_fails() ? NULL : __real_calloc(n, len);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return alloc_fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t len)
+{
+	return alloc_fails() ? NULL : __real_strndup(text, len);
+}
+
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
+{
+	if (fails(++hooks.n_preads, hooks.fail_pread, PREAD_ERRNO))
+		return -1;
+	if (hooks.pread_most != 0 && hooks.n_preads % 5 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	if (hooks.pread_most != 0 && len > hooks.pread_most)
+		len = hooks.pread_most;
+	return __real_pread64(fd, buf, len, pos);
+}
+
+/* One of the next calls fails, or more. */
+static void faults_on(struct fuzz_choices *choices)
+{
+	uint64_t n = 1 + fuzz_choose(choices, 6);
+
+	hooks.n_preads = hooks.n_allocs = 0;
+	hooks.has_failed = false;
+	hooks.for_good = fuzz_choose(choices, 2) == 0;
+	if (fuzz_choose(choices, 3) == 0)
+		hooks.fail_alloc = n;
+	else
+		hooks.fail_pread = n;
+}
+
+static void faults_off(void)
+{
+	hooks.fail_pread = hooks.fail_alloc = 0;
+}
+
+/* Is the errno of a call that of a fault in it? */
+static bool is_fault(int error)
+{
+	return hooks.has_failed && (error == PREAD_ERRNO || error == ENOMEM);
+}
+
+/*
+ * The library reads a slice of a table ahead or else alone: at most two calls for each io call of
+ * the core. It makes no others.
+ */
+static void check_preads(uint64_t n_io)
+{
+	if (hooks.pread_most == 0)
+		CHECK(hooks.n_preads <= 2 * n_io);
+}
+
 /* ---- Reading ---- */
 
-/* The same bytes from the core, on the same files. */
-static void check_core(struct qcow2 *q, struct inputs *in, struct fuzz_reader *core, uint64_t off)
+/* What is read from, what the core makes of the same files, and how much memory there is. */
+struct subject {
+	struct qcow2 *q;
+	struct inputs *in;
+	struct qcow2_image image; /* the snapshot's, or the active one */
+	struct fuzz_reader core;
+	int how;
+};
+
+/* The most io calls for reading a part of the disk. */
+static uint64_t read_cost(struct subject *s, uint64_t off, size_t len)
 {
-	static uint8_t got[8192], want[8192];
-	size_t len = 1 + (size_t)fuzz_choose(&in->choices, sizeof got);
-	uint64_t left = qcow2_get_size(q) - off;
-	int n = qcow2_read(q, got, len, off);
+	struct qcow2_extent e;
+	uint64_t n = 0;
+
+	for (; len > 0; off += e.len, len -= (size_t)e.len) {
+		CHECK(qcow2_reader_map(&s->core.reader, off, len, &e) == QCOW2_OK);
+		n += fuzz_map_cost(&s->image, &e, s->how) + fuzz_data_cost(&e, s->how);
+	}
+	return n;
+}
+
+/* A read to a place between canaries, with a fault or not; -1 with errno, or all of it in bytes. */
+static int read_guarded(struct subject *s, uint64_t off, uint8_t *bytes, size_t len, bool faulty)
+{
+	uint8_t *buf = fuzz_buf_new(len);
+	int n, error;
+
+	hooks.n_preads = 0;
+	if (faulty)
+		faults_on(&s->in->choices);
+	n = qcow2_read(s->q, buf, len, off);
+	error = errno;
+	faults_off();
+	CHECK(n < 0 || (size_t)n == len);
+	if (n > 0)
+		memcpy(bytes, buf, len);
+	fuzz_buf_free(buf, len);
+	errno = error;
+	return n;
+}
+
+/* A fault is told, or made good, or what is wrong anyway comes first. */
+static void read_faulty(struct subject *s, uint64_t off, const uint8_t *want, size_t len, int rc)
+{
+	static uint8_t got[READ_MAX];
+	int n = read_guarded(s, off, got, len, true);
 	int error = errno;
-	int rc;
+
+	if (n >= 0)
+		CHECK(rc == QCOW2_OK && memcmp(got, want, len) == 0);
+	else if (is_fault(error))
+		CHECK(qcow2_last_failure()->error == error);
+	else
+		CHECK(rc != QCOW2_OK);
+}
+
+static void read_in_two(struct subject *s, uint64_t off, const uint8_t *want, size_t len, int rc)
+{
+	static uint8_t got[READ_MAX];
+	size_t first = (size_t)fuzz_choose(&s->in->choices, len + 1);
+	int n = read_guarded(s, off, got, first, false);
+	int n2 = read_guarded(s, off + first, got + first, len - first, false);
+
+	CHECK((n < 0 || n2 < 0) == (rc != QCOW2_OK));
+	CHECK(rc != QCOW2_OK || memcmp(got, want, len) == 0);
+}
+
+/* The same bytes from the core, on the same files: with a fault, after it, again, in pieces. */
+static void check_read(struct subject *s, uint64_t off)
+{
+	static uint8_t got[READ_MAX], want[READ_MAX];
+	size_t len = 1 + (size_t)fuzz_choose(&s->in->choices, READ_MAX);
+	uint64_t left = qcow2_get_size(s->q) - off;
+	int n, rc, i;
 
 	if (len > left)
 		len = (size_t)left;
-	rc = qcow2_reader_read(&core->reader, off, want, len);
+	rc = qcow2_reader_read(&s->core.reader, off, want, len);
 	if (rc == QCOW2_E_CODEC)
 		return;
-	CHECK((n < 0) == (rc != QCOW2_OK));
-	if (n < 0)
-		check_failure(in, NULL, error);
-	else
-		CHECK((size_t)n == len && memcmp(got, want, len) == 0);
+	read_faulty(s, off, want, len, rc);
+	for (i = 0; i < 2; i++) {
+		n = read_guarded(s, off, got, len, false);
+		CHECK((n < 0) == (rc != QCOW2_OK));
+		if (n < 0)
+			check_failure(s->in, NULL, errno);
+		else
+			CHECK(memcmp(got, want, len) == 0);
+		if (n >= 0)
+			check_preads(read_cost(s, off, len));
+	}
+	read_in_two(s, off, want, len, rc);
 }
 
-static void check_segment(struct qcow2 *q, const struct qcow2_segment *s)
+static void check_segment(struct subject *subject, const struct qcow2_segment *s)
 {
 	static uint8_t got[4096], want[4096];
 	size_t len = s->length < sizeof got ? (size_t)s->length : sizeof got;
@@ -118,12 +298,11 @@ static void check_segment(struct qcow2 *q, const struct qcow2_segment *s)
 
 	CHECK((s->flags & ~31u) == 0);
 	CHECK((s->flags & QCOW2_SEGMENT_AT) == 0 || (s->flags & QCOW2_SEGMENT_COMPRESSED) == 0);
-	n = qcow2_read(q, got, len, s->start);
+	n = read_guarded(subject, s->start, got, len, false);
 	if (n < 0) {
 		CHECK((s->flags & QCOW2_SEGMENT_COMPRESSED) != 0);
 		return;
 	}
-	CHECK((size_t)n == len);
 	memset(want, 0, sizeof want);
 	if ((s->flags & QCOW2_SEGMENT_DATA) != 0) {
 		if ((s->flags & QCOW2_SEGMENT_AT) == 0 || s->file_offset > INT64_MAX - 4096)
@@ -133,61 +312,161 @@ static void check_segment(struct qcow2 *q, const struct qcow2_segment *s)
 	CHECK(memcmp(got, want, len) == 0);
 }
 
-static void check_map(struct qcow2 *q, uint64_t off)
+/* Map, with a fault or not, and what must hold of each call. */
+static int map_guarded(struct subject *s, uint64_t off, struct qcow2_segment *segment, bool faulty)
 {
-	struct qcow2_segment s;
+	uint8_t *buf = fuzz_buf_new(sizeof *segment);
+	int rc, error;
+
+	hooks.n_preads = 0;
+	if (faulty)
+		faults_on(&s->in->choices);
+	rc = qcow2_map(s->q, off, UINT64_C(1) << 30, (struct qcow2_segment *)(void *)buf);
+	error = errno;
+	faults_off();
+	memcpy(segment, buf, sizeof *segment);
+	fuzz_buf_free(buf, sizeof *segment);
+	CHECK(rc != 0 || off >= qcow2_get_size(s->q));
+	if (rc == 1) {
+		const struct qcow2_extent e = { .off = off, .len = segment->length };
+
+		CHECK(segment->start == off && segment->length > 0);
+		CHECK(segment->length <= qcow2_get_size(s->q) - off);
+		check_preads(fuzz_map_cost(&s->image, &e, s->how));
+	}
+	errno = error;
+	return rc;
+}
+
+static bool same_segment(const struct qcow2_segment *a, const struct qcow2_segment *b)
+{
+	return a->start == b->start && a->flags == b->flags && a->depth == b->depth &&
+	       a->fd == b->fd && a->file_offset == b->file_offset;
+}
+
+static void map_faulty(struct subject *s, uint64_t off, const struct qcow2_segment *want, int rc)
+{
+	struct qcow2_segment got;
+	int rc2 = map_guarded(s, off, &got, true);
+
+	if (rc2 >= 0)
+		CHECK(rc2 == rc && (rc == 0 || same_segment(&got, want)));
+	else
+		CHECK(is_fault(errno) || rc < 0);
+}
+
+static void check_map(struct subject *s, uint64_t off)
+{
+	struct qcow2_segment first, again;
 	int steps, rc;
 
 	for (steps = 0; steps < 8; steps++) {
-		rc = qcow2_map(q, off, UINT64_C(1) << 30, &s);
-		if (rc <= 0) {
-			CHECK(rc < 0 || off >= qcow2_get_size(q));
+		rc = map_guarded(s, off, &first, false);
+		/* Somewhere else, and with a fault; then the same again. */
+		map_guarded(s, fuzz_choose(&s->in->choices, s->image.size), &again, false);
+		map_faulty(s, off, &first, rc);
+		CHECK(map_guarded(s, off, &again, false) == rc);
+		if (rc <= 0)
 			return;
-		}
-		CHECK(s.start == off && s.length > 0 && s.length <= qcow2_get_size(q) - off);
-		check_segment(q, &s);
-		off += s.length;
+		CHECK(same_segment(&first, &again));
+		check_segment(s, &first);
+		off += first.length;
 	}
 }
 
-/* is_active: it is what qcow2_get_image() describes, not a snapshot. */
-static void check_reading(struct qcow2 *q, struct inputs *in, bool is_active)
+/* ---- Snapshots ---- */
+
+/* Has the snapshot this id, or this name? */
+static bool has_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
+                     const char *text, bool is_name)
 {
-	const struct qcow2_image *image = qcow2_get_image(q, 0);
+	static uint8_t strings[2 * UINT16_MAX];
+	size_t len = is_name ? s->name_len : s->id_len;
+
+	if (len != strlen(text))
+		return false;
+	CHECK(qcow2_snapshot_strings(image, s, strings, NULL) == QCOW2_OK);
+	return memcmp(strings + (is_name ? s->id_len : 0), text, len) == 0;
+}
+
+/* The image of the first snapshot with this id, or else with this name. */
+static void snapshot_image(struct qcow2_image *image, const char *text)
+{
+	const struct qcow2_image active = *image;
+	struct qcow2_snapshot s;
+	int pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		const struct qcow2_snapshot *previous = NULL;
+
+		while (qcow2_snapshot_next(&active, previous, &s, NULL) == QCOW2_OK) {
+			if (has_text(&active, &s, text, pass == 1)) {
+				CHECK(qcow2_snapshot_image(image, &active, &s, NULL) == QCOW2_OK);
+				return;
+			}
+			previous = &s;
+		}
+	}
+	fuzz_fail(__FILE__, __LINE__, "a snapshot that was opened is in the table");
+}
+
+static int list_guarded(struct qcow2 *q)
+{
+	struct qcow2_snapshot_entry *list;
+	int n, i;
+
+	hooks.n_preads = 0;
+	n = qcow2_list_snapshots(q, &list);
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++)
+		CHECK(list[i].id[list[i].id_len] == 0 && list[i].name[list[i].name_len] == 0);
+	/* An entry is looked for twice, its strings once. */
+	check_preads(5 * (uint64_t)n);
+	free(list);
+	return n;
+}
+
+/* With a fault, after it, and again. */
+static void check_snapshots(struct qcow2 *q, struct inputs *in)
+{
+	int faulty, error, n;
+
+	faults_on(&in->choices);
+	faulty = list_guarded(q);
+	error = errno;
+	faults_off();
+	n = list_guarded(q);
+	CHECK(faulty == n || (faulty < 0 && is_fault(error)));
+	CHECK(list_guarded(q) == n);
+}
+
+static void check_reading(struct qcow2 *q, struct inputs *in, const struct qcow2_options *o)
+{
+	struct subject s = { .q = q, .in = in };
 	uint64_t size = qcow2_get_size(q);
-	struct fuzz_reader core;
 	char end;
 	int i;
 
-	CHECK(image != NULL && (!is_active || image->size == size));
-	CHECK(qcow2_read(q, &end, 1, size) == 0);
-	if (fuzz_reader_start(&core, image, FUZZ_LARGE) != QCOW2_OK) {
+	CHECK(qcow2_get_image(q, 0) != NULL);
+	s.image = *qcow2_get_image(q, 0);
+	s.how = o->reader_memory == 0 ? FUZZ_LARGE : FUZZ_SMALL;
+	if (o->snapshot != NULL)
+		snapshot_image(&s.image, o->snapshot);
+	CHECK(s.image.size == size && qcow2_read(q, &end, 1, size) == 0);
+	if (fuzz_reader_start(&s.core, &s.image, FUZZ_LARGE) != QCOW2_OK) {
 		CHECK(qcow2_read(q, &end, 1, 0) <= 0);
 		return;
 	}
 	for (i = 0; i < 4 && size != 0; i++) {
-		uint64_t off = fuzz_choose_offset(&in->choices, image, in->bytes[0], in->len[0]);
+		uint64_t off = fuzz_choose_offset(&in->choices, &s.image, in->bytes[0], in->len[0]);
 
 		if (off >= size)
 			off = size - 1;
-		if (is_active)
-			check_core(q, in, &core, off);
-		check_map(q, off);
+		check_read(&s, off);
+		check_map(&s, off);
 	}
-	fuzz_reader_stop(&core);
-}
-
-static void check_snapshots(struct qcow2 *q)
-{
-	struct qcow2_snapshot_entry *list = NULL;
-	int n = qcow2_list_snapshots(q, &list);
-	int i;
-
-	if (n < 0)
-		return;
-	for (i = 0; i < n; i++)
-		CHECK(list[i].id[list[i].id_len] == 0 && list[i].name[list[i].name_len] == 0);
-	free(list);
+	fuzz_reader_stop(&s.core);
 }
 
 /* ---- Opening ---- */
@@ -195,6 +474,7 @@ static void check_snapshots(struct qcow2 *q)
 static void choose_options(struct inputs *in, struct qcow2_options *o)
 {
 	static const char *const names[] = { "1", "one", "second", "third", "" };
+	static const size_t memories[] = { 0, 0, 1, 8000 };
 
 	memset(o, 0, sizeof *o);
 	o->struct_size = sizeof *o;
@@ -202,7 +482,7 @@ static void choose_options(struct inputs *in, struct qcow2_options *o)
 	if (fuzz_choose(&in->choices, 8) == 0)
 		o->flags |= QCOW2_INSPECT;
 	o->max_readers = (unsigned)fuzz_choose(&in->choices, 3);
-	o->reader_memory = fuzz_choose(&in->choices, 2) == 0 ? 0 : 8000;
+	o->reader_memory = memories[fuzz_choose(&in->choices, 4)];
 	if (fuzz_choose(&in->choices, 4) == 0)
 		o->snapshot = names[fuzz_choose(&in->choices, 5)];
 	if (fuzz_choose(&in->choices, 2) == 0)
@@ -210,6 +490,34 @@ static void choose_options(struct inputs *in, struct qcow2_options *o)
 	if (fuzz_choose(&in->choices, 8) != 0)
 		o->open_file = open_file;
 	o->open_file_ctx = in;
+}
+
+/* A header, 8 bytes for each extension; for a snapshot three calls for 40 bytes, by id and name. */
+static uint64_t open_cost(const struct inputs *in)
+{
+	uint64_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < in->n; i++)
+		n += 1 + in->len[i] / 8 + 6 * (1 + in->len[i] / 40);
+	return n;
+}
+
+/* Opens with a fault: it is told, or no matter. The file has the same descriptor again after it. */
+static void open_faulty(struct inputs *in, const struct qcow2_options *o, int fd)
+{
+	const char *text = NULL;
+	struct qcow2 *q;
+
+	faults_on(&in->choices);
+	q = qcow2_open_options(fd, o, &text);
+	faults_off();
+	if (q == NULL && is_fault(errno))
+		CHECK(text != NULL && qcow2_last_failure()->error == errno);
+	else if (q == NULL)
+		check_failure(in, text, errno);
+	qcow2_close(q);
+	CHECK(file_new(in, 0) == fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -221,18 +529,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	int fd, next;
 
 	memset(&in, 0, sizeof in);
+	memset(&hooks, 0, sizeof hooks);
 	split(&in, data, len);
 	fuzz_choices_init(&in.choices, in.bytes[0], in.len[0]);
 	choose_options(&in, &options);
+	if (fuzz_choose(&in.choices, 4) == 0)
+		hooks.pread_most = 100 + (size_t)fuzz_choose(&in.choices, 700);
 	fd = file_new(&in, 0);
+	open_faulty(&in, &options, fd);
+	hooks.n_preads = 0;
 	q = qcow2_open_options(fd, &options, &text);
+	check_preads(open_cost(&in));
 	if (q == NULL) {
 		CHECK(text != NULL);
 		check_failure(&in, text, errno);
 	} else {
 		CHECK(text == NULL);
-		check_reading(q, &in, options.snapshot == NULL);
-		check_snapshots(q);
+		check_reading(q, &in, &options);
+		check_snapshots(q, &in);
 		qcow2_close(q);
 	}
 	/* All is closed: the next descriptor is the one that was the first. */

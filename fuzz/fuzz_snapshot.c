@@ -19,9 +19,18 @@ static void check_strings(struct world *w, const struct qcow2_snapshot *s)
 	size_t len = (size_t)s->id_len + s->name_len;
 	uint8_t *buf = fuzz_buf_new(len);
 	struct qcow2_error err;
-	int rc = qcow2_snapshot_strings(&w->image, s, buf, &err);
+	int rc, faulty;
 
+	/* With a fault, after it, and again. */
+	fuzz_calls_reset(&w->files, 1);
+	faulty = qcow2_snapshot_strings(&w->image, s, buf, &err);
+	CHECK(!fuzz_has_failed(&w->files) || (faulty == QCOW2_E_IO && err.io_code == FUZZ_FAULT));
+	fuzz_calls_reset(&w->files, 0);
+	rc = qcow2_snapshot_strings(&w->image, s, buf, &err);
+	CHECK(rc == faulty || faulty == QCOW2_E_IO);
 	CHECK(rc == QCOW2_OK || (rc == QCOW2_E_TRUNCATED && err.status == rc));
+	CHECK(fuzz_calls(&w->files) <= (len != 0));
+	CHECK(qcow2_snapshot_strings(&w->image, s, buf, NULL) == rc);
 	if (rc == QCOW2_OK && len != 0 && s->id_pos + len <= w->file.io.size)
 		CHECK(memcmp(buf, w->file.bytes + s->id_pos, len) == 0);
 	fuzz_buf_free(buf, len);
@@ -29,10 +38,16 @@ static void check_strings(struct world *w, const struct qcow2_snapshot *s)
 
 static void check_as_image(struct world *w, const struct qcow2_snapshot *s)
 {
-	struct qcow2_image image;
+	struct qcow2_image image, again;
 	struct qcow2_error err;
-	int rc = qcow2_snapshot_image(&image, &w->image, s, &err);
+	int rc;
 
+	memset(&image, 0, sizeof image);
+	memset(&again, 0, sizeof again);
+	fuzz_calls_reset(&w->files, 0);
+	rc = qcow2_snapshot_image(&image, &w->image, s, &err);
+	CHECK(qcow2_snapshot_image(&again, &w->image, s, NULL) == rc);
+	CHECK(memcmp(&image, &again, sizeof image) == 0 && fuzz_calls(&w->files) == 0);
 	if (rc != QCOW2_OK) {
 		CHECK(err.status == rc);
 		return;

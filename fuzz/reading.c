@@ -200,14 +200,13 @@ uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_exten
 	return n;
 }
 
-/* The most io calls for the bytes of an extent. */
-static uint64_t data_cost(const struct qcow2_extent *e, int how)
+uint64_t fuzz_data_cost(const struct qcow2_extent *extent, int how)
 {
-	uint32_t piece = how == FUZZ_SMALL ? 512 : UINT32_C(1) << e->image->cluster_bits;
+	uint32_t piece = how == FUZZ_SMALL ? 512 : UINT32_C(1) << extent->image->cluster_bits;
 
-	if (e->kind == QCOW2_EXTENT_DATA)
+	if (extent->kind == QCOW2_EXTENT_DATA)
 		return 1;
-	return e->kind == QCOW2_EXTENT_COMPRESSED ? (e->packed_len - 1) / piece + 1 : 0;
+	return extent->kind == QCOW2_EXTENT_COMPRESSED ? (extent->packed_len - 1) / piece + 1 : 0;
 }
 
 static bool is_known(const struct window *w, const struct qcow2_io *io)
@@ -305,7 +304,7 @@ static void walk(struct window *w, struct fuzz_reader *r, struct fuzz_reader *ot
 		CHECK(same_extent(&e, &e2));
 		check_extent(w, &e);
 		check_content(w, &e);
-		w->cost[how] += fuzz_map_cost(w->image, &e, how) + data_cost(&e, how);
+		w->cost[how] += fuzz_map_cost(w->image, &e, how) + fuzz_data_cost(&e, how);
 		at += e.len;
 	}
 	for (i = 0; i < w->n_pieces; i++)

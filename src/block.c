@@ -36,11 +36,12 @@ static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, ui
                         size_t *len)
 {
 	const uint8_t *bounce = block->bounce;
-	int code;
 
 	if (*len > block->block_len - at)
 		*len = block->block_len - at;
 	if (block->held != lba) {
+		int code;
+
 		block->held = BLOCK_NONE; /* until all of it is there */
 		code = block->ops->read(block->ctx, lba, 1, block->bounce);
 		if (code != 0)

@@ -63,7 +63,9 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t
 	extra_len = q2_be32(entry + AT_SNAPSHOT_EXTRA_LEN);
 	if (extra_len > Q2_SNAPSHOT_EXTRA_MAX)
 		return q2_fail(err, QCOW2_E_SNAPSHOT, &image->io, pos, extra_len);
-	known = extra_len < EXTRA_READ_LEN ? extra_len : EXTRA_READ_LEN;
+	known = extra_len;
+	if (known > EXTRA_READ_LEN)
+		known = EXTRA_READ_LEN;
 	memset(extra, 0, sizeof extra);
 	if (known != 0u) {
 		rc = q2_image_read(image, pos + SNAPSHOT_FIXED_LEN, extra, known, err);

@@ -189,7 +189,6 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 	uint32_t goal = at + len;
 	/* Has all of it been decoded before, through the window? */
 	bool known = reader->window_image == e->image && (reader->window_off ^ e->off) < cluster;
-	int rc;
 
 	if (!known)
 		goal = cluster;
@@ -212,6 +211,7 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 	for (;;) {
 		/* The window has these of the bytes that are still to be copied. */
 		uint32_t n = stream->done > at ? stream->done - at : 0u;
+		int rc;
 
 		if (n > len)
 			n = len;

@@ -17,7 +17,7 @@ static const uint32_t paint = 0x57ac0000u;
 static void paint_stack(void)
 {
 	/* From the bottom up to the frames in use; 64 bytes are left to this one. */
-	volatile uint32_t here;
+	volatile uint32_t here = 0;
 	uintptr_t end = (uintptr_t)&here - 64;
 
 	for (volatile uint32_t *word = link_stack; (uintptr_t)word < end; word++)
@@ -29,9 +29,9 @@ void start(void)
 	char *words[MAX_WORDS];
 	const uint32_t *from = link_data_rom;
 
-	for (volatile uint32_t *to = link_data; to < link_data_end; to++)
+	for (volatile uint32_t *to = link_data; (uintptr_t)to < (uintptr_t)link_data_end; to++)
 		*to = *from++;
-	for (volatile uint32_t *to = link_bss; to < link_bss_end; to++)
+	for (volatile uint32_t *to = link_bss; (uintptr_t)to < (uintptr_t)link_bss_end; to++)
 		*to = 0;
 	paint_stack();
 	leave(main(command_line(words, MAX_WORDS), words));
@@ -57,7 +57,7 @@ size_t stack_peak(void)
 {
 	const volatile uint32_t *word = link_stack;
 
-	while (word < link_stack_end && *word == paint)
+	while ((uintptr_t)word < (uintptr_t)link_stack_end && *word == paint)
 		word++;
 	return stack_len() - ((uintptr_t)word - (uintptr_t)link_stack);
 }

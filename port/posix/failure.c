@@ -110,17 +110,20 @@ static int errno_of(int status, int io_code)
 /* " FEATURE", as the image itself calls the lowest of the unknown bits, and their mask. */
 static void feature_message(const struct qcow2_error *err, char *buf, size_t len)
 {
-	char name[47], shown[QP_PRINTABLE];
+	char name[47];
 	unsigned bit = 0;
 
 	while (bit < 63u && (err->detail >> bit) % 2u == 0u)
 		bit++;
-	if (qcow2_feature_name(err->io, QCOW2_FEATURE_INCOMPATIBLE, bit, name) == QCOW2_OK)
+	if (qcow2_feature_name(err->io, QCOW2_FEATURE_INCOMPATIBLE, bit, name) == QCOW2_OK) {
+		char shown[QP_PRINTABLE];
+
 		snprintf(buf, len, "unknown incompatible feature \"%s\" (bits %#llx)",
 		         qp_printable(shown, name, strlen(name)), (unsigned long long)err->detail);
-	else
+	} else {
 		snprintf(buf, len, "unknown incompatible feature (bits %#llx)",
 		         (unsigned long long)err->detail);
+	}
 }
 
 /* What a status means here, with the numbers that belong to it. */

@@ -103,7 +103,6 @@ static bool not_given(const struct wish *wish)
 /* Takes a file that the caller gave: by path, or as a descriptor. */
 static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 {
-	char shown[QP_PRINTABLE];
 	int fd;
 
 	found->fd = given->fd;
@@ -112,6 +111,8 @@ static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 	fd = qp_open(AT_FDCWD, given->path, 0);
 	found->fd = fd;
 	if (fd < 0) {
+		char shown[QP_PRINTABLE];
+
 		qp_fail_errno(errno, "a file given cannot be opened",
 		              qp_printable(shown, given->path, strlen(given->path)));
 		return false;

@@ -56,10 +56,11 @@ static int snapshot_find(const struct qcow2_image *image, const char *wanted, bo
 {
 	const struct qcow2_snapshot *previous = NULL;
 	struct qcow2_error err;
-	int rc, found;
+	int rc;
 
 	while ((rc = qcow2_snapshot_next(image, previous, s, &err)) == QCOW2_OK) {
-		found = snapshot_matches(image, s, wanted, by_name);
+		int found = snapshot_matches(image, s, wanted, by_name);
+
 		if (found != 0)
 			return found;
 		previous = s;
@@ -75,14 +76,16 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_snapshot s;
 	struct qcow2_error err;
-	char shown[QP_PRINTABLE];
 	int rc, found = snapshot_find(image, id_or_name, false, &s);
 
 	if (found == 0)
 		found = snapshot_find(image, id_or_name, true, &s);
-	if (found == 0)
+	if (found == 0) {
+		char shown[QP_PRINTABLE];
+
 		qp_fail(ENOENT, QCOW2_E_NOT_FOUND, "no such snapshot", "has no snapshot '%s'",
 		        qp_printable(shown, id_or_name, strlen(id_or_name)));
+	}
 	if (found != 1)
 		return false;
 	rc = qcow2_snapshot_image(&q->snapshot, image, &s, &err);

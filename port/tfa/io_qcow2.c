@@ -88,6 +88,7 @@ static io_type_t qcow2_type(void)
 
 static int qcow2_part_open(io_dev_info_t *dev_info, const uintptr_t spec, io_entity_t *entity)
 {
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): TF-A hands pointers on as numbers. */
 	const io_block_spec_t *wanted = (const io_block_spec_t *)spec;
 	uint64_t left;
 
@@ -133,6 +134,7 @@ static int qcow2_part_read(io_entity_t *entity, uintptr_t buffer, size_t length,
 	(void)entity;
 	if (n > length)
 		n = length;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): as above. */
 	if (n > 0u && qcow2_reader_read(&reader, part.start + part.pos, (void *)buffer, n) != 0)
 		return complain(&reader.error);
 	part.pos += n;
@@ -157,6 +159,7 @@ static int qcow2_dev_init(io_dev_info_t *dev_info, const uintptr_t init_params)
 	is_ready = false;
 	if (rc != 0)
 		return -ENOENT;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): as above. */
 	io.size = ((const io_block_spec_t *)below.spec)->length;
 	if (qcow2_image_open(&image, &io, 0, &error) != QCOW2_OK)
 		return complain(&error);

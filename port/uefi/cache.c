@@ -9,6 +9,7 @@ enum { DIRECT_MAX = 1024 * 1024 };
 
 static uint8_t *line_memory(const struct qu_cache *cache, uint32_t i)
 {
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): AllocatePages gives addresses as numbers. */
 	return (uint8_t *)(uintptr_t)cache->memory + (size_t)i * QU_LINE_LEN;
 }
 

@@ -72,11 +72,13 @@ static int raw_word(struct qu_words *words, uint16_t word[QU_PATH_MAX], size_t *
 /* The same in UTF-16, whatever the text is in. */
 static int next_word(struct qu_words *words, uint16_t word[QU_PATH_MAX])
 {
-	uint8_t bytes[QU_PATH_MAX];
-	size_t len, i;
+	size_t len;
 	int rc = raw_word(words, word, &len);
 
 	if (rc == WORD_OK && !words->is_wide) {
+		uint8_t bytes[QU_PATH_MAX];
+		size_t i;
+
 		for (i = 0; i < len; i++)
 			bytes[i] = (uint8_t)word[i];
 		if (!qu_path_decode(word, QU_PATH_MAX, bytes, len))
@@ -155,7 +157,6 @@ static bool take_option(struct qu_request *request, const uint16_t *word)
 int qu_request_next(struct qu_words *words, struct qu_request *request)
 {
 	uint16_t word[QU_PATH_MAX];
-	size_t start;
 	int rc = next_word(words, word);
 
 	if (rc != WORD_OK)
@@ -169,7 +170,8 @@ int qu_request_next(struct qu_words *words, struct qu_request *request)
 	if (!take_path(request->path, word))
 		return WORD_WRONG;
 	for (;;) {
-		start = words->at;
+		size_t start = words->at;
+
 		rc = next_word(words, word);
 		if (rc == WORD_OK && is_option(word)) {
 			if (!take_option(request, word))

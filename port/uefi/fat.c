@@ -277,11 +277,11 @@ static int directory_find(struct directory *dir, const uint16_t *wanted, size_t 
                           uint8_t raw[ENTRY_LEN])
 {
 	struct long_name longer;
-	int rc;
 
 	longer.is_valid = false;
 	for (;;) {
-		rc = directory_next(dir, raw);
+		int rc = directory_next(dir, raw);
+
 		if (rc != QU_FAT_OK)
 			return rc;
 		if (raw[0] != 0xe5u && (raw[11] & 0x3fu) == ATTR_LONG_NAME) {

@@ -130,7 +130,7 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 		status = EFI_NOT_FOUND;
 		for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
 			status = boot_disk(self, session->disks[i], volumes, n_volumes);
-		free_pool(volumes);
+		free_pool((void *)volumes);
 	} else if (status != EFI_NOT_FOUND) {
 		qu_say("qcow2: no partition can be found: %s\n", qu_efi_text(status));
 	}

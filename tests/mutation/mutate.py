@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Changes the core in one place at a time, and looks whether the unit and fault tests notice.
 
-    mutate.py [--max N] [--seed S] [--build DIR] [--lines A-B] [--least PERCENT] FILE...
+    mutate.py [--max N] [--seed S] [--jobs N] [--seconds N] [--log FILE] [--build DIR]
+              [--lines A-B] [--least PERCENT] FILE...
 
 Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
 that is always or never true, a statement that is not there. One that does not compile, or gives the
-same object code at -O2, is none. One is killed when a test fails, crashes or takes too long. That
-all tests pass without a mutant is looked at first, and one that does not link says nothing about
-the tests: it is an error, as is a compiler that crashes. It is an error, too, when less than
-PERCENT of the mutants are killed, those in the list counted as not killed.
+same object code at -O2, is none; one that gives the object code of another has its verdict. A
+mutant of a header or of a file that a test includes is compiled into all that include it. One is
+killed when a test fails, crashes or takes several times its processor time. That all tests pass
+without a mutant is looked at first, and one that does not link says nothing about the tests: it is
+an error, as is a compiler that crashes. It is an error, too, when less than PERCENT of the mutants
+are killed, those in the list counted as not killed.
+
+Only tests that reach the changed line, by gcov, are run. Mutants come in an order like that of a
+shuffled deck, so that the first N, or those of the first N seconds, are a fair sample. A run with a
+log goes on where one before it ended: what was killed is not judged again, what survived is.
 
 Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
 notice it, or need not, and with \\| for a | in it:
@@ -20,23 +27,27 @@ error, too: the list stays true.
 """
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 CC = os.environ.get("CC", "gcc")
 # What is not set any more has a pattern in it, so that its use does not go unnoticed.
 FLAGS = ["-std=c11", "-Iinclude", "-Itests", "-ftrivial-auto-var-init=pattern"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-TIMEOUT = 20  # seconds for a test program; the slowest takes 1
+# A failed test ends its program: the others would tell nothing more.
+os.environ["CMOCKA_TEST_ABORT"] = "1"
 
-# Which programs look at a file most closely: these run first. All others follow.
+# Which programs look at a file most closely: these run first. All others follow, the quick ones
+# before the slow ones.
 FIRST = {
-    "block": ["arguments", "read"],
+    "block": ["arguments", "block"],
     "cache": ["cache", "read"],
     "extension": ["extension"],
     "feature": ["extension"],
@@ -46,6 +57,8 @@ FIRST = {
     "inflate_whole": ["inflate"],
     "io": ["read", "faults"],
     "map": ["map", "data_file", "chain"],
+    "mem": ["mem"],
+    "q2": ["map", "open", "read"],
     "reader": ["read", "arguments", "chain"],
     "snapshot": ["snapshot"],
     "status": ["status"],
@@ -73,8 +86,9 @@ OPERATORS = {
 
 class Mutant:
     def __init__(self, path, text, start, end, new, what):
-        self.path, self.start, self.end, self.new, self.what = path, start, end, new, what
+        self.path, self.what = path, what
         self.line = text.count("\n", 0, start) + 1
+        self.lines = range(self.line, text.count("\n", 0, end) + 2)
         self.column = start - text.rfind("\n", 0, start)
         self.source = text.splitlines()[self.line - 1].strip()
         self.text = text[:start] + new + text[end:]
@@ -87,6 +101,9 @@ class Mutant:
         """Samples hardly change when the source does: the order is a hash of the place."""
         text = "%d %s %d" % (seed, self.key(), self.column)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def digest(self):
+        return hashlib.sha256((self.path + self.text).encode()).hexdigest()
 
     def __str__(self):
         return "%s:%d: %s | %s" % (self.path, self.line, self.what, self.source)
@@ -214,13 +231,26 @@ def mutants_of(path):
             yield from deletions(tokens, i, text, path)
 
 
-def run(command, timeout=120):
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=timeout, check=False)
-        return done.returncode
-    except subprocess.TimeoutExpired:
-        return -1
+def run(command, limit=120):
+    """The exit status of a command that gets `limit` seconds of processor time, and what it took.
+
+    Time on the clock says little on a machine that does other work besides.
+    """
+    limited = ["sh", "-c", 'ulimit -c 0; ulimit -t "$0"; exec "$@"', str(limit), *command]
+    with subprocess.Popen(limited, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_utime + usage.ru_stime
+
+
+def digest(paths):
+    """Tells object files with the same content."""
+    total = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as f:
+            total.update(hashlib.sha256(f.read()).digest())
+    return total.hexdigest()
 
 
 class Bench:
@@ -230,8 +260,10 @@ class Bench:
         self.build = build
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
-        self.core, self.original = {}, {}
-        common = ["tests/unit/%s.c" % n for n in ("support", "guard", "judge")]
+        self.core, self.seconds, self.verdicts = {}, {}, {}
+        # What is compiled anew for a mutant that is not compiled alone.
+        self.users = {"src/q2.h": sources, "src/mem.c": ["tests/unit/test_mem.c"]}
+        common = [p for p in ("tests/unit/support.c", "tests/unit/guard.c", "tests/unit/judge.c") if os.path.exists(p)]
         common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
         tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
                        for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))
@@ -244,26 +276,30 @@ class Bench:
         self.tests = {t[t.index("test_") + 5:-2]: self.object_path(t) for t in tests}
         for p in sources:
             self.core[p] = self.object_path(p)
-            with open(self.object_path(p), "rb") as f:
-                self.original[p] = f.read()
 
     def object_path(self, path):
         return os.path.join(self.build, path.replace("/", "_")[:-2] + ".o")
 
     def order(self, path):
         first = FIRST.get(os.path.basename(path)[:-2], [])
-        return [t for t in first if t in self.tests] + [t for t in self.tests if t not in first]
+        others = sorted((t for t in self.tests if t not in first), key=self.seconds.get)
+        return first + others
 
-    def link(self, test, path, obj, program):
-        core = [obj if p == path else o for p, o in self.core.items()]
-        return run([CC, self.tests[test], *self.common, *core, "-lcmocka", "-lz", "-o", program])
+    def objects(self, test):
+        return [self.tests[test], *self.common, *self.core.values()]
+
+    def link(self, test, changed, program, *more):
+        """changed: {object: the one to take in its place}"""
+        objects = [changed.get(o, o) for o in self.objects(test)]
+        return run([CC, *more, *objects, "-lcmocka", "-lz", "-o", program])[0]
 
     def fails_unchanged(self, test):
         """What is wrong with a test program on the core as it is; None: it passes."""
         program = os.path.join(self.build, "unchanged_" + test)
-        if self.link(test, None, None, program) != 0:
+        if self.link(test, {}, program) != 0:
             return "does not link"
-        return "fails" if run([program], TIMEOUT) != 0 else None
+        status, self.seconds[test] = run([program])
+        return "fails" if status != 0 else None
 
     def check_unchanged(self):
         """A test that fails anyway would kill all mutants."""
@@ -274,38 +310,118 @@ class Bench:
         if wrong:
             sys.exit("\n".join(wrong))
 
-    def verdict_of_tests(self, mutant, directory):
-        obj = os.path.join(directory, "mutant.o")
+    def look_at_reach(self):
+        """Which tests run which line: {path: {line: tests}}; a line without code is not in it."""
+        directory = os.path.join(self.build, "reach")
+        os.makedirs(directory)
+        self.reach = {}
+        objects = {o: os.path.join(directory, os.path.basename(o)) for o in self.core.values()}
+        for path, obj in self.core.items():
+            if run([CC, *FLAGS, "-O0", "--coverage", "-c", path, "-o", objects[obj]])[0] != 0:
+                sys.exit("%s does not compile with --coverage" % path)
+        for test in self.tests:
+            program = os.path.join(directory, test)
+            if self.link(test, objects, program, "--coverage") != 0:
+                sys.exit("test_%s does not link with --coverage" % test)
+            run([program], 600)
+            for name in [f for f in os.listdir(directory) if f.endswith(".gcda")]:
+                self.add_reach(test, directory, name)
+                os.remove(os.path.join(directory, name))
+
+    def add_reach(self, test, directory, name):
+        done = subprocess.run(["gcov", "--json-format", "--stdout", os.path.join(directory, name)],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        for file in json.loads(done.stdout)["files"]:
+            lines = self.reach.setdefault(file["file"], {})
+            for line in file["lines"]:
+                tests = lines.setdefault(line["line_number"], set())
+                if line["count"] != 0:
+                    tests.add(test)
+
+    def reaches(self, test, mutant):
+        lines = self.reach.get(mutant.path, {})
+        known = [lines[n] for n in mutant.lines if n in lines]
+        return not known or any(test in tests for tests in known)
+
+    def limit(self, test):
+        """Seconds of processor time; the least that can be set is 1."""
+        return 2 + int(2 * self.seconds[test])
+
+    def verdict_of_tests(self, mutant, changed, directory):
         program = os.path.join(directory, "program")
         for test in self.order(mutant.path):
-            if self.link(test, mutant.path, obj, program) != 0:
+            if not changed.keys() & set(self.objects(test)) or not self.reaches(test, mutant):
+                continue
+            if self.link(test, changed, program) != 0:
                 return "not linked"
-            if run([program], TIMEOUT) != 0:
+            if run([program], self.limit(test))[0] != 0:
                 return "killed"
         return "survived"
 
-    def judge(self, mutant):
-        with tempfile.TemporaryDirectory(dir=self.build) as directory:
-            # The same name in another directory: nothing of the path is in the object code.
-            source = os.path.join(directory, os.path.basename(mutant.path))
-            with open(source, "w", encoding="utf-8") as f:
-                f.write(mutant.text)
-            obj = os.path.join(directory, "mutant.o")
-            rc = compile_c(source, obj, ["-Isrc"])
+    def compile_mutant(self, mutant, directory):
+        """{object: the mutant's}, or why there is none."""
+        changed = {}
+        # The same names in another directory: nothing of the path is in the object code.
+        for path in {mutant.path, *self.users.get(mutant.path, ())}:
+            os.makedirs(os.path.join(directory, os.path.dirname(path)), exist_ok=True)
+            shutil.copy(path, os.path.join(directory, path))
+        with open(os.path.join(directory, mutant.path), "w", encoding="utf-8") as f:
+            f.write(mutant.text)
+        for i, path in enumerate(self.users.get(mutant.path, [mutant.path])):
+            obj = os.path.join(directory, "%d.o" % i)
+            rc = compile_c(os.path.join(directory, path), obj,
+                           ["-Isrc", "-Itests/unit", "-ffile-prefix-map=%s/=" % directory])
             if rc != 0:
                 # 1 is an error in the source; all else is the compiler's own trouble.
-                mutant.verdict = "not compiled" if rc == 1 else "compiler failed"
+                return "not compiled" if rc == 1 else "compiler failed"
+            changed[self.object_path(path)] = obj
+        return changed
+
+    def judge_in_time(self, mutant, deadline):
+        if mutant.verdict is None:
+            if time.monotonic() >= deadline:
+                mutant.verdict = "not judged"
+            else:
+                self.judge(mutant)
+        return mutant
+
+    def judge(self, mutant):
+        with tempfile.TemporaryDirectory(dir=self.build) as directory:
+            changed = self.compile_mutant(mutant, directory)
+            if isinstance(changed, str):
+                mutant.verdict = changed
                 return mutant
-            with open(obj, "rb") as f:
-                if f.read() == self.original[mutant.path]:
-                    mutant.verdict = "same code"
-                    return mutant
-            mutant.verdict = self.verdict_of_tests(mutant, directory)
+            if digest(changed.values()) == digest(changed):
+                mutant.verdict = "same code"
+                return mutant
+            code = mutant.path, digest(changed.values())
+            if code not in self.verdicts:
+                self.verdicts[code] = self.verdict_of_tests(mutant, changed, directory)
+            mutant.verdict = self.verdicts[code]
         return mutant
 
 
 def compile_c(path, obj, more=()):
-    return run([CC, *FLAGS, "-O2", "-w", *more, "-c", path, "-o", obj])
+    return run([CC, *FLAGS, "-O2", "-w", *more, "-c", path, "-o", obj])[0]
+
+
+def judge_all(bench, mutants, args):
+    """Each verdict in the log, too: what is killed there is not judged again."""
+    known = {}
+    if args.log and os.path.exists(args.log):
+        with open(args.log, encoding="utf-8") as f:
+            known = dict(line.rstrip("\n").split(" ", 1) for line in f)
+    for mutant in mutants:
+        if known.get(mutant.digest()) in ("killed", "not compiled", "same code"):
+            mutant.verdict = known[mutant.digest()]
+    deadline = time.monotonic() + (args.seconds or float("inf"))
+    with open(args.log or os.devnull, "a", encoding="utf-8") as log, \
+            ThreadPoolExecutor(args.jobs) as pool:
+        for mutant in pool.map(lambda m: bench.judge_in_time(m, deadline), mutants):
+            if mutant.verdict == "survived":
+                print("  alive: %s" % mutant, flush=True)
+            if mutant.verdict != "not judged" and mutant.digest() not in known:
+                print(mutant.digest(), mutant.verdict, file=log, flush=True)
 
 
 def listed():
@@ -349,6 +465,8 @@ def report(mutants, entries, files, least):
                 percent(n_killed, n_killed + n_alive)))
     print("no mutants: %d that do not compile, %d of the same code" % (
         len(having("not compiled")), len(having("same code"))))
+    if having("not judged"):
+        print("out of time: %d of %d are not judged" % (len(having("not judged")), len(mutants)))
     total, unlisted = len(killed) + len(alive), len(killed) + len(news)
     rate = percent(len(killed), total)
     print("killed: %d of %d, %.1f %%; %d of %d, %.1f %%, without those in the list" % (
@@ -367,6 +485,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--max", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--seconds", type=int, default=0)
+    parser.add_argument("--log")
     parser.add_argument("--lines", default="")
     parser.add_argument("--build", default="build/mutation")
     parser.add_argument("--least", type=float, default=0)
@@ -379,16 +500,15 @@ def main():
     if args.lines:
         first, last = map(int, args.lines.split("-"))
         mutants = [m for m in mutants if first <= m.line <= last]
+    mutants.sort(key=lambda m: m.rank(args.seed))
     if args.max:
-        mutants.sort(key=lambda m: m.rank(args.seed))
         mutants = mutants[:args.max]
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
     bench = Bench(os.path.abspath(args.build), core)
     bench.check_unchanged()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutant in pool.map(bench.judge, mutants):
-            if mutant.verdict == "survived":
-                print("  alive: %s" % mutant, flush=True)
+    bench.look_at_reach()
+    judge_all(bench, mutants, args)
+    mutants.sort(key=lambda m: (m.path, m.line, m.column))
     return report(mutants, entries, args.files, args.least)
 
 

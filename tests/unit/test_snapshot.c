@@ -127,6 +127,57 @@ static void test_no_strings(void **state)
 	subject_free(&s);
 }
 
+/* The same where the place of the strings lies past the end of the file. */
+static void test_no_strings_at_end(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_snapshot e;
+	struct qcow2_error err;
+	char untouched = 'u';
+
+	(void)state;
+	test_case("no strings, past the end");
+	image_init(&s.img, 3, BITS, 0);
+	s.img.refcounts = false;
+	image_add_snapshot(&s.img, "", "")->extra_len = 1024;
+	image_finish(&s.img);
+	image_buf_resize(&s.img.file, (size_t)s.img.snapshots_pos + 40 + 24);
+	subject_open(&s);
+	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+	LE(s.img.file.len + 1, e.id_pos);
+	EQ(qcow2_snapshot_strings(&s.image, &e, &untouched, &err), QCOW2_OK);
+	EQ(untouched, 'u');
+	subject_free(&s);
+}
+
+/* Entries of all lengths: the next one begins at a multiple of 8. */
+static void test_lengths(void **state)
+{
+	static const char letters[] = "abcdefghijklmnopq";
+
+	(void)state;
+	for (size_t len = 0; len < sizeof letters; len++) {
+		struct subject s = { 0 };
+		struct qcow2_snapshot e;
+		char id[8] = { 0 };
+		char name[sizeof letters] = { 0 };
+
+		test_case("id and name of %u", (unsigned)len);
+		memcpy(id, letters, len < 4 ? len : 4);
+		memcpy(name, letters + strlen(id), len - strlen(id));
+		image_init(&s.img, 3, BITS, MIB);
+		image_add_snapshot(&s.img, id, name);
+		image_add_snapshot(&s.img, "2", "next");
+		subject_open(&s);
+		check_next(&s, &e, true);
+		check_strings(&s, &e, id, name);
+		EQ(e.next_pos, (e.id_pos + len + 7) / 8 * 8);
+		check_next(&s, &e, false);
+		check_strings(&s, &e, "2", "next");
+		subject_free(&s);
+	}
+}
+
 /* The largest disk that can be, and one more. */
 static void test_largest(void **state)
 {
@@ -391,11 +442,14 @@ static void test_l1(void **state)
 		snap->disk_size = c->disk_size;
 		subject_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
 		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
+		memset(&image, 0, sizeof image);
 		rc = qcow2_snapshot_image(&image, &s.image, &e, &err);
 		EQ(rc, want);
 		EQ(err.status, rc);
-		if (rc != QCOW2_OK)
+		if (rc != QCOW2_OK) {
 			TRUE(err.io == &s.image.io);
+			ALL(&image, 0, sizeof image); /* closed */
+		}
 		if (rc == QCOW2_E_TRUNCATED)
 			EQ(err.pos, s.img.file.len);
 		subject_free(&s);
@@ -458,7 +512,8 @@ int main(void)
 		cmocka_unit_test(test_no_strings), cmocka_unit_test(test_images),
 		cmocka_unit_test(test_short_l1),   cmocka_unit_test(test_extra),
 		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_l1),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_strings_at_end),
+		cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,6 @@ static void print_help(const struct command *command)
 static bool parse_size(const char *text, uint64_t *value)
 {
 	static const char suffixes[] = "kmgtKMGT";
-	const char *suffix;
 	uint64_t n = 0;
 	unsigned shift = 0;
 
@@ -98,7 +97,8 @@ static bool parse_size(const char *text, uint64_t *value)
 		n = n * 10u + digit;
 	}
 	if (*text != '\0') {
-		suffix = strchr(suffixes, *text);
+		const char *suffix = strchr(suffixes, *text);
+
 		if (suffix == NULL || text[1] != '\0')
 			return false;
 		shift = 10u * (unsigned)((suffix - suffixes) % 4 + 1);

@@ -66,13 +66,15 @@ static bool count_clusters(const struct qcow2_image *image, uint64_t n, uint64_t
 	uint64_t per_block = (UINT64_C(8) << image->cluster_bits) >> image->refcount_order;
 	uint64_t n_blocks = (uint64_t)image->refcount_table_clusters << (image->cluster_bits - 3u);
 	unsigned char entry[8];
-	uint64_t i, pos, left;
+	uint64_t i;
 
 	for (i = 0; i < n_blocks && i * per_block < n && *count < enough; i++) {
+		uint64_t left = n - i * per_block;
+		uint64_t pos;
+
 		if (!image_bytes(image, image->refcount_table_pos + i * 8u, entry, sizeof entry))
 			return false;
 		pos = bytes_be(entry, sizeof entry) & ~UINT64_C(511);
-		left = n - i * per_block;
 		if (pos != 0u && !count_set(image, pos, left < per_block ? left : per_block, count))
 			return false;
 	}

@@ -52,15 +52,15 @@ static void segment_advance(struct pieces *p, uint64_t n)
 
 int pieces_next(struct pieces *p, size_t room, struct piece *piece)
 {
-	uint64_t n, left;
-	bool data;
-	int rc;
-
 	piece->len = 0;
 	piece->compressed = false;
 	for (;;) {
+		uint64_t n, left;
+		bool data;
+
 		if (p->segment.length == 0u) {
-			rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+			int rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+
 			if (rc <= 0)
 				return piece->len != 0u ? 1 : rc; /* a failure comes again */
 		}
