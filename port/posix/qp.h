@@ -46,7 +46,9 @@ struct qp_file {
 	dev_t dev;
 	ino_t ino;
 	uint32_t table_len; /* where a table may end: at multiples of this; 0: not known */
-	/* While the image is opened: the first head_len bytes, so that its header takes one call.
+	/*
+	 * While the image is opened: the first head_len bytes, so that its header and the names in
+	 * it take one call.
 	 */
 	const char *head;
 	size_t head_len;
@@ -154,6 +156,7 @@ struct qp_plan {
 	const struct qcow2_options *options;
 	size_t n_taken; /* of options->backing */
 	bool data_taken;
+	char head[QP_HEAD_LEN]; /* of the image that is being opened */
 };
 
 /* Closes the descriptors in the options that nobody has taken. */
