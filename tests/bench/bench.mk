@@ -37,7 +37,7 @@ bench-m4:
 
 bench-programs: all $(BENCH_PROGRAMS)
 
-gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
+gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(BENCH)/driver-raw $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
 
 m4-programs: $(BENCH)/m4.elf $(BENCH)/count.so $(O)/tests/image/mkimage
 
