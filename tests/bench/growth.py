@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """How time and memory of this library grow: tables of what is counted, with what is expected.
 
-    growth.py --build DIR --dir DIR
+    growth.py --build DIR --dir DIR [--update]    --update: the tables in README.md become these
 
 What can be is counted, not timed: the io calls on the images (strace) and the instructions of the
 process (callgrind, user space), of one operation where there are many: two runs, one with twice as
@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 
 import images
+import readme
 from bench import measure
 from images import GIB, KIB, MIB, TIB
 from workloads import BLOCK, Bench, Reader
@@ -118,10 +119,9 @@ def number(value):
 
 
 def table(title, law, head, rows):
-    print(f"\n#### {title}\n\n{law}\n")
-    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
-    for row in rows:
-        print("| " + " | ".join(number(cell) for cell in row) + " |")
+    lines = [f"**{title}.** {law}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += ["| " + " | ".join(number(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def kib(n):
@@ -143,7 +143,7 @@ def by_size_open(b):
         rows.append((images.name_of(size), calls, 4, work, first, kib(heap(opens(1))),
                      kib(reader_memory(size, images.CLUSTER) + HANDLE),
                      cpu(b, opens(times), times)))
-    table("Open, read 4 KiB, close: by size of the disk",
+    yield table("Open, read 4 KiB, close: by size of the disk",
           "No table is loaded: header, a slice of L1, a slice of L2, data. Memory for tables grows "
           "with the disk up to 4,096 slices; they are taken into use as they are needed.",
           ["disk", "io calls", "expected", "instructions", "expected", "KiB reserved",
@@ -164,7 +164,7 @@ def by_size_map(b):
     rows = [(name, entries, calls, expected, work, "=" if i in (0, 2) else law(entries), memory,
              got[0][5], time)
             for i, (name, entries, calls, expected, work, memory, time) in enumerate(got)]
-    table("qcow2 map of an empty disk: by size of the disk",
+    yield table("qcow2 map of an empty disk: by size of the disk",
           "Header and first slice of L1, then L1 by 16 KiB. Instructions: those of a program that "
           "starts, and so many for each L1 entry. The command reads with little memory.",
           ["disk", "L1 entries", "io calls", "expected", "instructions", "expected",
@@ -196,7 +196,7 @@ def by_cluster(b):
         got.append((images.name_of(cluster), calls, in_order_calls(size, cluster),
                     memory, reader_memory(size, cluster) + HANDLE, time,
                     raw))
-    table("64 MiB in order by 256 KiB: by size of the clusters",
+    yield table("64 MiB in order by 256 KiB: by size of the clusters",
           "A call for each buffer of data, or for each L2 table's worth of it if that is less; for "
           "each L2 table its first slice, and the rest by 16 KiB; slices of L1. QEMU's refcount "
           "blocks lie between the data and add a call where they do. CPU time is expected to be "
@@ -237,7 +237,7 @@ def by_depth(b):
                       each(lambda k: instructions(b, opening(k)), 20, 40, 20),
                       cpu(b, opening(times), times)))
     law = line_through([(images_asked(r[0]), r[3]) for r in reads], 0, 2)
-    table("Random 4 KiB: by images of the chain",
+    yield table("Random 4 KiB: by images of the chain",
           "All tables are in memory: one call, for the data. Instructions: those of a read, and so "
           "many for each image that is asked, a look at its tables; one cluster in 64 is found "
           "before the next image is asked. Memory: the tables of all images.",
@@ -247,7 +247,7 @@ def by_depth(b):
             kib(memory), kib(limit), time)
            for i, (depth, calls, expected, work, memory, limit, time) in enumerate(reads)])
     law = line_through([(depth, work) for depth, _, work, _ in opens], 0, 2)
-    table("Open, read 4 KiB, close: by images of the chain",
+    yield table("Open, read 4 KiB, close: by images of the chain",
           "The header of each image, a slice of its L1 and one of its L2; and the data. "
           "Instructions: in a line, and a little more: each file is compared with those above it.",
           ["images", "io calls", "expected", "instructions", "expected", "CPU us"],
@@ -266,7 +266,8 @@ def by_threads(b):
     for threads in (1, 2, 4, 8, 16):
         def rand(driver, places):
             return b.driver(driver, "rand", image, places, BLOCK, threads)
-        work = each(lambda p: instructions(b, rand("qcow2", p)), few, many, n)
+        work = each(lambda p: instructions(b, rand("qcow2", p)) - instructions(b, rand("raw", p)),
+                    few, many, n)
         first = first or work
         memory = heap(rand("qcow2", many))
         readers = min(threads, processors)
@@ -274,26 +275,32 @@ def by_threads(b):
                      1, work, first, kib(memory),
                      kib(HANDLE + readers * reader_memory(size, images.CLUSTER) + threads * DRIVER),
                      cpu(b, rand("qcow2", many), 2 * n), cpu(b, rand("raw", many), 2 * n)))
-    table("Random 4 KiB on one handle: by threads",
+    yield table("Random 4 KiB on one handle: by threads",
           "The same for each read, however many threads; but who finds a reader taken looks for "
           "another one, or waits. Memory: a reader for each thread, and at most one for each "
           f"processor, here {processors}, and 10 KiB of the driver for each thread. CPU time is "
           "expected to be that of pread by as many threads, and what a read takes more.",
-          ["threads", "io calls", "expected", "instructions", "expected", "KiB reserved",
-           "expected, at most", "CPU us", "pread"], rows)
+          ["threads", "io calls", "expected", "instructions beyond pread's", "expected",
+           "KiB reserved", "expected, at most", "CPU us", "pread"], rows)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--dir", required=True)
+    parser.add_argument("--update", action="store_true")
     args = parser.parse_args()
     b = Bench(os.path.abspath(args.build), None, True)
     os.makedirs(args.dir, exist_ok=True)
+    tables = []
     for part in (by_size_open, by_size_map, by_cluster, by_depth, by_threads):
         with tempfile.TemporaryDirectory(dir=args.dir) as b.dir:
             b.dir = os.path.abspath(b.dir)
-            part(b)
+            for text in part(b):
+                print(text, flush=True)
+                tables.append(text)
+    if args.update:
+        readme.update("make bench-growth", "\n".join(tables))
 
 
 if __name__ == "__main__":
