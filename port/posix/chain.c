@@ -62,10 +62,10 @@ static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 	return true;
 }
 
-/* Opens the image of a layer; its header and extensions are read at once. */
-static bool image_open(struct qp_layer *layer, unsigned options)
+/* Opens the image of a layer; its header, and what belongs to that, is read at once. */
+static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 {
-	char head[QP_HEAD_LEN];
+	unsigned options = plan->options->flags;
 	struct qcow2_error err;
 	unsigned flags = 0;
 	int rc;
@@ -76,14 +76,13 @@ static bool image_open(struct qp_layer *layer, unsigned options)
 		flags |= QCOW2_OPEN_LAYER;
 	if ((options & QCOW2_INSPECT) != 0u)
 		flags |= QCOW2_OPEN_INSPECT;
-	if (!qp_file_keep_head(&layer->file, head))
+	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
 	if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
 	else
 		layer->file.table_len = UINT32_C(1) << layer->image.cluster_bits;
-	qp_file_drop_head(&layer->file);
 	return rc == QCOW2_OK;
 }
 
@@ -98,7 +97,7 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 		qcow2_image_raw(&layer->image, &layer->file.io);
 		return true;
 	}
-	if (!image_open(layer, options))
+	if (!image_open(plan, layer))
 		return false;
 	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) == 0u ||
 	    (options & QCOW2_INSPECT) != 0u)
@@ -145,6 +144,7 @@ static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_lay
 		found_drop(&found);
 		return false;
 	}
+	qp_file_drop_head(&layer->file); /* here comes the next one's */
 	return layer_open(plan, layer->below, found) && is_new(top, layer->below);
 }
 
@@ -229,9 +229,16 @@ static bool chain_fill(struct qp_plan *plan, struct qcow2 *q, int fd)
 
 bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options)
 {
-	struct qp_plan plan = { options, 0, false };
-	bool done = chain_fill(&plan, q, fd);
+	struct qp_plan plan; /* whose head is not to be cleared first */
+	struct qp_layer *layer;
+	bool done;
 
+	plan.options = options;
+	plan.n_taken = 0;
+	plan.data_taken = false;
+	done = chain_fill(&plan, q, fd);
+	for (layer = q->top; layer != NULL; layer = layer->below)
+		qp_file_drop_head(&layer->file);
 	qp_plan_drop(&plan);
 	return done;
 }

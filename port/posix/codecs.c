@@ -11,10 +11,12 @@ void qp_codecs_init(struct qp_codecs *codecs)
 {
 	memset(codecs, 0, sizeof *codecs);
 	codecs->deflate.state = &codecs->deflate_state;
+	codecs->deflate.zstd_state = &codecs->zstd_state;
+	codecs->zstd.state = &codecs->zstd_state;
 	qp_deflate_init(&codecs->deflate);
 	codecs->list[0] = &codecs->deflate.codec;
 	if (qp_zstd_init(&codecs->zstd))
-		codecs->list[1] = &codecs->zstd;
+		codecs->list[1] = &codecs->zstd.codec;
 }
 
 void qp_codecs_end(struct qp_codecs *codecs)

@@ -8,7 +8,9 @@
 
 static void library_begin(const struct qcow2_codec *self, void *work)
 {
-	(void)self;
+	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
+
+	*own->zstd_state = NULL;
 	qcow2_deflate.begin(&qcow2_deflate, work);
 }
 

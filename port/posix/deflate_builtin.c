@@ -4,9 +4,18 @@
  */
 #include "qp.h"
 
+static void builtin_begin(const struct qcow2_codec *self, void *work)
+{
+	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
+
+	*own->zstd_state = NULL;
+	qcow2_deflate_whole.begin(&qcow2_deflate_whole, work);
+}
+
 void qp_deflate_init(struct qp_deflate *deflate)
 {
 	deflate->codec = qcow2_deflate_whole;
+	deflate->codec.begin = builtin_begin;
 }
 
 void qp_deflate_end(struct qp_deflate *deflate)

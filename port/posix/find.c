@@ -79,7 +79,7 @@ static bool wish_read(const struct qp_layer *layer, int kind, struct wish *wish)
 }
 
 /* Nobody gave the file and nobody allows to look for it. */
-static bool not_given(const struct wish *wish)
+static void not_given(const struct wish *wish)
 {
 	bool data = wish->request.kind == QCOW2_FILE_DATA;
 	int status = data ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING;
@@ -97,7 +97,6 @@ static bool not_given(const struct wish *wish)
 	else
 		qp_fail(ENOTSUP, status, text, "%sneeds its %s '%s'%s%s", who, kind, name,
 		        *format != '\0' ? ", format " : "", format);
-	return false;
 }
 
 /* Takes a file that the caller gave: by path, or as a descriptor. */
@@ -148,8 +147,10 @@ static bool may_follow(const struct qcow2_options *o)
 static bool find_named(const struct qcow2_options *o, const struct wish *wish,
                        struct qp_found *found, const char **format)
 {
-	if (o->open_file == NULL && (!may_follow(o) || wish->request.name_len == 0u))
-		return not_given(wish);
+	if (o->open_file == NULL && (!may_follow(o) || wish->request.name_len == 0u)) {
+		not_given(wish);
+		return false;
+	}
 	if (strlen(wish->request.name) != wish->request.name_len) {
 		qp_fail_text(EINVAL, 0, "a file name in the image has a NUL byte in it");
 		return false;

@@ -63,7 +63,7 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 static void drop_all(int fd, const struct qcow2_options *o)
 {
 	struct qp_file unused = { .fd = fd };
-	struct qp_plan plan = { o, 0, false };
+	struct qp_plan plan = { .options = o };
 
 	qp_file_close(&unused);
 	qp_plan_drop(&plan);

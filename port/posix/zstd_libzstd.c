@@ -70,6 +70,14 @@ static int zstd_frame(ZSTD_DCtx *dctx, struct qcow2_stream *stream)
 	return QCOW2_OK;
 }
 
+/* libzstd's state, in the reader's working memory; NULL: it does not fit. */
+static ZSTD_DCtx *zstd_state(const struct qp_zstd *own, void *work)
+{
+	if (*own->state != work)
+		*own->state = ZSTD_initStaticDCtx(work, own->codec.work_len);
+	return *own->state;
+}
+
 static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	ZSTD_DCtx *dctx;
@@ -77,7 +85,7 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 
 	if (stream->done == stream->stop)
 		return QCOW2_OK; /* the last frame was whole, or it had failed */
-	dctx = ZSTD_initStaticDCtx(work, self->work_len);
+	dctx = zstd_state((const struct qp_zstd *)(const void *)self, work);
 	if (dctx == NULL)
 		return QCOW2_E_COMPRESSED;
 	rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
@@ -90,8 +98,10 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	return rc;
 }
 
-bool qp_zstd_init(struct qcow2_codec *codec)
+bool qp_zstd_init(struct qp_zstd *zstd)
 {
+	struct qcow2_codec *codec = &zstd->codec;
+
 	codec->type = QCOW2_COMPRESSION_ZSTD;
 	codec->whole = true;
 	codec->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);

@@ -5,8 +5,8 @@
 #include "qp.h"
 
 /* The other one, zstd_libzstd.c, writes to it. NOLINTNEXTLINE(readability-non-const-parameter) */
-bool qp_zstd_init(struct qcow2_codec *codec)
+bool qp_zstd_init(struct qp_zstd *zstd)
 {
-	(void)codec;
+	(void)zstd;
 	return false;
 }

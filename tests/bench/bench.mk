@@ -5,6 +5,7 @@ BENCH = $(O)/tests/bench
 BENCH_DIR ?= $(O)/bench
 BENCH_DRIVERS = $(addprefix $(BENCH)/driver-,qcow2 raw libqcow)
 BENCH_PROGRAMS = $(BENCH_DRIVERS) $(BENCH)/measure $(BENCH)/inflate
+BENCH_UPDATE = $(if $(UPDATE),--update)
 BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR) $(BENCH_ARGS)
 
 # The gate counts instructions: always with the same compiler and flags, in a directory of its own.
@@ -12,24 +13,24 @@ GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= LDFLAGS= \
 	POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB). BENCH_ARGS='--rounds 3 w4 w9'
+#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB). BENCH_ARGS='--rounds 3 w4 w9'; UPDATE=1: the table in README.md and the plot become its own
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
 #: bench-m4     instructions on a Cortex-M4 for opening and reading (needs arm-none-eabi-gcc, qemu-system-arm)
-#: bench-growth time and memory against disk size, cluster size, depth of the chain, threads
+#: bench-growth time and memory against disk size, cluster size, depth of the chain, threads (UPDATE=1: in README.md)
 
 bench: bench-programs
-	$(Q)$(BENCH_RUN)
+	$(Q)$(BENCH_RUN) $(BENCH_UPDATE)
 
 bench-quick: bench-programs
 	$(Q)$(BENCH_RUN) --quick
 
 bench-growth: bench-programs
-	$(Q)/usr/bin/python3 tests/bench/growth.py --build $(O) --dir $(BENCH_DIR)
+	$(Q)/usr/bin/python3 tests/bench/growth.py --build $(O) --dir $(BENCH_DIR) $(BENCH_UPDATE)
 
 bench-gate:
 	$(Q)$(GATE_MAKE) gate-programs
-	$(Q)/usr/bin/python3 tests/bench/gate.py --build $(GATE) $(if $(UPDATE),--update)
+	$(Q)/usr/bin/python3 tests/bench/gate.py --build $(GATE) $(BENCH_UPDATE)
 
 bench-m4:
 	$(Q)$(GATE_MAKE) m4-programs
@@ -37,7 +38,7 @@ bench-m4:
 
 bench-programs: all $(BENCH_PROGRAMS)
 
-gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
+gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(BENCH)/driver-raw $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
 
 m4-programs: $(BENCH)/m4.elf $(BENCH)/count.so $(O)/tests/image/mkimage
 

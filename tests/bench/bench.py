@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Runs the workloads with this library and with its peers, and prints a table.
 
-    bench.py --build DIR --dir DIR [--quick] [--rounds N] [WORKLOAD...]
+    bench.py --build DIR --dir DIR [--quick] [--rounds N] [--update | WORKLOAD...]
 
 The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 
 In each round every reader of a row runs once, so that whatever else the machine does hits all of
 them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
 system, of the whole process and its children; a figure is the median over the rounds, a ratio the
-median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg,
-and to FILE with --plot FILE: tests/bench/bench.svg is made so.
+median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg.
+With --update the table in README.md and the plot in tests/bench become those of this run.
 """
 import argparse
 import os
@@ -23,6 +23,7 @@ import tempfile
 import time
 
 import plot
+import readme
 import workloads
 
 TIMEOUT = 120       # seconds, for each run
@@ -234,12 +235,14 @@ def main():
     parser.add_argument("--dir", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--update", action="store_true")
     parser.add_argument("workload", nargs="*", help=" ".join(workloads.ALL))
     args = parser.parse_args()
     unknown = [name for name in args.workload if name not in workloads.ALL]
     if unknown:
         parser.error(f"no such workload: {' '.join(unknown)}; there are {' '.join(workloads.ALL)}")
+    if args.update and args.workload:
+        parser.error("--update takes all workloads")
     rounds = args.rounds or (5 if args.quick else 7)
     for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
         if not shutil.which(program):
@@ -247,11 +250,12 @@ def main():
     b = workloads.Bench(os.path.abspath(args.build), None, args.quick)
     b.root = os.path.abspath(args.dir)
     os.makedirs(b.root, exist_ok=True)
-    results, began = [], time.time()
+    results, lines, began = [], [], time.time()
     with open(os.path.join(b.root, "bench.md"), "w") as out:
         def show(text):
             print(text, flush=True)
             print(text, file=out, flush=True)
+            lines.append(text)
         caption = [version() + ", " + machine(b, rounds)]
         show(caption[0] + "\n")
         show(line(HEAD))
@@ -260,9 +264,10 @@ def main():
             results += run_workload(b, workloads.ALL[name], rounds, show)
         show("\n" + summary(results))
         caption.append(goals_met(results) + ", those that count system calls with them")
-    for path in (os.path.join(b.root, "bench.svg"), args.plot):
-        if path:
-            plot.write(path, results, caption)
+    plot.write(os.path.join(b.root, "bench.svg"), results, caption)
+    if args.update:
+        plot.write(readme.PLOT, results, caption)
+        readme.update("make bench", "\n".join(lines))
     print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
 
 

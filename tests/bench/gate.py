@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Holds what the library does against the numbers in expected.txt, which do not depend on how busy
-the machine is: instructions (within 2 %; of the core alone: on this processor by callgrind, on a
-Cortex-M4 by QEMU), io calls and system calls (exactly; by strace, of the library and the command).
+the machine is: instructions (within 2 %; of the core alone, on this processor by callgrind, on a
+Cortex-M4 by QEMU; and of the library, where all tables are in memory, beyond those of pread), io
+calls and system calls (exactly; by strace, of the library and the command).
 
     gate.py --build DIR [--update] [--only core|m4|system]      --update writes expected.txt instead
 
@@ -10,7 +11,9 @@ DIR is where `make gate-programs' has built. Exit 1 if a number is off, also for
 expected.txt is out of date.
 """
 import argparse
+import array
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -22,6 +25,8 @@ SAMPLE = os.path.join(HERE, "..", "data", "sample.qcow2")
 EXPECTED = os.path.join(HERE, "expected.txt")
 TOLERANCE = 0.02
 TIMEOUT = 60  # seconds, for each program
+
+LOOK_UPS = 4096
 
 PARTS = ["core", "m4", "system"]
 
@@ -39,6 +44,7 @@ RECIPES = {
     "shuffled": "size 16M\nplace shuffled\nl2 0-255 data",
     "sparse": "size 1T\nl2 0 data\nl2 8000000 data\nl2 16777215 data",
     "packed": "size 4M\nl2 0-63 compressed",
+    "over": "size 32M\nbacking 64k qcow2\nl2 1 data",
 }
 
 # Which calls of which command are counted; those that only start a program are not.
@@ -50,6 +56,7 @@ SYSTEM = [
     ("read packed", "packed", "driver seq {image} 65536"),
     ("read packed by 4096", "packed", "driver seq {image} 4096"),
     ("open 10 times", "64k", "driver open {image} 10"),
+    ("open a chain 10 times", "over", "driver open {image} 10"),
     ("map sparse", "sparse", "qcow2 map {image}"),
     ("cat 64k", "64k", "qcow2 cat {image}"),
     ("convert 64k", "64k", "qcow2 convert {image} {out}"),
@@ -67,17 +74,21 @@ def compiler(name):
     return run([name, "--version"]).splitlines()[0]
 
 
+def callgrind(tmp, *words):
+    """Instructions, and what the program said."""
+    out = os.path.join(tmp, "callgrind.out")
+    said = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out, *words])
+    with open(out) as f:
+        return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)), said
+
+
 def core_numbers(build, work, tmp):
     """Instructions, io calls and operations of one piece of work for the core."""
     gate = os.path.join(build, "tests/bench/gate")
-    out = os.path.join(tmp, "callgrind.out")
-    said = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out,
-                "--toggle-collect=gate_run", "--toggle-collect=read_counted",
-                gate, work, SAMPLE])
+    instructions, said = callgrind(tmp, "--toggle-collect=gate_run",
+                                   "--toggle-collect=read_counted", gate, work, SAMPLE)
     operations, calls = said.split()
-    with open(out) as f:
-        instructions = re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)
-    return [int(instructions), int(calls), int(operations)]
+    return [instructions, int(calls), int(operations)]
 
 
 def outside_of_count(elf):
@@ -115,22 +126,46 @@ def m4_numbers(build, work, times, tmp, image):
     return [some[0] - none[0], some[1] - none[1], times]
 
 
+def look_up_numbers(build, tmp, image):
+    """What LOOK_UPS random reads of 4 KiB cost the library, tables in memory, beyond pread."""
+    rng = random.Random(9)
+    places = [rng.randrange(8192) * 4096 for _ in range(LOOK_UPS)]
+    lists = {n: os.path.join(tmp, f"places{n}") for n in (1, 2)}
+    for n, name in lists.items():
+        with open(name, "wb") as f:
+            array.array("Q", places * n).tofile(f)
+
+    def work(driver, n):
+        program = os.path.join(build, "tests/bench/driver-" + driver)
+        return [program, "rand", image, lists[n], "4096"]
+    cost = {(driver, n): callgrind(tmp, *work(driver, n))[0]
+            for driver in ("qcow2", "raw") for n in (1, 2)}
+    calls = {n: system_calls(work("qcow2", n), tmp, "-P", image)["pread64"] for n in (1, 2)}
+    return [cost["qcow2", 2] - cost["qcow2", 1] - cost["raw", 2] + cost["raw", 1],
+            calls[2] - calls[1], LOOK_UPS]
+
+
+def system_calls(words, tmp, *which):
+    """{call: number}"""
+    log = os.path.join(tmp, "strace.out")
+    found = {}
+    # To /dev/null: how a pipe is filled depends on who empties it.
+    run(["strace", "-f", "-qq", "-o", log, *which, *words], subprocess.DEVNULL)
+    with open(log) as f:
+        for call in re.findall(r"^\d+ +(\w+)\(", f.read(), re.M):
+            found[call] = found.get(call, 0) + 1
+    return found
+
+
 def system_numbers(build, command, tmp, image):
-    """{call: number} of the calls on the image, and of those that write anywhere."""
+    """{call: number} of the calls on the image or below it, and of those that write anywhere."""
     programs = {"driver": "tests/bench/driver-qcow2", "qcow2": "qcow2"}
     words = command.format(image=image, out=os.path.join(tmp, "out")).split()
     words[0] = os.path.join(build, programs[words[0]])
-    log = os.path.join(tmp, "strace.out")
-    found = {}
-    for which in (["-P", image, "-e", "trace=all"], ["-e", "trace=" + WRITES]):
-        # To /dev/null: how a pipe is filled depends on who empties it.
-        run(["strace", "-f", "-qq", "-o", log, *which, *words], subprocess.DEVNULL)
-        with open(log) as f:
-            for call in re.findall(r"^\d+ +(\w+)\(", f.read(), re.M):
-                if which[0] == "-P" and call in WRITES.split(","):
-                    continue
-                found[call] = found.get(call, 0) + 1
-    return found
+    below = os.path.join(tmp, "64k")
+    found = system_calls(words, tmp, "-P", image, "-P", below, "-e", "trace=all")
+    found = {call: n for call, n in found.items() if call not in WRITES.split(",")}
+    return {**found, **system_calls(words, tmp, "-e", "trace=" + WRITES)}
 
 
 def make_images(build, tmp):
@@ -154,6 +189,7 @@ def measure(build, parts):
             for work, times, image in M4:
                 got["m4 " + work] = m4_numbers(build, work, times, tmp, image)
         if "system" in parts:
+            got["system lookup-hit"] = look_up_numbers(build, tmp, os.path.join(tmp, "64k"))
             for name, image, command in SYSTEM:
                 got["system " + name] = system_numbers(build, command, tmp,
                                                        os.path.join(tmp, image))

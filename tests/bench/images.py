@@ -13,6 +13,13 @@ BLOCK = 4 * KIB
 TIMEOUT = 300  # seconds, for each program
 
 
+def name_of(size):
+    for unit, scale in (("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if size >= scale:
+            return f"{size // scale} {unit}"
+    return f"{size} B"
+
+
 def run(*command, script=None):
     subprocess.run([str(c) for c in command], check=True, timeout=TIMEOUT,
                    input=script.encode() if script is not None else b"",
@@ -135,10 +142,15 @@ def compressed(path, size, kind, raw):
     convert(raw, path, "-c", "-f", "raw", "-O", "qcow2", "-o", f"compression_type={kind}")
 
 
+def chain_clusters(i, size):
+    """Those of the disk that image number i, above the lowest, has itself: one in 64."""
+    n = size // CLUSTER
+    return sorted(random.Random(80 + i).sample(range(n), n // 64))
+
+
 def chain(paths, size):
-    """Each but the first over the one before; one cluster in 64 is new in each."""
+    """Each but the first over the one before."""
     full(paths[0], size, CLUSTER)
     for i, path in enumerate(paths[1:], 1):
         create(path, size, "-F", "qcow2", "-b", os.path.basename(paths[i - 1]))
-        n = size // CLUSTER
-        write_clusters(path, sorted(random.Random(80 + i).sample(range(n), n // 64)))
+        write_clusters(path, chain_clusters(i, size))
