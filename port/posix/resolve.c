@@ -164,7 +164,8 @@ static int open_beneath(const char *dir, const char *name)
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
 		copy = strdup(name);
 		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
-		error = errno;
+		/* clang takes it that strdup leaves errno alone, and what it read before for it. */
+		error = copy != NULL ? errno : ENOMEM;
 		free(copy);
 		errno = error;
 	}

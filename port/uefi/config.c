@@ -194,3 +194,14 @@ void qu_words_skip_program(struct qu_words *words)
 	    !qu_path_equal(word + len - 4u, suffix, 4))
 		words->at = start;
 }
+
+bool qu_words_have_path(const struct qu_words *words)
+{
+	struct qu_words rest;
+	uint16_t c;
+
+	memcpy(&rest, words, sizeof rest);
+	while ((c = peek(&rest)) != 0u && c != '\\' && c != '/' && c != '.')
+		rest.at++;
+	return c != 0u;
+}

@@ -173,6 +173,7 @@ static bool run_options(struct qu_session *session, struct qu_request *request, 
 {
 	const EFI_LOADED_IMAGE_PROTOCOL *loaded = session->loaded;
 	struct qu_words words;
+	bool have_path;
 
 	if (!options_are_text(loaded))
 		return true;
@@ -181,7 +182,18 @@ static bool run_options(struct qu_session *session, struct qu_request *request, 
 	words.len = loaded->LoadOptionsSize / 2u;
 	words.is_wide = true;
 	qu_words_skip_program(&words);
-	return publish_all(session, &words, request, n_wanted);
+	have_path = qu_words_have_path(&words);
+	if (!publish_all(session, &words, request, n_wanted))
+		return false;
+	/*
+	 * Some firmwares have words of their own for all programs. But whoever asks for an image
+	 * that is not there must not get another.
+	 */
+	if (*n_wanted != 0u && session->volume.n_found == 0u && !have_path) {
+		qu_say("qcow2: the options name no file of this volume: qcow2.cfg is read\n");
+		*n_wanted = 0;
+	}
+	return true;
 }
 
 static bool run_config(struct qu_session *session, struct qu_request *request, uint32_t *n_wanted)
@@ -205,17 +217,10 @@ static void publish(struct qu_session *session)
 {
 	struct qu_request *request = qu_alloc(sizeof *request);
 	uint32_t n_wanted = 0;
-	bool done;
 
 	if (request == NULL)
 		return;
-	done = run_options(session, request, &n_wanted);
-	/* Words that some firmwares have for all programs are no file names. */
-	if (done && n_wanted != 0u && session->volume.n_found == 0u) {
-		qu_say("qcow2: the options name no file of this volume: qcow2.cfg is read\n");
-		n_wanted = 0;
-	}
-	if (done && n_wanted == 0u)
+	if (run_options(session, request, &n_wanted) && n_wanted == 0u)
 		(void)run_config(session, request, &n_wanted);
 	qu_free(request);
 }

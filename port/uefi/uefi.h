@@ -186,6 +186,9 @@ int qu_request_next(struct qu_words *words, struct qu_request *request);
 /* Skips the first word if it names a program: *.efi. */
 void qu_words_skip_program(struct qu_words *words);
 
+/* Is there a separator of paths or a '.' in what follows? Else it may be no name of a file. */
+bool qu_words_have_path(const struct qu_words *words);
+
 /* chain.c */
 
 struct qu_layer {

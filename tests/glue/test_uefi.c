@@ -329,7 +329,9 @@ static const struct request_case {
 	{ config, "A.EFI top.q", 1, "\\top.q: a disk" },
 	{ config, "Linux Boot Manager", N_DISKS, "no file of this volume: qcow2.cfg is read" },
 	{ NULL, "nothing.q", 0, "\\nothing.q: n" },
-	{ NULL, "nothing.q", 0, "no image is named" },
+	{ NULL, "nothing", 0, "no image is named" },
+	{ config, "nothing.q", 0, "\\nothing.q: not shown as a disk" }, /* and no other is */
+	{ config, "\\nothing", 0, "\\nothing: not shown as a disk" },
 	{ config, "nothing.q text.q", 0, "\\nothing.q: n" },
 	{ config, "nothing.q ext.q", 1, "\\nothing.q: not shown as a disk" },
 	{ NULL, NULL, 0, "no image is named" },
