@@ -7,7 +7,7 @@
 
 enum { TEXT_MAX = 65536, FILE_LINES = 4 };
 
-static bool say_failure(const struct qu_file *file, const char *why)
+static bool say_file_failure(const struct qu_file *file, const char *why)
 {
 	qu_say("qcow2: %w: %s\n", file->path, why);
 	return false;
@@ -42,13 +42,13 @@ static bool open_on_fat(struct qu_file *file)
 
 	file->volume->n_found += rc != QU_FAT_NOT_FOUND;
 	if (rc != QU_FAT_OK)
-		return say_failure(file, qu_fat_text(rc));
+		return say_file_failure(file, qu_fat_text(rc));
 	runs = qu_alloc(QU_RUNS_MAX * sizeof *runs);
 	if (runs == NULL)
 		return false;
 	rc = qu_fat_locate(&file->fat, runs, QU_RUNS_MAX);
 	if (rc != QU_FAT_OK)
-		return say_failure(file, qu_fat_text(rc));
+		return say_file_failure(file, qu_fat_text(rc));
 	if (!shrink_runs(file))
 		return false;
 	file->io.ops = &ops;
@@ -116,11 +116,11 @@ static bool open_by_driver(struct qu_file *file)
 	file->volume->n_found += status != EFI_NOT_FOUND;
 	if (EFI_ERROR(status)) {
 		file->handle = NULL;
-		return say_failure(file, qu_efi_text(status));
+		return say_file_failure(file, qu_efi_text(status));
 	}
 	status = handle_size(file->handle, &file->io.size);
 	if (EFI_ERROR(status))
-		return say_failure(file, "is a directory, or its size is not known");
+		return say_file_failure(file, "is a directory, or its size is not known");
 	below.ops = &handle_ops;
 	below.ctx = file;
 	below.size = file->io.size;
