@@ -97,12 +97,13 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_
 	uint32_t first = first_of_set(reader, e->depth, key);
 	uint32_t found = first;
 	uint32_t oldest = 0;
-	uint32_t i, age;
+	uint32_t i;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
+		uint32_t age = reader->clock - slots[i].used;
+
 		if (slots[i].image == e->image && slots[i].key == key)
 			return i;
-		age = reader->clock - slots[i].used;
 		if (age > oldest) {
 			oldest = age;
 			found = i;
@@ -117,9 +118,10 @@ int q2_slice(struct qcow2_reader *reader, const struct qcow2_extent *e, struct q
 	uint32_t i = slot_find(reader, e, slice->key);
 	struct slot *slot = slots_of(reader) + i;
 	uint8_t *bytes = reader->slices + i * Q2_SLICE_LEN;
-	int rc;
 
 	if (slot->image != e->image || slot->key != slice->key) {
+		int rc;
+
 		if (slice->pos == Q2_SLICE_NOWHERE)
 			return QCOW2_E_NOT_FOUND;
 		slot->image = NULL; /* until all of it is there */

@@ -46,13 +46,14 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
 	uint32_t end = image->backing_name.pos;
 	uint32_t pos = image->header_len;
 	uint8_t head[EXTENSION_HEAD_LEN];
-	struct qcow2_span *place;
-	uint32_t type, len;
-	int rc;
 
 	if (end == 0u)
 		end = q2_cluster_len(image);
 	while (pos < end) {
+		struct qcow2_span *place;
+		uint32_t type, len;
+		int rc;
+
 		err->pos = pos;
 		err->detail = 0;
 		/* No room even for the end of the extensions, whether the file goes on or not. */

@@ -99,14 +99,14 @@ static int read_shape(struct header *h)
 	struct qcow2_image *image = h->image;
 	uint32_t cluster_bits = field32(h, AT_CLUSTER_BITS);
 	uint64_t backing_pos;
-	int rc;
 
 	if (cluster_bits < Q2_CLUSTER_BITS_MIN || cluster_bits > Q2_CLUSTER_BITS_MAX)
 		return QCOW2_E_CLUSTER_BITS;
 	image->cluster_bits = (uint8_t)cluster_bits;
 	image->header_len = Q2_HEADER_V2_LEN;
 	if (image->version >= 3u) {
-		rc = read_version3(h);
+		int rc = read_version3(h);
+
 		if (rc != QCOW2_OK)
 			return rc;
 	}

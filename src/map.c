@@ -237,12 +237,12 @@ static int qcow2_extent(struct qcow2_reader *reader, struct qcow2_extent *e)
 	uint64_t cluster = q2_shr64(e->off, image->cluster_bits);
 	uint32_t index = (uint32_t)cluster & ((1u << q2_l2_bits(image)) - 1u);
 	struct q2_slice slice;
-	int rc;
 
 	slice.key = extended ? cluster / 32u : cluster / 64u;
 	slice.pos = Q2_SLICE_NOWHERE;
 	if (q2_slice(reader, e, &slice) != QCOW2_OK) {
-		rc = l2_find(reader, e, &slice);
+		int rc = l2_find(reader, e, &slice);
+
 		if (rc != QCOW2_OK || slice.pos == 0u)
 			return rc;
 		slice.key = extended ? cluster / 32u : cluster / 64u;
@@ -283,9 +283,10 @@ static int chain_extent(struct qcow2_reader *reader, struct qcow2_extent *e)
 	const struct qcow2_image *image = reader->image;
 	uint64_t limit = UINT64_MAX;
 	uint32_t depth = 0;
-	int rc;
 
 	for (;;) {
+		int rc;
+
 		if (limit > image->size - e->off)
 			limit = image->size - e->off;
 		rc = layer_extent(reader, image, depth++, e);
