@@ -169,6 +169,19 @@ static void test_geometry(void **state)
 	}
 }
 
+/* One whole block goes straight to an aligned buffer: the bounce block keeps what it has. */
+static void test_straight(void **state)
+{
+	struct device d;
+
+	(void)state;
+	test_case("one block, straight");
+	device_init(&d, 4 * 512, 512, 4, 0);
+	EQ(cost(&d, 10, 10, 0), 1);
+	EQ(cost(&d, 512, 512, 0), 1);
+	EQ(cost(&d, 20, 10, 0), 0);
+}
+
 /* A file of three blocks and a bit: every range of it that is short, and all that end it. */
 static void test_short(void **state)
 {
@@ -545,11 +558,11 @@ static void test_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_geometry),    cmocka_unit_test(test_short),
-		cmocka_unit_test(test_sequential),  cmocka_unit_test(test_held),
-		cmocka_unit_test(test_far),         cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_fault_drops), cmocka_unit_test(test_image),
-		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_straight), cmocka_unit_test(test_geometry),
+		cmocka_unit_test(test_short),    cmocka_unit_test(test_sequential),
+		cmocka_unit_test(test_held),     cmocka_unit_test(test_far),
+		cmocka_unit_test(test_faults),   cmocka_unit_test(test_fault_drops),
+		cmocka_unit_test(test_image),    cmocka_unit_test(test_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

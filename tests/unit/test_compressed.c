@@ -644,6 +644,136 @@ static void test_whole_codec(void **state)
 	subject_free(&s);
 }
 
+/* "Compressed" is: one byte that means nothing, and then the bytes as they are. */
+static int copy_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
+{
+	size_t n_given = 0;
+
+	EQ((uintptr_t)work % 8, 0);
+	memset(work, 0x22, self->work_len);
+	LE(stream->window_len, CLUSTER);
+	if (stream->done == 0)
+		EQ(stream->window_at, 0);
+	for (bool skip = stream->done == 0; skip || stream->done < stream->stop;) {
+		int rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
+
+		if (rc != QCOW2_OK || stream->next == stream->end)
+			return rc != QCOW2_OK ? rc : QCOW2_E_TRUNCATED;
+		if (skip)
+			n_given = (size_t)(stream->end - stream->next);
+		else
+			stream->window[stream->done++ % stream->window_len] = *stream->next;
+		stream->next++;
+		skip = false;
+	}
+	/* The first 2 clusters of the input: here it is not longer. */
+	if (self->whole && n_given != 0)
+		EQ(n_given, CLUSTER + 1);
+	stream->window_at = stream->done % stream->window_len;
+	return QCOW2_OK;
+}
+
+static void make_copy(struct subject *s)
+{
+	uint8_t packed[CLUSTER + 1] = { 0x77 };
+
+	image_init(&s->img, 3, BITS, 4 * CLUSTER);
+	for (uint64_t i = 0; i < 3; i++) {
+		image_fill(packed + 1, CLUSTER, s->img.active.seed, i * CLUSTER);
+		/* The last piece of the input is one byte. */
+		image_add_packed(&s->img, &s->img.active, i, packed, sizeof packed, 511, 0, NULL);
+	}
+	subject_open(s);
+}
+
+/* All that a codec is promised, at any length of the memory. */
+static void test_promises(void **state)
+{
+	static const struct qcow2_codec codecs[] = {
+		{ .work_len = 9, .begin = no_begin, .decode = copy_decode },
+		{ .work_len = 16, .begin = no_begin, .decode = copy_decode, .whole = true },
+	};
+	uint8_t want[4 * CLUSTER] = { 0 };
+	struct subject s = { 0 };
+	struct subject above = { 0 };
+	struct rig rig;
+
+	(void)state;
+	make_copy(&s);
+	image_expect(&s.img, &s.img.active, 0, want, sizeof want);
+	image_init(&above.img, 3, 16, sizeof want);
+	subject_open(&above);
+	EQ(qcow2_image_attach_backing(&above.image, &s.image), QCOW2_OK);
+	for (size_t i = 0; i < COUNT(codecs); i++) {
+		const struct qcow2_codec *const list[] = { &codecs[i], NULL };
+		size_t min, good, more;
+
+		EQ(qcow2_reader_memory(&s.image, list, &min, &good), QCOW2_OK);
+		EQ(min, QCOW2_READER_SLICE + 16 + (i == 0 ? 512 + CLUSTER : 3 * CLUSTER));
+		for (more = 0; more < 8; more++) {
+			test_case("codec %zu, memory of %zu", i, min + more);
+			rig_init(&rig, &s.image, min + more, list);
+			EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
+			EQ(rig_read(&rig, 100, want + 100, CLUSTER), QCOW2_OK);
+			rig_free(&rig);
+		}
+		test_case("codec %zu, smaller clusters below", i);
+		EQ(qcow2_reader_memory(&above.image, list, &min, &good), QCOW2_OK);
+		rig_init(&rig, &above.image, good, list);
+		EQ(rig_read(&rig, 100, want + 100, 2 * CLUSTER), QCOW2_OK);
+		rig_free(&rig);
+	}
+	subject_free(&above);
+	subject_free(&s);
+}
+
+/* Memory for nearly a cluster: the window is then half of it. */
+static void test_nearly_a_cluster(void **state)
+{
+	const size_t bare = QCOW2_READER_SLICE + qcow2_deflate.work_len + 512;
+	uint8_t want[65536];
+	struct subject s = { 0 };
+	struct rig rig;
+
+	(void)state;
+	image_init(&s.img, 3, 16, sizeof want);
+	image_add(&s.img, &s.img.active, 0, IMAGE_COMPRESSED);
+	subject_open(&s);
+	image_expect(&s.img, &s.img.active, 0, want, sizeof want);
+	for (size_t room = 65536 - 1024; room <= 65536 + 512; room += 64) {
+		test_case("room for a window of %zu", room);
+		rig_init(&rig, &s.image, bare + room, deflate_only);
+		EQ(rig.reader.window_len, room < 65536 ? 32768 : 65536);
+		EQ(rig_read(&rig, 0, want, 1000), QCOW2_OK);
+		EQ(rig_read(&rig, 40000, want + 40000, 1000), QCOW2_OK);
+		rig_free(&rig);
+	}
+	subject_free(&s);
+}
+
+/* A cluster that is not the first of the disk is decoded once, too. */
+static void test_once(void **state)
+{
+	uint8_t want[4 * CLUSTER];
+	struct subject s = { 0 };
+	struct rig rig;
+
+	(void)state;
+	test_case("the third cluster");
+	image_init(&s.img, 3, BITS, sizeof want);
+	image_add_range(&s.img, &s.img.active, 0, 4, IMAGE_COMPRESSED);
+	subject_open(&s);
+	image_expect(&s.img, &s.img.active, 0, want, sizeof want);
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(BITS, QCOW2_DEFLATE_WORK),
+	         deflate_only);
+	EQ(rig_read(&rig, 2 * CLUSTER, want + 2 * CLUSTER, 100), QCOW2_OK);
+	test_io_reset(&s.io);
+	EQ(rig_read(&rig, 2 * CLUSTER + 100, want + 2 * CLUSTER + 100, 100), QCOW2_OK);
+	EQ(s.io.calls, 0);
+	rig_free(&rig);
+	subject_free(&s);
+}
+
 /* What a codec may not answer is told as damage, wherever the file ends. */
 static int odd_status;
 
@@ -780,9 +910,35 @@ static void test_memory(void **state)
 		EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_E_MEMORY);
 		EQ(reader.error.status, QCOW2_E_MEMORY);
 		EQ(reader.error.detail, min);
+		EQ(reader.error.pos, 0);
+		TRUE(reader.error.io == NULL);
 		free(memory);
 		subject_free(&s);
 	}
+}
+
+/* What is good for a disk without tables: four slices; the first table that needs more has them. */
+static void test_good(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_image raw;
+	struct qcow2_io io;
+	size_t min = 0;
+	size_t good = 0;
+
+	(void)state;
+	test_case("no disk");
+	image_init(&s.img, 3, 16, 0);
+	subject_open(&s);
+	EQ(qcow2_reader_memory(&s.image, NULL, &min, &good), QCOW2_OK);
+	EQ(good, 4 * QCOW2_READER_SLICE);
+	test_case("a raw one");
+	memcpy(&io, &s.io.io, sizeof io);
+	io.size = UINT64_C(1) << 62;
+	EQ(qcow2_image_raw(&raw, &io), QCOW2_OK);
+	EQ(qcow2_reader_memory(&raw, NULL, &min, &good), QCOW2_OK);
+	EQ(good, 4 * QCOW2_READER_SLICE);
+	subject_free(&s);
 }
 
 /* Two entries with the same place, of which one says too few sectors: two clusters. */
@@ -833,6 +989,10 @@ int main(void)
 		cmocka_unit_test(test_no_codec),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_two_codecs),
+		cmocka_unit_test(test_promises),
+		cmocka_unit_test(test_nearly_a_cluster),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_far_matches_small),
 	};
 

@@ -1285,6 +1285,9 @@ static void test_bad_stop(void **state)
 	assert_int_equal(qcow2_deflate.type, QCOW2_COMPRESSION_DEFLATE);
 	qcow2_deflate.begin(&qcow2_deflate, work);
 	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
+	/* Past the end of the window, where that is no more than a window away. */
+	stream.done = stream.window_at = 500;
+	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
 	stream.stop = 10;
 	stream.done = stream.window_at = 11;
 	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);

@@ -145,6 +145,12 @@ static void test_no_strings_at_end(void **state)
 	subject_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	LE(s.img.file.len + 1, e.id_pos);
+	memset(&err, 0x77, sizeof err); /* as of another failure */
+	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_NOT_FOUND);
+	EQ(err.io_code, 0);
+	EQ(err.pos, 0);
+	EQ(err.detail, 0);
+	TRUE(err.io == NULL);
 	EQ(qcow2_snapshot_strings(&s.image, &e, &untouched, &err), QCOW2_OK);
 	EQ(untouched, 'u');
 	subject_free(&s);
