@@ -642,6 +642,67 @@ static void test_dynamic_long_codes(void **state)
 	assert_int_equal(decode_plain(n + 1), QCOW2_E_COMPRESSED);
 }
 
+/* Two literals and a match, all with codes and extra bits as long as they can be: 70 bits. */
+static void test_long_turns(void **state)
+{
+	static const uint16_t lits[] = { 'c', 'd', 'e', 'f', 'g', 'h', 'i', 256,
+		                         'j', 'a', 'b', 'k', 'l', 'm', 'n', 284 };
+	static const uint16_t dists[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 29 };
+	uint32_t n = 32768, k;
+
+	(void)state;
+	no_codes(286, 30);
+	staircase(&lit, lits, 16);
+	staircase(&dist, dists, 16);
+	random_bytes(data, n, 256);
+	begin_stream();
+	put_stored(false, data, n);
+	put_dynamic(true);
+	for (k = 0; k < 200; k++) {
+		uint32_t bits = below(8192), extra = below(32);
+
+		put_lit('b');
+		put_lit('b');
+		data[n++] = 'b';
+		data[n++] = 'b';
+		put_match_of(27, extra, 29, bits);
+		copy_match(n, 227 + extra, 24577 + bits);
+		n += 227 + extra;
+	}
+	put_lit(256);
+	expect_bytes(data, n);
+}
+
+/* A match that ends anywhere near the end of what is asked for, with input to follow. */
+static void test_near_the_end(void **state)
+{
+	static const uint32_t lens[] = { 3, 10, 17, 18, 33 }, distances[] = { 1, 2, 7, 8, 20 };
+	size_t i;
+
+	(void)state;
+	random_bytes(data, 4096, 256);
+	for (i = 0; i < ELEMENTS(lens) * ELEMENTS(distances); i++) {
+		uint32_t len = lens[i / ELEMENTS(distances)];
+		uint32_t distance = distances[i % ELEMENTS(distances)];
+		uint32_t left;
+
+		for (left = 0; left < 34; left++) {
+			uint32_t n = 4096 - len - left;
+
+			random_bytes(data + n - 40, len + left + 40, 256);
+			copy_match(n, len, distance);
+			begin_stream();
+			put_fixed(true);
+			put_literals(data, n);
+			put_match(len, distance);
+			put_literals(data + n + len, left);
+			put_literals(data, 60);
+			put_lit(256);
+			expect_bytes(data, 4096);
+		}
+	}
+}
+
 /* All 286 and 30 symbols in one code each. */
 static void test_dynamic_all_symbols(void **state)
 {
@@ -923,6 +984,13 @@ static void test_half_codes(void **state)
 		assert_int_equal(decode_plain(n + 3), QCOW2_OK);
 		assert_int_equal(decode_plain(n + 4), QCOW2_E_COMPRESSED);
 	}
+	/* One bit tells, at the very end of the input, too. */
+	begin_stream();
+	put_dynamic(true);
+	put_lit('a');
+	put_lit(257);
+	put_code(1, 1);
+	assert_int_equal(decode_plain(2), QCOW2_E_COMPRESSED);
 	no_codes(258, 1);
 	lit.len['a'] = lit.len[257] = 2;
 	lit.len[256] = 1;
@@ -1628,6 +1696,8 @@ int main(void)
 		cmocka_unit_test(test_block_type_3),
 		cmocka_unit_test(test_dynamic_long_codes),
 		cmocka_unit_test(test_dynamic_all_symbols),
+		cmocka_unit_test(test_long_turns),
+		cmocka_unit_test(test_near_the_end),
 		cmocka_unit_test(test_dynamic_repeats),
 		cmocka_unit_test(test_trees),
 		cmocka_unit_test(test_nearly_a_code),

@@ -296,7 +296,7 @@ static void test_header(void **state)
 		struct image img;
 		struct test_io io;
 		struct qcow2_image image;
-		struct qcow2_error err = { .status = 77 };
+		struct qcow2_error err = { .status = 77, .io_code = 78 };
 
 		test_case("%s", c->name);
 		build(&img, c);
