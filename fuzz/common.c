@@ -62,7 +62,7 @@ void fuzz_calls_reset(struct fuzz_files *files, uint64_t fail)
 		files->file[i]->has_failed = false;
 	}
 	if (fail != 0)
-		files->file[fail % files->n]->fail_at = fail / files->n + 1;
+		files->file[(fail - 1) % files->n]->fail_at = (fail - 1) / files->n + 1;
 }
 
 bool fuzz_has_failed(const struct fuzz_files *files)

@@ -49,7 +49,7 @@ struct fuzz_files {
 };
 
 uint64_t fuzz_calls(const struct fuzz_files *files);
-/* Counts from 0 again; fail: 0: no call fails, else one of the first calls of one of the files. */
+/* Counts from 0 again; fail: 0: no call fails, 1 to n: the first of one of the n files, ... */
 void fuzz_calls_reset(struct fuzz_files *files, uint64_t fail);
 bool fuzz_has_failed(const struct fuzz_files *files);
 
