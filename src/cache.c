@@ -100,10 +100,11 @@ static uint32_t slot_find(const struct qcow2_reader *reader, const struct qcow2_
 	uint32_t i;
 
 	for (i = first; i < reader->n_slots && i - first < CACHE_WAYS; i++) {
-		uint32_t age = reader->clock - slots[i].used;
+		uint32_t age;
 
 		if (slots[i].image == e->image && slots[i].key == key)
 			return i;
+		age = reader->clock - slots[i].used;
 		if (age > oldest) {
 			oldest = age;
 			found = i;

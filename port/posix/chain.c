@@ -132,20 +132,22 @@ static bool is_new(const struct qp_layer *top, const struct qp_layer *layer)
 static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_layer *layer)
 {
 	struct qp_found found = { -1, NULL, false };
+	struct qp_layer *below;
 
 	if (layer->file.depth + 1u >= QP_CHAIN_MAX) {
 		qp_fail_text(ELOOP, QCOW2_E_DEPTH, "the backing chain has more than 256 files");
 		return false;
 	}
-	layer->below = layer_new(layer->file.depth + 1u);
-	if (layer->below == NULL)
+	below = layer_new(layer->file.depth + 1u);
+	if (below == NULL)
 		return out_of_memory();
+	layer->below = below;
 	if (!qp_find_backing(plan, layer, &found)) {
 		found_drop(&found);
 		return false;
 	}
 	qp_file_drop_head(&layer->file); /* here comes the next one's */
-	return layer_open(plan, layer->below, found) && is_new(top, layer->below);
+	return layer_open(plan, below, found) && is_new(top, below);
 }
 
 static struct qp_layer *layer_at(struct qp_layer *top, unsigned depth)

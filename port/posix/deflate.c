@@ -17,10 +17,10 @@ static void library_begin(const struct qcow2_codec *self, void *work)
 static int library_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
-	int rc;
 
 	if (stream->done == 0u && stream->stop == stream->window_len) {
-		rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
+		int rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
+
 		if (rc != QCOW2_OK)
 			return rc;
 		if (qp_deflate_cluster(own->state, stream)) {

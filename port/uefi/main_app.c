@@ -124,9 +124,10 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 	UINTN n_volumes;
 	EFI_STATUS status = qu_boot->LocateHandleBuffer(ByProtocol, &qu_file_system_guid, NULL,
 	                                                &n_volumes, &volumes);
-	uint32_t i;
 
 	if (!EFI_ERROR(status)) {
+		uint32_t i;
+
 		status = EFI_NOT_FOUND;
 		for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
 			status = boot_disk(self, session->disks[i], volumes, n_volumes);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 
-#: analyze      gcc -fanalyzer, clang-tidy, cppcheck on the core, the library and the command
+#: analyze      gcc -fanalyzer, clang-tidy, cppcheck on the core, the library, the command and all ports
 
-analyze:
-	$(Q)sh tests/analyze/analyze.sh $(O)/analyze $(QCOW2_CORE_SRCS)
+analyze: $(GLUE_LAYERS:%=$(GLUE)/%.headers)
+	$(Q)sh tests/analyze/analyze.sh $(O)/analyze $(GLUE) $(QCOW2_CORE_SRCS)
 
 .PHONY: analyze
