@@ -6,8 +6,7 @@
 set -u
 dir=${1:?usage: run-limit.sh BUILD-DIR}/firmware/limit
 here=$(dirname "$0")
-passed=0
-failed=0
+. "$here/ok.sh"
 rm -rf "$dir" && mkdir -p "$dir" || exit 1
 cp "$here/check.sh" "$dir/"
 cat >"$dir/run-hang.sh" <<'END_OF_HANG'
@@ -16,17 +15,6 @@ echo 'ok: before'
 echo '1 passed, 0 failed'
 END_OF_HANG
 
-ok() { # DESCRIPTION COMMAND...
-	local what=$1
-	shift
-	if "$@"; then
-		echo "ok: $what"
-		passed=$((passed + 1))
-	else
-		echo "FAILED: $what"
-		failed=$((failed + 1))
-	fi
-}
 is_gone() { # PID, or its last moments
 	local i
 	for i in $(seq 20); do

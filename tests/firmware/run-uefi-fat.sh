@@ -9,25 +9,13 @@ build=${1:?usage: run-uefi-fat.sh BUILD-DIR}
 here=$(dirname "$0")
 work=$build/uefi-fat
 fat=$work/uefi-fat
-passed=0
-failed=0
+. "$here/ok.sh"
 export MTOOLS_SKIP_CHECK=1
 export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
 rm -rf "$work" && mkdir -p "$work"
 cc -std=c11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-I"$here/../../include" -I"$here/../../port/uefi" "$here/uefi-fat.c" \
 	"$here/../../port/uefi/fat.c" "$here/../../port/uefi/path.c" -o "$fat" || exit 1
-
-ok() { # DESCRIPTION COMMAND...
-	local what=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		echo "FAILED: $what"
-		failed=$((failed + 1))
-	fi
-}
 
 is_file() { # VOLUME NAME CONTENT
 	timeout --foreground 20 "$fat" "$1" "$2" 2>"$work/runs" | cmp -s - "$3"

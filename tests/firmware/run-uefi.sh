@@ -11,8 +11,7 @@ shift
 here=$(dirname "$0")
 work=$build/uefi-test
 uefi=$build/uefi
-passed=0
-failed=0
+. "$here/ok.sh"
 export MTOOLS_SKIP_CHECK=1
 
 if ! make -s -C "$here/../.." O="$(realpath "$build")" uefi-images >"$build/uefi-make.log" 2>&1; then
@@ -112,17 +111,6 @@ plain_text() { sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g' | tr -d '\r'; }
 
 # --- what must be seen
 
-ok() { # DESCRIPTION COMMAND...
-	local what=$1
-	shift
-	if "$@"; then
-		echo "ok: $name: $what"
-		passed=$((passed + 1))
-	else
-		echo "FAILED: $name: $what"
-		failed=$((failed + 1))
-	fi
-}
 seen() { grep -qF -- "$1" "$log"; }
 line() { grep -qxF -- "$1" "$log"; }
 unseen() { ! grep -qF -- "$1" "$log"; }
@@ -280,7 +268,7 @@ while [ $# -gt 0 ]; do # two at a time
 	done
 	wait
 	for name in "$1" ${2:-}; do
-		log=$work/log/$name
+		log=$work/log/$name about=$name
 		check_"$name"
 		# All machines are switched off from inside: one that had to be stopped hangs.
 		ok "it ends" grep -qx 0 "$log.status"
