@@ -29,7 +29,8 @@ static bool agree(const struct qcow2_extent *a, const struct qcow2_extent *b)
 		a->io != NULL && a->kind != QCOW2_EXTENT_COMPRESSED ? a->pos + before : a->pos;
 
 	return a->kind == b->kind && a->image == b->image && a->io == b->io &&
-	       a->depth == b->depth && a->packed_len == b->packed_len && b->pos == pos;
+	       a->depth == b->depth && a->packed_len == b->packed_len &&
+	       (a->io == NULL || b->pos == pos);
 }
 
 /* Map, with what must hold of each call. */

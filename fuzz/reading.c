@@ -179,10 +179,8 @@ static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 
 uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_extent *extent, int how)
 {
-	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
-	/* With external data an entry that differs in bit 63 only ends a step, too. */
-	bool is_crowded =
-		image->backing != NULL || (how == FUZZ_SMALL && (extended || image->data != NULL));
+	/* The L1 and the L2 table push each other out, whenever a step ends. */
+	bool is_crowded = image->backing != NULL || how == FUZZ_SMALL;
 	uint64_t last = extent->off + (extent->len - 1);
 	const struct qcow2_image *layer;
 	unsigned least = 64, bits;
@@ -271,7 +269,8 @@ static void check_content(struct window *w, const struct qcow2_extent *e)
 static bool same_extent(const struct qcow2_extent *a, const struct qcow2_extent *b)
 {
 	return a->off == b->off && a->kind == b->kind && a->image == b->image && a->io == b->io &&
-	       a->pos == b->pos && a->depth == b->depth && a->packed_len == b->packed_len;
+	       (a->io == NULL || a->pos == b->pos) && a->depth == b->depth &&
+	       a->packed_len == b->packed_len;
 }
 
 /*

@@ -41,34 +41,34 @@ static bool extension_fits(const struct qcow2_image *image, uint32_t type, uint3
 	return true;
 }
 
-int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
+int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at)
 {
 	uint32_t end = image->backing_name.pos;
 	uint32_t pos = image->header_len;
 	uint8_t head[EXTENSION_HEAD_LEN];
 
 	if (end == 0u)
-		end = q2_cluster_len(image);
+		end = image->cluster_len;
 	while (pos < end) {
 		struct qcow2_span *place;
 		uint32_t type, len;
 		int rc;
 
-		err->pos = pos;
-		err->detail = 0;
+		at->pos = pos;
+		at->detail = 0;
 		/* No room even for the end of the extensions, whether the file goes on or not. */
 		if (end - pos < EXTENSION_HEAD_LEN)
 			return QCOW2_E_EXTENSION;
 		if (pos >= image->io.size)
 			break;
-		if (!q2_is_inside(image, pos, EXTENSION_HEAD_LEN))
+		if (!q2_is_inside(image, EXTENSION_HEAD_LEN, pos))
 			return QCOW2_E_TRUNCATED;
-		rc = q2_io_read(&image->io, pos, head, EXTENSION_HEAD_LEN, err);
+		rc = q2_io_read(at, head, EXTENSION_HEAD_LEN);
 		if (rc != QCOW2_OK)
 			return rc;
 		type = q2_be32(head);
 		len = q2_be32(head + 4);
-		err->detail = len;
+		at->detail = len;
 		if (len > end - pos - EXTENSION_HEAD_LEN || !extension_fits(image, type, len))
 			return QCOW2_E_EXTENSION;
 		if (type == EXTENSION_END)
@@ -82,5 +82,20 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err)
 		/* Padded to 8; may round to just past the end, which ends the loop. */
 		pos += (len + 7u) & ~UINT32_C(7);
 	}
+	/* The name of a data file means nothing without one. */
+	if (!q2_has_external_data(image))
+		image->data_file_name.len = 0;
 	return QCOW2_OK;
+}
+
+int qcow2_image_extensions(struct qcow2_image *image, struct qcow2_error *err)
+{
+	struct qcow2_error unseen;
+
+	if (err == NULL)
+		err = &unseen;
+	if (image == NULL || !q2_is_qcow2(image))
+		return q2_note(err, QCOW2_E_ARGUMENT);
+	err->io = &image->io;
+	return q2_note(err, q2_extensions_read(image, err));
 }

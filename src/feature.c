@@ -15,6 +15,7 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 
 	if (rc != QCOW2_OK)
 		return rc;
+	err->io = io;
 	image->flags = QCOW2_OPEN_INSPECT;
 	rc = q2_header_read(image, err);
 	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE)

@@ -26,7 +26,7 @@ enum {
 	AT_REFCOUNT_ORDER = 96,
 	AT_HEADER_LEN = 100,
 	AT_COMPRESSION_TYPE = 104,
-	HEADER_READ_LEN = 105 /* of all that is ever looked at */
+	HEADER_WORDS = 27 /* that are ever looked at */
 };
 
 #define HEADER_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb" */
@@ -35,122 +35,113 @@ enum {
 	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |    \
 	 QCOW2_INCOMPATIBLE_COMPRESSION | QCOW2_INCOMPATIBLE_EXTENDED_L2)
 
-/* The header; *err tells the field that was looked at last, which is where a failure is. */
+/* The header as 32-bit numbers, and the field that was looked at last: that is where a fault is. */
 struct header {
-	struct qcow2_image *image;
-	struct qcow2_error *err;
-	uint8_t bytes[HEADER_READ_LEN];
+	uint32_t words[HEADER_WORDS];
 };
 
-static uint32_t field32(struct header *h, uint32_t at)
-{
-	uint32_t value = q2_be32(h->bytes + at);
+struct field {
+	uint32_t pos;
+	uint64_t value;
+};
 
-	h->err->pos = at;
-	h->err->detail = value;
-	return value;
+static uint32_t field32(const struct header *h, struct field *f, uint32_t pos)
+{
+	f->pos = pos;
+	f->value = h->words[pos / 4u];
+	return h->words[pos / 4u];
 }
 
-static uint64_t field64(struct header *h, uint32_t at)
+static uint64_t field64(const struct header *h, struct field *f, uint32_t pos)
 {
-	uint64_t value = q2_be64(h->bytes + at);
-
-	h->err->pos = at;
-	h->err->detail = value;
-	return value;
+	f->pos = pos;
+	f->value = ((uint64_t)h->words[pos / 4u] << 32) + h->words[pos / 4u + 1u];
+	return f->value;
 }
 
 /* Which format is it? Version 1 has the same magic, so the version is looked at before the rest. */
-static int read_version(struct header *h)
+static int read_version(struct header *h, struct qcow2_image *image, struct field *f)
 {
 	uint32_t version;
 
-	if (field32(h, AT_MAGIC) != HEADER_MAGIC)
+	if (field32(h, f, AT_MAGIC) != HEADER_MAGIC)
 		return QCOW2_E_NOT_QCOW2;
-	version = field32(h, AT_VERSION);
+	version = field32(h, f, AT_VERSION);
 	if (version != 2u && version != 3u)
 		return QCOW2_E_VERSION;
-	h->image->version = (uint8_t)version;
+	image->version = (uint8_t)version;
+	image->header_len = Q2_HEADER_V3_LEN; /* at least */
+	if (version == 2u) {
+		image->header_len = Q2_HEADER_V2_LEN;
+		memset(h->words + Q2_HEADER_V2_LEN / 4, 0, sizeof h->words - Q2_HEADER_V2_LEN);
+		h->words[AT_REFCOUNT_ORDER / 4] = 4;
+		h->words[AT_HEADER_LEN / 4] = Q2_HEADER_V2_LEN;
+	}
 	/* A version 2 header may be all that there is. */
-	if (h->image->io.size < (version == 2u ? Q2_HEADER_V2_LEN : Q2_HEADER_V3_LEN))
-		return QCOW2_E_TRUNCATED;
-	return QCOW2_OK;
-}
-
-/* What version 3 has more than version 2. */
-static int read_version3(struct header *h)
-{
-	struct qcow2_image *image = h->image;
-
-	image->header_len = field32(h, AT_HEADER_LEN);
-	if (image->header_len < Q2_HEADER_V3_LEN || image->header_len > q2_cluster_len(image))
-		return QCOW2_E_HEADER;
-	image->compatible = field64(h, AT_COMPATIBLE);
-	image->autoclear = field64(h, AT_AUTOCLEAR);
-	image->incompatible = field64(h, AT_INCOMPATIBLE);
-	if (image->header_len > AT_COMPRESSION_TYPE)
-		image->compression_type = h->bytes[AT_COMPRESSION_TYPE];
-	return QCOW2_OK;
+	return image->io.size < image->header_len ? QCOW2_E_TRUNCATED : QCOW2_OK;
 }
 
 /* Cluster size, length of the header, where the name of the backing file begins. */
-static int read_shape(struct header *h)
+static int read_shape(const struct header *h, struct qcow2_image *image, struct field *f)
 {
-	struct qcow2_image *image = h->image;
-	uint32_t cluster_bits = field32(h, AT_CLUSTER_BITS);
-	uint64_t backing_pos;
+	uint32_t cluster_bits = field32(h, f, AT_CLUSTER_BITS);
 
-	if (cluster_bits < Q2_CLUSTER_BITS_MIN || cluster_bits > Q2_CLUSTER_BITS_MAX)
+	if (cluster_bits - Q2_CLUSTER_BITS_MIN > Q2_CLUSTER_BITS_MAX - Q2_CLUSTER_BITS_MIN)
 		return QCOW2_E_CLUSTER_BITS;
 	image->cluster_bits = (uint8_t)cluster_bits;
-	image->header_len = Q2_HEADER_V2_LEN;
-	if (image->version >= 3u) {
-		int rc = read_version3(h);
-
-		if (rc != QCOW2_OK)
-			return rc;
-	}
-	image->backing_name.len = field32(h, AT_BACKING_LEN); /* checked at the end of open */
-	backing_pos = field64(h, AT_BACKING_POS);
-	if (backing_pos > q2_cluster_len(image))
+	image->cluster_len = UINT32_C(1) << cluster_bits;
+	if (field32(h, f, AT_HEADER_LEN) < image->header_len || f->value > image->cluster_len)
 		return QCOW2_E_HEADER;
-	image->backing_name.pos = (uint32_t)backing_pos;
-	return QCOW2_OK;
+	image->header_len = (uint32_t)f->value;
+	if (image->header_len > AT_COMPRESSION_TYPE)
+		image->compression_type = (uint8_t)(h->words[AT_COMPRESSION_TYPE / 4] >> 24);
+	image->compatible = field64(h, f, AT_COMPATIBLE);
+	image->autoclear = field64(h, f, AT_AUTOCLEAR);
+	image->incompatible = field64(h, f, AT_INCOMPATIBLE);
+	image->backing_name.pos = (uint32_t)field64(h, f, AT_BACKING_POS);
+	return f->value > image->cluster_len ? QCOW2_E_HEADER : QCOW2_OK;
 }
 
 /* "compression_type": the feature bit is set exactly if the type is not the default. */
-static int check_features(struct header *h)
+static int check_features(const struct header *h, struct qcow2_image *image, struct field *f)
 {
-	const struct qcow2_image *image = h->image;
-	uint64_t marked = image->incompatible & QCOW2_INCOMPATIBLE_COMPRESSION;
+	bool marked = (image->incompatible & QCOW2_INCOMPATIBLE_COMPRESSION) != 0u;
 
-	h->err->pos = AT_COMPRESSION_TYPE;
-	h->err->detail = image->compression_type;
+	f->pos = AT_COMPRESSION_TYPE;
+	f->value = image->compression_type;
 	if (image->compression_type > QCOW2_COMPRESSION_ZSTD)
 		return QCOW2_E_COMPRESSION;
-	if ((marked != 0u) != (image->compression_type != QCOW2_COMPRESSION_DEFLATE))
+	if (marked != (image->compression_type != QCOW2_COMPRESSION_DEFLATE))
 		return QCOW2_E_HEADER;
-	h->err->pos = AT_INCOMPATIBLE;
-	h->err->detail = image->incompatible & ~KNOWN_INCOMPATIBLE;
-	if (h->err->detail != 0u)
+	f->pos = AT_AUTOCLEAR;
+	/* That the data file is raw means nothing without one. */
+	if (!q2_has_external_data(image) &&
+	    (image->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW) != 0u)
+		return QCOW2_E_HEADER;
+	f->pos = AT_INCOMPATIBLE;
+	f->value = image->incompatible & ~KNOWN_INCOMPATIBLE;
+	if (f->value != 0u)
 		return QCOW2_E_FEATURE;
 	/* "Extended L2 Entries": subclusters of less than 512 bytes cannot be. */
-	if (q2_has_extended_l2(image) && field32(h, AT_CLUSTER_BITS) < 14u)
-		return QCOW2_E_CLUSTER_BITS;
+	image->l2_entry_bits = 3;
+	if (q2_has_extended_l2(image)) {
+		if (field32(h, f, AT_CLUSTER_BITS) < 14u)
+			return QCOW2_E_CLUSTER_BITS;
+		image->l2_entry_bits = 4;
+	}
+	image->l1_entry_bits = (uint8_t)(2u * image->cluster_bits - image->l2_entry_bits);
 	return QCOW2_OK;
 }
 
-static int read_refcounts_and_encryption(struct header *h)
+static int read_refcounts_and_encryption(const struct header *h, struct qcow2_image *image,
+                                         struct field *f)
 {
-	struct qcow2_image *image = h->image;
-	uint32_t order = image->version >= 3u ? field32(h, AT_REFCOUNT_ORDER) : 4u;
-
-	if (order > 6u)
+	if (field32(h, f, AT_REFCOUNT_ORDER) > 6u)
 		return QCOW2_E_HEADER;
-	image->refcount_order = (uint8_t)order;
-	image->refcount_table_pos = field64(h, AT_REFCOUNT_TABLE_POS);
-	image->refcount_table_clusters = field32(h, AT_REFCOUNT_TABLE_CLUSTERS);
-	image->crypt_method = field32(h, AT_CRYPT_METHOD);
+	image->refcount_order = (uint8_t)f->value;
+	image->refcount_table_pos = field64(h, f, AT_REFCOUNT_TABLE_POS);
+	image->refcount_table_clusters = field32(h, f, AT_REFCOUNT_TABLE_CLUSTERS);
+	image->crypt_method = field32(h, f, AT_CRYPT_METHOD);
 	if (image->crypt_method > Q2_CRYPT_LUKS ||
 	    (image->crypt_method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
@@ -158,58 +149,86 @@ static int read_refcounts_and_encryption(struct header *h)
 }
 
 /* The table position is checked even for 0 snapshots, as the reference does. */
-static int read_snapshot_table(struct header *h)
+static int read_snapshot_table(const struct header *h, struct qcow2_image *image, struct field *f)
 {
-	struct qcow2_image *image = h->image;
-
-	image->n_snapshots = field32(h, AT_N_SNAPSHOTS);
+	image->n_snapshots = field32(h, f, AT_N_SNAPSHOTS);
 	if (image->n_snapshots > Q2_SNAPSHOTS_MAX)
 		return QCOW2_E_TOO_BIG;
-	image->snapshots_pos = field64(h, AT_SNAPSHOTS_POS);
-	if (!q2_is_table_pos(image, image->snapshots_pos))
+	image->snapshots_pos = field64(h, f, AT_SNAPSHOTS_POS);
+	if (image->snapshots_pos > INT64_MAX ||
+	    ((uint32_t)image->snapshots_pos & (image->cluster_len - 1u)) != 0u)
 		return QCOW2_E_HEADER;
 	return QCOW2_OK;
 }
 
 /* The L1 table must reach to the end of the disk: what it lacks is damage, never zeros. */
-static int read_disk(struct header *h)
+static int read_disk(const struct header *h, struct qcow2_image *image, struct field *f)
 {
-	struct qcow2_image *image = h->image;
-	uint64_t needed = 0;
+	uint64_t last;
 	int rc;
 
-	image->l1_entries = field32(h, AT_L1_ENTRIES);
+	image->l1_entries = field32(h, f, AT_L1_ENTRIES);
 	if (image->l1_entries > Q2_L1_ENTRIES_MAX)
 		return QCOW2_E_TOO_BIG;
-	image->l1_pos = field64(h, AT_L1_POS);
-	rc = q2_l1_check(image);
+	image->l1_pos = field64(h, f, AT_L1_POS);
+	rc = q2_table_check(image, Q2_L1_ENTRY_LEN * image->l1_entries, image->l1_pos);
 	if (rc != QCOW2_OK)
 		return rc;
-	image->size = field64(h, AT_SIZE);
-	if (image->size > INT64_MAX)
+	image->size = field64(h, f, AT_SIZE);
+	if (image->size == 0u)
+		return QCOW2_OK;
+	last = q2_shr64(image->size - 1u, image->l1_entry_bits);
+	if (image->size > INT64_MAX || last >= INT32_MAX)
 		return QCOW2_E_TOO_BIG;
-	if (image->size != 0u)
-		needed = q2_shr64(image->size - 1u, q2_l1_entry_bits(image)) + 1u;
-	if (needed > INT32_MAX)
-		return QCOW2_E_TOO_BIG;
-	if (field32(h, AT_L1_ENTRIES) < needed)
+	if (field32(h, f, AT_L1_ENTRIES) <= last)
 		return QCOW2_E_L1;
 	return QCOW2_OK;
 }
 
-int q2_header_read(struct qcow2_image *image, struct qcow2_error *err)
+/* The backing file's name: inside the first cluster, and none at position 0. */
+static int read_name(const struct header *h, struct qcow2_image *image, struct field *f)
+{
+	struct qcow2_span *name = &image->backing_name;
+	uint32_t len = field32(h, f, AT_BACKING_LEN);
+
+	if (name->pos == 0u || len == 0u)
+		return QCOW2_OK;
+	if (len > QCOW2_NAME_MAX || len > image->cluster_len - name->pos)
+		return QCOW2_E_HEADER;
+	name->len = len;
+	return q2_is_inside(image, len, name->pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
+}
+
+static int header_check(struct header *h, struct qcow2_image *image, struct field *f)
+{
+	int rc;
+
+	if ((rc = read_version(h, image, f)) != QCOW2_OK ||
+	    (rc = read_shape(h, image, f)) != QCOW2_OK ||
+	    (rc = check_features(h, image, f)) != QCOW2_OK ||
+	    (rc = read_refcounts_and_encryption(h, image, f)) != QCOW2_OK ||
+	    (rc = read_snapshot_table(h, image, f)) != QCOW2_OK ||
+	    (rc = read_disk(h, image, f)) != QCOW2_OK)
+		return rc;
+	return read_name(h, image, f);
+}
+
+int q2_header_read(struct qcow2_image *image, struct qcow2_error *at)
 {
 	struct header h;
-	int rc = q2_io_read(&image->io, 0, h.bytes, HEADER_READ_LEN, err);
+	struct field f;
+	uint8_t *bytes = (uint8_t *)h.words;
+	int i;
+	int rc;
 
+	at->pos = 0;
+	rc = q2_io_read(at, bytes, sizeof h.words);
 	if (rc != QCOW2_OK)
 		return rc;
-	h.image = image;
-	h.err = err;
-	if ((rc = read_version(&h)) != QCOW2_OK || (rc = read_shape(&h)) != QCOW2_OK ||
-	    (rc = check_features(&h)) != QCOW2_OK ||
-	    (rc = read_refcounts_and_encryption(&h)) != QCOW2_OK ||
-	    (rc = read_snapshot_table(&h)) != QCOW2_OK)
-		return rc;
-	return read_disk(&h);
+	for (i = 0; i < HEADER_WORDS; i++)
+		h.words[i] = q2_be32(bytes + 4 * i);
+	rc = header_check(&h, image, &f);
+	at->pos = f.pos;
+	at->detail = f.value;
+	return rc;
 }

@@ -25,7 +25,8 @@ enum {
 	Q2_CLUSTER_BITS_MAX = 21,
 	Q2_HEADER_V2_LEN = 72,
 	Q2_HEADER_V3_LEN = 104,
-	Q2_CRYPT_LUKS = 2,           /* the last of the encryption methods that there are */
+	Q2_CRYPT_LUKS = 2, /* the last of the encryption methods that there are */
+	Q2_L1_ENTRY_LEN = 8,
 	Q2_L1_ENTRIES_MAX = 4194304, /* 32 MiB of them */
 	Q2_SNAPSHOTS_MAX = 65536,
 	Q2_SNAPSHOT_EXTRA_MAX = 1024,
@@ -33,41 +34,33 @@ enum {
 	Q2_SUBCLUSTERS = 32
 };
 
-/* io.c: reading a file, and noting what went wrong. */
-
-/* Notes a failure in *err and returns the status, for `return q2_fail(...)`. */
-int q2_fail(struct qcow2_error *err, int status, const struct qcow2_io *io, uint64_t pos,
-            uint64_t detail);
-
-/* The same where there is nothing to say but the status. */
-int q2_refuse(struct qcow2_error *err, int status);
-
 /*
- * The same where *err has been kept up to date on the way: io, pos and detail are those of what was
- * being looked at. IO is noted by the read that failed, TRUNCATED at the end of the file.
+ * io.c: reading a file, and noting what went wrong.
+ *
+ * A struct qcow2_error is kept up to date on the way: `at` is what is being looked at, the file,
+ * the position in it and what was found there. So whatever fails has only to return its status;
+ * where a call of the caller's ends, q2_note makes of both what the caller is told.
  */
-int q2_note(struct qcow2_error *err, int status);
+int q2_note(struct qcow2_error *at, int status);
 
 /*
- * Reads [pos, pos + len) of the file, len > 0; what lies past its end reads as zeros. Status: IO if
- * the callback fails.
+ * Reads len > 0 bytes at at->pos of the file at->io; what lies past its end reads as zeros. Status:
+ * IO if the callback fails.
  */
-int q2_io_read(const struct qcow2_io *io, uint64_t pos, void *buf, size_t len,
-               struct qcow2_error *err);
+int q2_io_read(struct qcow2_error *at, void *buf, size_t len);
 
 /*
- * header.c, extension.c: the parts of opening. They keep err->pos and err->detail up to date and
- * return a status; q2_note is up to the caller.
+ * header.c, extension.c: the parts of opening. at->io is the file.
  */
 
 /*
  * Reads the fixed header and checks what can be checked in it alone; fills *image, which is all
  * zeros but for its io and flags. Statuses: as qcow2_image_open.
  */
-int q2_header_read(struct qcow2_image *image, struct qcow2_error *err);
+int q2_header_read(struct qcow2_image *image, struct qcow2_error *at);
 
 /* Finds the header extensions, and fills the spans of *image. */
-int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err);
+int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at);
 
 /* image.c */
 
@@ -75,87 +68,94 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *err);
 int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io);
 
 /* Does [pos, pos + len) lie in the image file? True, too, if the image is read as if it did. */
-bool q2_is_inside(const struct qcow2_image *image, uint64_t pos, uint32_t len);
+bool q2_is_inside(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
 /*
  * Reads [pos, pos + len) of the image file, len > 0. What lies past its end is zeros if the image
  * was opened so, and otherwise QCOW2_E_TRUNCATED.
  */
 int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
-                  struct qcow2_error *err);
+                  struct qcow2_error *at);
 
 /* Can a table of len bytes be at pos? Statuses: L1 if none can be there, TRUNCATED. */
 int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
-/* The same for the L1 table, of at most Q2_L1_ENTRIES_MAX entries. */
-int q2_l1_check(const struct qcow2_image *image);
-
 /* cache.c: tables, in slices. */
 
-/* A slice of a table: which, and then where it is and what it says. */
-struct q2_slice {
-	uint64_t key; /* tells the slices of an image apart */
-	uint64_t pos; /* in the image's file, a multiple of Q2_SLICE_LEN; or Q2_SLICE_NOWHERE */
-	const uint8_t *bytes; /* Q2_SLICE_LEN of them, valid until the next call */
-};
-
-#define Q2_SLICE_NOWHERE UINT64_MAX
-#define Q2_SLICE_OF_L1   (UINT64_C(1) << 63) /* added to the keys of slices of L1 */
-
 /*
- * Finds the slice with slice->key of the image e->image; fills in pos and bytes. If the reader does
- * not have it, it is read from slice->pos, and what lies past the end of the file is zeros.
- * Statuses: IO, or NOT_FOUND if pos is Q2_SLICE_NOWHERE.
+ * The entry `entry` bytes into the table at `table`, in the file of e->image, for which e->depth
+ * stands: it and what follows, to the next multiple of Q2_SLICE_LEN, valid until the next call.
+ * What lies past the end of the file is zeros. NULL: IO.
  */
-int q2_slice(struct qcow2_reader *reader, const struct qcow2_extent *e, struct q2_slice *slice);
+const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
+                              uint64_t table, uint32_t entry);
 
-/* Gives the first len bytes (QCOW2_READER_SLICE at least) of the reader's memory to slices. */
-void q2_slots_init(struct qcow2_reader *reader, size_t len);
+/* Slices get the first len bytes of the memory, a multiple of 8, QCOW2_READER_SLICE at least. */
+void q2_cache_init(struct qcow2_reader *reader, size_t len);
 
 /* map.c */
 
+/* What `image` alone says about e->off. *e is absent, and gets no longer than it is. */
+int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
+                    struct qcow2_extent *e);
+
+/* chain.c */
+
+/* An answer ends where something else begins. */
+void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
+
 /*
  * Makes reader->memo the extent that begins at `off`, and that does not end before off + len unless
- * it must. The caller has checked that the range is not empty and lies on the disk.
+ * it must. Statuses: as qcow2_reader_map.
  */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /* reader.c */
 
 /* Is each image of the chain there, with all that it needs? Statuses: as qcow2_reader_init. */
-int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *err);
+int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *at);
 
-/*
- * Reads one extent, or as much of it as is asked for: *len > 0 bytes at most, and *len says how
- * many. The caller has checked that the range lies on the disk. Reading is a loop over this.
- */
-int q2_read_step(struct qcow2_reader *reader, uint64_t off, uint8_t *buf, size_t *len);
+/* The first len bytes of the extent reader->memo to buf. */
+int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 
 /* unpack.c */
 
 /* reader->unpack: len bytes from the beginning of reader->memo, which is compressed, to buf. */
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
-/* Big-endian loads, qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order". */
+/*
+ * Big-endian loads, qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order". Where
+ * there is an instruction for it, it is shorter than a call; compilers find that out too late.
+ */
+#ifdef __GNUC__
+#define Q2_INLINE static inline __attribute__((always_inline))
+#else
+#define Q2_INLINE static inline
+#endif
 
 static inline uint32_t q2_be16(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 8) + p[1];
 }
 
-static inline uint32_t q2_be32(const uint8_t *p)
+Q2_INLINE uint32_t q2_be32(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 24) + ((uint32_t)p[1] << 16) + ((uint32_t)p[2] << 8) + p[3];
 }
 
-static inline uint64_t q2_be64(const uint8_t *p)
+Q2_INLINE uint64_t q2_be64(const uint8_t *p)
 {
 	return ((uint64_t)q2_be32(p) << 32) + q2_be32(p + 4);
 }
 
+/* wide.c: 64-bit arithmetic. */
+
+/* How many bytes a file of that size has from pos on. */
+uint64_t q2_left(uint64_t size, uint64_t pos);
+
 /*
  * Shift right by 0 to 63. A shift of 64 bits by a variable is a call to a compiler's helper where
- * registers have 32, and a firmware may have no such helper: there it is a call to ours, in io.c.
+ * registers have 32, and a firmware may have no such helper: there it is a call to ours.
  */
 #if UINTPTR_MAX > UINT32_MAX
 static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
@@ -165,17 +165,6 @@ static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
 #else
 uint64_t q2_shr64(uint64_t value, unsigned bits);
 #endif
-
-static inline uint32_t q2_cluster_len(const struct qcow2_image *image)
-{
-	return UINT32_C(1) << image->cluster_bits;
-}
-
-/* Can a table be there? They are aligned to clusters. */
-static inline bool q2_is_table_pos(const struct qcow2_image *image, uint64_t pos)
-{
-	return pos <= INT64_MAX && ((uint32_t)pos & (q2_cluster_len(image) - 1u)) == 0u;
-}
 
 static inline bool q2_is_qcow2(const struct qcow2_image *image)
 {
@@ -192,32 +181,9 @@ static inline bool q2_has_external_data(const struct qcow2_image *image)
 	return (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 }
 
-/* The file that clusters are in. An external data file is there once a reader has started. */
-static inline const struct qcow2_io *q2_data_io(const struct qcow2_image *image)
-{
-	return image->data != NULL ? image->data : &image->io;
-}
-
 static inline bool q2_has_extended_l2(const struct qcow2_image *image)
 {
 	return (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0u;
-}
-
-/* log2 of the length of an L2 entry, and of the number of entries in a table of one cluster. */
-static inline unsigned q2_l2_entry_bits(const struct qcow2_image *image)
-{
-	return q2_has_extended_l2(image) ? 4u : 3u;
-}
-
-static inline unsigned q2_l2_bits(const struct qcow2_image *image)
-{
-	return image->cluster_bits - q2_l2_entry_bits(image);
-}
-
-/* log2 of the bytes of the disk that one L1 entry stands for. */
-static inline unsigned q2_l1_entry_bits(const struct qcow2_image *image)
-{
-	return image->cluster_bits + q2_l2_bits(image);
 }
 
 #endif

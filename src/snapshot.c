@@ -50,31 +50,30 @@ static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snap
 }
 
 /* Reads the entry at pos; entries are "aligned to 8 bytes". */
-static int snapshot_read(const struct qcow2_image *image, uint64_t pos, uint32_t index,
-                         struct qcow2_snapshot *s, struct qcow2_error *err)
+static int snapshot_read(const struct qcow2_image *image, uint64_t pos, struct qcow2_snapshot *s,
+                         struct qcow2_error *at)
 {
 	uint8_t entry[SNAPSHOT_FIXED_LEN];
 	uint8_t extra[EXTRA_READ_LEN];
 	uint32_t extra_len, known;
-	int rc = q2_image_read(image, pos, entry, sizeof entry, err);
+	int rc = q2_image_read(image, pos, entry, sizeof entry, at);
 
 	if (rc != QCOW2_OK)
 		return rc;
 	extra_len = q2_be32(entry + AT_SNAPSHOT_EXTRA_LEN);
+	at->detail = extra_len;
 	if (extra_len > Q2_SNAPSHOT_EXTRA_MAX)
-		return q2_fail(err, QCOW2_E_SNAPSHOT, &image->io, pos, extra_len);
+		return QCOW2_E_SNAPSHOT;
 	known = extra_len;
 	if (known > EXTRA_READ_LEN)
 		known = EXTRA_READ_LEN;
 	memset(extra, 0, sizeof extra);
-	if (known != 0u) {
-		rc = q2_image_read(image, pos + SNAPSHOT_FIXED_LEN, extra, known, err);
-		if (rc != QCOW2_OK)
-			return rc;
-	}
+	if (known != 0u)
+		rc = q2_image_read(image, pos + SNAPSHOT_FIXED_LEN, extra, known, at);
+	if (rc != QCOW2_OK)
+		return rc;
 	memset(s, 0, sizeof *s);
 	s->disk_size = image->size;
-	s->index = index;
 	snapshot_fixed(entry, s);
 	snapshot_extra(extra, known, s);
 	s->id_pos = pos + SNAPSHOT_FIXED_LEN + extra_len;
@@ -88,19 +87,24 @@ int qcow2_snapshot_next(const struct qcow2_image *image, const struct qcow2_snap
 	struct qcow2_error unseen;
 	uint64_t pos;
 	uint32_t index = 0;
+	int rc;
 
 	if (err == NULL)
 		err = &unseen;
 	if (image == NULL || !q2_is_open(image) || snapshot == NULL)
-		return q2_refuse(err, QCOW2_E_ARGUMENT);
+		return q2_note(err, QCOW2_E_ARGUMENT);
 	pos = image->snapshots_pos;
 	if (previous != NULL) {
 		index = previous->index + 1u;
 		pos = previous->next_pos;
 	}
+	err->io = NULL;
 	if (index >= image->n_snapshots)
-		return q2_refuse(err, QCOW2_E_NOT_FOUND);
-	return snapshot_read(image, pos, index, snapshot, err);
+		return q2_note(err, QCOW2_E_NOT_FOUND);
+	rc = snapshot_read(image, pos, snapshot, err);
+	if (rc == QCOW2_OK)
+		snapshot->index = index;
+	return q2_note(err, rc);
 }
 
 int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_snapshot *snapshot,
@@ -112,11 +116,26 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 	if (err == NULL)
 		err = &unseen;
 	if (image == NULL || !q2_is_open(image) || snapshot == NULL || buf == NULL)
-		return q2_refuse(err, QCOW2_E_ARGUMENT);
+		return q2_note(err, QCOW2_E_ARGUMENT);
 	len = (uint32_t)snapshot->id_len + snapshot->name_len;
 	if (len == 0u)
 		return QCOW2_OK;
-	return q2_image_read(image, snapshot->id_pos, buf, len, err);
+	return q2_note(err, q2_image_read(image, snapshot->id_pos, buf, len, err));
+}
+
+/* Can the disk of a snapshot be read? *out is what it would be. */
+static int snapshot_check(const struct qcow2_image *out, struct qcow2_error *at)
+{
+	if (q2_has_external_data(out))
+		return QCOW2_E_SNAPSHOT_DATA_FILE;
+	at->detail = out->size;
+	if (out->size > INT64_MAX)
+		return QCOW2_E_TOO_BIG;
+	at->detail = out->l1_entries;
+	if (out->l1_entries > Q2_L1_ENTRIES_MAX)
+		return QCOW2_E_TOO_BIG;
+	at->detail = out->l1_pos;
+	return q2_table_check(out, Q2_L1_ENTRY_LEN * out->l1_entries, out->l1_pos);
 }
 
 int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,
@@ -127,28 +146,19 @@ int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct
 
 	if (err == NULL)
 		err = &unseen;
+	err->io = NULL;
 	if (abi != QCOW2_ABI(struct qcow2_image))
-		return q2_refuse(err, QCOW2_E_ABI);
+		return q2_note(err, QCOW2_E_ABI);
 	if (out == NULL || image == NULL || !q2_is_open(image) || snapshot == NULL)
-		return q2_refuse(err, QCOW2_E_ARGUMENT);
-	if (q2_has_external_data(image))
-		return q2_fail(err, QCOW2_E_SNAPSHOT_DATA_FILE, &image->io, 0, 0);
-	if (snapshot->disk_size > INT64_MAX)
-		return q2_fail(err, QCOW2_E_TOO_BIG, &image->io, snapshot->id_pos,
-		               snapshot->disk_size);
-	if (snapshot->l1_entries > Q2_L1_ENTRIES_MAX)
-		return q2_fail(err, QCOW2_E_TOO_BIG, &image->io, snapshot->id_pos,
-		               snapshot->l1_entries);
+		return q2_note(err, QCOW2_E_ARGUMENT);
 	memcpy(out, image, sizeof *out);
 	out->size = snapshot->disk_size;
 	out->l1_pos = snapshot->l1_pos;
 	out->l1_entries = snapshot->l1_entries;
-	rc = q2_l1_check(out);
-	if (rc != QCOW2_OK) {
+	err->io = &image->io;
+	err->pos = snapshot->id_pos;
+	rc = snapshot_check(out, err);
+	if (rc != QCOW2_OK)
 		memset(out, 0, sizeof *out);
-		q2_fail(err, rc, &image->io,
-		        rc == QCOW2_E_TRUNCATED ? image->io.size : snapshot->id_pos,
-		        snapshot->l1_pos);
-	}
-	return rc;
+	return q2_note(err, rc);
 }

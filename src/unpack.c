@@ -8,7 +8,7 @@
  * the cluster passes through it in parts. The first request decodes all of it, so that a damaged
  * cluster is refused as a whole; further requests in rising order go on where the last one stopped.
  *
- *	memory: [slots and slices] [work] [packed] [window]
+ *	memory: [slices and keys] [work] [packed] [window]
  *
  * Nothing here is linked unless qcow2_reader_codecs is called.
  */
@@ -53,8 +53,8 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 
 		if (codec == NULL || !q2_is_qcow2(image))
 			continue;
-		if (cluster < q2_cluster_len(image))
-			cluster = q2_cluster_len(image);
+		if (cluster < image->cluster_len)
+			cluster = image->cluster_len;
 		if (work < codec->work_len)
 			work = codec->work_len;
 		if (codec->whole)
@@ -75,10 +75,14 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	if (reader == NULL || reader->image == NULL || codecs == NULL || reader->unpack != NULL)
 		return QCOW2_E_ARGUMENT;
 	needs_of(reader->image, codecs, &needs);
-	len = reader->memory_len & ~(size_t)7;
+	len = reader->memory_len;
 	least = QCOW2_READER_SLICE + needs.work + needs.least;
-	if (len < least)
-		return q2_fail(&reader->error, QCOW2_E_MEMORY, NULL, 0, least);
+	if (len < least) {
+		reader->error.io = NULL;
+		reader->error.pos = 0;
+		reader->error.detail = least;
+		return q2_note(&reader->error, QCOW2_E_MEMORY);
+	}
 	room = len - QCOW2_READER_SLICE - needs.work;
 	packed = 2u * needs.cluster;
 	window = needs.cluster;
@@ -91,7 +95,7 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	reader->window = reader->memory + len - window;
 	reader->packed = reader->window - packed;
 	reader->work = (uint64_t *)(void *)(reader->packed - needs.work);
-	q2_slots_init(reader, len - window - packed - needs.work);
+	q2_cache_init(reader, len - window - packed - needs.work);
 	reader->codecs = codecs;
 	reader->unpack = q2_unpack;
 	return QCOW2_OK;
@@ -139,7 +143,7 @@ static int packed_fill(struct qcow2_stream *stream)
 		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
 	const struct qcow2_extent *e = &reader->memo;
 	uint64_t pos = e->pos + (e->packed_len - reader->packed_left);
-	uint64_t there = pos < e->io->size ? e->io->size - pos : 0u;
+	uint64_t there = q2_left(e->io->size, pos);
 	uint32_t len = (uint32_t)(reader->window - reader->packed);
 
 	if (len > reader->packed_left)
@@ -152,7 +156,8 @@ static int packed_fill(struct qcow2_stream *stream)
 	stream->end = reader->packed + len;
 	if (len == 0u)
 		return QCOW2_OK;
-	return q2_io_read(e->io, pos, reader->packed, len, &reader->error);
+	reader->error.pos = pos;
+	return q2_io_read(&reader->error, reader->packed, len);
 }
 
 /* Starts on the cluster of reader->memo, with a window that is not longer. */
@@ -184,7 +189,7 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 {
 	const struct qcow2_extent *e = &reader->memo;
 	struct qcow2_stream *stream = &reader->stream;
-	uint32_t cluster = q2_cluster_len(e->image);
+	uint32_t cluster = e->image->cluster_len;
 	uint32_t at = (uint32_t)e->off & (cluster - 1u);
 	uint32_t goal = at + len;
 	/* Has all of it been decoded before, through the window? */
@@ -238,9 +243,11 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 /* Notes why the cluster of reader->memo did not decode. */
 static int unpack_fail(struct qcow2_reader *reader, int status)
 {
-	uint32_t history = q2_cluster_len(reader->memo.image);
+	uint32_t history = reader->memo.image->cluster_len;
 
 	reader->window_image = NULL;
+	if (status != QCOW2_E_IO)
+		reader->error.pos = reader->memo.pos;
 	if (status == QCOW2_E_MEMORY) {
 		if (history > HISTORY_MAX)
 			history = HISTORY_MAX;
@@ -260,7 +267,6 @@ int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len)
 	int rc = QCOW2_E_CODEC;
 
 	reader->error.io = e->io;
-	reader->error.pos = e->pos;
 	reader->error.detail = e->image->compression_type;
 	if (codec != NULL)
 		rc = unpack(reader, codec, buf, len);

@@ -2,10 +2,11 @@
 /*
  * What an image is: geometry, features, names, and the image below it.
  *
- * An image is filled once, by an open call and at most one call of each attach function, and never
- * changes after that: any number of readers (reader.h) on any number of threads may share it
- * without a lock. It owns nothing: the memory is the caller's, the io and the image below must live
- * as long as it does, and there is nothing to release. It may be copied.
+ * An image is filled once, by an open call, the one for extensions if they matter, and at most one
+ * call of each attach function. It never changes after that: any number of readers (reader.h) on
+ * any number of threads may share it without a lock. It owns nothing: the memory is the caller's,
+ * the io and the image below must live as long as it does, and there is nothing to release. It may
+ * be copied.
  *
  * "qcow2.txt" is QEMU's docs/interop/qcow2.txt, whose sections are cited in quotes.
  */
@@ -39,8 +40,8 @@ struct qcow2_span {
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW   UINT64_C(0x02)
 
 enum {
-	QCOW2_CHAIN_MAX = 65536, /* images in a backing chain */
-	QCOW2_NAME_MAX = 1023    /* bytes of a backing file name */
+	QCOW2_CHAIN_MAX = 1023, /* images in a backing chain */
+	QCOW2_NAME_MAX = 1023   /* bytes of a backing file name */
 };
 
 /* Flags of qcow2_image_open. */
@@ -73,6 +74,9 @@ struct qcow2_image {
 	uint8_t cluster_bits; /* 9 to 21 */
 	uint8_t refcount_order;
 	uint8_t compression_type; /* QCOW2_COMPRESSION_* of codec.h */
+	uint8_t l2_entry_bits; /* log2 of the length of an L2 entry in bytes: 3, or 4 if extended */
+	uint8_t l1_entry_bits; /* log2 of the bytes of the disk that an L1 entry stands for */
+	uint32_t cluster_len;  /* in bytes */
 	uint32_t crypt_method;
 
 	uint64_t incompatible; /* feature bits; 0 in version 2 */
@@ -87,13 +91,13 @@ struct qcow2_image {
 
 	/* Byte strings without terminator: fetch with qcow2_image_bytes, trust with care. */
 	struct qcow2_span backing_name;
-	struct qcow2_span backing_format; /* header extension 0xe2792aca */
-	struct qcow2_span data_file_name; /* 0x44415441 */
 
-	/* Payload of further header extensions, as found. */
-	struct qcow2_span feature_names; /* 0x6803f857 */
-	struct qcow2_span bitmaps;       /* 0x23852875 */
-	struct qcow2_span crypto;        /* 0x0537be77 */
+	/* Payload of header extensions, as qcow2_image_extensions finds them. */
+	struct qcow2_span backing_format; /* 0xe2792aca: a name */
+	struct qcow2_span data_file_name; /* 0x44415441 */
+	struct qcow2_span feature_names;  /* 0x6803f857 */
+	struct qcow2_span bitmaps;        /* 0x23852875 */
+	struct qcow2_span crypto;         /* 0x0537be77 */
 };
 
 /* How big a struct the caller's headers have, and of which version; see QCOW2_E_ABI. */
@@ -101,16 +105,15 @@ struct qcow2_image {
 #define QCOW2_ABI(type)    (QCOW2_CORE_VERSION << 16 | (uint32_t)sizeof(type))
 
 /*
- * Opens a qcow2 image: reads and checks the header and its extensions ("Header", "Header
- * extensions"), and that the L1 table lies inside the file. Opens no other file.
+ * Opens a qcow2 image: reads and checks the header ("Header"), and that the L1 table lies inside
+ * the file. Opens no other file.
  *
- * *io is copied; its ctx must live as long as the image. flags: QCOW2_OPEN_*. err (may be NULL) is
- * filled on failure only. On failure *image is a closed image that no other call accepts.
+ * *io is copied; its ctx must live as long as the image. flags: QCOW2_OPEN_*. err (may be NULL)
+ * means something on failure only. On failure *image is a closed image that no other call accepts.
  *
- * Statuses: ARGUMENT, ABI, IO, NOT_QCOW2, VERSION, CLUSTER_BITS, HEADER, EXTENSION, COMPRESSION,
- * FEATURE (qcow2_feature_name names the bits), ENCRYPTED, TOO_BIG, L1, TRUNCATED.
- * Cost: one io call for the header and one of 8 bytes for each header extension; the L1 table is
- * not read. Never more than cluster size / 8 calls.
+ * Statuses: ARGUMENT, ABI, IO, NOT_QCOW2, VERSION, CLUSTER_BITS, HEADER, COMPRESSION, FEATURE
+ * (qcow2_feature_name names the bits), ENCRYPTED, TOO_BIG, L1, TRUNCATED.
+ * Cost: one io call; the L1 table is not read.
  */
 int qcow2_image_open_abi(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io,
                          unsigned flags, struct qcow2_error *err);
@@ -120,6 +123,18 @@ static inline int qcow2_image_open(struct qcow2_image *image, const struct qcow2
 {
 	return qcow2_image_open_abi(image, QCOW2_ABI(struct qcow2_image), io, flags, err);
 }
+
+/*
+ * Reads and checks the header extensions ("Header extensions"), which reading the disk needs not:
+ * names and formats of further files, what else there is. Fills the spans of them in *image; those
+ * of extensions that are not there stay empty. An image that is damaged there can be read, but
+ * QEMU would not: who wants the same images to be refused calls this after open, as the POSIX
+ * library does. On failure the image stays open.
+ *
+ * Statuses: ARGUMENT (NULL, a closed or raw image), IO, EXTENSION, TRUNCATED.
+ * Cost: one io call of 8 bytes for each extension. Never more than cluster size / 8 calls.
+ */
+int qcow2_image_extensions(struct qcow2_image *image, struct qcow2_error *err);
 
 /*
  * Makes an image of a raw disk: all of io, to the byte. For the bottom of a chain.
@@ -162,7 +177,7 @@ enum { QCOW2_FEATURE_INCOMPATIBLE = 0, QCOW2_FEATURE_COMPATIBLE = 1, QCOW2_FEATU
  * qcow2_image_open refused it. name gets at most 46 bytes and a NUL: a byte string of the image's
  * making, to be shown with care.
  * Statuses: ARGUMENT, NOT_FOUND (no name there, or no readable header), IO.
- * Cost: like open, then one io call for each name; at most cluster size / 48 of those.
+ * Cost: like open and extensions, then one io call for each name; at most cluster size / 48.
  */
 int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, char name[47]);
 

@@ -33,9 +33,10 @@ struct qcow2_extent {
 	uint64_t off;
 	uint64_t len;
 	/*
-	 * Where it lies in the file *io. io is NULL if no place in a file belongs to it. A zero or
-	 * absent extent can have one (preallocated). A compressed extent covers at most one
-	 * cluster, and pos is where the data of the whole cluster starts, whatever off is.
+	 * Where it lies in the file *io. io is NULL if no place in a file belongs to it, and then
+	 * pos means nothing. A zero or absent extent can have one (preallocated). A compressed
+	 * extent covers at most one cluster, and pos is where the data of the whole cluster starts,
+	 * whatever off is.
 	 */
 	uint64_t pos;
 	const struct qcow2_io *io;
@@ -47,20 +48,25 @@ struct qcow2_extent {
 
 struct qcow2_reader;
 
+/* Which slice is in memory: depth of its image and high bits of its position, low bits of that. */
+struct q2_slice_key {
+	uint32_t high;
+	uint32_t low;
+};
+
 struct qcow2_reader {
-	const struct qcow2_image *image;
 	/* What the last call saw, if it failed; after one that did not, it means nothing. */
 	struct qcow2_error error;
+	const struct qcow2_image *image;
 
 	/* Private. */
-	uint8_t *memory;
+	uint8_t *memory; /* it begins with slices of the tables */
 	size_t memory_len;
-	uint8_t *slices;    /* of the tables */
-	uint32_t max_slots; /* table slices that the memory has room for: a power of two */
-	uint32_t n_slots;   /* in use; doubled as they are asked for */
-	uint32_t misses;    /* since then */
-	uint32_t clock;
-	uint64_t want; /* bytes that a question is about */
+	struct q2_slice_key *keys; /* that of the first slice; the others are before it */
+	size_t spare; /* the length of the slices' part, halved when the slots in use are doubled */
+	uint32_t mask;   /* slots in use, a power of two, less 1 */
+	uint32_t misses; /* since they were doubled, and how many they were before */
+	uint64_t want;   /* bytes that a question is about */
 
 	const struct qcow2_codec *const *codecs;
 	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
@@ -78,13 +84,14 @@ struct qcow2_reader {
 
 /*
  * Memory, in bytes, aligned to 8. QCOW2_READER_MEMORY is enough for images without compressed
- * clusters, of any size and cluster size; each further SLICE holds 512 more bytes of tables.
- * _DEFLATE is enough for all that QEMU writes with the built-in deflate, at any cluster size;
- * _CLUSTER(bits) keeps a whole cluster, and decodes each but once.
+ * clusters, of any size and cluster size; each further SLICE holds 512 more bytes of tables, and
+ * two save most of the reading of them. _DEFLATE is enough for all that QEMU writes with the
+ * built-in deflate, at any cluster size; _CLUSTER(bits) keeps a whole cluster, and decodes each but
+ * once.
  */
-#define QCOW2_READER_SLICE          (512u + 8u + 8u + 8u + 8u)
+#define QCOW2_READER_SLICE          (512u + 8u)
 #define QCOW2_READER_MEMORY         QCOW2_READER_SLICE
-#define QCOW2_READER_MEMORY_DEFLATE (QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
+#define QCOW2_READER_MEMORY_DEFLATE (2u * QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
 #define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 
@@ -129,17 +136,17 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
  * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
  * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. In a chain, tables push each other out while the reader uses few slices (it takes more
- * of its memory into use as they are missed), and always with memory for fewer than two for each
- * image: then it is so many for each image and each cluster, or subcluster, of the image of the
- * chain that has the smallest.
+ * follows. Tables push each other out while the reader uses few slices (it takes more of its memory
+ * into use as they are missed), and always with memory for fewer than two for each image: then it
+ * is so many for each image and each cluster, or subcluster, of the image of the chain that has the
+ * smallest.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);
 
 /*
  * Copies the bytes [off, off + len) of the disk to buf: all of them, or fails, and then buf may
- * hold anything. len 0 is fine. Past the end of the disk: QCOW2_E_RANGE.
+ * hold anything. len 0 is fine anywhere. Past the end of the disk: QCOW2_E_RANGE.
  * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED, CODEC, COMPRESSED, MEMORY (compressed data
  * that reaches back further than the memory given; detail = the memory that will do);
  * reader->error tells the rest.

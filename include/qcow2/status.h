@@ -57,8 +57,8 @@ struct qcow2_io;
 struct qcow2_error {
 	int status;                /* enum qcow2_status */
 	int io_code;               /* QCOW2_E_IO: what the io callback returned; else 0 */
-	uint64_t pos;              /* byte position in that file */
-	uint64_t detail;           /* see the status */
+	uint64_t pos;              /* byte position in the file *io, if that is told */
+	uint64_t detail;           /* if the status says what */
 	const struct qcow2_io *io; /* the file in which it was seen; NULL: none */
 };
 

@@ -79,6 +79,8 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
+	if (rc == QCOW2_OK)
+		rc = qcow2_image_extensions(&layer->image, &err);
 	if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
 	else

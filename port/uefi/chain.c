@@ -122,6 +122,8 @@ static bool layer_open(struct qu_layer *layer, struct qu_volume *volume,
 	if (is_raw)
 		return qcow2_image_raw(&layer->image, &layer->file.io) == QCOW2_OK;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, 0, &err);
+	if (rc == QCOW2_OK)
+		rc = qcow2_image_extensions(&layer->image, &err);
 	if (rc != QCOW2_OK) {
 		qu_chain_report(layer, rc, &err);
 		return false;

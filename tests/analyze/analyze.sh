@@ -48,8 +48,8 @@ for file in src/*.c port/*/*.c port/posix/tool/*.c; do
 	judge "gcc -fanalyzer $file" "$log" $rc
 done
 
-# clang's follows calls only within one file, so it gets programs in one: it then knows that
-# q2_fail never returns OK. The decompressors that have the same names apart, and the adapters.
+# clang's follows calls only within one file, so it gets programs in one: it then knows what the
+# others return. The decompressors that have the same names apart, and the adapters.
 in_one() { # OUTPUT FILE...
 	to=$1
 	shift

@@ -141,7 +141,7 @@ static int job_open(struct world *w)
 	struct qcow2_error err = { 0 };
 	struct qcow2_reader reader;
 	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
-	int rc = qcow2_image_open(&image, &w->top.io.io, 0, &err);
+	int rc = open_whole(&image, &w->top.io.io, 0, &err);
 
 	check_error(w, &err, rc);
 	if (rc != QCOW2_OK) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The bare-metal program on each board that QEMU has for us: content of a compressed image with the
 # largest clusters and of a chain of two, as qemu-img has it; damage, and what is said about it. At
-# the end the rows of the README's table of ROM, RAM and stack.
+# the end ROM, RAM and stack of each, as the README's table must have them.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
@@ -99,11 +99,25 @@ column() { # BOARD
 kib() { # BYTES
 	echo "$(((($1) * 10 + 1023) / 1024))" | sed -E 's/^$/0/; s/(.)$/.\1 KiB/'
 }
-heads=board roms=ROM rams=RAM stacks=stack
+# A program that grows is told here, and the table is to follow.
+readme_has() { # ROW
+	echo "$1"
+	if grep -qxF -- "$1" "$here/../../README.md"; then
+		passed=$((passed + 1))
+	else
+		echo "FAILED: that row is not in README.md"
+		failed=$((failed + 1))
+	fi
+}
+roms='| the program, all in (ROM) |'
+rams='| RAM: two images, reader, memory for deflate, 2 KiB of stack |'
+stacks='| most stack used, of it |'
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	read -r rom ram stack < <(column $board)
-	heads+=" | $board" roms+=" | $(kib "$rom")" rams+=" | $(kib "$ram")" stacks+=" | $stack bytes"
+	roms+=" $(kib "$rom") |" rams+=" $(kib "$ram") |" stacks+=" $stack bytes |"
 done
-printf '| %s |\n' "$heads" "$roms" "$rams" "$stacks"
+readme_has "$roms"
+readme_has "$rams"
+readme_has "$stacks"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -48,7 +48,8 @@ os.environ["CMOCKA_TEST_ABORT"] = "1"
 # before the slow ones.
 FIRST = {
     "block": ["arguments", "block"],
-    "cache": ["cache", "read"],
+    "cache": ["cache", "chain", "read"],
+    "chain": ["map", "chain"],
     "extension": ["extension"],
     "feature": ["extension"],
     "header": ["open"],
@@ -63,6 +64,7 @@ FIRST = {
     "snapshot": ["snapshot"],
     "status": ["status"],
     "unpack": ["compressed"],
+    "wide": ["open", "map"],
 }
 
 TOKEN = re.compile(

@@ -41,7 +41,7 @@ static void model_begin(const struct qcow2_codec *self, void *work)
 static int model_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	uint32_t len = stream->stop - stream->done;
-	uint32_t cluster = UINT32_C(1) << reader.memo.image->cluster_bits;
+	uint32_t cluster = reader.memo.image->cluster_len;
 
 	/*@ assert stream->window_len <= cluster; */
 	/*@ assert stream->window == reader.window ==> stream->window_len <= WINDOW; */
@@ -84,6 +84,7 @@ static void any_image(struct qcow2_image *image, unsigned bits, int type)
 {
 	image->version = 3;
 	image->cluster_bits = (uint8_t)bits;
+	image->cluster_len = UINT32_C(1) << bits;
 	image->compression_type = (uint8_t)type;
 	image->io = file;
 }
@@ -94,8 +95,7 @@ static void any_extent(const struct qcow2_image *image)
 	reader.memo.io = &image->io;
 	reader.memo.kind = QCOW2_EXTENT_COMPRESSED;
 	reader.memo.pos = any64();
-	reader.memo.packed_len =
-		Frama_C_unsigned_int_interval(1, UINT32_C(2) << image->cluster_bits);
+	reader.memo.packed_len = Frama_C_unsigned_int_interval(1, 2 * image->cluster_len);
 }
 
 /*

@@ -193,15 +193,31 @@ void guard_free(struct guarded *g)
 
 const struct qcow2_codec *const deflate_only[] = { &qcow2_deflate, NULL };
 
+int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+               struct qcow2_error *err)
+{
+	int rc = qcow2_image_open(image, io, flags, err);
+
+	if (rc != QCOW2_OK)
+		return rc;
+	rc = qcow2_image_extensions(image, err);
+	if (rc == QCOW2_OK)
+		return rc;
+	if (err != NULL) {
+		EQ((uintptr_t)err->io, (uintptr_t)&image->io);
+		err->io = io;
+	}
+	memset(image, 0, sizeof *image);
+	return rc;
+}
+
 void subject_open_flags(struct subject *s, unsigned flags)
 {
 	if (!s->img.finished)
 		image_finish(&s->img);
 	test_io_init(&s->io, &s->img.file);
 	test_io_init(&s->data, &s->img.data);
-	memset(&s->err, 0x77, sizeof s->err);
-	EQ(qcow2_image_open(&s->image, &s->io.io, flags, &s->err), QCOW2_OK);
-	ALL(&s->err, 0x77, sizeof s->err); /* filled on failure only */
+	EQ(open_whole(&s->image, &s->io.io, flags, &s->err), QCOW2_OK);
 	if (s->img.has_data_file)
 		EQ(qcow2_image_attach_data(&s->image, &s->data.io), QCOW2_OK);
 }

@@ -96,6 +96,10 @@ struct subject {
 	struct qcow2_error err;
 };
 
+/* qcow2_image_open and qcow2_image_extensions as one: closed on failure, *err about *io. */
+int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+               struct qcow2_error *err);
+
 /* Lays out s->img if that is not done, and opens it; the data file is attached. Must succeed. */
 void subject_open(struct subject *s);
 void subject_open_flags(struct subject *s, unsigned flags);

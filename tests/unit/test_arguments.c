@@ -143,6 +143,12 @@ static void test_other(void **state)
 	EQ(qcow2_image_bytes(NULL, span, name, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_bytes(&zero, span, name, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_bytes(&s.image, span, NULL, NULL), QCOW2_E_ARGUMENT);
+	test_case("extensions");
+	EQ(qcow2_image_extensions(NULL, NULL), QCOW2_E_ARGUMENT);
+	EQ(qcow2_image_extensions(&zero, NULL), QCOW2_E_ARGUMENT);
+	EQ(qcow2_image_raw(&zero, &io), QCOW2_OK);
+	EQ(qcow2_image_extensions(&zero, NULL), QCOW2_E_ARGUMENT);
+	memset(&zero, 0, sizeof zero);
 	test_case("feature name");
 	EQ(qcow2_feature_name(NULL, 0, 0, name), QCOW2_E_ARGUMENT);
 	EQ(qcow2_feature_name(&no_ops, 0, 0, name), QCOW2_E_ARGUMENT);

@@ -54,7 +54,7 @@ static void test_good(void **state)
 		rig_init(&rig, &s.image, good, NULL);
 		/* It takes memory into use as it is asked for: some rounds to settle. */
 		for (uint64_t k = 0; k < 6 * sizes[i]; k++)
-			map_cost(&s, &rig, k % sizes[i] * SLICE);
+			map_cost(&s, &rig, k % sizes[i] * SLICE + k / sizes[i] * 2 * CLUSTER);
 		for (uint64_t k = 0; k < sizes[i]; k++)
 			calls += map_cost(&s, &rig, k * SLICE + CLUSTER);
 		LE(calls, sizes[i] / 10);
@@ -97,25 +97,28 @@ static void test_good_amount(void **state)
 	}
 }
 
-/* Four slots: what was used last stays. L1 is used each time, and L2 slices by turns. */
-static void test_recent(void **state)
+/* L1 and three slices of L2 fill four slots, and stay; one slice more costs one of them its place.
+ */
+static void test_four(void **state)
 {
 	struct subject s;
 	struct rig rig;
+	uint64_t calls = 0;
 
 	(void)state;
 	test_case("four slots");
 	make(&s, 8);
 	rig_init(&rig, &s.image, 4 * QCOW2_READER_SLICE, NULL);
 	EQ(map_cost(&s, &rig, 0), 2); /* L1 and the first slice */
-	EQ(map_cost(&s, &rig, SLICE), 1);
-	EQ(map_cost(&s, &rig, 2 * SLICE), 1);
-	EQ(map_cost(&s, &rig, 2 * CLUSTER), 0); /* all four are there */
-	EQ(map_cost(&s, &rig, SLICE + 2 * CLUSTER), 0);
-	EQ(map_cost(&s, &rig, 3 * SLICE), 1); /* in place of slice 2 */
-	EQ(map_cost(&s, &rig, 4 * CLUSTER), 0);
-	EQ(map_cost(&s, &rig, SLICE + 4 * CLUSTER), 0);
-	EQ(map_cost(&s, &rig, 2 * SLICE + 4 * CLUSTER), 1);
+	for (uint64_t k = 0; k < 12; k++)
+		map_cost(&s, &rig, k % 3 * SLICE);
+	for (uint64_t k = 0; k < 9; k++)
+		EQ(map_cost(&s, &rig, k % 3 * SLICE + 2 * CLUSTER), 0);
+	EQ(map_cost(&s, &rig, 3 * SLICE), 1);
+	for (uint64_t k = 0; k < 3; k++)
+		calls += map_cost(&s, &rig, k * SLICE + 4 * CLUSTER);
+	LE(1, calls);
+	LE(calls, 4);
 	rig_free(&rig);
 	subject_free(&s);
 }
@@ -140,8 +143,7 @@ static void test_sizes(void **state)
 	subject_free(&s);
 }
 
-/* There is a limit to what is of use; more memory is as good, and none of it is touched at first.
- */
+/* However much memory there is, none of it is touched before it is of use. */
 static void test_most(void **state)
 {
 	size_t len = ((size_t)QCOW2_READER_SLICE << 20) + QCOW2_READER_SLICE;
@@ -155,7 +157,6 @@ static void test_most(void **state)
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	TRUE(rig.memory.p != MAP_FAILED);
 	EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, len), QCOW2_OK);
-	EQ(rig.reader.max_slots, 1 << 20);
 	ALL(rig.memory.p + 4096, 0, 4096);
 	for (uint64_t k = 0; k < 6 * 40; k++)
 		map_cost(&s, &rig, k % 40 * SLICE);
@@ -179,15 +180,99 @@ static void test_place(void **state)
 	image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 	image_add_raw(&s.img, &s.img.active, 1, 513, 0);
 	subject_open(&s);
-	rig_init(&rig, &s.image, 0, NULL);
+	rig_init(&rig, &s.image, 2 * QCOW2_READER_SLICE, NULL);
 	EQ(qcow2_reader_map(&rig.reader, 0, 1, &e), QCOW2_OK);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		test_io_reset(&s.io);
 		EQ(qcow2_reader_map(&rig.reader, 4096, 1, &e), QCOW2_E_L2_ENTRY);
 		EQ(rig.reader.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 1));
-		EQ(s.io.calls, 0);
+		if (i > 0)
+			EQ(s.io.calls, 0); /* both tables are there */
 	}
 	rig_free(&rig);
+	subject_free(&s);
+}
+
+/*
+ * An L1 table that goes over 2 TiB: the low bits of places in it are those of the L2 table, which
+ * is read first. They are told apart all the same.
+ */
+static void test_far_l1(void **state)
+{
+	enum { SLICES = 12, ENTRIES = 64 * SLICES };
+	uint8_t *l1 = calloc(ENTRIES, 8);
+	struct subject s = { 0 };
+	struct qcow2_extent e;
+	struct rig rig;
+	uint64_t l2, far;
+
+	(void)state;
+	image_init(&s.img, 3, BITS, (uint64_t)ENTRIES * SLICE);
+	image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
+	image_finish(&s.img);
+	l2 = s.img.active.l1[0].value;
+	for (uint64_t k = 1; k < SLICES; k++) {
+		test_case("slice %u of the L1 table is where the L2 table is, but for 2 TiB",
+		          (unsigned)k);
+		far = (UINT64_C(1) << 41) + l2 - k * 512;
+		image_put(&s.img.file, 40, far, 8); /* l1_table_offset */
+		memcpy(l1, s.img.file.data + s.img.active.l1_pos, 8);
+		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
+		s.image.io.size = s.io.io.size = far + ENTRIES * 8;
+		s.io.far = l1;
+		s.io.far_pos = far;
+		s.io.far_len = ENTRIES * 8;
+		rig_init(&rig, &s.image, 64 * QCOW2_READER_SLICE, NULL);
+		EQ(qcow2_reader_map(&rig.reader, 0, 1, &e), QCOW2_OK);
+		EQ(e.kind, QCOW2_EXTENT_DATA);
+		EQ(qcow2_reader_map(&rig.reader, k * 64 * SLICE, 1, &e), QCOW2_OK);
+		EQ(e.kind, QCOW2_EXTENT_ABSENT);
+		EQ(e.len, 1);
+		rig_free(&rig);
+	}
+	free(l1);
+	subject_free(&s);
+}
+
+/* Memory that is full of what would be the key of a slice: none of that is taken for one. */
+static void poison(struct rig *rig, uint64_t table_pos)
+{
+	struct q2_slice_key key = { 0, (uint32_t)(table_pos / 512) };
+
+	for (size_t at = 0; at + sizeof key <= rig->memory.len; at += sizeof key)
+		memcpy(rig->memory.p + at, &key, sizeof key);
+}
+
+static void test_poisoned(void **state)
+{
+	enum { SLICES = 40 };
+	struct subject s;
+
+	(void)state;
+	make(&s, SLICES);
+	for (uint64_t k = 0; k <= 2 * SLICES; k++) {
+		size_t len =
+			64 * QCOW2_READER_SLICE + (k / SLICES == 1 ? QCOW2_DEFLATE_WORK + 8192 : 0);
+		uint64_t pos = image_l2_entry_pos(&s.img, &s.img.active, k % SLICES * 64);
+		struct rig rig;
+
+		if (k == 2 * SLICES)
+			pos = s.img.active.l1_pos;
+		test_case("%u", (unsigned)k);
+		rig_init(&rig, &s.image, len, NULL);
+		poison(&rig, pos);
+		EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, len), QCOW2_OK);
+		for (uint64_t i = 0; i < 3 * SLICES; i++)
+			map_cost(&s, &rig, i % SLICES * SLICE);
+		if (k / SLICES ==
+		    1) { /* later than is asked for, but the tables are to stay right */
+			poison(&rig, pos);
+			EQ(qcow2_reader_codecs(&rig.reader, deflate_only), QCOW2_OK);
+			for (uint64_t i = 0; i < SLICES; i++)
+				map_cost(&s, &rig, i * SLICE + 2 * CLUSTER);
+		}
+		rig_free(&rig);
+	}
 	subject_free(&s);
 }
 
@@ -195,8 +280,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),   cmocka_unit_test(test_place),
-		cmocka_unit_test(test_recent), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_four),   cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_most),   cmocka_unit_test(test_good_amount),
+		cmocka_unit_test(test_far_l1), cmocka_unit_test(test_poisoned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

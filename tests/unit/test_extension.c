@@ -161,7 +161,7 @@ static void test_area(void **state)
 			image_put(&img.file, 16, c->backing_len, 4);
 		}
 		test_io_init(&io, &img.file);
-		EQ(qcow2_image_open(&image, &io.io, 0, &err), c->status);
+		EQ(open_whole(&image, &io.io, 0, &err), c->status);
 		if (c->status != QCOW2_OK) {
 			EQ(err.pos, 112);
 			TRUE(err.io == &io.io);
@@ -194,7 +194,7 @@ static void test_area_past_the_end(void **state)
 		image_put(&img.file, 36, 0, 4);
 		image_put(&img.file, 100, header_len, 4);
 		test_io_bytes(&io, img.file.data, 167);
-		EQ(qcow2_image_open(&image, &io.io, 0, &err), room ? QCOW2_OK : QCOW2_E_EXTENSION);
+		EQ(open_whole(&image, &io.io, 0, &err), room ? QCOW2_OK : QCOW2_E_EXTENSION);
 		if (!room) {
 			EQ(err.pos, header_len);
 			EQ(err.detail, 0);
@@ -217,7 +217,7 @@ static void test_crypto(void **state)
 		image_add_ext(&img, IMAGE_EXT_CRYPTO, len, "0123456789abcdefg", len);
 		image_finish(&img);
 		test_io_init(&io, &img.file);
-		EQ(qcow2_image_open(&image, &io.io, QCOW2_OPEN_INSPECT, NULL),
+		EQ(open_whole(&image, &io.io, QCOW2_OPEN_INSPECT, NULL),
 		   len == 16 ? QCOW2_OK : QCOW2_E_EXTENSION);
 		image_free(&img);
 	}
@@ -306,10 +306,10 @@ static void test_backing_name_cut(void **state)
 
 		test_case("file of %u bytes", (unsigned)len);
 		test_io_bytes(&io, img.file.data, len);
-		EQ(qcow2_image_open(&image, &io.io, 0, &err), whole ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		EQ(open_whole(&image, &io.io, 0, &err), whole ? QCOW2_OK : QCOW2_E_TRUNCATED);
 		if (!whole)
 			EQ(err.pos, len);
-		EQ(qcow2_image_open(&image, &io.io, QCOW2_OPEN_TRUNCATED, NULL), QCOW2_OK);
+		EQ(open_whole(&image, &io.io, QCOW2_OPEN_TRUNCATED, NULL), QCOW2_OK);
 		EQ(image.backing_name.len, 20);
 		EQ(qcow2_image_bytes(&image, image.backing_name, name, NULL), QCOW2_OK);
 		for (uint64_t i = 0; i < 20; i++)
@@ -332,9 +332,9 @@ static void test_backing_name_short(void **state)
 	image_set_backing(&img, "b", 1, 0);
 	image_finish(&img);
 	test_io_bytes(&io, img.file.data, img.backing_pos);
-	EQ(qcow2_image_open(&image, &io.io, 0, NULL), QCOW2_E_TRUNCATED);
+	EQ(open_whole(&image, &io.io, 0, NULL), QCOW2_E_TRUNCATED);
 	test_io_bytes(&io, img.file.data, img.backing_pos + 1);
-	EQ(qcow2_image_open(&image, &io.io, 0, NULL), QCOW2_OK);
+	EQ(open_whole(&image, &io.io, 0, NULL), QCOW2_OK);
 	image_free(&img);
 }
 
@@ -430,7 +430,7 @@ static void test_feature_names(void **state)
 			          UINT64_C(1) << 63 | UINT64_C(1) << 40 | 2);
 		image_finish(&img);
 		test_io_init(&io, &img.file);
-		EQ(qcow2_image_open(&image, &io.io, 0, &err), refused ? QCOW2_E_FEATURE : QCOW2_OK);
+		EQ(open_whole(&image, &io.io, 0, &err), refused ? QCOW2_E_FEATURE : QCOW2_OK);
 		if (refused)
 			EQ(err.detail, UINT64_C(1) << 63 | UINT64_C(1) << 40);
 		for (size_t i = 0; i < COUNT(name_cases); i++) {

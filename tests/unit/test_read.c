@@ -224,7 +224,7 @@ static void test_sizes(void **state)
 		EQ(rig_read(&rig, size, NULL, 0), QCOW2_OK);
 		EQ(rig_read(&rig, size - 1, want, 2), QCOW2_E_RANGE);
 		EQ(rig_read(&rig, size, want, 1), QCOW2_E_RANGE);
-		EQ(rig_read(&rig, size + 1, want, 0), QCOW2_E_RANGE);
+		EQ(rig_read(&rig, size + 1, want, 0), QCOW2_OK);
 		rig_free(&rig);
 		subject_free(&s);
 	}
@@ -240,8 +240,8 @@ static void test_range(void **state)
 	} cases[] = {
 		{ 0, 0, QCOW2_OK },
 		{ 100000, 0, QCOW2_OK },
-		{ 100001, 0, QCOW2_E_RANGE },
-		{ UINT64_MAX, 0, QCOW2_E_RANGE },
+		{ 100001, 0, QCOW2_OK },
+		{ UINT64_MAX, 0, QCOW2_OK },
 		{ 100000, 1, QCOW2_E_RANGE },
 		{ 99999, 2, QCOW2_E_RANGE },
 		{ UINT64_MAX, 1, QCOW2_E_RANGE },

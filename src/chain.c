@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extents of the disk: down the chain until an image answers, and put together where they continue
+ * each other.
+ */
+#include "q2.h"
+
+/* An answer ends where something else begins. */
+void q2_extent_clip(struct qcow2_extent *e, uint64_t len)
+{
+	if (e->len > len)
+		e->len = len;
+}
+
+/*
+ * Asks one image after the other about `off`. An image above covers what is below, even if that is
+ * longer.
+ */
+static int chain_extent(struct qcow2_reader *reader, uint64_t off, struct qcow2_extent *e)
+{
+	const struct qcow2_image *image = reader->image;
+
+	memset(e, 0, sizeof *e);
+	e->off = off;
+	e->len = image->size;
+	for (;;) {
+		int rc;
+
+		e->pos = off;
+		rc = q2_layer_extent(reader, image, e);
+		image = image->backing;
+		if (rc != QCOW2_OK || e->kind != QCOW2_EXTENT_ABSENT || image == NULL ||
+		    off >= image->size)
+			return rc;
+		e->io = NULL;
+		e->depth++;
+	}
+}
+
+/* Does b, which begins where a ends, continue it? */
+static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent *b)
+{
+	if (a->kind != b->kind || a->image != b->image || a->io != b->io)
+		return false;
+	if (a->kind == QCOW2_EXTENT_COMPRESSED)
+		return false;
+	return b->pos - a->pos == a->len;
+}
+
+/* Forgets what of an extent lies before `off`, which is in it. */
+static void extent_advance(struct qcow2_extent *e, uint64_t off)
+{
+	uint64_t before = off - e->off;
+
+	e->off = off;
+	e->len -= before;
+	if (e->kind != QCOW2_EXTENT_COMPRESSED)
+		e->pos += before;
+}
+
+int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
+{
+	struct qcow2_extent *memo = &reader->memo;
+	struct qcow2_extent next;
+
+	if (reader->image == NULL)
+		return QCOW2_E_ARGUMENT;
+	if (len - 1u >= q2_left(reader->image->size, off)) /* huge if len is 0 */
+		return QCOW2_E_RANGE;
+	if (off - memo->off < memo->len) /* huge if off lies before it */
+		extent_advance(memo, off);
+	else
+		memo->len = 0;
+	while (memo->len < len) {
+		int rc;
+
+		reader->want = len - memo->len;
+		rc = chain_extent(reader, off + memo->len, &next);
+		if (rc != QCOW2_OK && (memo->len == 0u || rc == QCOW2_E_IO))
+			return rc;
+		if (memo->len == 0u)
+			memcpy(memo, &next, sizeof *memo);
+		else if (rc == QCOW2_OK && extents_join(memo, &next))
+			memo->len += next.len;
+		else
+			break;
+	}
+	return QCOW2_OK;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arithmetic of 64 bits which costs less code as a call, where registers have 32.
+ */
+#include "q2.h"
+
+#if UINTPTR_MAX <= UINT32_MAX
+uint64_t q2_shr64(uint64_t value, unsigned bits)
+{
+	uint32_t high = (uint32_t)(value >> 32);
+	uint32_t low = (uint32_t)value;
+
+	if (bits >= 32u)
+		return high >> (bits - 32u);
+	if (bits == 0u)
+		return value;
+	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));
+}
+#endif
+
+uint64_t q2_left(uint64_t size, uint64_t pos)
+{
+	return pos < size ? size - pos : 0u;
+}
