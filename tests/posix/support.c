@@ -314,6 +314,45 @@ struct qcow2 *open_with(const char *path, unsigned flags)
 	return q;
 }
 
+/* Memory with what was in it before: what is not filled stays as it is. */
+static void guard_begin(struct guarded *g, const void *bytes, size_t len, size_t align)
+{
+	guard_init(g, len, align);
+	memcpy(g->p, bytes, len);
+}
+
+static void guard_end(struct guarded *g, void *bytes)
+{
+	int error = errno;
+
+	assert_true(guard_intact(g));
+	memcpy(bytes, g->p, g->len);
+	guard_unmap(g);
+	errno = error;
+}
+
+int read_guarded(struct qcow2 *q, void *buf, size_t len, uint64_t off)
+{
+	struct guarded g;
+	int n;
+
+	guard_begin(&g, buf, len, 1);
+	n = qcow2_read(q, g.p, len, off);
+	guard_end(&g, buf);
+	return n;
+}
+
+int map_guarded(struct qcow2 *q, uint64_t off, uint64_t len, struct qcow2_segment *segment)
+{
+	struct guarded g;
+	int rc;
+
+	guard_begin(&g, segment, sizeof *segment, SEGMENT_ALIGN);
+	rc = qcow2_map(q, off, len, (void *)g.p);
+	guard_end(&g, segment);
+	return rc;
+}
+
 void fails_with(const char *path, const struct qcow2_options *options, int error)
 {
 	unsigned before = count_fds();

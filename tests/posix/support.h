@@ -20,6 +20,9 @@
 #include "qcow2.h"
 #include "unit/guard.h"
 
+/* What a segment is aligned to, at most. */
+enum { SEGMENT_ALIGN = 8 };
+
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* The calls that are caught: those of the library that can fail. */
@@ -75,6 +78,12 @@ unsigned count_fds(void);
 
 /* qcow2_open_options on a file with these flags. */
 struct qcow2 *open_with(const char *path, unsigned flags);
+/*
+ * qcow2_read and qcow2_map, which get memory of just that length between guard pages for what they
+ * are to fill. From there it is copied.
+ */
+int read_guarded(struct qcow2 *q, void *buf, size_t len, uint64_t off);
+int map_guarded(struct qcow2 *q, uint64_t off, uint64_t len, struct qcow2_segment *segment);
 /* Opens, and checks that it fails with this errno, and that no descriptor is left. */
 void fails_with(const char *path, const struct qcow2_options *options, int error);
 

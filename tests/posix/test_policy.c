@@ -35,7 +35,7 @@ static int first_byte(struct qcow2 *q)
 	unsigned char byte;
 
 	assert_non_null(q);
-	assert_int_equal(qcow2_read(q, &byte, 1, 0), 1);
+	assert_int_equal(read_guarded(q, &byte, 1, 0), 1);
 	return byte;
 }
 

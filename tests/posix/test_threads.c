@@ -10,12 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLUSTER = 4096, DISK = 512 * CLUSTER, THREADS = 8, ROUNDS = 400, BAD = 300 };
+enum {
+	CLUSTER = 4096,
+	DISK = 512 * CLUSTER,
+	MOST = 5 * CLUSTER, /* that is read at once */
+	THREADS = 8,
+	ROUNDS = 400,
+	BAD = 300
+};
 
 static uint8_t expected[DISK];
 
 struct job {
 	struct qcow2 *q;
+	struct guarded buf, segment; /* what the library fills */
 	uint64_t random;
 	unsigned n_wrong;
 	unsigned n_refused;
@@ -57,39 +65,42 @@ static uint64_t next_random(struct job *job, uint64_t below)
 static void read_some(struct job *job)
 {
 	static const uint64_t bad_start = (uint64_t)BAD * CLUSTER;
-	uint8_t buf[5 * CLUSTER];
 	uint64_t off = next_random(job, DISK);
-	size_t len = (size_t)next_random(job, sizeof buf - 1u) + 1u;
+	size_t len = (size_t)next_random(job, MOST - 1) + 1u;
 	bool hits_bad;
 	int n;
 
 	if (len > DISK - off)
 		len = (size_t)(DISK - off);
 	hits_bad = off < bad_start + CLUSTER && off + len > bad_start;
-	n = qcow2_read(job->q, buf, len, off);
+	guard_place(&job->buf, len, 1, 0);
+	n = qcow2_read(job->q, job->buf.p, len, off);
 	if (hits_bad) {
 		/* What this thread asked for, whatever the others do. */
 		if (n != -1 || errno != EIO || qcow2_last_failure()->error != EIO)
 			job->n_wrong++;
 		job->n_refused++;
-	} else if (n != (int)len || memcmp(buf, expected + off, len) != 0) {
+	} else if (n != (int)len || memcmp(job->buf.p, expected + off, len) != 0) {
 		job->n_wrong++;
 	}
+	job->n_wrong += !guard_intact(&job->buf);
 }
 
 static void map_some(struct job *job)
 {
-	struct qcow2_segment segment;
+	struct qcow2_segment *segment = (void *)job->segment.p;
 	uint64_t off = next_random(job, DISK);
 	uint64_t i;
+	int rc = qcow2_map(job->q, off, 3 * CLUSTER, segment);
 
-	if (qcow2_map(job->q, off, 3 * CLUSTER, &segment) != 1) {
+	job->n_wrong += !guard_intact(&job->segment);
+	if (rc != 1) {
 		job->n_wrong += off / CLUSTER != BAD;
 		return;
 	}
-	if ((segment.flags & QCOW2_SEGMENT_ZERO) == 0u)
+	if ((segment->flags & QCOW2_SEGMENT_ZERO) == 0u)
 		return;
-	for (i = 0; i < segment.length; i++)
+	for (i = 0; i < segment->length; i++)
 		job->n_wrong += expected[off + i] != 0u;
 }
 
@@ -118,11 +129,15 @@ static void run(unsigned max_readers)
 	q = qcow2_open_options(open_read("disk"), &options, NULL);
 	assert_non_null(q);
 	for (i = 0; i < THREADS; i++) {
-		jobs[i] = (struct job){ q, 88172645463325252u + i * 7919u, 0, 0 };
+		jobs[i] = (struct job){ .q = q, .random = 88172645463325252u + i * 7919u };
+		guard_map(&jobs[i].buf, MOST);
+		guard_init(&jobs[i].segment, sizeof(struct qcow2_segment), SEGMENT_ALIGN);
 		assert_int_equal(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
 	}
 	for (i = 0; i < THREADS; i++) {
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		guard_unmap(&jobs[i].buf);
+		guard_unmap(&jobs[i].segment);
 		assert_int_equal(jobs[i].n_wrong, 0);
 		refused += jobs[i].n_refused;
 	}

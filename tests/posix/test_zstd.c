@@ -255,7 +255,7 @@ static void check(const char *name, int want)
 {
 	static uint8_t buf[CLUSTER];
 	struct qcow2 *q = open_packed();
-	int n = qcow2_read(q, buf, 1000, CLUSTER + 500);
+	int n = read_guarded(q, buf, 1000, CLUSTER + 500);
 	int status = n < 0 ? qcow2_last_failure()->status : QCOW2_OK;
 
 	if (!TEST_ZSTD) {
@@ -268,13 +268,13 @@ static void check(const char *name, int want)
 			fail_msg("%s: %s", name, qcow2_last_failure()->message);
 		if (want == QCOW2_OK) {
 			assert_memory_equal(buf, plain + 500, 1000);
-			assert_int_equal(qcow2_read(q, buf, CLUSTER, CLUSTER), CLUSTER);
+			assert_int_equal(read_guarded(q, buf, CLUSTER, CLUSTER), CLUSTER);
 			assert_memory_equal(buf, plain, CLUSTER);
 		} else {
 			assert_int_equal(errno, EIO);
 		}
 	}
-	assert_int_equal(qcow2_read(q, buf, 1, 0), 1); /* the rest of the disk */
+	assert_int_equal(read_guarded(q, buf, 1, 0), 1); /* the rest of the disk */
 	assert_int_equal(buf[0], 0);
 	qcow2_close(q);
 }
@@ -317,13 +317,13 @@ static void test_read_fails(void **state)
 	n_plain = 0;
 	one_frame();
 	q = open_packed();
-	assert_int_equal(qcow2_read(q, &byte, 1, 0), 1); /* the tables */
+	assert_int_equal(read_guarded(q, &byte, 1, 0), 1); /* the tables */
 	hooks_reset();
 	hooks.fail_at[CALL_PREAD] = 1;
-	assert_int_equal(qcow2_read(q, &byte, 1, CLUSTER), -1);
+	assert_int_equal(read_guarded(q, &byte, 1, CLUSTER), -1);
 	assert_int_equal(errno, TEST_ZSTD ? ENODATA : ENOTSUP);
 	hooks_reset();
-	assert_int_equal(qcow2_read(q, &byte, 1, CLUSTER), TEST_ZSTD ? 1 : -1);
+	assert_int_equal(read_guarded(q, &byte, 1, CLUSTER), TEST_ZSTD ? 1 : -1);
 	assert_int_equal(byte, TEST_ZSTD ? 'z' : 0);
 	qcow2_close(q);
 }
