@@ -9,8 +9,10 @@ CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/fault/te
 POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
 POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c))) \
 	$(TEST_GUARD)
-TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/judge.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
+COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
+TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read \
+	$(COMMAND_FAULTS)
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/judge.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
 	$(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
@@ -26,3 +28,10 @@ $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libq
 
 $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+# The qcow2 command whose calls fail: the tests of tests/conform run it, too.
+FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \
+	lstat64 lseek64 pread64 pwrite64 write splice ftruncate64 mkostemp64 fchmod fsync close rename pthread_create)
+
+$(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(TOOL_SRCS:%.c=$(O)/port/posix/%.o) $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@

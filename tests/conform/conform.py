@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the conformance tests share: the command under test, the reference, the image writer.
 
-QCOW2 and MKIMAGE in the environment say where the command and the image writer are. QCOW2_MEMORY is
-the limit of the command's address space in bytes, 0 for none (sanitizers need that).
+QCOW2 and MKIMAGE in the environment say where the command and the image writer are; the command
+whose calls fail (faults.c) is from the same build. QCOW2_MEMORY is the limit of the command's address
+space in bytes, 0 for none (sanitizers need that).
 """
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 QCOW2 = os.environ.get("QCOW2", str(ROOT / "build/qcow2"))
+FAULTS = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-faults")
 MKIMAGE = os.environ.get("MKIMAGE", str(ROOT / "build/tests/image/mkimage"))
 MEMORY = int(os.environ.get("QCOW2_MEMORY", 512 << 20))
 FILE_SIZE = 256 << 20  # nothing here writes more

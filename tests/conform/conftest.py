@@ -11,7 +11,7 @@ import conform
 @pytest.fixture(scope="session", autouse=True)
 def tools():
     """A tool that is missing is a failure: nothing is skipped."""
-    for tool in (conform.QCOW2, conform.MKIMAGE, "qemu-img", "qemu-io"):
+    for tool in (conform.QCOW2, conform.FAULTS, conform.MKIMAGE, "qemu-img", "qemu-io"):
         assert shutil.which(tool), f"{tool} is missing"
     conform.QCOW2 = os.path.abspath(conform.QCOW2) if "/" in conform.QCOW2 else conform.QCOW2
 

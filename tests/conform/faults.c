@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The qcow2 command with calls that fail on demand. The linker catches them: -Wl,--wrap,
+ * FAULTS_LDFLAGS in tests/tests.mk.
+ *
+ *	QCOW2_FAULT="CALL FIRST LAST WHAT"	of these calls, counted from 1. WHAT is an errno:
+ *			they fail; 0: they do half of what they should; -SIGNAL: that comes first;
+ *			-100-SIGNAL: that comes behind (mkostemp and rename)
+ *	QCOW2_CALLS=FILE	where "CALL N" is written for each call, at the end
+ */
+#define _GNU_SOURCE       1
+#define _FILE_OFFSET_BITS 64
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum call {
+	MALLOC,
+	CALLOC,
+	STRDUP,
+	REALPATH,
+	OPEN,
+	FCNTL,
+	FSTAT,
+	STAT,
+	LSTAT,
+	LSEEK,
+	PREAD,
+	PWRITE,
+	WRITE,
+	SPLICE,
+	FTRUNCATE,
+	MKOSTEMP,
+	FCHMOD,
+	FSYNC,
+	CLOSE,
+	RENAME,
+	PTHREAD_CREATE,
+	CALLS
+};
+
+static const char *const names[CALLS] = {
+	[MALLOC] = "malloc",     [CALLOC] = "calloc", [STRDUP] = "strdup",
+	[REALPATH] = "realpath", [OPEN] = "open",     [FCNTL] = "fcntl",
+	[FSTAT] = "fstat",       [STAT] = "stat",     [LSTAT] = "lstat",
+	[LSEEK] = "lseek",       [PREAD] = "pread",   [PWRITE] = "pwrite",
+	[WRITE] = "write",       [SPLICE] = "splice", [FTRUNCATE] = "ftruncate",
+	[MKOSTEMP] = "mkostemp", [FCHMOD] = "fchmod", [FSYNC] = "fsync",
+	[CLOSE] = "close",       [RENAME] = "rename", [PTHREAD_CREATE] = "pthread_create",
+};
+
+static unsigned n_calls[CALLS];
+/* Not before the command begins, nor when it is over: a sanitizer's calls are none of its own. */
+static bool is_running;
+static char fault_name[32];
+static unsigned fault_first, fault_last;
+static int fault;
+
+enum outcome { GO_ON, FAIL, HALF, SIGNAL };
+enum { BEHIND = -100 };
+
+static enum outcome outcome(enum call call)
+{
+	unsigned n;
+
+	if (!is_running)
+		return GO_ON;
+	n = __atomic_add_fetch(&n_calls[call], 1u, __ATOMIC_RELAXED);
+	if (n < fault_first || n > fault_last || strcmp(names[call], fault_name) != 0)
+		return GO_ON;
+	if (fault == 0)
+		return HALF;
+	if (fault < BEHIND)
+		return SIGNAL;
+	if (fault < 0) {
+		raise(-fault);
+		return GO_ON;
+	}
+	errno = fault;
+	return FAIL;
+}
+
+static bool fails(enum call call)
+{
+	return outcome(call) == FAIL;
+}
+
+static size_t part(enum outcome o, size_t len)
+{
+	return o == HALF ? (len + 1u) / 2u : len;
+}
+
+/* The function that is called instead, and the one that it calls. */
+#define CAUGHT(type, name, parameters)                                                             \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters
+
+CAUGHT(void *, malloc, (size_t len))
+{
+	return fails(MALLOC) ? NULL : __real_malloc(len);
+}
+
+CAUGHT(void *, calloc, (size_t n, size_t len))
+{
+	return fails(CALLOC) ? NULL : __real_calloc(n, len);
+}
+
+CAUGHT(char *, strdup, (const char *text))
+{
+	return fails(STRDUP) ? NULL : __real_strdup(text);
+}
+
+CAUGHT(char *, realpath, (const char *path, char *resolved))
+{
+	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
+}
+
+/* Neither the command nor the library makes a file with it. */
+CAUGHT(int, open64, (const char *path, int flags, ...))
+{
+	return fails(OPEN) ? -1 : __real_open64(path, flags);
+}
+
+/* Two uses: is a descriptor open, and a copy of one. */
+CAUGHT(int, fcntl64, (int fd, int command, ...))
+{
+	va_list args;
+	int least = 0;
+
+	va_start(args, command);
+	if (command == F_DUPFD_CLOEXEC)
+		least = va_arg(args, int);
+	va_end(args);
+	return fails(FCNTL) ? -1 : __real_fcntl64(fd, command, least);
+}
+
+CAUGHT(int, fstat64, (int fd, struct stat *st))
+{
+	return fails(FSTAT) ? -1 : __real_fstat64(fd, st);
+}
+
+CAUGHT(int, stat64, (const char *path, struct stat *st))
+{
+	return fails(STAT) ? -1 : __real_stat64(path, st);
+}
+
+CAUGHT(int, lstat64, (const char *path, struct stat *st))
+{
+	return fails(LSTAT) ? -1 : __real_lstat64(path, st);
+}
+
+CAUGHT(off_t, lseek64, (int fd, off_t pos, int from))
+{
+	return fails(LSEEK) ? -1 : __real_lseek64(fd, pos, from);
+}
+
+CAUGHT(ssize_t, pread64, (int fd, void *buf, size_t len, off_t pos))
+{
+	enum outcome o = outcome(PREAD);
+
+	return o == FAIL ? -1 : __real_pread64(fd, buf, part(o, len), pos);
+}
+
+CAUGHT(ssize_t, pwrite64, (int fd, const void *buf, size_t len, off_t pos))
+{
+	enum outcome o = outcome(PWRITE);
+
+	return o == FAIL ? -1 : __real_pwrite64(fd, buf, part(o, len), pos);
+}
+
+CAUGHT(ssize_t, write, (int fd, const void *buf, size_t len))
+{
+	enum outcome o = outcome(WRITE);
+
+	return o == FAIL ? -1 : __real_write(fd, buf, part(o, len));
+}
+
+CAUGHT(ssize_t, splice, (int in, off_t *from, int out, off_t *to, size_t len, unsigned flags))
+{
+	enum outcome o = outcome(SPLICE);
+
+	return o == FAIL ? -1 : __real_splice(in, from, out, to, part(o, len), flags);
+}
+
+CAUGHT(int, ftruncate64, (int fd, off_t len))
+{
+	return fails(FTRUNCATE) ? -1 : __real_ftruncate64(fd, len);
+}
+
+CAUGHT(int, mkostemp64, (char *name, int flags))
+{
+	enum outcome o = outcome(MKOSTEMP);
+	int fd = o == FAIL ? -1 : __real_mkostemp64(name, flags);
+
+	if (o == SIGNAL)
+		raise(BEHIND - fault);
+	return fd;
+}
+
+CAUGHT(int, fchmod, (int fd, mode_t mode))
+{
+	return fails(FCHMOD) ? -1 : __real_fchmod(fd, mode);
+}
+
+CAUGHT(int, fsync, (int fd))
+{
+	return fails(FSYNC) ? -1 : __real_fsync(fd);
+}
+
+/* The descriptor is gone, whatever it says. */
+CAUGHT(int, close, (int fd))
+{
+	bool failed = fails(CLOSE);
+	int rc = __real_close(fd);
+
+	return failed ? -1 : rc;
+}
+
+CAUGHT(int, rename, (const char *from, const char *to))
+{
+	enum outcome o = outcome(RENAME);
+	int rc = o == FAIL ? -1 : __real_rename(from, to);
+
+	if (o == SIGNAL)
+		raise(BEHIND - fault);
+	return rc;
+}
+
+CAUGHT(int, pthread_create,
+       (pthread_t * thread, const pthread_attr_t *how, void *(*run)(void *), void *arg))
+{
+	return fails(PTHREAD_CREATE) ? errno : __real_pthread_create(thread, how, run, arg);
+}
+
+static void write_calls(const char *path)
+{
+	FILE *out = fopen(path, "w");
+	int i;
+
+	if (out == NULL)
+		abort();
+	for (i = 0; i < CALLS; i++)
+		fprintf(out, "%s %u\n", names[i], n_calls[i]);
+	if (fclose(out) != 0)
+		abort();
+}
+
+CAUGHT(int, main, (int argc, char **argv))
+{
+	const char *text = getenv("QCOW2_FAULT"), *calls = getenv("QCOW2_CALLS");
+	int rc;
+
+	if (text != NULL &&
+	    sscanf(text, "%31s %u %u %d", fault_name, &fault_first, &fault_last, &fault) != 4)
+		abort();
+	is_running = true;
+	rc = __real_main(argc, argv);
+	is_running = false;
+	if (calls != NULL)
+		write_calls(calls);
+	return rc;
+}
