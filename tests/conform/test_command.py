@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import time
 
 import pytest
 
-from conform import K, QCOW2, make, qcow2, qcow2_json, qcow2_ok, qemu_img, refused, run
+from conform import (K, QCOW2, ROOT, assert_same, assert_same_map, make, qcow2, qcow2_json,
+                     qcow2_ok, qemu_img, refused, run)
 
 PLAIN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
 BROKEN = "cluster_bits 12\nsize 64k\nl2 0-3 data as\nl2 9 raw 1<<63|513\n".replace(" as", "")
@@ -20,7 +22,31 @@ COMMANDS = ("info", "map", "cat", "convert", "snapshots")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_and_version(command):
     assert b"Usage: qcow2 " + command.encode() in qcow2_ok(command, "--help")
-    assert qcow2_ok(command, "--version").startswith(b"qcow2 ")
+    assert qcow2_ok(command, "--version") == qcow2_ok("--version")
+
+
+HELP = """\
+Usage: qcow2 COMMAND [OPTION]... IMAGE [OUT]
+Read qcow2 disk images. No file that an image names is opened unless told to.
+
+  info       Show what the header of IMAGE says.
+  map        Show which parts of the disk hold data, and where that is.
+  cat        Write the content of the disk to standard output.
+  convert    Write the disk to the sparse raw file OUT.
+  snapshots  List the internal snapshots.
+
+'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).
+"""
+
+
+def test_general_help_and_version():
+    version = re.search(r"^VERSION = (.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
+    for option in ("-h", "--help"):
+        assert qcow2_ok(option).decode() == HELP
+    for option in ("-V", "--version"):
+        assert qcow2_ok(option).decode() == f"qcow2 {version}\n"
+    assert qcow2().err == HELP
+    assert qcow2("nonsense").err == ("qcow2: no such command: nonsense\nTry 'qcow2 --help'.\n")
 
 
 @pytest.mark.parametrize("args", [(), ("nonsense",), ("cat",), ("cat", "--nonsense", "x"),
@@ -53,7 +79,9 @@ def test_cat_standard_input(build):
     (("cat", "-s", "1X"), "-s: 1X"), (("cat", "--length=1X"), "--length: 1X"),
     (("map", "-s", "1"), "option: -s"), (("cat", "-n"), "missing: -n"),
     (("cat", "--backing"), "missing: --backing"), (("cat", "-Q"), "unknown option: -Q"),
-    (("cat", "--nonsense"), "unknown option: --nonsense")])
+    (("cat", "--nonsense"), "unknown option: --nonsense"),
+    (("cat", "-n", "99999999999999999999", "x"), "bad value of -n: 99999999999999999999"),
+    (("cat", "--layer-only", "--backing", "x", "y"), "--layer-only and --backing exclude")])
 def test_usage_names_the_option(args, words):
     assert words in qcow2(*args).err
 
@@ -153,6 +181,18 @@ def test_broken_pipe(build):
     assert done.stdout.strip() == b"10" and done.stderr == b"", done
 
 
+@pytest.mark.parametrize("args", [("info",), ("map",), ("snapshots",), ("info", "--json"), ("cat",)])
+def test_nobody_reads(args, build):
+    """The other end of the pipe is closed: no message, but no success either."""
+    image = build(PLAIN)
+    for ignored in (False, True):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        done = run(QCOW2, *args, image, stdout=write_end, restore_signals=not ignored)
+        os.close(write_end)
+        assert done.code == (1 if ignored else -signal.SIGPIPE) and done.err == "", done
+
+
 def test_damage_is_told(build):
     image = build(BROKEN)
     result = qcow2("cat", image)
@@ -167,6 +207,90 @@ def test_no_image(content, tmp_path):
     path.write_bytes(content)
     for command in ("info", "map", "cat", "snapshots"):
         refused(qcow2(command, path), str(path), "not a qcow2 image")
+
+
+@pytest.mark.parametrize("command", ("info", "map", "cat", "snapshots"))
+def test_no_file(command, tmp_path):
+    path = tmp_path / "missing"
+    assert qcow2(command, path).err == f"qcow2: {path}: No such file or directory\n"
+    assert qcow2(command, tmp_path).err == f"qcow2: {tmp_path}: is a directory\n"
+
+
+# ---- map ----
+
+def preallocated(image, options=""):
+    """All clusters are allocated, and nothing is written to any."""
+    qemu_img("create", "-q", "-f", "qcow2", "-o",
+             f"preallocation=metadata,cluster_size=4K{options}", image, "1M")
+    return image
+
+
+def test_map_over_a_raw_file(build):
+    """Its holes are seen, and its end; what is alike on both sides of a cluster's end is one."""
+    image = build('cluster_bits 12\nsize 256k\nbacking "base" raw\nl2 2 data\nl2 60 zero\n')
+    with open(image.with_name("base"), "wb") as base:
+        for at in (0, 65536, 3 << 16):
+            base.seek(at)
+            base.write(b"data" * 2048)
+        base.truncate((3 << 16) + 12288)
+    assert_same(image, image.parent, "--follow")
+    assert sum(entry["depth"] == 1 for entry in qcow2_json("map", "--follow", image)) >= 6
+
+
+def put64(image, at, value):
+    with open(image, "r+b") as file:
+        file.seek(at)
+        file.write(value.to_bytes(8, "big"))
+
+
+@pytest.mark.parametrize("order", range(7))
+def test_map_of_preallocated(order, image):
+    """QEMU counts clusters in use by their refcounts, which are of 1 to 64 bits."""
+    assert_same_map(preallocated(image, f",refcount_bits={1 << order}"))
+    entry, = qcow2_json("map", image)
+    assert entry["zero"] and entry["data"]
+
+
+REFCOUNTS = {"block past the end": (4096, 0x7000000), "no block": (4096, 0),
+             "table past the end": (48, 0x7000000), "table across the end": (48, -4)}
+
+
+@pytest.mark.parametrize("name", REFCOUNTS)
+def test_map_without_refcounts(name, image):
+    """If it cannot count them, the clusters are data: as for QEMU."""
+    at, value = REFCOUNTS[name]
+    size = preallocated(image).stat().st_size
+    put64(image, at, value if value >= 0 else size + value)
+    if value >= 0:  # QEMU wants tables at multiples of a cluster
+        assert_same_map(image)
+    entry, = qcow2_json("map", image)
+    assert not entry["zero"] and entry["data"]
+
+
+def test_map_with_too_many_refcounts(image):
+    """QEMU does not open it; the map neither needs the table nor goes through it for ever."""
+    put64(preallocated(image), 56, 0x800001 << 32)
+    entry, = qcow2_json("map", image)
+    assert not entry["zero"] and entry["data"]
+
+
+MAP = """\
+             START             LENGTH  KIND       DEPTH  FILE OFFSET
+                 0               8192  data           0  %d
+              8192               4096  zero           0
+             12288               4096  compressed     0
+             16384              16384  absent         0
+"""
+
+
+def test_map_for_people(build):
+    image = build("cluster_bits 12\nsize 32k\nl2 0 data as a\nl2 1 data\nl2 2 zero\n"
+                  "l2 3 compressed\nlayout\nprint $a\n")
+    at = qcow2_json("map", image)[0]["offset"]
+    assert qcow2_ok("map", image).decode() == MAP % at
+    empty = build("cluster_bits 12\nsize 0\n", "empty")
+    assert qcow2_ok("map", empty) == b""
+    assert_same_map(empty)
 
 
 # ---- convert ----
@@ -225,11 +349,56 @@ def test_convert_interrupted(number, tmp_path):
     assert ended[-number] > 0
 
 
+BAR = re.compile(r"\r\[(#*)(\.*)\] ( *\d+\.\d) %")
+
+
 def test_progress(build):
+    out = build(PLAIN).with_name("out")
+    full = "\r[" + 40 * "#" + "] 100.0 %\n"
+    for image, least in ((build(PLAIN), 2), (build("size 0\n", "empty"), 1)):
+        shown = qcow2("convert", "-p", image, out).err
+        assert BAR.sub("", shown) == "\n" and shown.endswith(full)
+        bars = BAR.findall(shown)
+        assert len(bars) >= least and all(len(done + left) == 40 for done, left, _ in bars)
+        parts = [float(part) for *_, part in bars]
+        assert parts == sorted(set(parts))
+        for (done, _, _), part in zip(bars, parts):
+            assert part <= len(done) * 2.5 < part + 2.5
+        assert qcow2("convert", "-q", image, out).err == ""
+        assert qcow2("convert", image, out).err == ""  # no terminal
+    result = qcow2("convert", "-p", build(BROKEN), out)
+    assert result.code == 1 and "%\nqcow2: " in result.err and result.err.count("\n") == 2, result
+
+
+WRONG_OUTPUTS = {"missing/out": "cannot make a file beside it: No such file or directory",
+                 "disk.qcow2/out": "Not a directory", "loop": "Too many levels of symbolic links",
+                 "dangling": "No such file or directory",
+                 ".": "is not a regular file; qcow2 cat writes to such",
+                 "fifo": "is not a regular file; qcow2 cat writes to such",
+                 "disk.qcow2": "is one of the files that are read",
+                 "link": "is one of the files that are read"}
+
+
+@pytest.mark.parametrize("name", WRONG_OUTPUTS)
+def test_convert_to_what_cannot_be(name, build):
+    image = build(PLAIN, "disk.qcow2")
+    for link, to in (("loop", "loop"), ("dangling", "nowhere"), ("link", "disk.qcow2")):
+        image.with_name(link).symlink_to(to)
+    os.mkfifo(image.with_name("fifo"))
+    before, content = set(os.listdir(image.parent)), image.read_bytes()
+    result = qcow2("convert", image.name, name, cwd=image.parent)
+    assert result.code == 1 and result.err == f"qcow2: {name}: {WRONG_OUTPUTS[name]}\n", result
+    assert set(os.listdir(image.parent)) == before and image.read_bytes() == content
+
+
+def test_convert_through_a_link(build):
+    """The link stays, and what it points to is replaced; both may have the longest of names."""
     image = build(PLAIN)
-    out = image.with_name("out")
-    assert qcow2("convert", "-p", image, out).err != ""
-    assert qcow2("convert", "-q", image, out).err == ""
+    link, target = image.with_name("l" * 255), image.with_name("t" * 255)
+    target.write_bytes(b"old content")
+    link.symlink_to(target.name)
+    assert qcow2_ok("convert", image, link) == b""
+    assert link.is_symlink() and target.read_bytes() == qcow2_ok("cat", image)
 
 
 # ---- Names in images ----

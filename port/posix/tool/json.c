@@ -9,6 +9,7 @@
 
 #include "../utf8.h"
 
+/* None of the characters that must not be shown is beyond 16 bits. */
 static void json_escaped(FILE *out, uint32_t c)
 {
 	if (c == '"' || c == '\\')
@@ -17,11 +18,8 @@ static void json_escaped(FILE *out, uint32_t c)
 		fputs("\\n", out);
 	else if (c == '\t')
 		fputs("\\t", out);
-	else if (c <= 0xffffu)
-		fprintf(out, "\\u%04x", (unsigned)c);
 	else
-		fprintf(out, "\\u%04x\\u%04x", 0xd800u + ((c - 0x10000u) >> 10),
-		        0xdc00u + ((c - 0x10000u) & 0x3ffu));
+		fprintf(out, "\\u%04x", (unsigned)c);
 }
 
 static void json_quoted(FILE *out, const char *bytes, size_t len)
