@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# What the tests reach, by clang's source-based coverage. Two measurements that do not mix:
+# What the tests reach, by clang's source-based coverage. Three measurements that do not mix:
 #
-#   src/         by tests/unit and tests/fault; all of it must be reached, MC/DC included
-#   port/posix/  by tests/posix, once with each choice of decompressors; at least 95 % of the lines
+#   src/             by tests/unit and tests/fault; all of it must be reached, MC/DC included
+#   port/posix/      by tests/posix, once with each choice of decompressors
+#   port/posix/tool/ by those tests of tests/conform that need no images of random content
+#
+# Of the last two, at least 95 % of the lines of each file.
 #
 #	coverage.sh BUILD-DIR CORE-SOURCE...
 #
@@ -14,12 +17,16 @@ here=$(dirname "$0")
 mkdir -p "$1"
 out=$(realpath "$1")
 shift
-flags='-O0 -g -fprofile-instr-generate -fcoverage-mapping -fcoverage-mcdc'
+flags='-O0 -g -fprofile-instr-generate -fcoverage-mapping'
+mcdc=-fcoverage-mcdc
+# For counters that are in the file at any time (%c), also if a signal ends the command. MC/DC has
+# no such counters.
+kept='-mllvm -runtime-counter-relocation'
 rm -rf "$out" # compiler warnings, and so unsupported decisions, only show when all is built anew
 mkdir -p "$out"
 
-build() { # DIR TARGET DEFLATE ZSTD
-	make -s -j"$(nproc)" O="$out/$1" CC=clang-19 CFLAGS="$flags" LDFLAGS= \
+build() { # DIR TARGET DEFLATE ZSTD FLAGS
+	make -s -j"$(nproc)" O="$out/$1" CC=clang-19 CFLAGS="$flags $5" LDFLAGS= \
 		POSIX_DEFLATE="$3" POSIX_ZSTD="$4" "$2" >"$out/$1.log" 2>&1 || {
 		cat "$out/$1.log"
 		return 1
@@ -39,12 +46,22 @@ run() { # DIR KIND: the programs of $out/DIR, with a profile each
 	done
 }
 
+run_command() { # DIR: what tests/conform does with the command of $out/DIR
+	LLVM_PROFILE_FILE=$out/$1.profiles/%c%m.profraw QCOW2=$out/$1/qcow2 \
+		MKIMAGE=$out/$1/tests/image/mkimage \
+		/usr/bin/python3 -m pytest "$here"/../conform/test_c*.py >"$out/$1.run.log" 2>&1 || {
+		cat "$out/$1.run.log"
+		return 1
+	}
+}
+
 measure() { # NAME DIRECTORY BUILD-DIR...
 	local name=$1 sources=$2 dir program objects=() profiles=()
 	shift 2
 	for dir in "$@"; do
 		profiles+=("$out/$dir.profiles")
-		for program in "$out/$dir"/tests/*/test_*; do
+		for program in "$out/$dir"/tests/*/test_* "$out/$dir/qcow2" \
+			"$out/$dir/tests/conform/qcow2-faults"; do
 			[ -x "$program" ] && [ -f "$program" ] && objects+=(-object "$program")
 		done
 	done
@@ -56,17 +73,20 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 		"--show-mcdc --show-branches=count -sources $sources" >"$out/$name.show"
 }
 
-build core core-tests builtin none
-build libdeflate posix-tests libdeflate libzstd
-build zlib posix-tests zlib libzstd
-build builtin posix-tests builtin none
+build core core-tests builtin none $mcdc
+build libdeflate posix-tests libdeflate libzstd $mcdc
+build zlib posix-tests zlib libzstd $mcdc
+build builtin posix-tests builtin none $mcdc
+build command command-tests libdeflate libzstd "$kept"
 run core unit
 run core fault
 for dir in libdeflate zlib builtin; do
 	run $dir posix
 done
+run_command command
 measure core src core
 measure posix port/posix libdeflate zlib builtin
+measure command port/posix/tool command
 rc=0
 # Not an error for the compiler, but such a decision is missing from the totals.
 if grep -h -A3 'unsupported MC/DC' "$out"/*.log; then
@@ -75,5 +95,7 @@ fi
 /usr/bin/python3 "$here/gate.py" "$out/core.json" src all "$@" || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/posix.json" port/posix lines=95 \
 	$(cd port/posix && ls -- *.c) || rc=1
-[ $rc = 0 ] || echo "what is not reached: sh $out/core.show, sh $out/posix.show"
+/usr/bin/python3 "$here/gate.py" "$out/command.json" port/posix/tool lines=95 \
+	$(cd port/posix/tool && ls -- *.c) || rc=1
+[ $rc = 0 ] || echo "what is not reached: sh $out/core.show, posix.show and command.show there"
 exit $rc
