@@ -53,6 +53,7 @@ int qcow2_image_open_abi(struct qcow2_image *image, uint32_t abi, const struct q
 
 	if (err == NULL)
 		err = &unseen;
+	err->io = NULL;
 	if (rc == QCOW2_OK) {
 		err->io = io; /* the caller's, not the copy in the image */
 		image->flags = flags;

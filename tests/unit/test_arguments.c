@@ -22,11 +22,13 @@ static void test_open(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct qcow2_error err = { 0 };
+		struct qcow2_error err;
 
 		test_case("io %zu", i);
+		memset(&err, 0x77, sizeof err);
 		EQ(qcow2_image_open(&image, bad[i], 0, &err), QCOW2_E_ARGUMENT);
 		EQ(err.status, QCOW2_E_ARGUMENT);
+		TRUE(err.io == NULL);
 		EQ(qcow2_image_open(&image, bad[i], 0, NULL), QCOW2_E_ARGUMENT);
 		EQ(qcow2_image_raw(&image, bad[i]), QCOW2_E_ARGUMENT);
 	}
@@ -53,14 +55,16 @@ static void test_abi(void **state)
 	image_init(&s.img, 3, 12, MIB);
 	subject_open(&s);
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct qcow2_error err = { 0 };
+		struct qcow2_error err;
 		uint32_t reader_abi = bad[i] + (uint32_t)sizeof reader - (uint32_t)sizeof image;
 
 		test_case("abi %08x", (unsigned)bad[i]);
+		memset(&err, 0x77, sizeof err);
 		/* A struct of another size: not a byte of it may be touched. */
 		guard_init(&g, 0, 8);
 		EQ(qcow2_image_open_abi((void *)g.p, bad[i], &s.io.io, 0, &err), QCOW2_E_ABI);
 		EQ(err.status, QCOW2_E_ABI);
+		TRUE(err.io == NULL);
 		EQ(qcow2_image_raw_abi((void *)g.p, bad[i], &s.io.io), QCOW2_E_ABI);
 		EQ(qcow2_reader_init_abi((void *)g.p, reader_abi, &s.image, memory, sizeof memory),
 		   QCOW2_E_ABI);
