@@ -194,8 +194,8 @@ static void test_place(void **state)
 }
 
 /*
- * An L1 table that goes over 2 TiB: the low bits of places in it are those of the L2 table, which
- * is read first. They are told apart all the same.
+ * An L1 table that goes over a high power of two: the low bits of places in it are those of the L2
+ * table, which is read first. They are told apart all the same.
  */
 static void test_far_l1(void **state)
 {
@@ -211,10 +211,13 @@ static void test_far_l1(void **state)
 	image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 	image_finish(&s.img);
 	l2 = s.img.active.l1[0].value;
-	for (uint64_t k = 1; k < SLICES; k++) {
-		test_case("slice %u of the L1 table is where the L2 table is, but for 2 TiB",
-		          (unsigned)k);
-		far = (UINT64_C(1) << 41) + l2 - k * 512;
+	for (uint64_t i = 0; i < (uint64_t)22 * (SLICES - 1); i++) {
+		uint64_t k = 1 + i % (SLICES - 1);
+		uint64_t power = 41 + i / (SLICES - 1); /* 2 TiB to 4 EiB */
+
+		test_case("slice %u of the L1 table is where the L2 table is, but for 2^%u",
+		          (unsigned)k, (unsigned)power);
+		far = (UINT64_C(1) << power) + l2 - k * 512;
 		image_put(&s.img.file, 40, far, 8); /* l1_table_offset */
 		memcpy(l1, s.img.file.data + s.img.active.l1_pos, 8);
 		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
