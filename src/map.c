@@ -33,7 +33,7 @@ static uint32_t in_cluster(const struct qcow2_extent *e)
 static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
-	unsigned x = 70u - image->cluster_bits - 32u; /* 17 to 29, in the high half */
+	unsigned x = 38u - image->cluster_bits; /* in the high half: 17 to 29 */
 
 	/* "External data file": it has no compressed clusters. */
 	if (image->data != NULL)
