@@ -152,7 +152,6 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 	bool extended = q2_has_extended_l2(e->image);
 	int rc;
 
-	reader->error.detail = q2_be64(raw);
 	if ((high & HIGH_COMPRESSED) != 0u)
 		return compressed_extent(high, low, e);
 	if (!extended && (low & LOW_ZERO) != 0u) {
@@ -199,7 +198,6 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	pos = ((uint64_t)(q2_be32(raw) & HIGH_POS) << 32) + (q2_be32(raw + 4) & LOW_POS);
 	if (pos == 0u)
 		return QCOW2_OK;
-	reader->error.detail = pos;
 	rc = q2_table_check(image, image->cluster_len, pos);
 	if (rc != QCOW2_OK)
 		return rc == QCOW2_E_L1 ? QCOW2_E_L2_ENTRY : rc;

@@ -237,6 +237,42 @@ static void test_far_l1(void **state)
 	subject_free(&s);
 }
 
+/* Slices that are next to each other in memory need not be in the table: a run ends with its own.
+ */
+static void test_neighbours(void **state)
+{
+	enum { SLICES = 60 };
+	const uint64_t cluster = 4096; /* 8 slices in a table */
+	struct subject s = { 0 };
+	struct qcow2_extent e;
+	uint64_t after;
+
+	(void)state;
+	image_init(&s.img, 3, 12, SLICES * 64 * cluster);
+	image_add_range(&s.img, &s.img.active, 0, 64, IMAGE_DATA);
+	after = s.img.active.clusters[63].pos + cluster;
+	for (uint64_t k = 2; k < SLICES; k++) /* go on where the first one ends */
+		image_add_raw(&s.img, &s.img.active, k * 64, after | UINT64_C(1) << 63, 0);
+	subject_open(&s);
+	for (size_t slots = 1; slots <= 64; slots++) {
+		struct rig rig;
+
+		rig_init(&rig, &s.image, slots * QCOW2_READER_SLICE, NULL);
+		for (uint64_t from = 0; from < 64; from++) {
+			uint64_t off = from * cluster;
+
+			test_case("from cluster %u, %zu slots", (unsigned)from, slots);
+			for (uint64_t k = SLICES; k-- > 2;)
+				EQ(qcow2_reader_map(&rig.reader, k * 64 * cluster, 1, &e),
+				   QCOW2_OK);
+			EQ(qcow2_reader_map(&rig.reader, off, s.img.size - off, &e), QCOW2_OK);
+			EQ(e.len, 64 * cluster - off);
+		}
+		rig_free(&rig);
+	}
+	subject_free(&s);
+}
+
 /* Memory that is full of what would be the key of a slice: none of that is taken for one. */
 static void poison(struct rig *rig, uint64_t table_pos)
 {
@@ -282,10 +318,11 @@ static void test_poisoned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),   cmocka_unit_test(test_place),
-		cmocka_unit_test(test_four),   cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_most),   cmocka_unit_test(test_good_amount),
-		cmocka_unit_test(test_far_l1), cmocka_unit_test(test_poisoned),
+		cmocka_unit_test(test_good),       cmocka_unit_test(test_place),
+		cmocka_unit_test(test_four),       cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_most),       cmocka_unit_test(test_good_amount),
+		cmocka_unit_test(test_far_l1),     cmocka_unit_test(test_poisoned),
+		cmocka_unit_test(test_neighbours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

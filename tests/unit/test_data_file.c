@@ -80,6 +80,7 @@ static const struct entry_case entries[] = {
 	{ "copied only: allocated at 0, which is elsewhere (D2.19)", false, COPIED, 0, BAD },
 	{ "zero, plain", false, 1, 0, 0, QCOW2_EXTENT_ZERO, false },
 	{ "zero, allocated", false, HERE | COPIED | 1, 0, 0, QCOW2_EXTENT_ZERO, true },
+	{ "zero, copied, but no place", false, COPIED | 1, 0, 0, QCOW2_EXTENT_ZERO, false },
 	{ "misaligned", false, HERE + 512, 0, BAD },
 	{ "compressed (D3.31)", false, IMAGE_COMPRESSED_FLAG | 65536, 0, BAD },
 	{ "compressed with extended L2", true, IMAGE_COMPRESSED_FLAG | 65536, 0, BAD },

@@ -276,6 +276,70 @@ static void test_l1_entries(void **state)
 	}
 }
 
+/* An L2 table anywhere that an L1 entry can tell. */
+static void test_far_table(void **state)
+{
+	static const uint64_t positions[] = { UINT64_C(0xfffff000), UINT64_C(0x100000000),
+		                              UINT64_C(1) << 40, UINT64_C(0x00ffffffffffe000) };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(positions); i++) {
+		struct subject s = { 0 };
+		struct qcow2_extent e;
+		uint8_t table[4096];
+		struct rig rig;
+
+		test_case("L2 table at %llx", (unsigned long long)positions[i]);
+		image_init(&s.img, 3, 12, MIB);
+		image_add(&s.img, &s.img.active, 3, IMAGE_DATA);
+		image_finish(&s.img);
+		memcpy(table, s.img.file.data + s.img.active.l1[0].value, sizeof table);
+		image_put(&s.img.file, image_l1_entry_pos(&s.img, &s.img.active, 0),
+		          positions[i] | COPIED, 8);
+		subject_open(&s);
+		s.image.io.size = s.io.io.size = positions[i] + sizeof table;
+		s.io.far = table;
+		s.io.far_pos = positions[i];
+		s.io.far_len = sizeof table;
+		rig_init(&rig, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&rig.reader, 3 * 4096, 4096, &e), QCOW2_OK);
+		EQ(e.kind, QCOW2_EXTENT_DATA);
+		EQ(e.pos, model_place(&s.img, &s.img.active, 3 * 4096).pos);
+		rig_free(&rig);
+		subject_free(&s);
+	}
+}
+
+/* A run that goes on past the end of the file ends there, wherever in a cluster it is asked for. */
+static void test_end_of_file(void **state)
+{
+	struct subject s = { 0 };
+	struct qcow2_extent e;
+	struct rig rig;
+
+	(void)state;
+	image_init(&s.img, 3, 12, MIB);
+	image_place_l1(&s.img, &s.img.active);
+	image_place_l2(&s.img, &s.img.active, 0);
+	image_add_range(&s.img, &s.img.active, 0, 8, IMAGE_DATA);
+	subject_open(&s);
+	rig_init(&rig, &s.image, 0, NULL);
+	for (uint64_t len = 1; len <= 4096; len += 4095) {
+		s.image.io.size = model_place(&s.img, &s.img.active, 4 * 4096).pos + len;
+		for (uint64_t off = 0; off < 5 * 4096; off += 512) {
+			test_case("from %u on", (unsigned)off);
+			EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, rig.memory.len),
+			   QCOW2_OK);
+			EQ(qcow2_reader_map(&rig.reader, off, 8 * 4096 - off, &e), QCOW2_OK);
+			EQ(e.kind, QCOW2_EXTENT_DATA);
+			EQ(e.len, 5 * 4096 - off);
+		}
+		EQ(qcow2_reader_map(&rig.reader, 5 * 4096, 1, &e), QCOW2_E_TRUNCATED);
+	}
+	rig_free(&rig);
+	subject_free(&s);
+}
+
 /* ---- Merging ---- */
 
 struct merge_case {
@@ -592,6 +656,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_highest),     cmocka_unit_test(test_entries),
 		cmocka_unit_test(test_subclusters), cmocka_unit_test(test_l1_entries),
+		cmocka_unit_test(test_far_table),   cmocka_unit_test(test_end_of_file),
 		cmocka_unit_test(test_merge),       cmocka_unit_test(test_no_merge),
 		cmocka_unit_test(test_holes),       cmocka_unit_test(test_random_images),
 		cmocka_unit_test(test_range),
