@@ -184,6 +184,18 @@ DEADLY = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.S
 MEANWHILE = ("mkostemp", "fchmod", "ftruncate", "pwrite", "fsync")
 
 
+@pytest.fixture
+def signals_end():
+    """SIGINT and SIGQUIT, too: what a shell starts in the background ignores them."""
+    ignored = [n for n in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(n) == signal.SIG_IGN]
+    for n in ignored:
+        signal.signal(n, signal.SIG_DFL)
+    yield
+    for n in ignored:
+        signal.signal(n, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("signals_end")
 @pytest.mark.parametrize("number", DEADLY)
 @pytest.mark.parametrize("name", ("convert", "convert over"))
 def test_signal_at_each_call(name, number, home):
