@@ -14,7 +14,6 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
 {
 	at->io = &image->io;
 	at->pos = pos;
-	at->detail = 0;
 	return q2_is_inside(image, len, pos) ? q2_io_read(at, buf, len) : QCOW2_E_TRUNCATED;
 }
 

@@ -481,6 +481,7 @@ static void test_inspect(void **state)
 		EQ(s.image.crypto.len, method == 2 ? 16 : 0);
 		EQ(qcow2_reader_init(&reader, &s.image, memory, sizeof memory), QCOW2_E_ENCRYPTED);
 		TRUE(reader.error.status == QCOW2_E_ENCRYPTED);
+		EQ(reader.error.detail, method);
 		subject_free(&s);
 	}
 }
