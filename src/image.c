@@ -24,9 +24,7 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos)
 	/* A table ends before 2^63, too; for simplicity none is in the last 4 GiB before that. */
 	if (pos >> 32 >= INT32_MAX)
 		return QCOW2_E_L1;
-	if (len != 0u && !q2_is_inside(image, len, pos))
-		return QCOW2_E_TRUNCATED;
-	return QCOW2_OK;
+	return q2_is_inside(image, len, pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
 
 int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io)

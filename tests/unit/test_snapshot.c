@@ -419,6 +419,8 @@ static const struct l1_case l1_cases[] = {
 	{ "ends past 2^63", UINT64_C(0x7ffffffffffff000), 513, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "wraps", UINT64_C(0xfffffffffffff000), 513, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "past the file", UINT64_C(1) << 40, 1, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "far past the file", UINT64_C(0x7ffffffe00000000), 1, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
+	{ "too far", UINT64_C(0x7fffffff00000000), 1, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "in part past the file", CLUSTER, 4194304, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
 	{ "0 entries", 0, 0, MIB, QCOW2_OK, QCOW2_OK },
 	{ "0 entries, past the file", UINT64_C(1) << 40, 0, MIB, QCOW2_OK, QCOW2_OK },
