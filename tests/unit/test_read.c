@@ -272,6 +272,10 @@ static void test_range(void **state)
 			EQ(qcow2_reader_read(&rig.reader, cases[i].off, NULL, 0), cases[i].status);
 	}
 	EQ(s.io.calls, 0);
+	test_case("after a look at the file, which the error is not about");
+	EQ(qcow2_reader_read(&rig.reader, 24 * 4096, buf, 1), QCOW2_OK);
+	EQ(qcow2_reader_read(&rig.reader, 100000, buf, 1), QCOW2_E_RANGE);
+	TRUE(rig.reader.error.io == NULL);
 	test_case("size 0");
 	subject_free(&s);
 	image_init(&s.img, 3, 12, 0);
