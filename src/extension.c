@@ -55,7 +55,6 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at)
 		int rc;
 
 		at->pos = pos;
-		at->detail = 0;
 		/* No room even for the end of the extensions, whether the file goes on or not. */
 		if (end - pos < EXTENSION_HEAD_LEN)
 			return QCOW2_E_EXTENSION;
@@ -68,7 +67,6 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at)
 			return rc;
 		type = q2_be32(head);
 		len = q2_be32(head + 4);
-		at->detail = len;
 		if (len > end - pos - EXTENSION_HEAD_LEN || !extension_fits(image, type, len))
 			return QCOW2_E_EXTENSION;
 		if (type == EXTENSION_END)

@@ -61,7 +61,6 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, struct q
 	if (rc != QCOW2_OK)
 		return rc;
 	extra_len = q2_be32(entry + AT_SNAPSHOT_EXTRA_LEN);
-	at->detail = extra_len;
 	if (extra_len > Q2_SNAPSHOT_EXTRA_MAX)
 		return QCOW2_E_SNAPSHOT;
 	known = extra_len;
@@ -134,7 +133,6 @@ static int snapshot_check(const struct qcow2_image *out, struct qcow2_error *at)
 	at->detail = out->l1_entries;
 	if (out->l1_entries > Q2_L1_ENTRIES_MAX)
 		return QCOW2_E_TOO_BIG;
-	at->detail = out->l1_pos;
 	return q2_table_check(out, Q2_L1_ENTRY_LEN * out->l1_entries, out->l1_pos);
 }
 

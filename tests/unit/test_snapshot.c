@@ -461,6 +461,8 @@ static void test_l1(void **state)
 		}
 		if (rc == QCOW2_E_TRUNCATED)
 			EQ(err.pos, s.img.file.len);
+		if (rc == QCOW2_E_TOO_BIG)
+			EQ(err.detail, c->disk_size > INT64_MAX ? c->disk_size : c->entries);
 		subject_free(&s);
 	}
 }
@@ -494,8 +496,10 @@ static void test_refused(void **state)
 	EQ(qcow2_snapshot_image(&image, NULL, &e, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_snapshot_image(&image, &s.image, NULL, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_snapshot_image(NULL, &s.image, &e, &err), QCOW2_E_ARGUMENT);
+	memset(&err, 0x77, sizeof err);
 	EQ(qcow2_snapshot_image_abi(&image, QCOW2_ABI(struct qcow2_image) + 8, &s.image, &e, &err),
 	   QCOW2_E_ABI);
+	TRUE(err.io == NULL);
 
 	test_case("a closed image");
 	memset(&raw, 0, sizeof raw);
