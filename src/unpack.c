@@ -79,7 +79,6 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	least = QCOW2_READER_SLICE + needs.work + needs.least;
 	if (len < least) {
 		reader->error.io = NULL;
-		reader->error.pos = 0;
 		reader->error.detail = least;
 		return q2_note(&reader->error, QCOW2_E_MEMORY);
 	}
