@@ -261,12 +261,9 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len)
 {
-	const struct qcow2_extent *e = &reader->memo;
-	const struct qcow2_codec *codec = codec_find(reader->codecs, e->image);
+	const struct qcow2_codec *codec = codec_find(reader->codecs, reader->memo.image);
 	int rc = QCOW2_E_CODEC;
 
-	reader->error.io = e->io;
-	reader->error.detail = e->image->compression_type;
 	if (codec != NULL)
 		rc = unpack(reader, codec, buf, len);
 	return rc == QCOW2_OK ? rc : unpack_fail(reader, rc);

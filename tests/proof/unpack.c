@@ -126,6 +126,7 @@ static void forget(void)
                                                                                                    \
 		any_extent(from);                                                                  \
 		reader.memo.len = length;                                                          \
+		reader.error.io = reader.memo.io;                                                  \
 		reader.memo.off = at;                                                              \
 		if (Frama_C_interval(0, 1))                                                        \
 			reader.memo.off += UINT64_MAX << BITS;                                     \
