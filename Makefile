@@ -54,6 +54,7 @@ include fuzz/fuzz.mk
 include tests/bench/bench.mk
 include tests/analyze/analyze.mk
 include tests/mutation/mutation.mk
+include tests/proof/proof.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)
@@ -73,7 +74,6 @@ help:
 #: check        all tests that need no installed package but cmocka, zlib, pytest and qemu-utils
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
 #: uefi         boot a PC or a board from a qcow2 file: build/uefi/*.efi (needs clang-14, lld-14)
-#: proof        Frama-C's Eva on the core (needs frama-c-base)
 #: freestanding  the core for 27 processors and compilers: needs no header, no helper
 #: size         what the core costs in code, memory and stack, against its budgets
 #: install      into $(DESTDIR)$(PREFIX)
@@ -135,9 +135,6 @@ check-all:
 	$(Q)sh tests/install.sh
 	$(Q)bash tests/check-all.sh
 
-proof:
-	$(Q)sh tests/proof/eva.sh
-
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 share/man/man1 share/man/man3)
 	install $(O)/qcow2 $(DESTDIR)$(PREFIX)/bin
@@ -155,4 +152,4 @@ clean:
 
 -include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
-.PHONY: all help core amalgamation demo print-libs programs check check-all proof install clean FORCE
+.PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE

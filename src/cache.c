@@ -34,6 +34,9 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 }
 
 /* Misses are counted from the number of slots that there were: the first of them go to new ones. */
+/*@ requires good_cache(reader);
+    assigns reader->misses, reader->spare, reader->mask, reader->keys[1 - room(reader->keys) .. 0];
+    ensures good_cache(reader) && reader->mask >= \old(reader->mask); */
 static void cache_grow(struct qcow2_reader *reader)
 {
 	uint32_t n = reader->mask;
@@ -43,6 +46,10 @@ static void cache_grow(struct qcow2_reader *reader)
 	reader->spare /= 2u;
 	reader->mask = 2u * n + 1u;
 	reader->misses = n + 1u;
+	/*@ assert good_cache(reader); */
+	/*@ loop invariant \at(reader->mask, Pre) <= n < reader->mask && good_cache(reader);
+	    loop assigns n, reader->keys[1 - room(reader->keys) .. 0];
+	    loop variant reader->mask - n; */
 	do
 		(reader->keys - ++n)->high = KEY_NONE;
 	while (n < reader->mask);
@@ -54,6 +61,7 @@ static void cache_grow(struct qcow2_reader *reader)
  * those a power of two apart, and those at like places in the images of a chain. These steps crowd
  * the sets least of all that were tried on such tables (test_crowd).
  */
+/*@ assigns \nothing; */
 static uint32_t first_of_set(uint32_t high, uint32_t low)
 {
 	uint32_t n = low ^ high << 16;
@@ -64,12 +72,18 @@ static uint32_t first_of_set(uint32_t high, uint32_t low)
 }
 
 /* The key of the slot that has the slice, or of that to be given up: it ends there. */
+/*@ requires good_cache(reader);
+    assigns \nothing;
+    ensures \exists integer k; 0 <= k <= reader->mask && \result == reader->keys - k; */
 static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t high, uint32_t low)
 {
 	uint32_t first = first_of_set(high, low);
 	uint32_t way = CACHE_WAYS;
 	struct q2_slice_key *key;
 
+	/*@ loop invariant way <= CACHE_WAYS;
+	    loop assigns key, way;
+	    loop variant way; */
 	do
 		key = reader->keys - ((first + (reader->misses + way) % CACHE_WAYS) & reader->mask);
 	while ((key->high != high || key->low != low) && way-- != 0u);
@@ -86,6 +100,16 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	struct q2_slice_key *key = key_find(reader, high, low);
 	uint8_t *bytes = reader->memory + (size_t)(reader->keys - key) * Q2_SLICE_LEN;
 
+	/*@ assert 0 <= reader->keys - key <= reader->mask < room(reader->keys); */
+	/*@ assert key == reader->keys + (key - reader->keys); */
+	/*@ assert bytes == reader->memory + 512 * (reader->keys - key); */
+	/*@ assert 0 <= bytes - reader->memory <= INT64_MAX - 512; */
+	/*@ assert (bytes - reader->memory) % 512 == 0; */
+	/*@ assert (bytes - reader->memory + entry % 512) % 512 == entry % 512; */
+	/*@ assert (bytes - reader->memory + entry % 512) % 8 == 0; */
+	/*@ assert \valid(bytes + (0 .. 511)) && \valid(key); */
+	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io); */
+	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io->ops); */
 	if (key->high != high || key->low != low) {
 		key->high = KEY_NONE; /* until all of it is there */
 		at->pos = pos - entry % Q2_SLICE_LEN;

@@ -65,13 +65,21 @@ typedef char inflate_fits_work[sizeof(struct inflate) <= QCOW2_DEFLATE_WORK ? 1 
 /* So that an index can be masked, which costs less than to compare it. */
 typedef char inflate_words_mask[(INFLATE_WORDS & (INFLATE_WORDS - 1)) == 0 ? 1 : -1];
 
+/*@ predicate good_bits(struct inflate *s) =
+      s->n_bits < 24 && s->buf < 1 << s->n_bits; */
+
 /* One more byte of input into buf, which has room for it: n_bits < 16. */
+/*@ requires \valid(s) && s->n_bits < 16 && good_bits(s);
+    requires good_stream(s->stream) && \separated(s, s->stream);
+    assigns s->buf, s->n_bits, s->status, s->stream->next, s->stream->end;
+    ensures s->n_bits == \old(s->n_bits) + 8 && good_bits(s) && good_stream(s->stream); */
 static void inflate_pull(struct inflate *s)
 {
 	struct qcow2_stream *in = s->stream;
 	int status = s->status;
 
 	if (!(in->next < in->end) && status == QCOW2_OK) /* what failed once is not tried again */
+		/*@ calls any_fill; */
 		status = in->fill(in);
 	if (in->next < in->end)
 		s->buf |= (uint32_t)*in->next++ << s->n_bits;
@@ -82,10 +90,25 @@ static void inflate_pull(struct inflate *s)
 }
 
 /* The next n <= 16 bits, lowest first: RFC 1951 section 3.1.1. */
+/*@ requires n <= 16;
+    requires \valid(s) && good_bits(s);
+    requires good_stream(s->stream) && \separated(s, s->stream);
+    assigns s->buf, s->n_bits, s->status, s->stream->next, s->stream->end;
+    ensures \result < 1 << n;
+    ensures good_bits(s) && good_stream(s->stream);
+    ensures \old(s->n_bits) >= n ==> \result == \old(s->buf) % (1 << n) &&
+              s->buf == \old(s->buf) / (1 << n) && s->n_bits == \old(s->n_bits) - n; */
 static uint32_t inflate_take(struct inflate *s, uint32_t n)
 {
 	uint32_t buf;
 
+	/*@ loop invariant good_bits(s) && good_stream(s->stream);
+	    loop invariant s->stream == \at(s->stream, Pre);
+	    loop invariant \at(s->n_bits, Pre) >= n ==>
+	                     s->buf == \at(s->buf, Pre) && s->n_bits == \at(s->n_bits, Pre);
+	    loop assigns s->buf, s->n_bits, s->status, \at(s->stream, Pre)->next,
+	                 \at(s->stream, Pre)->end;
+	    loop variant 24 - s->n_bits; */
 	while (s->n_bits < n)
 		inflate_pull(s);
 	buf = s->buf;
@@ -295,6 +318,13 @@ static int inflate_coded(struct inflate *s)
 }
 
 /* Copy what is to be copied; a match may overlap itself (RFC 1951 section 3.2.3). */
+/*@ requires \valid(s) && s->length > 0 && good_bits(s);
+    requires good_stream(s->stream) && good_window(s->stream) && \separated(s, s->stream);
+    requires \separated(s->stream->window + (0 .. s->stream->window_len - 1), s, s->stream);
+    assigns s->buf, s->n_bits, s->status, s->length, s->stream->next, s->stream->end,
+            s->stream->done, s->stream->window[0 .. s->stream->window_len - 1];
+    ensures good_stream(s->stream) && s->length <= \old(s->length);
+    ensures \result == 0 ==> s->length == 0 || s->stream->done == s->stream->stop; */
 static int inflate_copy(struct inflate *s)
 {
 	struct qcow2_stream *stream = s->stream;
@@ -306,6 +336,11 @@ static int inflate_copy(struct inflate *s)
 		return QCOW2_E_COMPRESSED;
 	if (s->dist > stream->window_len)
 		return QCOW2_E_MEMORY;
+	/*@ loop invariant 0 < s->length <= \at(s->length, Pre) && stream->done != stream->stop;
+	    loop invariant good_bits(s) && good_stream(stream);
+	    loop assigns s->buf, s->n_bits, s->status, s->length, stream->next, stream->end,
+	                 stream->done, stream->window[0 .. stream->window_len - 1];
+	    loop variant s->length; */
 	do {
 		uint32_t byte = s->dist == 0 ? inflate_take(s, 8)
 		                             : stream->window[(stream->done - s->dist) & mask];

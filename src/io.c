@@ -29,6 +29,7 @@ int q2_io_read(struct qcow2_error *at, void *buf, size_t len)
 		if (len == 0u)
 			return QCOW2_OK;
 	}
+	/*@ calls any_read; */
 	at->io_code = io->ops->read(io->ctx, at->pos, buf, len);
 	return at->io_code == 0 ? QCOW2_OK : QCOW2_E_IO;
 }

@@ -21,6 +21,9 @@ enum {
 #define LOW_POS  UINT32_C(0xfffffe00)
 #define LOW_ZERO UINT32_C(1)
 
+/*@ requires \valid_read(e) && good_shape(e->image);
+    assigns \nothing;
+    ensures \result == e->off % e->image->cluster_len; */
 static uint32_t in_cluster(const struct qcow2_extent *e)
 {
 	return (uint32_t)e->off & (e->image->cluster_len - 1u);
@@ -30,6 +33,13 @@ static uint32_t in_cluster(const struct qcow2_extent *e)
  * "Compressed Clusters Descriptor": with x = 62 - (cluster_bits - 8), bits 0 to x-1 are the
  * position, x to 61 the number of further 512-byte sectors.
  */
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image);
+    assigns e->kind, e->io, e->packed_len, e->pos, e->len;
+    ensures \result == 0 ==> e->kind == QCOW2_EXTENT_COMPRESSED && e->io == &e->image->io;
+    ensures \result == 0 ==> e->packed_len ==
+              (high % 0x40000000 / (1 << 38 - e->image->cluster_bits) + 1) * 512 - low % 512;
+    ensures \result == 0 ==> e->len ==
+              \min(\old(e->len), e->image->cluster_len - e->off % e->image->cluster_len); */
 static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
@@ -39,6 +49,9 @@ static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e
 	if (image->data != NULL)
 		return QCOW2_E_L2_ENTRY;
 	high &= HIGH_COMPRESSED - 1;
+	/*@ assert x == 38 - image->cluster_bits && high == \at(high, Pre) % 0x40000000; */
+	/*@ assert (high & (1 << x) - 1) == high % (1 << x) && high % (1 << x) < 0x20000000; */
+	/*@ assert (high >> x) == high / (1 << x) && (high >> x) < 0x2000; */
 	e->kind = QCOW2_EXTENT_COMPRESSED;
 	e->io = &image->io;
 	e->packed_len = ((high >> x) + 1u) * 512u - low % 512u;
@@ -51,16 +64,25 @@ static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e
  * Is the host cluster of an entry one that can be? On success *e has its place in the file, or
  * none.
  */
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image) && e->io == \null;
+    assigns e->pos, e->io;
+    ensures \result == 0 && e->io == \null ==> entry_pos(high, low) == 0;
+    ensures \result == 0 && e->io != \null ==> e->io == &e->image->io || e->io == e->image->data;
+    ensures \result == 0 && e->io != \null ==>
+              entry_pos(high, low) % e->image->cluster_len == 0 &&
+              e->pos == entry_pos(high, low) + e->off % e->image->cluster_len; */
 static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
 	uint64_t pos = ((uint64_t)(high & HIGH_POS) << 32) + (low & LOW_POS);
 
+	/*@ assert (low & LOW_POS) == low - low % 512 && pos == entry_pos(high, low); */
 	/* Position 0 is the header, except in an external data file. */
 	if (pos == 0u && (image->data == NULL || (high & HIGH_COPIED) == 0u))
 		return QCOW2_OK;
-	if ((low & LOW_POS & (image->cluster_len - 1u)) != 0u)
+	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
 		return QCOW2_E_L2_ENTRY;
+	/*@ assert pos % image->cluster_len == 0; */
 	e->pos = pos + in_cluster(e);
 	e->io = &image->io;
 	if (image->data != NULL) {
@@ -76,12 +98,21 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
  * "Extended L2 Entries": the second word says what each of the 32 parts of the cluster is, by a bit
  * in one of two bitmaps, or in none. Returns how far it is the same from e->off on.
  */
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image);
+    requires e->kind == QCOW2_EXTENT_ABSENT && 1 <= e->len;
+    assigns e->kind, e->len;
+    ensures \result == 0 ==> 1 <= e->len <= \old(e->len) && (data & zero) == 0;
+    ensures \result == 0 ==> (e->kind == QCOW2_EXTENT_DATA <==> (data >> part(e)) % 2 == 1);
+    ensures \result == 0 ==> (e->kind == QCOW2_EXTENT_ZERO ==> (zero >> part(e)) % 2 == 1);
+    ensures \result == 0 && e->kind == QCOW2_EXTENT_DATA ==> e->io != \null; */
 static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 {
 	unsigned bits = e->image->cluster_bits - 5u;
 	unsigned n = ((uint32_t)e->off >> bits) % Q2_SUBCLUSTERS;
 	uint32_t others = data | zero;
 
+	/*@ assert e->image->cluster_len == 32 << bits && n == part(e) < 32; */
+	/*@ assert (n << bits) <= e->off % e->image->cluster_len < (n + 1 << bits); */
 	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
 		return QCOW2_E_L2_ENTRY;
 	if ((data >> n) % 2u != 0u) {
@@ -91,9 +122,14 @@ static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 		e->kind = QCOW2_EXTENT_ZERO;
 		others = ~zero;
 	}
+	/*@ loop invariant part(e) <= n < 32;
+	    loop assigns n;
+	    loop variant 32 - n; */
 	do
 		n++;
 	while (n < Q2_SUBCLUSTERS && (others >> n) % 2u == 0u);
+	/*@ assert (part(e) + 1 << bits) <= (n << bits) <= (32 << bits); */
+	/*@ assert 1 <= (n << bits) - e->off % e->image->cluster_len; */
 	q2_extent_clip(e, (n << bits) - in_cluster(e));
 	/*@ split e->kind; */
 	return QCOW2_OK;
@@ -105,6 +141,10 @@ static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
  * asks for that is told. Entries are compared as they are: where only bit 63 differs, q2_map puts
  * the extents together.
  */
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image) && 1 <= e->len;
+    requires \valid_read(reader) && good_entry(reader, raw);
+    assigns e->len;
+    ensures 1 <= e->len <= \old(e->len); */
 static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *raw,
                               struct qcow2_extent *e)
 {
@@ -114,10 +154,18 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	uint32_t len = cluster - in_cluster(e);
 	uint64_t entry = q2_be64(raw);
 
+	/*@ assert (at | 504) == at - at % 512 + 504; */
 	if ((~(uint32_t)(entry >> 32) & HIGH_POS) == 0u) /* soon the position would wrap */
 		last = raw;
+	/*@ loop invariant \base_addr(raw) == \base_addr(reader->memory);
+	    loop invariant at <= raw - reader->memory <= at - at % 512 + 504;
+	    loop invariant (raw - reader->memory) % 8 == 0;
+	    loop invariant 1 <= len <= (1 + (raw - reader->memory - at) / 8) * 0x200000;
+	    loop assigns raw, entry, len;
+	    loop variant at - at % 512 + 504 - (raw - reader->memory); */
 	while (raw < last && reader->want > len) {
 		raw += 8;
+		/*@ assert raw - reader->memory <= at - at % 512 + 504; */
 		if (e->io != NULL)
 			entry += cluster;
 		if (q2_be64(raw) != entry)
@@ -128,6 +176,13 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 }
 
 /* Data must start inside its file, each cluster of it; ordinary files end in the middle of one. */
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image, reader, e->io);
+    requires \valid(reader) && \valid_read(e->io) && e->io->size <= INT64_MAX && 1 <= e->len;
+    assigns e->len, reader->error.io;
+    ensures \result == 0 ==> 1 <= e->len <= \old(e->len);
+    ensures \result == 0 && (e->image->flags & QCOW2_OPEN_TRUNCATED) == 0 &&
+            e->pos >= e->off % e->image->cluster_len ==>
+              e->pos - e->off % e->image->cluster_len < e->io->size; */
 static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
@@ -140,7 +195,9 @@ static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 		reader->error.io = e->io;
 		return QCOW2_E_TRUNCATED;
 	}
-	q2_extent_clip(e, ((left + mask) & ~(uint64_t)mask) - in_cluster(e));
+	/*@ assert mask + 1 == 1 << e->image->cluster_bits; */
+	/*@ assert (left - 1 | mask) >= mask; */
+	q2_extent_clip(e, ((left - 1u) | mask) - in_cluster(e) + 1u);
 	return QCOW2_OK;
 }
 

@@ -4,6 +4,9 @@
  *
  * Conventions: `off` is a byte offset in the virtual disk, `pos` a byte position in a file, `len` a
  * number of bytes. Ranges are checked by subtraction only. File bytes are read through q2_be*.
+ *
+ * Comments that begin with an @ are contracts in ACSL, which `make proof` proves: what it takes to
+ * call a function, and what comes of it. tests/proof/acsl.h has the words that they use.
  */
 #ifndef Q2_H
 #define Q2_H
@@ -41,12 +44,22 @@ enum {
  * the position in it and what was found there. So whatever fails has only to return its status;
  * where a call of the caller's ends, q2_note makes of both what the caller is told.
  */
+/*@ requires \valid(at) && (status == QCOW2_E_TRUNCATED ==> tells_file(at));
+    assigns at->io, at->io_code, at->pos, at->detail, at->status;
+    ensures \result == status; */
 int q2_note(struct qcow2_error *at, int status);
 
 /*
  * Reads len > 0 bytes at at->pos of the file at->io; what lies past its end reads as zeros. Status:
  * IO if the callback fails.
  */
+/*@ requires \valid(at) && good_io(at->io) && \separated(at, at->io, at->io->ops);
+    requires 0 < len && \valid((char *)buf + (0 .. len - 1));
+    requires \separated((char *)buf + (0 .. len - 1), at, at->io, at->io->ops);
+    assigns ((char *)buf)[0 .. len - 1], at->io_code;
+    ensures \result == 0 || \result == QCOW2_E_IO;
+    ensures \forall integer k; \result == 0 && 0 <= k < len && at->pos + k >= at->io->size ==>
+              ((char *)buf)[k] == 0; */
 int q2_io_read(struct qcow2_error *at, void *buf, size_t len);
 
 /*
@@ -68,16 +81,29 @@ int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at);
 int q2_image_reset(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io);
 
 /* Does [pos, pos + len) lie in the image file? True, too, if the image is read as if it did. */
+/*@ requires \valid_read(image);
+    assigns \nothing;
+    ensures \result != 0 <==> len == 0 || inside(image, pos, len); */
 bool q2_is_inside(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
 /*
  * Reads [pos, pos + len) of the image file, len > 0. What lies past its end is zeros if the image
  * was opened so, and otherwise QCOW2_E_TRUNCATED.
  */
+/*@ requires \valid_read(image) && good_io(&image->io) && \valid(at) && 0 < len;
+    requires \valid((char *)buf + (0 .. len - 1));
+    requires \separated((char *)buf + (0 .. len - 1), image, image->io.ops, at);
+    requires \separated(at, image, image->io.ops);
+    assigns ((char *)buf)[0 .. len - 1], at->io, at->pos, at->detail, at->io_code;
+    ensures \result == 0 ==> inside(image, pos, len); */
 int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
                   struct qcow2_error *at);
 
 /* Can a table of len bytes be at pos? Statuses: L1 if none can be there, TRUNCATED. */
+/*@ requires good_shape(image);
+    assigns \nothing;
+    ensures \result == 0 ==> pos % image->cluster_len == 0 && pos + len <= INT64_MAX;
+    ensures \result == 0 && len != 0 ==> inside(image, pos, len); */
 int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
 /* cache.c: tables, in slices. */
@@ -87,6 +113,16 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
  * stands: it and what follows, to the next multiple of Q2_SLICE_LEN, valid until the next call.
  * What lies past the end of the file is zeros. NULL: IO.
  */
+/*@ requires good_cache(reader) && good_io(reader->error.io) && \valid_read(e);
+    requires apart_from_cache(reader, reader->error.io) && \separated(reader, e);
+    requires entry % 8 == 0 && table + entry <= UINT64_MAX;
+    assigns reader->error.pos, reader->error.io_code, reader->misses, reader->spare, reader->mask,
+            reader->memory[0 .. 512 * room(reader->keys) - 1],
+            reader->keys[1 - room(reader->keys) .. 0];
+    ensures good_cache(reader);
+    ensures \result != \null ==> good_entry(reader, \result) &&
+              (\result - reader->memory) % 512 == entry % 512 &&
+              reader->error.pos == table + entry; */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry);
 
@@ -102,12 +138,23 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 /* chain.c */
 
 /* An answer ends where something else begins. */
+/*@ requires \valid(e);
+    assigns e->len;
+    ensures e->len == \min(\old(e->len), len); */
 void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
 
 /*
  * Makes reader->memo the extent that begins at `off`, and that does not end before off + len unless
  * it must. Statuses: as qcow2_reader_map.
  */
+/*@ requires good_reader(reader);
+    assigns reader->error, reader->want, reader->memo, reader->misses, reader->spare, reader->mask,
+            reader->memory[0 .. 512 * room(reader->keys) - 1],
+            reader->keys[1 - room(reader->keys) .. 0];
+    ensures good_cache(reader);
+    ensures \result == 0 ==> reader->image != \null && off + len <= reader->image->size;
+    ensures \result == 0 ==> 1 <= reader->memo.len && has_file(&reader->memo);
+    ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /* reader.c */
@@ -116,6 +163,11 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *at);
 
 /* The first len bytes of the extent reader->memo to buf. */
+/*@ requires good_reader(reader) && has_file(&reader->memo);
+    requires 0 < len <= reader->memo.len && apart_buffer(reader, buf, len);
+    assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
+            reader->window_off, buf[0 .. len - 1];
+    ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
 int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 
 /* unpack.c */
@@ -133,16 +185,27 @@ int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 #define Q2_INLINE static inline
 #endif
 
+/*@ requires \valid_read(p + (0 .. 1));
+    assigns \nothing;
+    ensures \result == p[0] * 0x100 + p[1]; */
 static inline uint32_t q2_be16(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 8) + p[1];
 }
 
+/*@ requires \valid_read(p + (0 .. 3));
+    assigns \nothing;
+    ensures \result == p[0] * 0x1000000 + p[1] * 0x10000 + p[2] * 0x100 + p[3]; */
 Q2_INLINE uint32_t q2_be32(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 24) + ((uint32_t)p[1] << 16) + ((uint32_t)p[2] << 8) + p[3];
 }
 
+/*@ requires \valid_read(p + (0 .. 7));
+    assigns \nothing;
+    ensures \result == p[0] * 0x100000000000000 + p[1] * 0x1000000000000 +
+              p[2] * 0x10000000000 + p[3] * 0x100000000 +
+              p[4] * 0x1000000 + p[5] * 0x10000 + p[6] * 0x100 + p[7]; */
 Q2_INLINE uint64_t q2_be64(const uint8_t *p)
 {
 	return ((uint64_t)q2_be32(p) << 32) + q2_be32(p + 4);
@@ -151,6 +214,8 @@ Q2_INLINE uint64_t q2_be64(const uint8_t *p)
 /* wide.c: 64-bit arithmetic. */
 
 /* How many bytes a file of that size has from pos on. */
+/*@ assigns \nothing;
+    ensures \result == (pos < size ? size - pos : 0); */
 uint64_t q2_left(uint64_t size, uint64_t pos);
 
 /*
@@ -158,11 +223,17 @@ uint64_t q2_left(uint64_t size, uint64_t pos);
  * registers have 32, and a firmware may have no such helper: there it is a call to ours.
  */
 #if UINTPTR_MAX > UINT32_MAX
+/*@ requires bits <= 63;
+    assigns \nothing;
+    ensures \result == value >> bits; */
 static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
 {
 	return value >> bits;
 }
 #else
+/*@ requires bits <= 63;
+    assigns \nothing;
+    ensures \result == value >> bits; */
 uint64_t q2_shr64(uint64_t value, unsigned bits);
 #endif
 

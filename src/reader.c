@@ -99,6 +99,13 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 	return reader->unpack(reader, buf, (uint32_t)len);
 }
 
+/*@ requires reader != \null ==> good_reader(reader);
+    requires reader != \null && buf != \null ==> apart_buffer(reader, (uint8_t *)buf, len);
+    assigns reader->error, reader->want, reader->memo, reader->misses, reader->spare, reader->mask,
+            reader->memory[0 .. 512 * room(reader->keys) - 1],
+            reader->keys[1 - room(reader->keys) .. 0], reader->packed_left, reader->stream,
+            reader->window_image, reader->window_off, ((uint8_t *)buf)[0 .. len - 1];
+    ensures \result == 0 && len > 0 ==> off + len <= reader->image->size; */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;
@@ -107,6 +114,19 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	if (reader == NULL)
 		return QCOW2_E_ARGUMENT;
 	rc = to != NULL || len == 0u ? QCOW2_OK : QCOW2_E_ARGUMENT;
+	/*@ loop invariant len <= \at(len, Pre) && good_reader(reader);
+	    loop invariant rc == 0 && len > 0 ==> buf != \null;
+	    loop invariant to == (uint8_t *)buf + (\at(len, Pre) - len);
+	    loop invariant rc == 0 ==> off == \at(off, Pre) + (\at(len, Pre) - len);
+	    loop invariant rc == 0 && len < \at(len, Pre) ==> off + len <= reader->image->size;
+	    loop invariant rc == QCOW2_E_TRUNCATED ==> tells_file(&reader->error);
+	    loop assigns off, to, len, rc, reader->error, reader->want, reader->memo,
+	                 reader->misses, reader->spare, reader->mask,
+	                 reader->memory[0 .. 512 * room(reader->keys) - 1],
+	                 reader->keys[1 - room(reader->keys) .. 0], reader->packed_left,
+	                 reader->stream, reader->window_image, reader->window_off,
+	                 ((uint8_t *)buf)[0 .. \at(len, Pre) - 1];
+	    loop variant len; */
 	while (rc == QCOW2_OK && len > 0u) {
 		size_t n;
 

@@ -8,7 +8,7 @@ libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils zstd
 clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
-frama-c-base
+frama-c-base why3 z3 cvc4
 afl++ zip
 strace libqcow-dev 7zip libnbd-bin
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the contracts in src/ are written with, for WP; wp.sh puts it before each file. ACSL is
+ * comments to a compiler. Numbers in it do not wrap.
+ */
+#ifndef ACSL_H
+#define ACSL_H
+
+#include <string.h> /* the specifications of memcpy and memset */
+
+#include "qcow2/block.h"
+#include "qcow2/codec.h"
+#include "qcow2/reader.h"
+
+/* The callbacks: what the core may ask of them, and what they may do. */
+/*@
+  axiomatic Devices {
+    logic integer file_size(void *ctx) reads \nothing;
+    logic integer device_bits(void *ctx) reads \nothing;
+    logic integer device_max(void *ctx) reads \nothing;
+  }
+*/
+
+/*@ requires 0 < len && pos + len <= file_size(ctx);
+    requires \valid((char *)buf + (0 .. len - 1));
+    assigns ((char *)buf)[0 .. len - 1], \result \from ctx, pos; */
+int any_read(void *ctx, uint64_t pos, void *buf, size_t len);
+
+/*@ requires 0 < count && (device_max(ctx) == 0 || count <= device_max(ctx));
+    requires \valid((uint8_t *)buf + (0 .. (count << device_bits(ctx)) - 1));
+    assigns ((uint8_t *)buf)[0 .. (count << device_bits(ctx)) - 1], \result \from ctx, lba; */
+int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf);
+
+/*@
+  predicate good_input(struct qcow2_stream *stream) =
+    stream->end - stream->next >= 0 && \base_addr(stream->end) == \base_addr(stream->next) &&
+    \valid_read(stream->next + (0 .. stream->end - stream->next - 1));
+*/
+
+/*@ requires \valid(stream);
+    assigns stream->next, stream->end, \result \from *stream;
+    ensures good_input(stream); */
+int any_fill(struct qcow2_stream *stream);
+
+/* What callers see to. */
+/*@
+  predicate good_io(struct qcow2_io *io) =
+    \valid_read(io) && \valid_read(io->ops) && io->ops->read == &any_read &&
+    io->size == file_size(io->ctx);
+
+  // Where the file ends that was too short, q2_note asks it.
+  predicate tells_file(struct qcow2_error *at) =
+    \valid_read(at->io) && \separated(at, at->io);
+
+  predicate good_shape(struct qcow2_image *image) =
+    \valid_read(image) && 9 <= image->cluster_bits <= 21 &&
+    image->cluster_len == 1 << image->cluster_bits;
+
+  // Bits 9-55 of an entry of a table.
+  logic integer entry_pos(integer high, integer low) =
+    high % 0x1000000 * 0x100000000 + low - low % 512;
+
+  // Which of the 32 parts of its cluster an extent begins in.
+  logic integer part(struct qcow2_extent *e) =
+    (e->off % e->image->cluster_len) >> (e->image->cluster_bits - 5);
+
+  // How many slots there is room for, and what `spare` is while mask + 1 of them are in use: with
+  // memory of x bytes and mask + 1 == 1 << bits, x / 520 and x >> bits.
+  axiomatic Cache {
+    logic integer room(struct q2_slice_key *keys) reads \nothing;
+    logic integer spare(struct q2_slice_key *keys, integer mask) reads \nothing;
+    axiom halved: \forall struct q2_slice_key *keys, integer mask; 0 <= mask ==>
+      spare(keys, 2 * mask + 1) == spare(keys, mask) / 2;
+    axiom enough: \forall struct q2_slice_key *keys, integer mask; 0 <= mask &&
+      1040 <= spare(keys, mask) ==> 2 * (mask + 1) <= room(keys);
+  }
+
+  predicate good_cache(struct qcow2_reader *reader) =
+    \valid(reader) && 520 <= reader->spare && reader->spare == spare(reader->keys, reader->mask) &&
+    reader->mask < room(reader->keys) <= 0x80000000 &&
+    \valid(reader->keys + (1 - room(reader->keys) .. 0)) &&
+    \valid(reader->memory + (0 .. 512 * room(reader->keys) - 1)) &&
+    \separated(reader, reader->keys + (1 - room(reader->keys) .. 0),
+               reader->memory + (0 .. 512 * room(reader->keys) - 1));
+
+  predicate apart_from_cache(struct qcow2_reader *reader, struct qcow2_io *io) =
+    \separated(io, io->ops) &&
+    \separated(reader, io, reader->keys + (1 - room(reader->keys) .. 0),
+               reader->memory + (0 .. 512 * room(reader->keys) - 1)) &&
+    \separated(reader, io->ops, reader->keys + (1 - room(reader->keys) .. 0),
+               reader->memory + (0 .. 512 * room(reader->keys) - 1));
+
+  predicate good_reader(struct qcow2_reader *reader) =
+    good_cache(reader) && (reader->image == \null || \valid_read(reader->image) &&
+    \separated(reader->image, reader, reader->keys + (1 - room(reader->keys) .. 0),
+               reader->memory + (0 .. 512 * room(reader->keys) - 1)));
+
+  // The buffer of a read, and nothing of the reader's.
+  predicate apart_buffer(struct qcow2_reader *reader, uint8_t *buf, integer len) =
+    \valid(buf + (0 .. len - 1)) &&
+    \separated(buf + (0 .. len - 1), reader, reader->image,
+               reader->keys + (1 - room(reader->keys) .. 0),
+               reader->memory + (0 .. 512 * room(reader->keys) - 1));
+
+  // Data, packed or not, has a place.
+  predicate has_file(struct qcow2_extent *e) =
+    e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_COMPRESSED ==> e->io != \null;
+
+  logic integer slice(integer at) = at - at % 512;
+
+  // An entry in a slice of the reader's memory, and the entries that follow it there.
+  predicate good_entry(struct qcow2_reader *reader, uint8_t *raw) =
+    \base_addr(raw) == \base_addr(reader->memory) && 0 <= raw - reader->memory <= INT64_MAX &&
+    (raw - reader->memory) % 8 == 0 &&
+    \valid_read(reader->memory + slice(raw - reader->memory) + (0 .. 511));
+
+  predicate inside(struct qcow2_image *image, integer pos, integer len) =
+    (image->flags & QCOW2_OPEN_TRUNCATED) != 0 || pos + len <= image->io.size;
+
+  predicate good_block(struct qcow2_block *block) =
+    \valid(block) && \valid_read(block->ops) && block->ops->read == &any_blocks &&
+    block->align > 0 && block->max_blocks == device_max(block->ctx) &&
+    9 <= block->block_bits <= 16 && block->block_bits == device_bits(block->ctx) &&
+    block->block_len == 1 << block->block_bits &&
+    \valid((uint8_t *)block->bounce + (0 .. block->block_len - 1)) &&
+    \separated((uint8_t *)block->bounce + (0 .. block->block_len - 1), block, block->ops) &&
+    \separated(block, block->ops);
+
+  // The buffer of a read, and nothing of the adapter's.
+  predicate apart(struct qcow2_block *block, uint8_t *buf, integer len) =
+    \valid(buf + (0 .. len - 1)) &&
+    \separated(buf + (0 .. len - 1), block, block->ops,
+               (uint8_t *)block->bounce + (0 .. block->block_len - 1));
+
+  predicate good_stream(struct qcow2_stream *stream) =
+    \valid(stream) && stream->fill == &any_fill && good_input(stream);
+
+  predicate good_window(struct qcow2_stream *stream) =
+    0 < stream->window_len && \valid(stream->window + (0 .. stream->window_len - 1));
+*/
+
+/*
+ * Masks and shifts by a variable are remainders and quotients. WP's provers cannot find that out;
+ * bits.py proves it for one number of bits after the other.
+ */
+/*@
+  axiomatic Bits {
+    axiom mask: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 63 ==>
+      (x & ((1 << bits) - 1)) == x % (1 << bits);
+    // The same: WP orders what stands next to & by its form.
+    axiom mask_rest: \forall integer x, y, bits; 0 <= x % y <= 0xffffffffffffffff &&
+      0 <= bits <= 63 ==> ((x % y) & ((1 << bits) - 1)) == x % y % (1 << bits);
+    axiom mask32: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 31 ==>
+      ((unsigned)x & (unsigned)((1 << bits) - 1)) == x % (1 << bits);
+    axiom low32: \forall integer x; 0 <= x <= 0xffffffffffffffff ==>
+      (unsigned)x == x % 0x100000000;
+    axiom both: \forall integer x, y; 0 <= x <= 0xffffffffffffffff && 0 <= y <= 0xffffffffffffffff
+      ==> 0 <= (x & y) <= y && (x & y) <= x;
+    axiom either: \forall integer x, y; 0 <= x <= 0xffffffffffffffff && 0 <= y <= 0xffffffffffffffff
+      ==> 0 <= (x | y) <= x + y;
+    axiom left: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 63 ==>
+      (x << bits) == x * (1 << bits) && x <= (x << bits);
+    axiom right: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 63 ==>
+      (x >> bits) == x / (1 << bits) && 0 <= (x >> bits) <= x;
+    axiom reach: \forall integer x, bits; (1 << bits) <= x <= 0xffffffffffffffff && 0 <= bits <= 63
+      ==> 1 <= (x >> bits);
+    axiom down: \forall integer x, y, bits; 0 <= y <= (x >> bits) && 0 <= x <= 0xffffffffffffffff &&
+      0 <= bits <= 63 ==> (y << bits) <= x;
+    axiom rest: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 63 ==>
+      x - ((x >> bits) << bits) == x % (1 << bits);
+    axiom less: \forall integer x, bits, n; 0 <= x < (1 << bits) && 0 <= n <= bits <= 63 ==>
+      (x >> n) < (1 << (bits - n));
+    axiom fits: \forall integer y, bits; 0 <= y <= 0xff && 0 <= bits <= 24 ==>
+      0 <= (y << bits) <= 0xff * (1 << bits) && (y << bits) <= 0xffffffff;
+    axiom byte: \forall integer bits; 0 <= bits <= 24 ==> (1 << (bits + 8)) == 0x100 * (1 << bits);
+    axiom by8: \forall integer x; 0 <= x <= 0xff ==> (x << 8) == x * 0x100;
+    axiom by16: \forall integer x; 0 <= x <= 0xff ==> (x << 16) == x * 0x10000;
+    axiom by24: \forall integer x; 0 <= x <= 0xff ==> (x << 24) == x * 0x1000000;
+    axiom by32: \forall integer x; 0 <= x <= 0xffffffff ==> (x << 32) == x * 0x100000000;
+    axiom high: \forall integer x; 0 <= x <= 0xffffffffffffffff ==> (x >> 32) == x / 0x100000000;
+    axiom low30: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 0x3fffffff) == x % 0x40000000;
+    axiom slices: \forall integer x, y; 0 <= x <= 0xffffffffffffffff && x % 512 == 0 && 0 <= y < 512
+      ==> (x + y) % 512 == y;
+    axiom cluster: \forall integer bits; 9 <= bits <= 21 ==> 512 <= (1 << bits) <= 0x200000;
+  }
+*/
+
+/* What only entries of tables need: all others are proved faster without. */
+#ifdef FOR_map
+/*@
+  axiomatic Entries {
+    axiom low24: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 0xffffff) == x % 0x1000000;
+    axiom sectors: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 0xfffffe00) == x - x % 512;
+    axiom over32: \forall integer x, y, bits; 0 <= x <= 0xffffffff && 0 <= y <= 0xffffffff &&
+      0 <= bits <= 31 ==> (x * 0x100000000 + y) % (1 << bits) == y % (1 << bits);
+    axiom part: \forall integer x, len, bits; 0 <= x <= 0xffffffffffffffff && 4 <= bits <= 16 &&
+      len == 32 << bits ==> ((unsigned)x >> bits) % 32 == (x % len) >> bits;
+    axiom parts: \forall integer x, len, bits; 0 <= x <= 0xffffffffffffffff && 4 <= bits <= 16 &&
+      len == 32 << bits ==> 0 <= ((x % len) >> bits) < 32 &&
+      ((x % len) >> bits << bits) <= x % len < (((x % len) >> bits) + 1 << bits);
+    axiom whole: \forall integer bits; 9 <= bits <= 21 ==> (32 << (bits - 5)) == 1 << bits;
+    axiom scaled: \forall integer x, y, bits; 0 <= x <= y <= 0xffffffff && 0 <= bits <= 31 ==>
+      (x << bits) <= (y << bits);
+    axiom last: \forall integer x; 0 <= x <= 0xffffffffffffffff && x % 8 == 0 ==>
+      (x | 504) == x - x % 512 + 504;
+    axiom either_least: \forall integer x, y; 0 <= x <= 0xffffffffffffffff &&
+      0 <= y <= 0xffffffffffffffff ==> (x | y) >= x && (x | y) >= y;
+    axiom packed: \forall integer x, bits; 0 <= x < 0x40000000 && 17 <= bits <= 29 ==>
+      0 <= x - (x >> bits << bits) < 0x20000000 && (x >> bits) < 0x2000;
+  }
+*/
+#endif
+
+#endif

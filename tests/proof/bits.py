@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Proves the axioms about bits in acsl.h: z3 on bit vectors, for one number of bits after the other.
+
+Numbers in ACSL do not wrap. All that are used here are below 2^128, so bit vectors of 128 bits say
+the same. Fails if a claim is not proved, an axiom has none, or z3 proves a wrong one.
+"""
+import os
+import re
+import subprocess
+import sys
+
+WIDTH = 128
+ACSL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "acsl.h")
+
+
+def number(value):
+    return f"(_ bv{value} {WIDTH})"
+
+
+def low(term):
+    """As after a conversion to uint32_t."""
+    return f"(bvand {term} {number(2**32 - 1)})"
+
+
+def claims():
+    """Name of the axiom, what it says for one number of bits. x and y have 64 bits."""
+    for bits in range(64):
+        power = number(2**bits)
+        mask = number(2**bits - 1)
+        by = number(bits)
+        right = f"(bvlshr x {by})"
+        for name in "mask", "mask_rest":
+            yield name, f"(= (bvand x {mask}) (bvurem x {power}))"
+        yield "left", f"(= (bvshl x {by}) (bvmul x {power}))"
+        yield "left", f"(bvule x (bvshl x {by}))"
+        yield "right", f"(= {right} (bvudiv x {power}))"
+        yield "right", f"(bvule {right} x)"
+        yield "reach", f"(=> (bvule {power} x) (bvule {number(1)} {right}))"
+        yield "down", f"(=> (bvule y {right}) (bvule (bvshl y {by}) x))"
+        yield "rest", f"(= (bvsub x (bvshl {right} {by})) (bvurem x {power}))"
+        for n in range(bits + 1):
+            least = number(2 ** (bits - n))
+            yield "less", f"(=> (bvult x {power}) (bvult (bvlshr x {number(n)}) {least}))"
+        if bits < 32:
+            whole = f"(bvadd (bvmul {low('x')} {number(2**32)}) {low('y')})"
+            yield "over32", f"(= (bvurem {whole} {power}) (bvurem {low('y')} {power}))"
+            x, y = low("x"), low("y")
+            more = f"(bvule (bvshl {x} {by}) (bvshl {y} {by}))"
+            yield "scaled", f"(=> (bvule {x} {y}) {more})"
+            share, half = f"(bvlshr x {by})", f"(bvlshr x {number(bits + 1)})"
+            slots = f"(bvudiv x {number(520)})"
+            yield "halved", f"(= {half} (bvudiv {share} {number(2)}))"
+            yield "enough", f"(=> (bvuge {share} {number(1040)}) (bvule {number(2 << bits)} {slots}))"
+            yield "mask32", f"(= (bvand {low('x')} {low(mask)}) (bvurem x {power}))"
+        if bits <= 24:
+            most = number(255 * 2**bits)
+            yield "fits", f"(=> (bvule y {number(255)}) (bvule (bvshl y {by}) {most}))"
+            yield "byte", f"(= {number(1 << bits + 8)} (bvmul {number(256)} {power}))"
+        if bits in (8, 16, 24, 32):
+            yield f"by{bits}", f"(= (bvshl x {by}) (bvmul x {power}))"
+        if 4 <= bits <= 16:
+            rest = f"(bvurem x {number(2 ** (bits + 5))})"
+            part = f"(bvlshr {rest} {by})"
+            after = f"(bvadd {part} {number(1)})"
+            yield "part", f"(= (bvurem (bvlshr {low('x')} {by}) {number(32)}) {part})"
+            yield "parts", f"(bvult {part} {number(32)})"
+            yield "parts", f"(bvule (bvshl {part} {by}) {rest})"
+            yield "parts", f"(bvult {rest} (bvshl {after} {by}))"
+        if 17 <= bits <= 29:
+            small = f"(bvult x {number(2**30)})"
+            yield "packed", f"(bvult (bvsub x (bvshl {right} {by})) {number(2**29)})"
+            yield "packed", f"(=> {small} (bvult {right} {number(2**13)}))"
+        if 9 <= bits <= 21:
+            yield "whole", f"(= (bvshl {number(32)} {number(bits - 5)}) {power})"
+            yield "cluster", f"(and (bvule {number(512)} {power}) (bvule {power} {number(2**21)}))"
+    yield "high", f"(= (bvlshr x {number(32)}) (bvudiv x {number(2**32)}))"
+    yield "low32", f"(= {low('x')} (bvurem x {number(2**32)}))"
+    yield "low30", f"(= (bvand x {number(2**30 - 1)}) (bvurem x {number(2**30)}))"
+    up = f"(bvadd (bvsub x (bvurem x {number(512)})) {number(504)})"
+    by512 = f"(= (bvurem x {number(512)}) {number(0)})"
+    by8 = f"(= (bvurem x {number(8)}) {number(0)})"
+    yield "last", f"(=> {by8} (= (bvor x {number(504)}) {up}))"
+    whole = f"(= (bvurem (bvadd x y) {number(512)}) y)"
+    yield "slices", f"(=> (and {by512} (bvult y {number(512)})) {whole})"
+    yield "low24", f"(= (bvand x {number(2**24 - 1)}) (bvurem x {number(2**24)}))"
+    rest = f"(bvurem {low('x')} {number(512)})"
+    yield "sectors", f"(= (bvand x {number(2**32 - 512)}) (bvsub {low('x')} {rest}))"
+    yield "either_least", "(and (bvuge (bvor x y) x) (bvuge (bvor x y) y))"
+    yield "either", "(bvule (bvor x y) (bvadd x y))"
+    yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"
+
+
+def prove(claim):
+    return f"(push) (assert (not {claim})) (check-sat) (pop)"
+
+
+def main():
+    names, terms = zip(*claims())
+    with open(ACSL, encoding="utf-8") as file:
+        axioms = set(re.findall(r"axiom (\w+):", file.read()))
+    if axioms != set(names):
+        sys.exit(f"axioms and claims are not the same: {axioms ^ set(names)}")
+    script = f"(declare-const x (_ BitVec {WIDTH})) (declare-const y (_ BitVec {WIDTH}))\n"
+    for name in "xy":
+        script += f"(assert (bvule {name} {number(2**64 - 1)}))\n"
+    script += "\n".join(map(prove, terms)) + "\n"
+    script += prove(f"(= (bvand x {number(6)}) (bvurem x {number(7)}))")  # is wrong
+    run = subprocess.run(["z3", "-in"], input=script, capture_output=True, text=True, check=False)
+    answers = run.stdout.split()
+    if len(answers) != len(names) + 1 or answers[-1] != "sat":
+        sys.exit(f"z3 does not answer as it should: {run.stdout[-200:]}{run.stderr}")
+    wrong = {name for name, answer in zip(names, answers) if answer != "unsat"}
+    print(f"bits: {len(axioms)} axioms, {len(names)} claims; not proved: {sorted(wrong)}")
+    print(f"{len(axioms - wrong)} passed, {len(wrong)} failed")
+    sys.exit(bool(wrong))
+
+
+main()

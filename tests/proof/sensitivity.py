@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Would the proof notice? Takes one check out of the core at a time; the proof must fail each time.
+
+    sensitivity.py           all of CHECKS; before each part of the proof, that it holds unchanged
+    sensitivity.py --short   those with SHORT, without that: for runs that prove the whole anyway
+    sensitivity.py N...      those numbers
+
+An entry of CHECKS: what goes wrong without the check, the file of src/, a text that is in it
+exactly once, what stands there instead, the script that has to notice, and which part of it.
+Noticed is an alarm of Eva or a goal that WP cannot prove, not that something does not compile.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+WP, EVA = "wp.sh", "eva.sh"
+SHORT = {0, 6, 13, 25, 31, 36}
+PLACE = "build/proof/sensitivity"
+
+CHECKS = [
+    # What is asked of the storage.
+    ("a read goes past the end of the file", "io.c",
+     "if (inside < len) {", "if (false) {", WP, "src/io.c:q2_io_read"),
+    ("the callback is asked for nothing", "io.c",
+     "\t\tif (len == 0u)\n\t\t\treturn QCOW2_OK;\n", "", WP, "src/io.c:q2_io_read"),
+    ("what lies past the end of the file is not zeros", "io.c",
+     "memset(buf, 0, len);", "", WP, "src/io.c:q2_io_read"),
+    ("a position past the end wraps around", "wide.c",
+     "pos < size ? size - pos : 0u", "size - pos", WP, "src/wide.c:q2_left"),
+    ("all is inside of the file", "image.c",
+     "len <= q2_left(image->io.size, pos)", "true", WP, "src/image.c:q2_is_inside"),
+    ("a table need not be aligned", "image.c",
+     "if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)", "if (false)", WP,
+     "src/image.c:q2_table_check"),
+    ("a table ends past 2^63", "image.c",
+     "if (pos >> 32 >= INT32_MAX)", "if (false)", WP, "src/image.c:q2_table_check"),
+    ("a table need not be inside of the file", "image.c",
+     "return q2_is_inside(image, len, pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;", "return QCOW2_OK;",
+     WP, "src/image.c:q2_table_check"),
+    # The block adapter.
+    ("a block is copied past its end", "block.c",
+     "if (*len > block->block_len - at)", "if (false)", WP, "src/block.c:block_bounce"),
+    ("a whole block goes to a buffer of a part", "block.c",
+     "at == 0u && len >= block->block_len && ", "at == 0u && ", WP, "src/block.c:block_read"),
+    ("a call has more blocks than the device takes", "block.c",
+     "if (count > most)", "if (false)", WP, "src/block.c:block_straight"),
+    ("reading blocks never ends", "block.c",
+     "\t\tlen -= done;\n", "", WP, "src/block.c:block_read"),
+    ("a block is copied past its end, for Eva", "block.c",
+     "if (*len > block->block_len - at)", "if (false)", EVA, "block"),
+    # Inflate.
+    ("bits are taken that were not read", "inflate.c",
+     "while (s->n_bits < n)", "while (false)", WP, "src/inflate.c:inflate_take"),
+    ("a byte is read past the end of the input", "inflate.c",
+     "\tif (in->next < in->end)\n", "\tif (status == QCOW2_OK)\n", WP,
+     "src/inflate.c:inflate_pull"),
+    ("a match is read from outside of the window", "inflate.c",
+     "(stream->done - s->dist) & mask", "stream->done - s->dist", WP,
+     "src/inflate.c:inflate_copy"),
+    ("a match goes on past where it is to stop", "inflate.c",
+     " && stream->done != stream->stop);", ");", WP, "src/inflate.c:inflate_copy"),
+    ("a match is written outside of the window", "inflate.c",
+     "stream->window[stream->done++ & mask]", "stream->window[stream->done++]", EVA,
+     "inflate-512"),
+    ("a symbol is looked for behind the codes", "inflate.c",
+     "(sorted + rank) % INFLATE_WORDS", "sorted + rank", EVA, "inflate-512"),
+    ("a code has more symbols than there is room for", "inflate.c",
+     "(end + count) % INFLATE_WORDS", "end + count", EVA, "inflate-512"),
+    ("a distance that there is none of", "inflate.c",
+     "if (dist > 29)", "if (false)", EVA, "inflate-512"),
+    # Open, map, read.
+    ("clusters shorter than a slice of a table", "header.c",
+     "cluster_bits - Q2_CLUSTER_BITS_MIN > Q2_CLUSTER_BITS_MAX - Q2_CLUSTER_BITS_MIN",
+     "cluster_bits > Q2_CLUSTER_BITS_MAX", EVA, "reader-1"),
+    ("clusters of 2^32 bytes and more", "header.c",
+     "cluster_bits - Q2_CLUSTER_BITS_MIN > Q2_CLUSTER_BITS_MAX - Q2_CLUSTER_BITS_MIN",
+     "cluster_bits < Q2_CLUSTER_BITS_MIN", EVA, "reader-1"),
+    ("a reader with too little memory", "reader.c",
+     "if (len < QCOW2_READER_MEMORY)", "if (false)", EVA, "reader-1"),
+    ("an entry's position has bits that are none of it", "map.c",
+     "HIGH_POS = 0xffffff,", "HIGH_POS = 0x1ffffff,", WP, "src/map.c:host_cluster"),
+    ("a host cluster need not be aligned", "map.c",
+     "if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)", "if (false)", WP,
+     "src/map.c:host_cluster"),
+    ("a packed cluster has a sector too many", "map.c",
+     "((high >> x) + 1u)", "((high >> x) + 2u)", WP, "src/map.c:compressed_extent"),
+    ("a cluster need not begin inside of its file", "map.c",
+     "if (left == 0u) {", "if (false) {", WP, "src/map.c:data_check"),
+    ("data without a place in a file", "map.c",
+     " || (data != 0u && e->io == NULL)", "", WP, "src/map.c:subclusters"),
+    ("parts of a cluster past its end", "map.c",
+     "n < Q2_SUBCLUSTERS && (others", "(others", WP, "src/map.c:subclusters"),
+    ("entries are read past the end of their slice", "map.c",
+     "raw < last && reader->want > len", "reader->want > len", WP,
+     "src/map.c:standard_clusters"),
+    ("entries are read past the end of their slice, for Eva", "map.c",
+     "raw < last && reader->want > len", "reader->want > len", EVA, "reader-1"),
+    ("the place in the caller's buffer does not go on", "reader.c",
+     "\t\tto += n;\n", "", WP, "src/reader.c:qcow2_reader_read"),
+    ("more is read of an extent than it has", "reader.c",
+     "len < reader->memo.len ? len : (size_t)reader->memo.len", "len", WP,
+     "src/reader.c:qcow2_reader_read"),
+    ("reading never ends", "reader.c",
+     "\t\tlen -= n;\n", "", WP, "src/reader.c:qcow2_reader_read"),
+    ("a slot that is not in use", "cache.c",
+     " % CACHE_WAYS) & reader->mask);", " % CACHE_WAYS));", WP, "src/cache.c:key_find"),
+    ("more slots than there is memory for", "cache.c",
+     " || reader->spare < (size_t)2 * QCOW2_READER_SLICE)", ")", WP,
+     "src/cache.c:cache_grow"),
+    ("more slots than there is memory for, for Eva", "cache.c",
+     "\treader->spare /= 2u;\n", "", EVA, "reader-2"),
+    ("an entry is looked for behind its slice", "cache.c",
+     "return bytes + entry % Q2_SLICE_LEN;", "return bytes + entry;", WP,
+     "src/cache.c:q2_table_entry"),
+    ("a cluster is copied past the end of the buffer", "unpack.c",
+     "\t\tif (n > len)\n\t\t\tn = len;\n", "", EVA, "unpack-512"),
+]
+
+
+def prepare(change=None):
+    shutil.rmtree(PLACE, ignore_errors=True)
+    for part in ("src", "include", "tests/proof"):
+        shutil.copytree(part, os.path.join(PLACE, part))
+    if change is None:
+        return
+    name, old, new = change
+    path = os.path.join(PLACE, "src", name)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(old, new))
+
+
+def prove(script, part):
+    """Exit status and output."""
+    run = subprocess.run(
+        ["bash", os.path.join(PLACE, "tests/proof", script), part], capture_output=True, text=True,
+        check=False, env={**os.environ, "WP_TIMEOUT": "10"},
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def holds(script, part):
+    prepare()
+    code, out = prove(script, part)
+    if code != 0:
+        print(f"unchanged, {script} {part} does not hold:\n{out}")
+    return code == 0
+
+
+def noticed(number):
+    why, *change, script, part = CHECKS[number]
+    prepare(change)
+    code, out = prove(script, part)
+    sign = r"\[eva:alarm\]" if script == EVA else r"NOT PROVED \S+ [0-9]+ of [1-9][0-9]* goals"
+    seen = code != 0 and re.search(sign, out) is not None and "Error" not in out
+    print(f"{'noticed' if seen else 'NOT NOTICED'} {number}: {why}", flush=True)
+    if not seen:
+        print(out)
+    return seen
+
+
+def main():
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+    for _, name, old, _, _, _ in CHECKS:
+        with open(os.path.join("src", name), encoding="utf-8") as file:
+            if file.read().count(old) != 1:
+                sys.exit(f"src/{name} does not have this text once: {old!r}")
+    short = sys.argv[1:] == ["--short"]
+    chosen = SHORT if short else [int(arg) for arg in sys.argv[1:]] or range(len(CHECKS))
+    parts = [] if short else sorted({CHECKS[number][-2:] for number in chosen})
+    results = [holds(*part) for part in parts] + [noticed(number) for number in sorted(chosen)]
+    print(f"sensitivity: {len(chosen)} checks taken out, {len(parts)} parts unchanged")
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    sys.exit(not all(results))
+
+
+main()

@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Frama-C's WP on the contracts in src/, one file after the other: every goal must be proved, no
+# contract may contradict itself (smoke tests), and there must be exactly as many goals as were
+# counted before, so that none gets lost. Arguments: the files to look at, or FILE:FUNCTION for one
+# function; none: all, and then every contract there is must have had its turn.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=build/proof
+only=" $* "
+passed=0
+failed=0
+goals=0
+turns=$build/wp-functions.txt
+mkdir -p "$build"
+: >"$turns"
+# Where Why3 notes which provers there are: nothing outside the build directory.
+WHY3CONFIG=$PWD/$build/why3.conf
+export WHY3CONFIG
+why3 config detect >"$build/why3.log" 2>&1
+
+fail() { # WHAT
+	failed=$((failed + 1))
+	echo "NOT PROVED $1"
+}
+
+# A goal goes to CVC4; to Z3 as well if `provers` says so: few need it, and all would take longer.
+provers=cvc4
+prove() { # FILE NUMBER-OF-GOALS FUNCTION...
+	file=$1 wanted=$2
+	shift 2
+	case $only in
+	"  " | *" $file "*) ;;
+	*" $file:"*)
+		one=${only##* "$file":}
+		case " $* " in *" $one"*) ;; *) return ;; esac
+		wanted=any
+		set -- "${one% }"
+		;;
+	*) return ;;
+	esac
+	printf '%s\n' "$@" >>"$turns"
+	log=$build/wp-$(basename "$file")-$1.log
+	frama-c -c11 -machdep gcc_x86_64 \
+		-cpp-extra-args="-Iinclude -include tests/proof/acsl.h -DFOR_$(basename "$file" .c)" \
+		-wp -wp-fct "$(echo "$@" | tr ' ' ,)" -wp-model Typed+Cast -wp-rte -rte-no-pointer-call \
+		-wp-smoke-tests -wp-no-smoke-dead-code -wp-smoke-timeout 1 \
+		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-120}" -wp-par 2 -wp-cache none \
+		"$file" >"$log" 2>&1
+	proved=$(sed -nE 's|^\[wp\] Proved goals: +([0-9]+) / .*|\1|p' "$log")
+	total=$(sed -nE 's|^\[wp\] Proved goals: +[0-9]+ / ([0-9]+).*|\1|p' "$log")
+	[ "$wanted" != any ] || wanted=${total:-1}
+	if [ "${proved:-0}" -eq "$wanted" ] && [ "${total:-0}" -eq "$wanted" ] &&
+	   ! grep -q 'Doomed\|\[Failed\]\|User Error\|annot-error' "$log"; then
+		passed=$((passed + 1))
+		goals=$((goals + proved))
+		echo "proved $file: $proved goals"
+	else
+		fail "$file: ${proved:-0} of ${total:-0} goals, and it was $wanted:"
+		grep -A3 'Failed\]\|: Timeout\|: Unknown\|Doomed\|Error\|annot-error' "$log" | head -40
+	fi
+}
+
+# The names of the functions that have a contract: what follows an annotation at the first column.
+contracts() {
+	awk '/^\/\*@ (requires|assigns)/ { due = 1; inside = 1 }
+	     !inside && due && match($0, /[a-z0-9_]+\(/) {
+		print substr($0, RSTART, RLENGTH - 1)
+		due = 0
+	     }
+	     /\*\// { inside = 0 }' src/*.h src/*.c | sort -u
+}
+
+prove src/io.c 78 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64
+prove src/wide.c 3 q2_left
+prove src/image.c 48 q2_is_inside q2_image_read q2_table_check
+provers=z3,cvc4 prove src/cache.c 31 cache_grow
+prove src/cache.c 77 first_of_set key_find q2_table_entry
+prove src/map.c 119 in_cluster host_cluster standard_clusters data_check
+provers=z3,cvc4 prove src/map.c 90 compressed_extent subclusters
+prove src/chain.c 5 q2_extent_clip
+prove src/reader.c 52 qcow2_reader_read
+prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
+prove src/inflate.c 113 inflate_pull inflate_copy
+provers=z3,cvc4 prove src/inflate.c 33 inflate_take
+if [ $# -eq 0 ]; then
+	printf '%s\n' q2_map q2_extent_read >>"$turns" # their contracts are assumed: README.md
+	contracts >"$build/wp-contracts.txt"
+	sort "$turns" | diff "$build/wp-contracts.txt" - || fail 'contracts: these are not the same functions'
+fi
+echo "WP: $goals goals"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
