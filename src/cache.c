@@ -106,8 +106,10 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	/*@ assert 0 <= bytes - reader->memory <= INT64_MAX - 512; */
 	/*@ assert (bytes - reader->memory) % 512 == 0; */
 	/*@ assert (bytes - reader->memory + entry % 512) % 512 == entry % 512; */
-	/*@ assert (bytes - reader->memory + entry % 512) % 8 == 0; */
 	/*@ assert \valid(bytes + (0 .. 511)) && \valid(key); */
+	/*@ assert slice(bytes + entry % 512 - reader->memory) == bytes - reader->memory; */
+	/*@ assert reader->memory + (bytes - reader->memory) == bytes; */
+	/*@ assert good_entry(reader, bytes + entry % 512); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io->ops); */
 	if (key->high != high || key->low != low) {
@@ -120,5 +122,6 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 		cache_grow(reader);
 	}
 	at->pos = pos;
+	/*@ assert reader->memory == \at(reader->memory, Pre); */
 	return bytes + entry % Q2_SLICE_LEN;
 }

@@ -36,6 +36,8 @@ static uint32_t in_cluster(const struct qcow2_extent *e)
 /*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image);
     assigns e->kind, e->io, e->packed_len, e->pos, e->len;
     ensures \result == 0 ==> e->kind == QCOW2_EXTENT_COMPRESSED && e->io == &e->image->io;
+    ensures \result == 0 ==> e->pos ==
+              high % 0x40000000 % (1 << 38 - e->image->cluster_bits) * 0x100000000 + low;
     ensures \result == 0 ==> e->packed_len ==
               (high % 0x40000000 / (1 << 38 - e->image->cluster_bits) + 1) * 512 - low % 512;
     ensures \result == 0 ==> e->len ==
@@ -50,12 +52,14 @@ static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e
 		return QCOW2_E_L2_ENTRY;
 	high &= HIGH_COMPRESSED - 1;
 	/*@ assert x == 38 - image->cluster_bits && high == \at(high, Pre) % 0x40000000; */
-	/*@ assert (high & (1 << x) - 1) == high % (1 << x) && high % (1 << x) < 0x20000000; */
+	/*@ assert high - (high >> x << x) == high % (1 << x) < 0x20000000; */
 	/*@ assert (high >> x) == high / (1 << x) && (high >> x) < 0x2000; */
 	e->kind = QCOW2_EXTENT_COMPRESSED;
 	e->io = &image->io;
 	e->packed_len = ((high >> x) + 1u) * 512u - low % 512u;
-	e->pos = ((uint64_t)(high & ((UINT32_C(1) << x) - 1u)) << 32) + low;
+	e->pos = ((uint64_t)(high - (high >> x << x)) << 32) + low;
+	/*@ assert e->packed_len == (high / (1 << x) + 1) * 512 - low % 512; */
+	/*@ assert e->pos == high % (1 << x) * 0x100000000 + low; */
 	q2_extent_clip(e, image->cluster_len - in_cluster(e));
 	return QCOW2_OK;
 }
@@ -104,15 +108,15 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
     ensures \result == 0 ==> 1 <= e->len <= \old(e->len) && (data & zero) == 0;
     ensures \result == 0 ==> (e->kind == QCOW2_EXTENT_DATA <==> (data >> part(e)) % 2 == 1);
     ensures \result == 0 ==> (e->kind == QCOW2_EXTENT_ZERO ==> (zero >> part(e)) % 2 == 1);
-    ensures \result == 0 && e->kind == QCOW2_EXTENT_DATA ==> e->io != \null; */
+    ensures \result == 0 ==> has_file(e); */
 static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 {
 	unsigned bits = e->image->cluster_bits - 5u;
 	unsigned n = ((uint32_t)e->off >> bits) % Q2_SUBCLUSTERS;
 	uint32_t others = data | zero;
 
-	/*@ assert e->image->cluster_len == 32 << bits && n == part(e) < 32; */
-	/*@ assert (n << bits) <= e->off % e->image->cluster_len < (n + 1 << bits); */
+	/*@ assert e->image->cluster_len == 32 << bits && n == \at(part(e), Pre) < 32; */
+	/*@ assert (n << bits) <= \at(e->off % e->image->cluster_len, Pre) < (n + 1 << bits); */
 	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
 		return QCOW2_E_L2_ENTRY;
 	if ((data >> n) % 2u != 0u) {
@@ -122,14 +126,14 @@ static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 		e->kind = QCOW2_EXTENT_ZERO;
 		others = ~zero;
 	}
-	/*@ loop invariant part(e) <= n < 32;
+	/*@ loop invariant \at(part(e), Pre) <= n < 32;
 	    loop assigns n;
 	    loop variant 32 - n; */
 	do
 		n++;
 	while (n < Q2_SUBCLUSTERS && (others >> n) % 2u == 0u);
-	/*@ assert (part(e) + 1 << bits) <= (n << bits) <= (32 << bits); */
-	/*@ assert 1 <= (n << bits) - e->off % e->image->cluster_len; */
+	/*@ assert (\at(part(e), Pre) + 1 << bits) <= (n << bits) <= (32 << bits); */
+	/*@ assert 1 <= (n << bits) - \at(e->off % e->image->cluster_len, Pre); */
 	q2_extent_clip(e, (n << bits) - in_cluster(e));
 	/*@ split e->kind; */
 	return QCOW2_OK;
@@ -176,7 +180,8 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 }
 
 /* Data must start inside its file, each cluster of it; ordinary files end in the middle of one. */
-/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image, reader, e->io);
+/*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image, reader);
+    requires \separated(e, e->io) && \separated(reader, e->io);
     requires \valid(reader) && \valid_read(e->io) && e->io->size <= INT64_MAX && 1 <= e->len;
     assigns e->len, reader->error.io;
     ensures \result == 0 ==> 1 <= e->len <= \old(e->len);
@@ -202,6 +207,13 @@ static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 }
 
 /* The extent that starts at e->off, by an entry of an L2 table. */
+/*@ requires \valid(reader) && good_entry(reader, raw) && \valid(e) && good_files(e->image);
+    requires is_extended(e->image) ==> (raw - reader->memory) % 512 <= 496;
+    requires e->kind == QCOW2_EXTENT_ABSENT && e->io == \null && 1 <= e->len;
+    requires \separated(e, e->image, reader) && \separated(e, e->image->data, reader);
+    requires \separated(reader->memory + slice(raw - reader->memory) + (0 .. 511), e, reader);
+    assigns e->kind, e->io, e->packed_len, e->pos, e->len, reader->error.io;
+    ensures \result == 0 ==> has_file(e) && 1 <= e->len <= \old(e->len); */
 static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qcow2_extent *e)
 {
 	uint32_t high = q2_be32(raw);
@@ -222,12 +234,15 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 	rc = host_cluster(high, low, e);
 	if (rc != QCOW2_OK)
 		return rc;
+	/*@ assert reader->memory == \at(reader->memory, Pre) && good_entry(reader, raw); */
 	if (extended) {
 		rc = subclusters(q2_be32(raw + 12), q2_be32(raw + 8), e);
+		/*@ assert rc == 0 ==> has_file(e) && 1 <= e->len <= \at(e->len, Pre); */
 	} else {
 		standard_clusters(reader, raw, e);
 		if (e->io != NULL && e->kind == QCOW2_EXTENT_ABSENT)
 			e->kind = QCOW2_EXTENT_DATA;
+		/*@ assert has_file(e) && 1 <= e->len <= \at(e->len, Pre); */
 	}
 	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : rc;
 }

@@ -120,9 +120,9 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
             reader->memory[0 .. 512 * room(reader->keys) - 1],
             reader->keys[1 - room(reader->keys) .. 0];
     ensures good_cache(reader);
-    ensures \result != \null ==> good_entry(reader, \result) &&
-              (\result - reader->memory) % 512 == entry % 512 &&
-              reader->error.pos == table + entry; */
+    ensures \result != \null ==> reader->error.pos == table + entry;
+    ensures \result != \null ==> (\result - reader->memory) % 512 == entry % 512;
+    ensures \result != \null ==> good_entry(reader, \result); */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry);
 
@@ -151,7 +151,7 @@ void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
     assigns reader->error, reader->want, reader->memo, reader->misses, reader->spare, reader->mask,
             reader->memory[0 .. 512 * room(reader->keys) - 1],
             reader->keys[1 - room(reader->keys) .. 0];
-    ensures good_cache(reader);
+    ensures good_reader(reader);
     ensures \result == 0 ==> reader->image != \null && off + len <= reader->image->size;
     ensures \result == 0 ==> 1 <= reader->memo.len && has_file(&reader->memo);
     ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
@@ -167,6 +167,7 @@ int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *at);
     requires 0 < len <= reader->memo.len && apart_buffer(reader, buf, len);
     assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
             reader->window_off, buf[0 .. len - 1];
+    ensures good_reader(reader);
     ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
 int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 
@@ -252,6 +253,9 @@ static inline bool q2_has_external_data(const struct qcow2_image *image)
 	return (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 }
 
+/*@ requires \valid_read(image);
+    assigns \nothing;
+    ensures \result != 0 <==> is_extended(image); */
 static inline bool q2_has_extended_l2(const struct qcow2_image *image)
 {
 	return (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0u;

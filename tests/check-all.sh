@@ -140,7 +140,7 @@ step firmware         make -s -j"$jobs" check-firmware
 step asan             variant asan CFLAGS="$asan"
 step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform/test_c*.py
 step tsan             sh tests/tsan.sh
-step proof            make -s proof
+step proof            make -s -j"$jobs" proof
 step coverage         make -s coverage
 step analyze          make -s analyze
 step mutation         make -s mutation

@@ -56,6 +56,13 @@ int any_fill(struct qcow2_stream *stream);
     \valid_read(image) && 9 <= image->cluster_bits <= 21 &&
     image->cluster_len == 1 << image->cluster_bits;
 
+  predicate is_extended(struct qcow2_image *image) =
+    (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
+
+  predicate good_files(struct qcow2_image *image) =
+    good_shape(image) && image->io.size <= INT64_MAX && (image->data == \null ||
+    \valid_read(image->data) && image->data->size <= INT64_MAX);
+
   // Bits 9-55 of an entry of a table.
   logic integer entry_pos(integer high, integer low) =
     high % 0x1000000 * 0x100000000 + low - low % 512;

@@ -71,13 +71,14 @@ contracts() {
 	     /\*\// { inside = 0 }' src/*.h src/*.c | sort -u
 }
 
-prove src/io.c 78 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64
+prove src/io.c 82 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64 \
+	q2_has_extended_l2
 prove src/wide.c 3 q2_left
 prove src/image.c 48 q2_is_inside q2_image_read q2_table_check
 provers=z3,cvc4 prove src/cache.c 31 cache_grow
-prove src/cache.c 77 first_of_set key_find q2_table_entry
-prove src/map.c 119 in_cluster host_cluster standard_clusters data_check
-provers=z3,cvc4 prove src/map.c 90 compressed_extent subclusters
+prove src/cache.c 82 first_of_set key_find q2_table_entry
+prove src/map.c 196 in_cluster host_cluster standard_clusters data_check l2_extent
+provers=z3,cvc4 prove src/map.c 94 compressed_extent subclusters
 prove src/chain.c 5 q2_extent_clip
 prove src/reader.c 52 qcow2_reader_read
 prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
