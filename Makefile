@@ -58,7 +58,7 @@ include tests/proof/proof.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)
-LIB_OBJS = $(CORE_OBJS) $(POSIX_OBJS)
+LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/port/posix/%.o)
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
@@ -150,6 +150,6 @@ install: all
 clean:
 	rm -rf $(O)
 
--include $(CORE_OBJS:.o=.d) $(POSIX_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 .PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE
