@@ -3,8 +3,10 @@
  * memcpy, memmove, memset and memcmp for a program that has no libc. An object of its own, not part
  * of the library: link it only if nothing else defines them.
  *
- * The empty asm keeps compilers from recognising the loops and making calls of them: to themselves.
+ * The empty asm keeps compilers from recognising the loops and making calls of them: to themselves;
+ * and shifts, to make a multiplication of them: a call where there is no instruction for that.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +15,16 @@ void *memmove(void *dest, const void *src, size_t len);
 void *memset(void *dest, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 
-#define KEEP_LOOP() __asm__ volatile("" ::: "memory")
+#define KEEP_LOOP()       __asm__ volatile("" ::: "memory")
+#define KEEP_SHIFT(value) __asm__("" : "+r"(value))
+
+/* As much as the processor moves at once, of whatever object: structs are copied and cleared so. */
+typedef uintptr_t __attribute__((may_alias)) word;
+
+static bool is_aligned(uintptr_t place)
+{
+	return place % sizeof(word) == 0u;
+}
 
 /* From the first byte to the last: dest may overlap what lies behind it. */
 static void *copy_up(void *dest, const void *src, size_t len)
@@ -21,6 +32,14 @@ static void *copy_up(void *dest, const void *src, size_t len)
 	uint8_t *to = dest;
 	const uint8_t *from = src;
 
+	if (is_aligned((uintptr_t)to | (uintptr_t)from)) {
+		for (; len >= sizeof(word); len -= sizeof(word)) {
+			*(word *)(void *)to = *(const word *)(const void *)from;
+			to += sizeof(word);
+			from += sizeof(word);
+			KEEP_LOOP();
+		}
+	}
 	for (; len > 0u; len--) {
 		*to++ = *from++;
 		KEEP_LOOP();
@@ -50,7 +69,19 @@ void *memmove(void *dest, const void *src, size_t len)
 void *memset(void *dest, int byte, size_t len)
 {
 	uint8_t *to = dest;
+	word filled = (uint8_t)byte; /* soon in each byte of it */
 
+	filled |= filled << 8;
+	KEEP_SHIFT(filled);
+	filled |= filled << 16;
+	filled |= filled << 16 << 16;
+	if (is_aligned((uintptr_t)to)) {
+		for (; len >= sizeof(word); len -= sizeof(word)) {
+			*(word *)(void *)to = filled;
+			to += sizeof(word);
+			KEEP_LOOP();
+		}
+	}
 	for (; len > 0u; len--) {
 		*to++ = (uint8_t)byte;
 		KEEP_LOOP();

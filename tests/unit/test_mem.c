@@ -42,22 +42,42 @@ static void test_move(void **state)
 	}
 }
 
-static void test_copy_and_set(void **state)
+/* To every place in a word, and from every one. */
+static void test_copy(void **state)
 {
 	uint8_t got[ROOM], want[ROOM], source[ROOM];
 
 	(void)state;
 	fill(source, 100);
 	for (unsigned len = 0; len <= MOST; len++) {
-		test_case("%u bytes", len);
-		fill(got, 1);
-		fill(want, 1);
-		TRUE(own_memcpy(got + 3, source, len) == got + 3);
-		memcpy(want + 3, source, len);
-		SAME(got, want, ROOM);
-		TRUE(own_memset(got + 5, 0x1a5, len) == got + 5);
-		memset(want + 5, 0xa5, len);
-		SAME(got, want, ROOM);
+		for (unsigned place = 0; place < 64; place++) {
+			const uint8_t *from = source + place / 8;
+			unsigned to = place % 8;
+
+			test_case("%u bytes from %u to %u", len, place / 8, to);
+			fill(got, 1);
+			fill(want, 1);
+			TRUE(own_memcpy(got + to, from, len) == got + to);
+			memcpy(want + to, from, len);
+			SAME(got, want, ROOM);
+		}
+	}
+}
+
+static void test_set(void **state)
+{
+	uint8_t got[ROOM], want[ROOM];
+
+	(void)state;
+	for (unsigned len = 0; len <= MOST; len++) {
+		for (unsigned to = 0; to < 16; to++) {
+			test_case("%u bytes at %u", len, to);
+			fill(got, 1);
+			fill(want, 1);
+			TRUE(own_memset(got + to, 0x1a5, len) == got + to);
+			memset(want + to, 0xa5, len);
+			SAME(got, want, ROOM);
+		}
 	}
 }
 
@@ -90,7 +110,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_move),
-		cmocka_unit_test(test_copy_and_set),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_compare),
 	};
 
