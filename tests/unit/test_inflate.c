@@ -731,7 +731,6 @@ static void put_repeats(const uint8_t (*codes)[2], size_t n)
 {
 	size_t i;
 
-	begin_stream();
 	put(1, 1);
 	put(2, 2);
 	put(0, 5);
@@ -753,6 +752,13 @@ static void put_repeats(const uint8_t (*codes)[2], size_t n)
 		                                     : 0);
 	}
 	put(0, 200);
+}
+
+static int decode_repeats(const uint8_t (*codes)[2], size_t n, uint32_t out_len)
+{
+	begin_stream();
+	put_repeats(codes, n);
+	return decode_plain(out_len);
 }
 
 static void test_dynamic_repeats(void **state)
@@ -780,24 +786,26 @@ static void test_dynamic_repeats(void **state)
 		                             { 0, 0 }, { 1, 0 },    { 1, 0 } };
 
 	(void)state;
-	put_repeats(long_runs, ELEMENTS(long_runs));
-	assert_int_equal(decode_plain(20), QCOW2_OK);
+	assert_int_equal(decode_repeats(long_runs, ELEMENTS(long_runs), 20), QCOW2_OK);
 	assert_int_equal(out[19], 0);
-	put_repeats(zeros, ELEMENTS(zeros));
-	assert_int_equal(decode_plain(20), QCOW2_OK);
+	assert_int_equal(decode_repeats(zeros, ELEMENTS(zeros), 20), QCOW2_OK);
 	assert_int_equal(out[0], 24);
 	assert_int_equal(out[19], 24);
-	put_repeats(first, 2);
-	assert_int_equal(decode_plain(1), QCOW2_E_COMPRESSED);
-	put_repeats(over, 4);
-	assert_int_equal(decode_plain(1), QCOW2_E_COMPRESSED);
-	put_repeats(over_same, 4);
-	assert_int_equal(decode_plain(1), QCOW2_E_COMPRESSED);
-	put_repeats(over_by_1, 4);
-	assert_int_equal(decode_plain(1), QCOW2_E_COMPRESSED);
-	put_repeats(across, 6);
-	assert_int_equal(decode_plain(8), QCOW2_OK);
+	assert_int_equal(decode_repeats(first, 2, 1), QCOW2_E_COMPRESSED);
+	assert_int_equal(decode_repeats(over, 4, 1), QCOW2_E_COMPRESSED);
+	assert_int_equal(decode_repeats(over_same, 4, 1), QCOW2_E_COMPRESSED);
+	assert_int_equal(decode_repeats(over_by_1, 4, 1), QCOW2_E_COMPRESSED);
+	assert_int_equal(decode_repeats(across, 6, 8), QCOW2_OK);
 	assert_int_equal(out[7], 0);
+	/* The lengths that the last one does not fit behind are not those of the block before. */
+	begin_stream();
+	no_codes(257, 1);
+	lit.len['a'] = lit.len[256] = dist.len[0] = 1;
+	put_dynamic(false);
+	put_lit('a');
+	put_lit(256);
+	put_repeats(over_by_1, 4);
+	assert_int_equal(decode_plain(2), QCOW2_E_COMPRESSED);
 }
 
 /* Each row: pairs of (symbol, bits) for both codes, and whether that may be. */
