@@ -14,5 +14,6 @@ export QCOW2 MKIMAGE PYTEST_ADDOPTS
 sh "$here/run-programs.sh" "$build" || rc=1
 "$build/tests/freestanding/read" || rc=1
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
+sh "$here/glue/files.sh" "$build" || rc=1
 /usr/bin/python3 -m pytest "$here/conform" || rc=1
 exit $rc

@@ -13,8 +13,8 @@
  *	module = {
  *	  name = qcow2io;
  *	  common = io/qcow2/qcow2io.c;
- *	  common = io/qcow2/src/header.c;   and so on: extension image io cache map reader unpack
- *	                                    inflate status
+ *	  common = io/qcow2/src/header.c;   and so on: image.c io.c wide.c cache.c map.c chain.c
+ *	                                    reader.c unpack.c inflate.c status.c
  *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *

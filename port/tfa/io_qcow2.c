@@ -5,8 +5,8 @@
  * the tree, tests/glue/test_tfa.c, runs it over a model of the io layer.
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
- *	BL2_SOURCES += io_qcow2.c and src/ header.c extension.c image.c io.c cache.c map.c reader.c
- *		unpack.c inflate.c status.c
+ *	BL2_SOURCES += io_qcow2.c and src/ header.c image.c io.c wide.c cache.c map.c chain.c
+ *		reader.c unpack.c inflate.c status.c
  *	PLAT_INCLUDES += -I.../include
  * In the platform's io setup, as for the FIP device:
  *	register_io_dev_qcow2(&qcow2_dev_con);
