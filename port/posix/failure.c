@@ -180,7 +180,7 @@ static void file_label(const struct qp_file *file, char *buf, size_t len)
 		snprintf(buf, len, "%s '%s': ", kind,
 		         qp_printable(shown, file->path, strlen(file->path)));
 	else
-		snprintf(buf, len, "%s at depth %u: ", kind, file->depth + !file->is_data - 1u);
+		snprintf(buf, len, "%s at depth %u: ", kind, file->depth);
 }
 
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason)

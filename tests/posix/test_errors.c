@@ -197,6 +197,34 @@ static void test_depth_in_message(void **state)
 	assert_non_null(strstr(qcow2_last_failure()->message, "backing file at depth 2: "));
 }
 
+/* The same of a data file, whose depth is that of the image that has it. */
+static void test_data_file_in_message(void **state)
+{
+	struct qcow2_file file = { NULL, -1, NULL };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct image img;
+	struct qcow2 *q;
+	char byte;
+
+	(void)state;
+	image_init(&img, 3, 16, CLUSTER);
+	img.has_data_file = true;
+	image_add(&img, &img.active, 0, IMAGE_DATA);
+	image_to_file(&img, "img", NULL);
+	image_free(&img);
+	file_write("empty", "", 0);
+	file.fd = open_read("empty");
+	options.data_file = &file;
+	q = qcow2_open_options(open_read("img"), &options, NULL);
+	assert_non_null(q);
+	assert_int_equal(read_guarded(q, &byte, 1, 0), -1);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_TRUNCATED);
+	assert_int_equal(qcow2_last_failure()->depth, 0);
+	assert_string_equal(qcow2_last_failure()->message,
+	                    "data file at depth 0: image is truncated (at file offset 0)");
+	qcow2_close(q);
+}
+
 /* ---- Limits and options ---- */
 
 static void test_readers(void **state)
@@ -345,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_no_stat),
 		cmocka_unit_test(test_given_missing),
 		cmocka_unit_test(test_depth_in_message),
+		cmocka_unit_test(test_data_file_in_message),
 		cmocka_unit_test(test_readers),
 		cmocka_unit_test(test_allow_truncated),
 		cmocka_unit_test(test_bad_snapshot),
