@@ -43,6 +43,9 @@ struct qcow2;
  * No other file is ever opened: an image that needs a backing file or an external data file is
  * refused with ENOTSUP. See qcow2_open_options.
  *
+ * Cost: one pread(2), of at most 4 KiB, and one more for each header extension or name that lies
+ * behind these. No table of clusters is read.
+ *
  * errno, here and in all calls below:
  *	ENOTSUP  an image of a kind that is not read: another version, an unknown incompatible
  *	         feature, encryption or compression; another file is needed
@@ -107,7 +110,7 @@ struct qcow2_file {
 
 enum { QCOW2_FILE_BACKING = 1, QCOW2_FILE_DATA = 2 };
 
-/* What an image asks for: for the callback that decides. */
+/* What an image asks for: for the callback that decides. The strings are only there during it. */
 struct qcow2_file_request {
 	int kind;           /* QCOW2_FILE_* */
 	unsigned depth;     /* of the image that names it: 0 is the one that is opened */
@@ -126,7 +129,10 @@ struct qcow2_options {
 	size_t struct_size;
 	unsigned flags; /* QCOW2_ALLOW_TRUNCATED ... */
 
-	/* Readers: how many threads are served at once, 0: one for each processor, ... */
+	/*
+	 * Readers: how many threads are served at once, at most 1024; others wait. 0: one for each
+	 * processor, at most 32; ...
+	 */
 	unsigned max_readers;
 	/* ... and the memory of each in bytes, raised to what is needed. 0: what is good. */
 	size_t reader_memory;
@@ -202,7 +208,8 @@ struct qcow2_segment {
 
 /*
  * Tells what the disk holds from offset on, as far as that is all of one kind, but not further than
- * offset + len. Cheap: no data is read. The next segment may be of the same kind.
+ * offset + len. Cheap: no data is read, but tables, by 512 bytes or, where they are gone through in
+ * order, 16 KiB. The next segment may be of the same kind.
  * Returns 1, or 0 at or past the end of the disk or with len 0, or -1 and errno; *segment is only
  * written with 1.
  */
@@ -238,8 +245,8 @@ struct qcow2_image;
 const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth);
 
 /*
- * The path by which an image of the chain was opened; NULL: not known, or no such image. And its
- * descriptor, which stays the library's; -1: no such image.
+ * The path by which an image of the chain was opened, which is there as long as the handle; NULL:
+ * not known, or no such image. And its descriptor, which stays the library's; -1: no such image.
  */
 const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);

@@ -70,9 +70,9 @@ struct qcow2_block {
  *
  * Statuses: ARGUMENT (NULL; block_len, align or bounce not as above), ABI. No call of the device.
  *
- * Cost of a read: with an aligned buffer at most one call for the head, one for the tail and one
- * for each max_blocks blocks in between; with any other, one for each block. A block that the
- * bounce block holds already costs none there. After a failed call it holds nothing.
+ * Cost of a read: at most one call for the head, one for the tail and one for each max_blocks
+ * blocks in between if those have aligned places in the buffer; if not, one for each block. A block
+ * that the bounce block holds already costs none there. After a failed call it holds nothing.
  */
 int qcow2_block_init_abi(struct qcow2_block *block, uint32_t abi, struct qcow2_io *io);
 

@@ -88,7 +88,7 @@ extern const struct qcow2_codec qcow2_deflate;
  * The same for machines with memory: as fast as it can be, the same bytes and the same statuses. It
  * is `whole`: the first call of decode() takes the input in one piece, the first that it sees, and
  * makes all that will be asked for; a later call with a larger stop is QCOW2_E_ARGUMENT. It never
- * needs QCOW2_E_MEMORY. Thread-safe, too.
+ * answers QCOW2_E_MEMORY. Thread-safe, too.
  */
 extern const struct qcow2_codec qcow2_deflate_whole;
 

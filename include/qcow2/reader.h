@@ -116,14 +116,17 @@ static inline int qcow2_reader_init(struct qcow2_reader *reader, const struct qc
  * Registers decompressors: a NULL-terminated array, which must live as long as the reader is used.
  * Takes part of the reader's memory for them. Call it right after init, once. Not called,
  * compressed clusters answer QCOW2_E_CODEC and no decompression code is linked.
- * Statuses: ARGUMENT, MEMORY (detail = what is needed at least).
+ * Statuses: ARGUMENT (NULL, init failed, called twice; reader->error is as it was), MEMORY
+ * (detail = what is needed at least). No io.
  */
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs);
 
 /*
  * How much memory a reader of this image needs at least (*min: what init and codecs accept), and
  * how much lets it decode each compressed cluster once and keep all tables of a disk of moderate
- * size (*good). codecs may be NULL. The chain must be complete. Statuses: as init.
+ * size (*good): at most QCOW2_READER_MEMORY_CLUSTER and 4096 slices. codecs may be NULL. The chain
+ * must be complete. On failure nothing is written.
+ * Statuses: ARGUMENT (NULL, closed image), BACKING, DATA_FILE, ENCRYPTED, DEPTH. No io.
  */
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                         size_t *min, size_t *good);
@@ -151,8 +154,8 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  * that reaches back further than the memory given; detail = the memory that will do);
  * reader->error tells the rest.
  * Cost: as map for each extent, and one io call for each that is data, straight into
- * buf; zeros cost none; a compressed cluster costs one call for each piece of input (512 bytes in
- * the smallest memory, the cluster size in the _CLUSTER one).
+ * buf; zeros cost none; a compressed cluster costs one call for each piece of input: of 512 bytes,
+ * each time that it is decoded, or in the _CLUSTER memory one call for all of it.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 

@@ -34,7 +34,7 @@ struct qcow2_snapshot {
 
 /*
  * Gets the first snapshot (previous == NULL) or the one after *previous, into *snapshot, which may
- * be the same object. A loop over all takes image->n_snapshots calls.
+ * be the same object. A loop over all takes image->n_snapshots calls, and the one that says so.
  * Statuses: ARGUMENT, NOT_FOUND (there are no more), SNAPSHOT, TRUNCATED, IO.
  * Cost: at most two io calls.
  */
@@ -50,8 +50,8 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 
 /*
  * Makes *out the image as it was when the snapshot was taken, with the disk size of that time, on
- * the same io and over the same backing image. The parent must be complete: attach first. On
- * failure *out is as it was, or a closed image that no other call accepts.
+ * the same io and over the same backing image. The parent must be complete: attach first; it must
+ * not be *out. On failure *out is as it was, or a closed image that no other call accepts.
  * Statuses: ARGUMENT, ABI, L1 (a table that cannot be), TOO_BIG, TRUNCATED,
  * SNAPSHOT_DATA_FILE. No io.
  */
