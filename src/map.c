@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From an offset in the virtual disk to an extent: L1 table, L2 table, entry, in one image after
- * the other down the chain. qcow2.txt "Cluster mapping", "L1 table entry", "L2 table entry".
+ * From an offset in the virtual disk to an extent, by one image: L1 table, L2 table, entry. chain.c
+ * asks one after the other. qcow2.txt "Cluster mapping", "L1 table entry", "L2 table entry".
  */
 #include "q2.h"
 
@@ -15,7 +15,7 @@ enum {
 	HIGH_POS = 0xffffff,
 	HIGH_COMPRESSED = 1 << 30 /* goes before all other bits */
 };
-#define HIGH_COPIED (UINT32_C(1) << 31) /* used once; and where external data starts */
+#define HIGH_COPIED (UINT32_C(1) << 31) /* tells a cluster at 0 in external data from none */
 
 /* The low half. Bit 0, in version 3 and standard entries: reads as zeros. */
 #define LOW_POS  UINT32_C(0xfffffe00)

@@ -62,9 +62,7 @@ int q2_note(struct qcow2_error *at, int status);
               ((char *)buf)[k] == 0; */
 int q2_io_read(struct qcow2_error *at, void *buf, size_t len);
 
-/*
- * header.c, extension.c: the parts of opening. at->io is the file.
- */
+/* header.c, extension.c. at->io is the file. */
 
 /*
  * Reads the fixed header and checks what can be checked in it alone; fills *image, which is all
@@ -72,7 +70,7 @@ int q2_io_read(struct qcow2_error *at, void *buf, size_t len);
  */
 int q2_header_read(struct qcow2_image *image, struct qcow2_error *at);
 
-/* Finds the header extensions, and fills the spans of *image. */
+/* Finds the header extensions, fills the spans of *image. Statuses: IO, EXTENSION, TRUNCATED. */
 int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at);
 
 /* image.c */

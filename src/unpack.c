@@ -10,7 +10,7 @@
  *
  *	memory: [slices and keys] [work] [packed] [window]
  *
- * Nothing here is linked unless qcow2_reader_codecs is called.
+ * Nothing here is linked unless qcow2_reader_codecs or qcow2_reader_memory is called.
  */
 #include "q2.h"
 
@@ -100,7 +100,11 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	return QCOW2_OK;
 }
 
-/* Slices enough for all tables of the chain, or what a disk of some 8 GiB takes. */
+/*
+ * Slices enough for all tables of the chain, or what a disk of some 8 GiB with clusters of 64 KiB
+ * takes: 16 bytes for each cluster, an extended entry, or else twice an entry, since sets fill up
+ * unevenly.
+ */
 static size_t good_slices(const struct qcow2_image *image)
 {
 	uint64_t bytes = 4u * Q2_SLICE_LEN;
