@@ -111,7 +111,8 @@ $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
 $(O)/libqcow2.pc: $(O)/flags
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \
 		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
-		'Libs: -L$${prefix}/lib -lqcow2' 'Requires.private: $(CODEC_PKGS)' > $@
+		'Libs: -L$${prefix}/lib -lqcow2' 'Libs.private: -pthread' \
+		'Requires.private: $(CODEC_PKGS)' > $@
 
 # The library as two files, and the core as two files: build/amalgamation/.
 amalgamation:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The files of the POSIX library and of the qcow2 command: $(addprefix port/posix/,$(POSIX_SRCS)).
+# The files of the POSIX library: $(addprefix port/posix/,$(POSIX_SRCS)), and core.c, which includes
+# those of the core, or the core as it is. And those of the qcow2 command.
 POSIX_SRCS = chain.c codecs.c failure.c file.c find.c map.c pool.c qcow2.c resolve.c snapshots.c utf8.c \
 	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)
 
