@@ -65,7 +65,8 @@ all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qco
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD)"
 
 help:
-	@sed -n 's/^#: *//p' $(MAKEFILE_LIST)
+	@sed -n 's/^#: *//p' $(MAKEFILE_LIST) | \
+		awk '{ name = $$1; sub(/^[^ ]+ +/, ""); printf "%-18s %s\n", name, $$0 }'
 
 #: all          the libraries, the command (default)
 #: core         the freestanding core alone: build/libqcow2-core.a

@@ -148,7 +148,7 @@ struct qcow2 {
 bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options);
 void qp_chain_free(struct qp_layer *top);
 
-/* Makes q->snapshot the snapshot with this id or else this name, and q->image that. */
+/* snapshots.c: makes q->snapshot the snapshot with this id or else this name, and q->image that. */
 bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name);
 
 /* The options of an open call, and what has been taken of them. */
@@ -159,7 +159,7 @@ struct qp_plan {
 	char head[QP_HEAD_LEN]; /* of the image that is being opened */
 };
 
-/* Closes the descriptors in the options that nobody has taken. */
+/* chain.c: closes the descriptors in the options that nobody has taken. */
 void qp_plan_drop(struct qp_plan *plan);
 
 /* A file found for an image, not yet given to a layer. */

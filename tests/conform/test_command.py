@@ -35,6 +35,7 @@ Read qcow2 disk images. No file that an image names is opened unless told to.
   convert    Write the disk to the sparse raw file OUT.
   snapshots  List the internal snapshots.
 
+An IMAGE of - is standard input.
 'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).
 """
 
@@ -73,6 +74,14 @@ def test_cat_standard_input(build):
     with open(image, "rb") as file:
         assert qcow2_ok("cat", "-", stdin=file) == qcow2_ok("cat", image)
     refused(qcow2("cat", "-", stdin=image.read_bytes()), "not seekable")
+
+
+@pytest.mark.parametrize("command", ["map", "snapshots", "info"])
+def test_standard_input(command, build):
+    image = build(PLAIN + "snapshot 1 one\nactive\n")
+    with open(image, "rb") as file:
+        said = qcow2_ok(command, "-", stdin=file)
+    assert said == qcow2_ok(command, image).replace(bytes(image), b"-")
 
 
 @pytest.mark.parametrize("args, words", [

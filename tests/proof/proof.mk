@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-#: proof        Frama-C's Eva and WP on the core (needs frama-c-base, why3, z3, cvc4).
+#: proof        Frama-C's Eva and WP on the core (needs frama-c-base, why3, z3, cvc4)
 #: proof-sensitivity  takes one check after the other out of the core; the proof must fail each time
 
 proof: proof-eva proof-wp

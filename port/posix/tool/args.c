@@ -68,7 +68,7 @@ static void print_help(const struct command *command)
 	printf("Usage: qcow2 %s [OPTION]... %s\n%s\n\n", command->name, command->operands,
 	       command->summary);
 	if ((command->takes & ARG_JSON) != 0u)
-		puts("  --json                 for programs, as qemu-img has it");
+		puts("  --json                 for programs, with the keys that qemu-img has");
 	if ((command->takes & ARG_RANGE) != 0u)
 		puts("  -s, --skip OFFSET      begin there; sizes take a suffix K, M, G or T\n"
 		     "  -n, --length LENGTH    not more than that");
@@ -138,8 +138,8 @@ static bool parse_follow(struct args *args, const char *how)
 	return true;
 }
 
-/* An option that takes a value or stands for one of the library's. False: the value is wrong. */
-static bool common_option(struct args *args, int option)
+/* Notes an option that the command takes. False: its value is wrong. */
+static bool take_option(struct args *args, int option)
 {
 	switch (option) {
 	case OPT_FOLLOW: return parse_follow(args, optarg);
@@ -213,7 +213,7 @@ static int parse_options(struct args *args, const struct command *command, int a
 		}
 		if (!is_taken(command, option))
 			return usage(command, "does not take this option: %s", shown);
-		if (!common_option(args, option))
+		if (!take_option(args, option))
 			return usage(command, "bad value of %s: %s", shown, optarg);
 		index = -1;
 	}

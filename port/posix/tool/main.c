@@ -12,7 +12,7 @@ static const struct command commands[] = {
 	{ "info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info },
 	{ "map", "IMAGE", "Show which parts of the disk hold data, and where that is.", ARG_JSON, 1,
 	  run_map },
-	{ "cat", "IMAGE|-", "Write the content of the disk to standard output.", ARG_RANGE, 1,
+	{ "cat", "IMAGE", "Write the content of the disk to standard output.", ARG_RANGE, 1,
 	  run_cat },
 	{ "convert", "IMAGE OUT", "Write the disk to the sparse raw file OUT.", ARG_PROGRESS, 2,
 	  run_convert },
@@ -30,7 +30,9 @@ static void general_help(FILE *out)
 	      out);
 	for (i = 0; i < N_COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).\n", out);
+	fputs("\nAn IMAGE of - is standard input.\n"
+	      "'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).\n",
+	      out);
 }
 
 static const struct command *find_command(const char *name)
