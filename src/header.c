@@ -35,11 +35,12 @@ enum {
 	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |    \
 	 QCOW2_INCOMPATIBLE_COMPRESSION | QCOW2_INCOMPATIBLE_EXTENDED_L2)
 
-/* The header as 32-bit numbers, and the field that was looked at last: that is where a fault is. */
+/* The header as 32-bit numbers. */
 struct header {
 	uint32_t words[HEADER_WORDS];
 };
 
+/* The field that was looked at last: that is where a fault is. */
 struct field {
 	uint32_t pos;
 	uint64_t value;

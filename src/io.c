@@ -6,6 +6,7 @@
 
 int q2_note(struct qcow2_error *at, int status)
 {
+	/* ARGUMENT, RANGE: what the caller does wrong is about no file. */
 	if (status >= QCOW2_E_RANGE && status != QCOW2_OK)
 		at->io = NULL;
 	if (status == QCOW2_E_IO)

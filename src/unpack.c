@@ -27,7 +27,7 @@ struct unpack_needs {
 	size_t least;   /* for what is packed and the window */
 };
 
-/* The same for the longest packed cluster that a descriptor can tell, and the whole cluster. */
+/* In place of `least`: for the longest packed cluster that a descriptor can tell, and a cluster. */
 static size_t needs_good(const struct unpack_needs *needs)
 {
 	return 3u * needs->cluster;
