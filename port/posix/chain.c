@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool out_of_memory(void)
-{
-	qp_fail_text(ENOMEM, 0, "out of memory");
-	return false;
-}
-
 static struct qp_layer *layer_new(unsigned depth)
 {
 	struct qp_layer *layer = calloc(1, sizeof *layer);
@@ -141,8 +135,10 @@ static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_lay
 		return false;
 	}
 	below = layer_new(layer->file.depth + 1u);
-	if (below == NULL)
-		return out_of_memory();
+	if (below == NULL) {
+		qp_fail_memory();
+		return false;
+	}
 	layer->below = below;
 	if (!qp_find_backing(plan, layer, &found)) {
 		found_drop(&found);
@@ -152,7 +148,7 @@ static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_lay
 	return layer_open(plan, below, found) && is_new(top, below);
 }
 
-static struct qp_layer *layer_at(struct qp_layer *top, unsigned depth)
+struct qp_layer *qp_layer_at(struct qp_layer *top, unsigned depth)
 {
 	while (top != NULL && top->file.depth != depth)
 		top = top->below;
@@ -165,7 +161,7 @@ static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 	unsigned depth = bottom->file.depth;
 
 	while (depth-- > 0u) {
-		struct qp_layer *layer = layer_at(top, depth);
+		struct qp_layer *layer = qp_layer_at(top, depth);
 
 		qcow2_image_attach_backing(&layer->image, &layer->below->image);
 	}
@@ -211,13 +207,15 @@ static bool chain_fill(struct qp_plan *plan, struct qcow2 *q, int fd)
 	q->top = layer;
 	if (layer == NULL) {
 		found_drop(&found);
-		return out_of_memory();
+		qp_fail_memory();
+		return false;
 	}
 	if (plan->options->path != NULL) {
 		found.path = strdup(plan->options->path);
 		if (found.path == NULL) {
 			found_drop(&found);
-			return out_of_memory();
+			qp_fail_memory();
+			return false;
 		}
 	}
 	if (!layer_open(plan, layer, found))

@@ -70,6 +70,11 @@ void qp_fail_text(int error, int status, const char *text)
 	qp_fail(error, status, text, "%s", text);
 }
 
+void qp_fail_memory(void)
+{
+	qp_fail_text(ENOMEM, 0, "out of memory");
+}
+
 void qp_fail_errno(int error, const char *text, const char *what)
 {
 	qp_fail(error, 0, text, "%s: %s", what != NULL ? what : text, strerror(error));

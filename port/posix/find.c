@@ -32,7 +32,7 @@ static bool span_text(const struct qcow2_image *image, struct qcow2_span span, c
 
 	*text = malloc((size_t)span.len + 1u);
 	if (*text == NULL) {
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 		return false;
 	}
 	rc = qcow2_image_bytes(image, span, *text, &err);
@@ -118,7 +118,7 @@ static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 	}
 	found->path = strdup(given->path);
 	if (found->path == NULL)
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 	return found->path != NULL;
 }
 

@@ -61,39 +61,30 @@ int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segme
 	return 1;
 }
 
-static const struct qp_layer *layer_find(const struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = q->top;
-
-	while (layer != NULL && layer->file.depth != depth)
-		layer = layer->below;
-	return layer;
-}
-
 const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth)
 {
-	const struct qp_layer *layer = layer_find(q, depth);
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
 
 	return layer != NULL ? &layer->image : NULL;
 }
 
 const char *qcow2_get_path(struct qcow2 *q, unsigned depth)
 {
-	const struct qp_layer *layer = layer_find(q, depth);
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
 
 	return layer != NULL ? layer->file.path : NULL;
 }
 
 int qcow2_get_fd(struct qcow2 *q, unsigned depth)
 {
-	const struct qp_layer *layer = layer_find(q, depth);
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
 
 	return layer != NULL ? layer->file.fd : -1;
 }
 
 int qcow2_get_data_fd(struct qcow2 *q, unsigned depth)
 {
-	const struct qp_layer *layer = layer_find(q, depth);
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
 
 	return layer != NULL ? layer->data.fd : -1;
 }

@@ -8,7 +8,6 @@
  */
 #include "qp.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,7 +124,7 @@ static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
 	}
 	ahead = len <= SIZE_MAX - sizeof *ahead ? malloc(sizeof *ahead + len) : NULL;
 	if (ahead == NULL) {
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 		return false;
 	}
 	rc = seat_reader(pool, seat, ahead + 1, len);

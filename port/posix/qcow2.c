@@ -76,7 +76,7 @@ static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 
 	if (q == NULL) {
 		drop_all(fd, o);
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 		return NULL;
 	}
 	memset(q, 0, sizeof *q);

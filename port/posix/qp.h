@@ -147,6 +147,8 @@ struct qcow2 {
  */
 bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options);
 void qp_chain_free(struct qp_layer *top);
+/* The layer with this depth; NULL: the chain is not that long. */
+struct qp_layer *qp_layer_at(struct qp_layer *top, unsigned depth);
 
 /* snapshots.c: makes q->snapshot the snapshot with this id or else this name, and q->image that. */
 bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name);
@@ -227,6 +229,8 @@ void qp_failure_reset(void);
 void qp_fail(int error, int status, const char *text, const char *format, ...) QP_PRINTF(4);
 /* The same, where the text is the message. */
 void qp_fail_text(int error, int status, const char *text);
+/* Notes that there is no memory. */
+void qp_fail_memory(void);
 /* Notes errno, with a message that begins with what was tried: "%s: No such file". */
 void qp_fail_errno(int error, const char *text, const char *what);
 

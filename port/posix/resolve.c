@@ -263,7 +263,7 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 	if (dir != NULL)
 		*path = name[0] == '/' ? strdup(name) : path_join(dir, name);
 	if (*path == NULL)
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 	else if ((flags & QCOW2_FOLLOW_ANY) != 0u)
 		fd = resolve_anywhere(request, *path);
 	else

@@ -21,7 +21,7 @@ static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_sn
 
 	*text = malloc((size_t)s->id_len + s->name_len + 1u);
 	if (*text == NULL) {
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 		return false;
 	}
 	rc = qcow2_snapshot_strings(image, s, *text, &err);
@@ -179,7 +179,7 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 	}
 	entries = malloc(n * sizeof *entries + bytes + 1u);
 	if (entries == NULL) {
-		qp_fail_text(ENOMEM, 0, "out of memory");
+		qp_fail_memory();
 		qp_fail_deliver(NULL);
 		return -1;
 	}
