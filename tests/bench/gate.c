@@ -3,8 +3,9 @@
  * Fixed pieces of work for the core, on images in memory, whose instructions and io calls gate.py
  * counts.
  *
- *	gate WORK SAMPLE      prints "OPERATIONS IO_CALLS" of that work; SAMPLE is a compressed
- *image
+ *	gate WORK SAMPLE      prints "OPERATIONS IO_CALLS" of that work
+ *
+ * SAMPLE is a compressed image.
  *
  * Instructions are counted in gate_run(), but not in read_counted(): what is left is the library.
  * Clusters of data are read from nowhere: their place in the file lies past all that is in memory.

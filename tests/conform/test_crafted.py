@@ -30,7 +30,7 @@ def same_clusters(image, *options):
     return ours
 
 
-# ---- D2: mapping ----
+# ---- Mapping ----
 
 MAPPING = {
     "every-kind": V3 + FULL,
@@ -113,7 +113,7 @@ def test_short_data_file(build):
     same_clusters(image, "--follow", "--allow-truncated")
 
 
-# ---- D3: compressed clusters ----
+# ---- Compressed clusters ----
 
 def deflate(data, level=6, wbits=-12, final=True):
     packer = zlib.compressobj(level, zlib.DEFLATED, wbits)
@@ -227,7 +227,7 @@ def test_zstd(name, build):
     same_clusters(build(V3 + f"compression 1\nl2 0 data\nl2 1 packed {packed}\nl2 2 data\n"))
 
 
-# ---- D1 and the limits: opening ----
+# ---- The limits: opening ----
 
 OPENS = {
     "v2": V2 + "l2 0 data\n",

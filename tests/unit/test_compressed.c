@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compressed clusters through a reader: where their bytes lie, what the entry says of them, what
- * is wrong with them, windows smaller than a cluster, codecs of other kinds.
- * semantics: D3.25-30, D2.18, P4, P11, C1 (success without full output), C3 (crosvm 285b682d7).
+ * is wrong with them, windows smaller than a cluster, codecs of other kinds. Where other readers
+ * were wrong: success without all the output, bit 62 taken for another one.
  */
 #include "support.h"
 
@@ -103,7 +103,7 @@ static void test_extents(void **state)
 	}
 }
 
-/* ---- The end of the file (P4, D3.26) ---- */
+/* ---- The end of the file (P4) ---- */
 
 static void test_file_end(void **state)
 {
@@ -318,7 +318,7 @@ static void test_bad(void **state)
 
 /*
  * Streams that make a whole cluster and go on: QEMU takes them if what follows is more output or
- * the end, whatever comes after that; not if it is no block. D3.28
+ * the end, whatever comes after that; not if it is no block.
  */
 static void test_accepted(void **state)
 {
@@ -383,7 +383,7 @@ static void test_too_few_sectors(void **state)
 
 /* ---- Windows ---- */
 
-/* A noise of `period` bytes over and over: matches reach back that far. D3.27 */
+/* A noise of `period` bytes over and over: matches reach back that far. */
 static void fill_far(uint8_t *plain, size_t len, size_t period)
 {
 	for (size_t i = 0; i < len; i++)

@@ -2,7 +2,7 @@
 /*
  * Small images cut at every byte, and with every bit of header, L1 and L2 flipped: a clear error or
  * right data, in bounded work. What is right is told by the second reader below, which is written
- * from qcow2.txt and semantics P1-P14 for whole clusters in memory.
+ * from qcow2.txt and the rules in README.md for whole clusters in memory.
  */
 #include "support.h"
 

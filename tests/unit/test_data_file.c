@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* External data files. semantics: D2.19, D3.31, D4.37, D4.38, D1.7, P7, C1 (38f034e728). */
+/* External data files. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -76,13 +76,13 @@ static const struct entry_case entries[] = {
 	{ "0: unallocated", false, 0, 0, 0, QCOW2_EXTENT_ABSENT, false },
 	{ "at its guest offset", false, HERE | COPIED, 0, 0, QCOW2_EXTENT_DATA, true },
 	{ "at its guest offset, not copied", false, HERE, 0, 0, QCOW2_EXTENT_DATA, true },
-	{ "elsewhere (D4.37)", false, (HERE + CLUSTER) | COPIED, 0, BAD },
-	{ "copied only: allocated at 0, which is elsewhere (D2.19)", false, COPIED, 0, BAD },
+	{ "elsewhere", false, (HERE + CLUSTER) | COPIED, 0, BAD },
+	{ "copied only: allocated at 0, which is elsewhere", false, COPIED, 0, BAD },
 	{ "zero, plain", false, 1, 0, 0, QCOW2_EXTENT_ZERO, false },
 	{ "zero, allocated", false, HERE | COPIED | 1, 0, 0, QCOW2_EXTENT_ZERO, true },
 	{ "zero, copied, but no place", false, COPIED | 1, 0, 0, QCOW2_EXTENT_ZERO, false },
 	{ "misaligned", false, HERE + 512, 0, BAD },
-	{ "compressed (D3.31)", false, IMAGE_COMPRESSED_FLAG | 65536, 0, BAD },
+	{ "compressed", false, IMAGE_COMPRESSED_FLAG | 65536, 0, BAD },
 	{ "compressed with extended L2", true, IMAGE_COMPRESSED_FLAG | 65536, 0, BAD },
 	{ "extended, all", true, HERE | COPIED, 0xffffffff, 0, QCOW2_EXTENT_DATA, true },
 	{ "extended, elsewhere", true, (HERE - CLUSTER) | COPIED, 0xffffffff, BAD },
@@ -222,7 +222,7 @@ static void test_attach(void **state)
 	image_init(&plain.img, 3, 12, 10000);
 	image_add_ext(&plain.img, IMAGE_EXT_DATA_FILE, 8, "disk.raw", 8);
 	subject_open(&plain);
-	EQ(plain.image.data_file_name.len, 0); /* D4.38 */
+	EQ(plain.image.data_file_name.len, 0); /* the name means nothing without one */
 	EQ(qcow2_image_attach_data(&plain.image, &s.data.io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_raw(&image, &plain.io.io), QCOW2_OK);
 	EQ(qcow2_image_attach_data(&image, &s.data.io), QCOW2_E_ARGUMENT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fixed header: every limit at its boundary and one past it, the order of the checks, short
- * files. semantics: D1.1-5, D1.7-13, C4, P10, P12, P13, P14.
+ * files. The limits are QEMU's.
  */
 #include "support.h"
 
@@ -209,7 +209,7 @@ static const struct open_case cases[] = {
 	{ "size 2^64-1, clusters of 512", 2, 9, { { IMAGE_SIZE, UINT64_MAX }, NO }, QCOW2_E_TOO_BIG,
 	  24, UINT64_MAX },
 
-	/* Two faults: the one that is checked first is told (D1.1). */
+	/* Two faults: the one that is checked first is told. */
 	{ "magic before version", V3_16, { { IMAGE_MAGIC, 0 }, { IMAGE_VERSION, 1 }, NO },
 	  QCOW2_E_NOT_QCOW2, 0, ANY },
 	{ "version before cluster_bits", V3_16,
@@ -357,7 +357,7 @@ static void test_fields(void **state)
 	subject_free(&s);
 }
 
-/* Version 2 ends at byte 72: nothing from there on is a header field. D1.4 */
+/* Version 2 ends at byte 72: nothing from there on is a header field. */
 static void test_v2(void **state)
 {
 	struct subject s = { 0 };
@@ -386,7 +386,7 @@ static void test_v2(void **state)
 	subject_free(&s);
 }
 
-/* header_length: any in 104 ... cluster size. Bytes 105-111 mean nothing. D1.2, D1.3 */
+/* header_length: any in 104 ... cluster size. Bytes 105-111 mean nothing. */
 static void test_header_length(void **state)
 {
 	static const unsigned lengths[] = { 104, 105, 107, 108, 111, 112,  113,  116, 120,

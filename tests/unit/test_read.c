@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading: every kind of cluster at every cluster size, through every size of memory, at any
- * alignment; ends of disks and files; cost. semantics: P1, P2, P3, D1.8, D1.9, D2.22, D3.30.
+ * alignment; ends of disks and files; cost.
  */
 #include "support.h"
 
@@ -321,7 +321,7 @@ static void test_partial_last(void **state)
 	}
 }
 
-/* P2: data that starts at or past the end, tables not wholly in the file; D2.22. */
+/* P2: data that starts at or past the end, tables not wholly in the file. */
 struct past_case {
 	const char *name;
 	bool extended;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Internal snapshots. semantics: D4.39-41, P9, C1 (snapshot tables of CVE-2014-0143, -0144, -0145).
- */
+/* Internal snapshots; among them tables as in CVE-2014-0143, -0144 and -0145. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -381,7 +380,7 @@ static void test_truncated(void **state)
 	}
 	EQ(full % CLUSTER, 0);
 
-	test_case("a name of 65535 (D4.39)");
+	test_case("a name of 65535");
 	image_put(&s.img.file, start + 14, 65535, 2);
 	subject_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
@@ -401,7 +400,7 @@ static void test_truncated(void **state)
 	subject_free(&s);
 }
 
-/* L1 tables that cannot be: told when the snapshot is opened (D4.40). */
+/* L1 tables that cannot be: told when the snapshot is opened. */
 struct l1_case {
 	const char *name;
 	uint64_t pos;
@@ -477,7 +476,7 @@ static void test_refused(void **state)
 	uint8_t buf[64];
 
 	(void)state;
-	test_case("with a data file (D4.41)");
+	test_case("with a data file");
 	image_init(&s.img, 3, BITS, MIB);
 	s.img.has_data_file = true;
 	image_add_snapshot(&s.img, "1", "x");
