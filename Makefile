@@ -32,7 +32,7 @@ include src/sources.mk
 
 WARNINGS = -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wvla \
 	-Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wswitch-enum
-BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -pthread -MMD -MP
+BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
 # Optional libraries, found by pkg-config. POSIX_DEFLATE=libdeflate|zlib|builtin and
@@ -88,9 +88,12 @@ $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
 
+# The core knows no threads, and compilers for firmware no such option.
+THREADS = -pthread
+$(O)/src/%.o: THREADS =
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
+	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
 		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'

@@ -31,9 +31,12 @@ $(FREE)/read: tests/freestanding/read.c $(FREE)/images.h $(FREE_SRCS) $(wildcard
 		-fno-stack-protector -Iinclude -I$(FREE) $(FREE_LINK) \
 		$(filter %.c,$^) -lgcc -o $@
 
-# The core for many processors, and what it takes and costs there.
+# The core for many processors, and what it takes and costs there; and its archive, as the README has it.
 freestanding:
 	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(QCOW2_CORE_SRCS)
+	+$(Q)$(MAKE) -s core O=$(O)/freestanding/core CROSS_COMPILE=arm-none-eabi- \
+		CFLAGS='-Os -mcpu=cortex-m4 -mthumb -ffreestanding -fno-pic -Werror'
+	$(Q)NM=arm-none-eabi-nm sh tests/freestanding/check-symbols.sh $(O)/freestanding/core/libqcow2-core.a
 
 size:
 	$(Q)python3 tests/freestanding/size.py $(O)/size $(QCOW2_CORE_SRCS)
