@@ -97,6 +97,21 @@ example() {
 	sh tests/example.sh include build/libqcow2.a $(make -s print-libs)
 }
 
+installed() { # what make install has put somewhere serves programs in C and C++, shared and static
+	local dest=$PWD/build/installed
+	local -x PKG_CONFIG_PATH=$dest/lib/pkgconfig LD_LIBRARY_PATH=$dest/lib CC
+	rm -rf "$dest"
+	make -s CFLAGS='-O2 -g -Werror' install PREFIX="$dest" || return 1
+	for CC in gcc g++; do
+		# shellcheck disable=SC2046
+		sh tests/example.sh "$dest/include" $(pkg-config --libs libqcow2) &&
+			sh tests/example.sh "$dest/include" -static $(pkg-config --static --libs libqcow2) ||
+			return 1
+	done
+	test "$("$dest/bin/qcow2" cat tests/data/sample.qcow2 | sha256sum | cut -d' ' -f1)" = \
+		"$(cat tests/data/sample.sha256)"
+}
+
 amalgamation() { # the two files in place of all the others, headers too: all tests pass with them
 	local dir=build/amalgamation names=build/two/headers/qcow2 h
 	make -s amalgamation || return 1
@@ -123,6 +138,7 @@ step build            make -s -j"$jobs" CFLAGS='-O2 -g -Werror' all programs
 step demo             make -s CFLAGS='-O2 -g -Werror' demo
 step check            make -s CFLAGS='-O2 -g -Werror' check
 step example          example
+step install          installed
 step headers          headers_alone
 step format           formatted
 step clang            guarded before variant clang CC=clang-14 CFLAGS='-O2 -g -Werror'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The program in the README compiles as it stands, and reads the sample image right.
-#	example.sh INCLUDE-DIR LIBRARY-OR-SOURCE [COMPILER-OPTION...]
+#	example.sh INCLUDE-DIR LIBRARY-OR-SOURCE [COMPILER-OPTION...]      CC: the compiler, or C++'s
 set -eu
 include=$1
 shift
@@ -9,7 +9,7 @@ here=$(dirname "$0")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$here/../README.md" >"$work/example.c"
-cc -Wall -Wextra -Werror -I"$include" "$work/example.c" "$@" -o "$work/example"
+${CC:-cc} -Wall -Wextra -Werror -I"$include" "$work/example.c" "$@" -o "$work/example"
 sum=$("$work/example" <"$here/data/sample.qcow2" | sha256sum | cut -d' ' -f1)
 test "$sum" = "$(cat "$here/data/sample.sha256")"
 echo "1 passed, 0 failed"
