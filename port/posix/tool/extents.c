@@ -17,7 +17,7 @@ void extents_begin(struct extents *x, struct qcow2 *q)
 	memset(x->holes, 0, sizeof x->holes);
 }
 
-/* Are holes of the files of the image at this depth to be looked for? */
+/* Finds out what holes mean in the file of the image at this depth. */
 static void learn_depth(struct extents *x, unsigned depth)
 {
 	const struct qcow2_image *image;

@@ -44,6 +44,7 @@ bool bitmaps_load(struct info *info);
 /* info_json.c */
 void info_json(const struct info *info);
 
+/* info.c: as QEMU calls them. */
 const char *compression_name(const struct qcow2_image *image);
 const char *encryption_name(const struct qcow2_image *image);
 

@@ -116,9 +116,10 @@ struct extents {
 	struct qcow2_segment segment; /* length 0: none left of it */
 	bool has_entry;
 	struct map_entry entry;   /* that the next one may continue */
-	unsigned char holes[256]; /* what holes mean in the file of each image of the chain: */
+	unsigned char holes[256]; /* HOLES_*, for each image that a chain can have */
 };
 
+/* What holes mean in the file of an image. */
 enum {
 	HOLES_UNKNOWN = 0,     /* not looked at yet */
 	HOLES_NONE = 1,        /* nothing */
