@@ -15,5 +15,16 @@ sh "$here/run-programs.sh" "$build" || rc=1
 "$build/tests/freestanding/read" || rc=1
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
 sh "$here/glue/files.sh" "$build" || rc=1
+
+# The README shows port/baremetal/layer.c as it is.
+layer() { # FILE: what follows its #include, up to the end of the block
+	awk '/^#include "layer.h"/ { on = 1; next } /^```$/ { on = 0 } on' "$1"
+}
+shown=$(layer "$here/../README.md")
+if [ -z "$shown" ] || [ "$shown" != "$(layer "$here/../port/baremetal/layer.c")" ]; then
+	echo 'FAILED: README.md shows another port/baremetal/layer.c'
+	rc=1
+fi
+
 /usr/bin/python3 -m pytest "$here/conform" || rc=1
 exit $rc

@@ -129,7 +129,7 @@ static inline int qcow2_image_open(struct qcow2_image *image, const struct qcow2
  * names and formats of further files, what else there is. Fills the spans of them in *image; those
  * of extensions that are not there stay empty. An image that is damaged there can be read, but
  * QEMU would not: who wants the same images to be refused calls this after open, as the POSIX
- * library does. On failure the image stays open.
+ * library does. On failure the image stays open, with what was found until then.
  *
  * Statuses: ARGUMENT (NULL, a closed or raw image), IO, EXTENSION, TRUNCATED.
  * Cost: one io call of 8 bytes for each extension. Never more than cluster size / 8 calls.
