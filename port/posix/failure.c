@@ -173,7 +173,7 @@ static bool has_place(int status)
 	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
 }
 
-/* "backing file 'base.qcow2': ", or nothing for the image itself. */
+/* "backing file 'base.qcow2': ", "data file at depth 0: ", or nothing for the image itself. */
 static void file_label(const struct qp_file *file, char *buf, size_t len)
 {
 	const char *kind = file->is_data ? "data file" : "backing file";
