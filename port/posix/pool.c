@@ -119,7 +119,10 @@ static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
 	qp_codecs_init(&seat->codecs);
 	rc = seat_memory_len(pool, seat, &len);
 	if (rc != QCOW2_OK) {
-		qp_fail_core(rc, NULL);
+		/* Opened to look, not to read; if it is encrypted, the message says how. */
+		struct qcow2_error err = { .status = rc, .detail = pool->image->crypt_method };
+
+		qp_fail_core(rc, &err);
 		return false;
 	}
 	ahead = len <= SIZE_MAX - sizeof *ahead ? malloc(sizeof *ahead + len) : NULL;

@@ -704,6 +704,8 @@ static void test_inspect(void **state)
 	assert_int_equal(qcow2_get_data_fd(q, 1), -1);
 	assert_int_equal(read_guarded(q, buf, sizeof buf, 0), -1);
 	assert_int_equal(errno, ENOTSUP);
+	assert_string_equal(qcow2_last_failure()->message,
+	                    "encrypted image (AES) is not supported");
 	qcow2_close(q);
 	image_free(&img);
 }
