@@ -13,7 +13,7 @@
  */
 #include "q2.h"
 
-enum { CACHE_WAYS = 4, CACHE_SLOTS_MAX = 1 << 20 };
+enum { CACHE_WAYS = 4 };
 
 /* In `high`: the slot is empty. No image of a chain is so deep. */
 #define KEY_NONE UINT32_MAX
