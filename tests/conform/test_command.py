@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conform import (K, QCOW2, ROOT, assert_same, assert_same_map, make, qcow2, qcow2_json,
-                     qcow2_ok, qemu_img, refused, run)
+                     qcow2_ok, qemu_img, qemu_info, refused, run)
 
 PLAIN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
 BROKEN = "cluster_bits 12\nsize 64k\nl2 0-3 data as\nl2 9 raw 1<<63|513\n".replace(" as", "")
@@ -277,10 +277,15 @@ def test_map_without_refcounts(name, image):
 
 
 def test_map_with_too_many_refcounts(image):
-    """QEMU does not open it; the map neither needs the table nor goes through it for ever."""
-    put64(preallocated(image), 56, 0x800001 << 32)
-    entry, = qcow2_json("map", image)
-    assert not entry["zero"] and entry["data"]
+    """Of a table longer than 8 MiB QEMU opens none; the map neither needs it nor counts for ever."""
+    put64(preallocated(image), 56, 2048 << 32)
+    assert_same_map(image)
+    assert qcow2_json("map", image)[0]["zero"]
+    for clusters in (2049, 0x800001):
+        put64(image, 56, clusters << 32)
+        assert "table too large" in qemu_info(image).err
+        entry, = qcow2_json("map", image)
+        assert not entry["zero"] and entry["data"]
 
 
 MAP = """\

@@ -90,7 +90,9 @@ bool is_preallocated(const struct qcow2_image *image, int fd)
 	uint64_t given, threshold, n, count = 0;
 	struct stat st;
 
-	if (fstat(fd, &st) != 0 || image->refcount_table_clusters > 0x800000u)
+	/* With a table longer than 8 MiB QEMU opens no image, and counting must come to an end. */
+	if (fstat(fd, &st) != 0 ||
+	    image->refcount_table_clusters > (8u << 20) >> image->cluster_bits)
 		return false;
 	given = (uint64_t)st.st_blocks * 512u >> image->cluster_bits;
 	threshold = given * 10u / 9u > given + 2u ? given * 10u / 9u : given + 2u;
