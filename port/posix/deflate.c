@@ -2,7 +2,9 @@
 /*
  * Deflate by a library, deflate_libdeflate.c or deflate_zlib.c, which is fast, wants the whole
  * stream and allows no doubt: anything but a stream that makes exactly one cluster is left to the
- * core's decoder, so that what is accepted does not depend on the build.
+ * core's decoder. So what that accepts, as zlib does, is accepted in each build. libdeflate accepts
+ * a little more, and there is no telling it from the rest: block headers with more than 286 or 30
+ * lengths, or with a run of them that goes on past the last, and symbols without a meaning.
  */
 #include "qp.h"
 
