@@ -40,7 +40,7 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; give --backing-format FORMAT";
 	if (failure->status == QCOW2_E_TRUNCATED && !truncated_allowed)
-		return "; --allow-truncated reads zeros there";
+		return "; --allow-truncated reads zeros there, but for compressed data";
 	if (failure->error == EPERM || failure->error == ELOOP)
 		return failure->status == 0 ? "; --follow=any lifts that limit" : "";
 	return "";
