@@ -18,8 +18,11 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 	err->io = io;
 	image->flags = QCOW2_OPEN_INSPECT;
 	rc = q2_header_read(image, err);
-	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE)
+	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE) {
+		/* Where a feature was refused, it is not known yet if a crypto header belongs. */
+		image->crypt_method = Q2_CRYPT_LUKS;
 		rc = q2_extensions_read(image, err);
+	}
 	/* A damaged extension after the table takes nothing from the names in it. */
 	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
 }

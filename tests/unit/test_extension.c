@@ -476,6 +476,7 @@ static void test_feature_names_damaged(void **state)
 	static const struct name_case first = { 0, 40, "bit forty" };
 	static const struct name_case none = { 0, 40, NULL };
 	static const struct name_case second = { 0, 41, NULL };
+	static const uint8_t crypto[16] = { 0 };
 	struct image img;
 	struct test_io io;
 	uint8_t junk[64] = { 0 };
@@ -511,6 +512,17 @@ static void test_feature_names_damaged(void **state)
 	image_init(&img, 3, 12, MIB);
 	image_add_feature_name(&img, 0, 40, "bit forty", 9);
 	image_set(&img, IMAGE_CRYPT_METHOD, 1);
+	image_finish(&img);
+	test_io_init(&io, &img.file);
+	check_name(&io, &first);
+	image_free(&img);
+
+	test_case("an encrypted image from the future, with its crypto header before the table");
+	image_init(&img, 3, 12, MIB);
+	image_add_ext(&img, IMAGE_EXT_CRYPTO, 16, crypto, sizeof crypto);
+	image_add_feature_name(&img, 0, 40, "bit forty", 9);
+	image_set(&img, IMAGE_CRYPT_METHOD, 2);
+	image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, UINT64_C(1) << 40);
 	image_finish(&img);
 	test_io_init(&io, &img.file);
 	check_name(&io, &first);
