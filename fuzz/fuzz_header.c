@@ -5,8 +5,6 @@
  */
 #include "common.h"
 
-enum { NAME_LEN = 47 };
-
 static void check_error(const struct qcow2_error *err, int rc, const struct qcow2_io *io)
 {
 	CHECK(rc < 0 && err->status == rc);
@@ -159,19 +157,20 @@ static void check_flags(struct fuzz_file *file, unsigned flags)
 }
 
 /* A name, between canaries: any bytes and a NUL, or nothing. */
-static int name_guarded(struct fuzz_file *file, unsigned kind, unsigned bit, char name[NAME_LEN])
+static int name_guarded(struct fuzz_file *file, unsigned kind, unsigned bit,
+                        char name[QCOW2_FEATURE_NAME_ROOM])
 {
-	uint8_t *buf = fuzz_buf_new(NAME_LEN);
+	uint8_t *buf = fuzz_buf_new(QCOW2_FEATURE_NAME_ROOM);
 	int rc = qcow2_feature_name(&file->io, kind, bit, (char *)buf);
 
-	memcpy(name, buf, NAME_LEN);
-	fuzz_buf_free(buf, NAME_LEN);
+	memcpy(name, buf, QCOW2_FEATURE_NAME_ROOM);
+	fuzz_buf_free(buf, QCOW2_FEATURE_NAME_ROOM);
 	return rc;
 }
 
 static void check_name(struct fuzz_file *file, unsigned kind, unsigned bit, uint64_t fail)
 {
-	char name[NAME_LEN], again[NAME_LEN];
+	char name[QCOW2_FEATURE_NAME_ROOM], again[QCOW2_FEATURE_NAME_ROOM];
 	uint64_t n_calls;
 	int rc, rc2;
 

@@ -5,7 +5,11 @@
  */
 #include "q2.h"
 
-enum { FEATURE_RECORD_LEN = 48, FEATURE_NAME_AT = 2, FEATURE_NAME_LEN = 46 };
+enum {
+	FEATURE_RECORD_LEN = 48,
+	FEATURE_NAME_AT = 2,
+	FEATURE_NAME_LEN = QCOW2_FEATURE_NAME_ROOM - 1
+};
 
 /* Finds the table in an image that need not open, as long as its header leads there. */
 static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
@@ -27,7 +31,8 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
 }
 
-int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit, char name[47])
+int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit,
+                       char name[QCOW2_FEATURE_NAME_ROOM])
 {
 	struct qcow2_image image;
 	uint8_t record[FEATURE_RECORD_LEN];

@@ -115,7 +115,7 @@ static int errno_of(int status, int io_code)
 /* " FEATURE", as the image itself calls the lowest of the unknown bits, and their mask. */
 static void feature_message(const struct qcow2_error *err, char *buf, size_t len)
 {
-	char name[47];
+	char name[QCOW2_FEATURE_NAME_ROOM];
 	unsigned bit = 0;
 
 	while (bit < 63u && (err->detail >> bit) % 2u == 0u)

@@ -13,7 +13,7 @@ GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= LDFLAGS= \
 	POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-#: bench        speed against other readers of qcow2 (needs what tests/install.sh installs; about 2 GiB). BENCH_ARGS='--rounds 3 w4 w9'; UPDATE=1: the table in README.md and the plot become its own
+#: bench        speed against other readers of qcow2 (about 2 GiB; BENCH_ARGS='--rounds 3 w4'; UPDATE=1: in README.md)
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
 #: bench-m4     instructions on a Cortex-M4 for opening and reading (needs arm-none-eabi-gcc, qemu-system-arm)

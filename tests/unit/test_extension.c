@@ -393,8 +393,6 @@ static void test_no_backing(void **state)
 
 /* ---- Feature names ---- */
 
-enum { NAME_ROOM = 47 }; /* what qcow2_feature_name asks for */
-
 struct name_case {
 	unsigned kind, bit;
 	const char *want; /* NULL: not found */
@@ -405,14 +403,14 @@ static void check_name(const struct test_io *io, const struct name_case *c)
 	struct guarded name;
 	int rc = 0;
 
-	guard_init(&name, NAME_ROOM, 1);
-	memset(name.p, 0x55, NAME_ROOM);
+	guard_init(&name, QCOW2_FEATURE_NAME_ROOM, 1);
+	memset(name.p, 0x55, QCOW2_FEATURE_NAME_ROOM);
 	rc = qcow2_feature_name(&io->io, c->kind, c->bit, (char *)name.p);
 	EQ(rc, c->want != NULL ? QCOW2_OK : QCOW2_E_NOT_FOUND);
 	if (c->want != NULL)
 		SAME(name.p, c->want, strlen(c->want) + 1);
 	else
-		ALL(name.p, 0x55, NAME_ROOM);
+		ALL(name.p, 0x55, QCOW2_FEATURE_NAME_ROOM);
 	guard_free(&name);
 }
 
