@@ -16,6 +16,13 @@ sh "$here/run-programs.sh" "$build" || rc=1
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
 sh "$here/glue/files.sh" "$build" || rc=1
 
+# The POSIX library has all files of the core.
+if [ "$(sed -n 's|^#include "../../src/\(.*\.c\)"$|\1|p' "$here/../port/posix/core.c" | sort)" != \
+	"$(cd "$here/../src" && ls -- *.c | grep -vx mem.c | sort)" ]; then
+	echo 'FAILED: port/posix/core.c does not include each file of src/ but mem.c'
+	rc=1
+fi
+
 # The README shows port/baremetal/layer.c as it is.
 layer() { # FILE: what follows its #include, up to the end of the block
 	awk '/^#include "layer.h"/ { on = 1; next } /^```$/ { on = 0 } on' "$1"

@@ -172,12 +172,12 @@ int qcow2_image_bytes(const struct qcow2_image *image, struct qcow2_span span, v
 /* Kinds of feature, qcow2.txt "Feature name table". */
 enum { QCOW2_FEATURE_INCOMPATIBLE = 0, QCOW2_FEATURE_COMPATIBLE = 1, QCOW2_FEATURE_AUTOCLEAR = 2 };
 
-enum { QCOW2_FEATURE_NAME_ROOM = 47 }; /* bytes of a name, and a NUL */
+enum { QCOW2_FEATURE_NAME_ROOM = 47 }; /* for the 46 bytes of the longest name, and a NUL */
 
 /*
  * The name that the image in *io itself gives to a feature bit, for the message when
- * qcow2_image_open refused it. name gets a NUL at the end: a byte string of the image's
- * making, to be shown with care.
+ * qcow2_image_open refused it. name gets a byte string of the image's making, to be shown with
+ * care, and a NUL.
  * Statuses: ARGUMENT, NOT_FOUND (no name there, or no readable header), IO.
  * Cost: like open and extensions, then one io call for each name; at most cluster size / 48.
  */

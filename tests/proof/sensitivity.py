@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Would the proof notice? Takes one check out of the core at a time; the proof must fail each time.
 
-    sensitivity.py           all of CHECKS; before each part of the proof, that it holds unchanged
-    sensitivity.py --short   those with SHORT, without that: for runs that prove the whole anyway
+    sensitivity.py           all of CHECKS
+    sensitivity.py --short   those of SHORT
     sensitivity.py N...      those numbers
+
+First each part of the proof that has to notice one of them must hold with nothing taken out, in the
+same time: else a machine that is too slow for a goal would notice everything.
 
 An entry of CHECKS: what goes wrong without the check, the file of src/, a text that is in it
 exactly once, what stands there instead, the script that has to notice, and which part of it.
@@ -169,9 +172,11 @@ def main():
         with open(os.path.join("src", name), encoding="utf-8") as file:
             if file.read().count(old) != 1:
                 sys.exit(f"src/{name} does not have this text once: {old!r}")
-    short = sys.argv[1:] == ["--short"]
-    chosen = SHORT if short else [int(arg) for arg in sys.argv[1:]] or range(len(CHECKS))
-    parts = [] if short else sorted({CHECKS[number][-2:] for number in chosen})
+    if sys.argv[1:] == ["--short"]:
+        chosen = SHORT
+    else:
+        chosen = [int(arg) for arg in sys.argv[1:]] or range(len(CHECKS))
+    parts = sorted({CHECKS[number][-2:] for number in chosen})
     results = [holds(*part) for part in parts] + [noticed(number) for number in sorted(chosen)]
     print(f"sensitivity: {len(chosen)} checks taken out, {len(parts)} parts unchanged")
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
