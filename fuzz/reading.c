@@ -15,7 +15,7 @@
 
 enum { PIECES_MAX = FUZZ_WINDOW / 512 + 2 };
 
-const struct qcow2_codec *const fuzz_codecs[] = { &qcow2_deflate, NULL };
+const struct qcow2_codec *const fuzz_codecs[] = { &qcow2_deflate_small, NULL };
 
 /* The part of the disk that is looked at, and what it is known to be. */
 struct window {
@@ -54,7 +54,7 @@ int fuzz_reader_start(struct fuzz_reader *r, const struct qcow2_image *image, in
 		return rc;
 	CHECK(min <= good && min >= QCOW2_READER_MEMORY);
 	/* All that decoding can use, but not room for all tables: that is only slow here. */
-	most = QCOW2_READER_MEMORY_CLUSTER(largest_cluster_bits(image), QCOW2_DEFLATE_WORK) +
+	most = QCOW2_READER_MEMORY_CLUSTER(largest_cluster_bits(image), QCOW2_DEFLATE_SMALL_WORK) +
 	       63 * QCOW2_READER_SLICE;
 	r->memory_len = how == FUZZ_SMALL ? min : good < most ? good : most;
 	r->memory = fuzz_buf_new(r->memory_len);

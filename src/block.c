@@ -2,7 +2,7 @@
 /*
  * Bytes over a device of blocks: head and tail through the bounce block, the middle straight.
  */
-#include "q2.h"
+#include "internal.h"
 #include "qcow2/block.h"
 
 enum { BLOCK_BITS_MIN = 9, BLOCK_BITS_MAX = 16 };

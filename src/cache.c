@@ -11,7 +11,7 @@
  * Slots are taken into use by doubling, as misses show that they are wanted, so that a reader with
  * much memory is started as fast as one with little. Doubling loses the slices whose set changes.
  */
-#include "q2.h"
+#include "internal.h"
 
 enum { CACHE_WAYS = 4 };
 

@@ -3,7 +3,7 @@
  * Extents of the disk: down the chain until an image answers, and put together where they continue
  * each other.
  */
-#include "q2.h"
+#include "internal.h"
 
 /* An answer ends where something else begins. */
 void q2_extent_clip(struct qcow2_extent *e, uint64_t len)
@@ -60,28 +60,28 @@ static void extent_advance(struct qcow2_extent *e, uint64_t off)
 
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 {
-	struct qcow2_extent *memo = &reader->memo;
+	struct qcow2_extent *extent = &reader->extent;
 	struct qcow2_extent next;
 
 	if (reader->image == NULL)
 		return QCOW2_E_ARGUMENT;
 	if (len - 1u >= q2_left(reader->image->size, off)) /* huge if len is 0 */
 		return QCOW2_E_RANGE;
-	if (off - memo->off < memo->len) /* huge if off lies before it */
-		extent_advance(memo, off);
+	if (off - extent->off < extent->len) /* huge if off lies before it */
+		extent_advance(extent, off);
 	else
-		memo->len = 0;
-	while (memo->len < len) {
+		extent->len = 0;
+	while (extent->len < len) {
 		int rc;
 
-		reader->want = len - memo->len;
-		rc = chain_extent(reader, off + memo->len, &next);
-		if (rc != QCOW2_OK && (memo->len == 0u || rc == QCOW2_E_IO))
+		reader->want = len - extent->len;
+		rc = chain_extent(reader, off + extent->len, &next);
+		if (rc != QCOW2_OK && (extent->len == 0u || rc == QCOW2_E_IO))
 			return rc;
-		if (memo->len == 0u)
-			memcpy(memo, &next, sizeof *memo);
-		else if (rc == QCOW2_OK && extents_join(memo, &next))
-			memo->len += next.len;
+		if (extent->len == 0u)
+			memcpy(extent, &next, sizeof *extent);
+		else if (rc == QCOW2_OK && extents_join(extent, &next))
+			extent->len += next.len;
 		else
 			break;
 	}

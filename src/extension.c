@@ -3,7 +3,7 @@
  * Header extensions, qcow2.txt "Header extensions": from the end of the header to the backing file
  * name, or to the end of the first cluster where there is none.
  */
-#include "q2.h"
+#include "internal.h"
 
 enum {
 	EXTENSION_HEAD_LEN = 8, /* type, length */

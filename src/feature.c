@@ -3,7 +3,7 @@
  * Names of feature bits, qcow2.txt "Feature name table": so that an image with a feature from the
  * future can be refused by its name.
  */
-#include "q2.h"
+#include "internal.h"
 
 enum {
 	FEATURE_RECORD_LEN = 48,

@@ -3,7 +3,7 @@
  * The fixed header, qcow2.txt "Header". Fields are checked in the order in which the reference
  * implementation checks them, so that of several faults the same one is reported.
  */
-#include "q2.h"
+#include "internal.h"
 
 /* Byte positions of the fields. */
 enum {

@@ -2,7 +2,7 @@
 /*
  * Opening an image, and putting together what it needs: the image below it, its data file.
  */
-#include "q2.h"
+#include "internal.h"
 
 bool q2_is_inside(const struct qcow2_image *image, uint32_t len, uint64_t pos)
 {

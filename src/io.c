@@ -2,7 +2,7 @@
 /*
  * Reading a file through the caller's callback, only ever inside of it; noting failures.
  */
-#include "q2.h"
+#include "internal.h"
 
 int q2_note(struct qcow2_error *at, int status)
 {

@@ -3,7 +3,7 @@
  * From an offset in the virtual disk to an extent, by one image: L1 table, L2 table, entry. chain.c
  * asks one after the other. qcow2.txt "Cluster mapping", "L1 table entry", "L2 table entry".
  */
-#include "q2.h"
+#include "internal.h"
 
 /*
  * How a question is asked: *e says which image (e->image) and where (e->off), and is absent so far.

@@ -2,7 +2,7 @@
 /*
  * A reader's life: starting on a chain of images, answering map, reading.
  */
-#include "q2.h"
+#include "internal.h"
 
 /* Can this image be read, now that all is attached that will be? */
 static int image_ready(const struct qcow2_image *image)
@@ -75,7 +75,7 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
 		return QCOW2_E_ARGUMENT;
 	rc = extent != NULL ? q2_map(reader, off, len) : QCOW2_E_ARGUMENT;
 	if (rc == QCOW2_OK) {
-		memcpy(extent, &reader->memo, sizeof *extent);
+		memcpy(extent, &reader->extent, sizeof *extent);
 		q2_extent_clip(extent, len);
 	}
 	return q2_note(&reader->error, rc);
@@ -83,7 +83,7 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
 
 int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 {
-	const struct qcow2_extent *e = &reader->memo;
+	const struct qcow2_extent *e = &reader->extent;
 
 	reader->error.io = e->io;
 	reader->error.pos = e->pos;
@@ -101,11 +101,11 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 
 /*@ requires reader != \null ==> good_reader(reader);
     requires reader != \null && buf != \null ==> apart_buffer(reader, (uint8_t *)buf, len);
-    assigns reader->error, reader->want, reader->memo, reader->misses, reader->spare, reader->mask,
-            reader->memory[0 .. 512 * room(reader->keys) - 1],
-            reader->keys[1 - room(reader->keys) .. 0], reader->packed_left, reader->stream,
-            reader->window_image, reader->window_off, ((uint8_t *)buf)[0 .. len - 1];
-    ensures \result == 0 && len > 0 ==> off + len <= reader->image->size; */
+    assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
+   reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1], reader->keys[1 -
+   room(reader->keys) .. 0], reader->packed_left, reader->stream, reader->window_image,
+   reader->window_off, ((uint8_t *)buf)[0 .. len - 1]; ensures \result == 0 && len > 0 ==> off + len
+   <= reader->image->size; */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;
@@ -120,7 +120,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	    loop invariant rc == 0 ==> off == \at(off, Pre) + (\at(len, Pre) - len);
 	    loop invariant rc == 0 && len < \at(len, Pre) ==> off + len <= reader->image->size;
 	    loop invariant rc == QCOW2_E_TRUNCATED ==> tells_file(&reader->error);
-	    loop assigns off, to, len, rc, reader->error, reader->want, reader->memo,
+	    loop assigns off, to, len, rc, reader->error, reader->want, reader->extent,
 	                 reader->misses, reader->spare, reader->mask,
 	                 reader->memory[0 .. 512 * room(reader->keys) - 1],
 	                 reader->keys[1 - room(reader->keys) .. 0], reader->packed_left,
@@ -133,7 +133,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 		rc = q2_map(reader, off, len);
 		if (rc != QCOW2_OK)
 			break;
-		n = len < reader->memo.len ? len : (size_t)reader->memo.len;
+		n = len < reader->extent.len ? len : (size_t)reader->extent.len;
 		rc = q2_extent_read(reader, to, n);
 		off += n;
 		to += n;

@@ -4,7 +4,7 @@
  * one, and the image that a snapshot is.
  */
 #include "qcow2/snapshot.h"
-#include "q2.h"
+#include "internal.h"
 
 /* Byte positions in an entry. */
 enum {

@@ -12,7 +12,7 @@
  *
  * Nothing here is linked unless qcow2_reader_codecs or qcow2_reader_memory is called.
  */
-#include "q2.h"
+#include "internal.h"
 
 enum {
 	PACKED_MIN = 512, /* bytes of input at a time: what every device can read */
@@ -139,12 +139,12 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
 	return QCOW2_OK;
 }
 
-/* stream->fill: the next piece of what is packed, of the cluster of reader->memo. */
+/* stream->fill: the next piece of what is packed, of the cluster of reader->extent. */
 static int packed_fill(struct qcow2_stream *stream)
 {
 	struct qcow2_reader *reader =
 		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
-	const struct qcow2_extent *e = &reader->memo;
+	const struct qcow2_extent *e = &reader->extent;
 	uint64_t pos = e->pos + (e->packed_len - reader->packed_left);
 	uint64_t there = q2_left(e->io->size, pos);
 	uint32_t len = (uint32_t)(reader->window - reader->packed);
@@ -163,7 +163,7 @@ static int packed_fill(struct qcow2_stream *stream)
 	return q2_io_read(&reader->error, reader->packed, len);
 }
 
-/* Starts on the cluster of reader->memo, with a window that is not longer. */
+/* Starts on the cluster of reader->extent, with a window that is not longer. */
 static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *codec,
                          uint8_t *window, uint32_t window_len)
 {
@@ -176,7 +176,7 @@ static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *
 	stream->window_len = window_len;
 	stream->window_at = 0;
 	stream->done = 0;
-	reader->packed_left = reader->memo.packed_len;
+	reader->packed_left = reader->extent.packed_len;
 	codec->begin(codec, reader->work);
 }
 
@@ -186,11 +186,11 @@ static uint32_t part_end(const struct qcow2_stream *stream, uint32_t at)
 	return (at | (stream->window_len - 1u)) + 1u;
 }
 
-/* len bytes of the cluster of reader->memo to buf, and all of it decoded if it is not known. */
+/* len bytes of the cluster of reader->extent to buf, and all of it decoded if it is not known. */
 static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *buf,
                   uint32_t len)
 {
-	const struct qcow2_extent *e = &reader->memo;
+	const struct qcow2_extent *e = &reader->extent;
 	struct qcow2_stream *stream = &reader->stream;
 	uint32_t cluster = e->image->cluster_len;
 	uint32_t at = (uint32_t)e->off & (cluster - 1u);
@@ -243,14 +243,14 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 	}
 }
 
-/* Notes why the cluster of reader->memo did not decode. */
+/* Notes why the cluster of reader->extent did not decode. */
 static int unpack_fail(struct qcow2_reader *reader, int status)
 {
-	uint32_t history = reader->memo.image->cluster_len;
+	uint32_t history = reader->extent.image->cluster_len;
 
 	reader->window_image = NULL;
 	if (status != QCOW2_E_IO)
-		reader->error.pos = reader->memo.pos;
+		reader->error.pos = reader->extent.pos;
 	if (status == QCOW2_E_MEMORY) {
 		if (history > HISTORY_MAX)
 			history = HISTORY_MAX;
@@ -265,7 +265,7 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len)
 {
-	const struct qcow2_codec *codec = codec_find(reader->codecs, reader->memo.image);
+	const struct qcow2_codec *codec = codec_find(reader->codecs, reader->extent.image);
 	int rc = QCOW2_E_CODEC;
 
 	if (codec != NULL)

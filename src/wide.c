@@ -2,7 +2,7 @@
 /*
  * Arithmetic of 64 bits which costs less code as a call, where registers have 32.
  */
-#include "q2.h"
+#include "internal.h"
 
 #if UINTPTR_MAX <= UINT32_MAX
 uint64_t q2_shr64(uint64_t value, unsigned bits)

@@ -12,14 +12,14 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read \
 	$(COMMAND_FAULTS)
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/judge.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/zlib_oracle.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
 	$(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
 TEST_CPPFLAGS = -Itests -DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
 include tests/glue/glue.mk
 
-$(O)/tests/unit/test_inflate: $(O)/tests/unit/judge.o
+$(O)/tests/unit/test_inflate: $(O)/tests/unit/zlib_oracle.o
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@
 

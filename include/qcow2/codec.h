@@ -4,7 +4,7 @@
  *
  * The caller registers codecs by pointer (reader.h); the core names none, so that a program
  * links only those that it uses. QCOW2 knows two types: deflate (0) and zstd (1), qcow2.txt
- * "compression_type". A raw deflate decoder is built in: qcow2_deflate.
+ * "compression_type". A raw deflate decoder is built in: qcow2_deflate_small.
  */
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
@@ -80,9 +80,10 @@ struct qcow2_codec {
  * The built-in decoder for raw deflate (RFC 1951), any history up to 32 KiB.
  * Works through any window and with input in any pieces. Thread-safe: it has no state but work.
  */
-extern const struct qcow2_codec qcow2_deflate;
+extern const struct qcow2_codec qcow2_deflate_small;
 
-#define QCOW2_DEFLATE_WORK 1088 /* upper limit of qcow2_deflate.work_len, for static buffers */
+#define QCOW2_DEFLATE_SMALL_WORK                                                                   \
+	1088 /* upper limit of qcow2_deflate_small.work_len, for static buffers */
 
 /*
  * The same for machines with memory: as fast as it can be, the same bytes and the same statuses. It
@@ -90,9 +91,9 @@ extern const struct qcow2_codec qcow2_deflate;
  * makes all that will be asked for; a later call with a larger stop is QCOW2_E_ARGUMENT. It never
  * answers QCOW2_E_MEMORY. Thread-safe, too.
  */
-extern const struct qcow2_codec qcow2_deflate_whole;
+extern const struct qcow2_codec qcow2_deflate_fast;
 
-#define QCOW2_DEFLATE_WHOLE_WORK 12160 /* upper limit of qcow2_deflate_whole.work_len */
+#define QCOW2_DEFLATE_FAST_WORK 12160 /* upper limit of qcow2_deflate_fast.work_len */
 
 #ifdef __cplusplus
 }

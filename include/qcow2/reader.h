@@ -70,7 +70,7 @@ struct qcow2_reader {
 
 	const struct qcow2_codec *const *codecs;
 	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
-	struct qcow2_extent memo; /* the last answer; len 0: none */
+	struct qcow2_extent extent; /* the last answer; len 0: none */
 
 	uint64_t *work;  /* the codec's part of the memory, */
 	uint8_t *packed; /* that for packed bytes, up to the window, */
@@ -89,9 +89,10 @@ struct qcow2_reader {
  * built-in deflate, at any cluster size; _CLUSTER(bits) keeps a whole cluster, and decodes each but
  * once.
  */
-#define QCOW2_READER_SLICE          (512u + 8u)
-#define QCOW2_READER_MEMORY         QCOW2_READER_SLICE
-#define QCOW2_READER_MEMORY_DEFLATE (2u * QCOW2_READER_SLICE + QCOW2_DEFLATE_WORK + 512u + 4096u)
+#define QCOW2_READER_SLICE  (512u + 8u)
+#define QCOW2_READER_MEMORY QCOW2_READER_SLICE
+#define QCOW2_READER_MEMORY_DEFLATE                                                                \
+	(2u * QCOW2_READER_SLICE + QCOW2_DEFLATE_SMALL_WORK + 512u + 4096u)
 #define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 

@@ -3,7 +3,7 @@
 #include "layer.h"
 
 static const struct qcow2_block_ops disk_ops = { disk_read };
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
 static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
 
 int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow2_error *error)

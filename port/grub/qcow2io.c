@@ -14,7 +14,7 @@
  *	  name = qcow2io;
  *	  common = io/qcow2/qcow2io.c;
  *	  common = io/qcow2/src/header.c;   and so on: image.c io.c wide.c cache.c map.c chain.c
- *	                                    reader.c unpack.c inflate.c status.c
+ *	                                    reader.c unpack.c inflate_small.c status.c
  *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *
@@ -43,7 +43,7 @@ struct qcow2_file {
 	void *memory;
 };
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
 
 static int below_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {

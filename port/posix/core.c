@@ -4,7 +4,7 @@
  * the compiler sees across them and makes one function of a read, down to the callback, without the
  * calls on its way (make bench-gate counts that: "system lookup-hit").
  */
-#include "../../src/q2.h"
+#include "../../src/internal.h"
 
 #if defined(__GNUC__)
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len) __attribute__((flatten));
@@ -19,8 +19,8 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 #include "../../src/feature.c"
 #include "../../src/header.c"
 #include "../../src/image.c"
-#include "../../src/inflate.c"
-#include "../../src/inflate_whole.c"
+#include "../../src/inflate_small.c"
+#include "../../src/inflate_fast.c"
 #include "../../src/io.c"
 #include "../../src/map.c"
 #include "../../src/reader.c"

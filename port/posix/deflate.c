@@ -13,7 +13,7 @@ static void library_begin(const struct qcow2_codec *self, void *work)
 	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
 
 	*own->zstd_state = NULL;
-	qcow2_deflate.begin(&qcow2_deflate, work);
+	qcow2_deflate_small.begin(&qcow2_deflate_small, work);
 }
 
 static int library_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
@@ -32,12 +32,12 @@ static int library_decode(const struct qcow2_codec *self, void *work, struct qco
 			return QCOW2_OK;
 		}
 	}
-	return qcow2_deflate.decode(&qcow2_deflate, work, stream);
+	return qcow2_deflate_small.decode(&qcow2_deflate_small, work, stream);
 }
 
 void qp_deflate_init(struct qp_deflate *deflate)
 {
-	deflate->codec = qcow2_deflate;
+	deflate->codec = qcow2_deflate_small;
 	deflate->codec.whole = true;
 	deflate->codec.begin = library_begin;
 	deflate->codec.decode = library_decode;

@@ -9,12 +9,12 @@ static void builtin_begin(const struct qcow2_codec *self, void *work)
 	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
 
 	*own->zstd_state = NULL;
-	qcow2_deflate_whole.begin(&qcow2_deflate_whole, work);
+	qcow2_deflate_fast.begin(&qcow2_deflate_fast, work);
 }
 
 void qp_deflate_init(struct qp_deflate *deflate)
 {
-	deflate->codec = qcow2_deflate_whole;
+	deflate->codec = qcow2_deflate_fast;
 	deflate->codec.begin = builtin_begin;
 }
 

@@ -6,7 +6,7 @@
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
  *	BL2_SOURCES += io_qcow2.c and src/ header.c image.c io.c wide.c cache.c map.c chain.c
- *		reader.c unpack.c inflate.c status.c
+ *		reader.c unpack.c inflate_small.c status.c
  *	PLAT_INCLUDES += -I.../include
  * In the platform's io setup, as for the FIP device:
  *	register_io_dev_qcow2(&qcow2_dev_con);
@@ -52,7 +52,7 @@ static struct qcow2_image image;
 static struct qcow2_reader reader;
 static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
 
 static int below_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {

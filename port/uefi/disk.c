@@ -29,7 +29,7 @@ struct qu_disk {
 
 enum { MEDIA_ID = 1, REPORTS_MAX = 8, PATHS_MAX = 256 };
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_whole, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_fast, NULL };
 
 static EFI_STATUS EFIAPI disk_reset(EFI_BLOCK_IO_PROTOCOL *self, BOOLEAN is_extended)
 {

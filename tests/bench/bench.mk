@@ -54,7 +54,7 @@ $(BENCH)/driver-libqcow: $(BENCH)/driver.o $(BENCH)/reader_libqcow.o
 $(BENCH)/measure: $(BENCH)/measure.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-$(BENCH)/inflate: $(BENCH)/inflate.o $(O)/libqcow2.a
+$(BENCH)/inflate: $(BENCH)/inflate_small.o $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -ldeflate -lz -o $@
 
 # With the core's own memcpy: libc's depends on the processor.

@@ -296,8 +296,8 @@ static const struct work {
 	{ "map-scattered", build_scattered, run_map, NULL },
 	{ "read-64k-clusters", build_sequence, run_sequence, NULL },
 	{ "read-512-clusters", build_tiny, run_sequence, NULL },
-	{ "inflate", NULL, run_inflate, &qcow2_deflate },
-	{ "inflate-whole", NULL, run_inflate, &qcow2_deflate_whole },
+	{ "inflate", NULL, run_inflate, &qcow2_deflate_small },
+	{ "inflate-fast", NULL, run_inflate, &qcow2_deflate_fast },
 };
 
 uint64_t gate_run(uint64_t (*run)(void));

@@ -31,7 +31,7 @@ LOOK_UPS = 4096
 PARTS = ["core", "m4", "system"]
 
 CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-chain-of-8 lookup-subclusters
-    map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-whole""".split()
+    map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-fast""".split()
 
 # What a Cortex-M4 does (m4.c), how often, and on which image.
 M4 = [("open", 100, "64k"), ("cold", 512, "64k"), ("hot", 512, "64k"), ("in-order", 4096, "64k"),

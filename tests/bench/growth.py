@@ -101,7 +101,7 @@ def reader_memory(size, cluster, layers=1):
         slices *= 2
     slices = max(slices, 16 * layers + 1)
     return (slices * constant("QCOW2_READER_SLICE", "reader.h") + 3 * cluster +
-            constant("QCOW2_DEFLATE_WORK", "codec.h") + AHEAD)
+            constant("QCOW2_DEFLATE_SMALL_WORK", "codec.h") + AHEAD)
 
 
 def line_through(points, i, k):

@@ -106,7 +106,7 @@ static void work_in_order(uint32_t i)
 
 static void setup_packed(void)
 {
-	static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+	static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
 	struct qcow2_extent e;
 
 	must(qcow2_reader_init(&reader, &image, memory, QCOW2_READER_MEMORY_DEFLATE));

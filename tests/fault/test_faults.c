@@ -332,7 +332,7 @@ static const struct job jobs[] = {
 /* ---- The loop ---- */
 
 static const size_t memories[] = { QCOW2_READER_MEMORY_DEFLATE,
-	                           QCOW2_READER_MEMORY_CLUSTER(14, QCOW2_DEFLATE_WORK) +
+	                           QCOW2_READER_MEMORY_CLUSTER(14, QCOW2_DEFLATE_SMALL_WORK) +
 	                                   64 * QCOW2_READER_SLICE };
 
 static void start(struct world *w, size_t memory)

@@ -113,7 +113,7 @@ static int rom_read(void *ctx, uint64_t pos, void *buf, size_t len)
 }
 
 static const struct qcow2_io_ops rom_ops = { .read = rom_read };
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
 
 static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8 + 1];
 static uint8_t buf[PIECE];

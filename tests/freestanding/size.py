@@ -27,8 +27,8 @@ READ = OPEN + ["qcow2_reader_init_abi", "qcow2_reader_map", "qcow2_reader_read"]
 CAPABILITIES = [  # what is linked for it
     ("open", OPEN),
     ("open, map, read", READ),
-    ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate"]),
-    ("+ fast deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_whole"]),
+    ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_small"]),
+    ("+ fast deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_fast"]),
     ("+ snapshots", READ + ["qcow2_snapshot_next", "qcow2_snapshot_strings",
                             "qcow2_snapshot_image_abi"]),
     ("+ extensions", READ + ["qcow2_image_extensions"]),
@@ -58,8 +58,8 @@ INDIRECT = {
     "block.c": [],
     "reader.c": ["q2_unpack"],
     "unpack.c": ["inflate_begin", "inflate_decode", "whole_begin", "whole_decode"],
-    "inflate.c": ["packed_fill"],
-    "inflate_whole.c": ["packed_fill"],
+    "inflate_small.c": ["packed_fill"],
+    "inflate_fast.c": ["packed_fill"],
 }
 # Reached through pointers from outside: the adapter's part of each io call, and the codec.
 MORE_CALLS = ["block_read", "inflate_decode", "whole_decode"]

@@ -55,7 +55,7 @@ FIRST = {
     "header": ["open"],
     "image": ["open", "arguments"],
     "inflate": ["inflate"],
-    "inflate_whole": ["inflate"],
+    "inflate_fast": ["inflate"],
     "io": ["read", "faults"],
     "map": ["map", "data_file", "chain"],
     "mem": ["mem"],
@@ -264,8 +264,8 @@ class Bench:
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
         # What is compiled anew for a mutant that is not compiled alone.
-        self.users = {"src/q2.h": sources, "src/mem.c": ["tests/unit/test_mem.c"]}
-        common = [p for p in ("tests/unit/support.c", "tests/unit/guard.c", "tests/unit/judge.c") if os.path.exists(p)]
+        self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"]}
+        common = [p for p in ("tests/unit/support.c", "tests/unit/guard.c", "tests/unit/zlib_oracle.c") if os.path.exists(p)]
         common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
         tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
                        for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))

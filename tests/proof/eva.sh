@@ -69,12 +69,12 @@ prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/featur
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c
 prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c src/wide.c
 for window in 512 4096 2097152; do
-	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
-	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate.c
-	prove "whole-$window" 95 gcc_x86_64 "-DWHOLE -DWINDOW=$window" tests/proof/inflate.c \
-		src/inflate_whole.c
-	prove "whole-$window-32" 95 gcc_x86_32 "-DWHOLE -DWINDOW=$window" tests/proof/inflate.c \
-		src/inflate_whole.c
+	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate_small.c
+	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate_small.c
+	prove "fast-$window" 95 gcc_x86_64 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
+		src/inflate_fast.c
+	prove "fast-$window-32" 95 gcc_x86_32 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
+		src/inflate_fast.c
 done
 # The smallest memory, for the smallest clusters and for parts of larger ones; a window for a cluster;
 # room for the packed one, too.

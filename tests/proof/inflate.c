@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in deflate, and with WHOLE the fast one: any stream in pieces of any length, any window
+ * The built-in deflate, and with FAST the fast one: any stream in pieces of any length, any window
  * state, any stop. WINDOW is the length of the window, exactly.
  */
 #include "proof.h"
@@ -13,12 +13,12 @@
 
 static uint8_t window[WINDOW];
 static uint8_t piece[64];
-#ifdef WHOLE
-#define CODEC qcow2_deflate_whole
-static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8];
+#ifdef FAST
+#define CODEC qcow2_deflate_fast
+static uint64_t work[QCOW2_DEFLATE_FAST_WORK / 8];
 #else
-#define CODEC qcow2_deflate
-static uint64_t work[QCOW2_DEFLATE_WORK / 8];
+#define CODEC qcow2_deflate_small
+static uint64_t work[QCOW2_DEFLATE_SMALL_WORK / 8];
 #endif
 
 static int any_fill(struct qcow2_stream *stream)

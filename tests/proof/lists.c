@@ -3,7 +3,7 @@
  * Snapshots and feature names: any image, any arguments, any failure.
  */
 #include "proof.h"
-#include "../../src/q2.h"
+#include "../../src/internal.h"
 #include "qcow2/snapshot.h"
 
 static struct qcow2_image image, old;

@@ -4,7 +4,7 @@
  * says how much memory the reader has, exactly.
  */
 #include "proof.h"
-#include "../../src/q2.h"
+#include "../../src/internal.h"
 
 #ifndef SLICES
 #define SLICES 1
@@ -87,7 +87,7 @@ static int start(void)
  */
 static void read_extent(uint32_t kind, const struct qcow2_io *io)
 {
-	struct qcow2_extent *e = &reader.memo;
+	struct qcow2_extent *e = &reader.extent;
 
 	e->kind = kind;
 	e->io = io;

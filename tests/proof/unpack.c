@@ -6,7 +6,7 @@
  * exactly; WHOLE says whether the codec needs whole clusters.
  */
 #include "proof.h"
-#include "../../src/q2.h"
+#include "../../src/internal.h"
 
 #ifndef BITS
 #define BITS   13
@@ -41,7 +41,7 @@ static void model_begin(const struct qcow2_codec *self, void *work)
 static int model_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	uint32_t len = stream->stop - stream->done;
-	uint32_t cluster = reader.memo.image->cluster_len;
+	uint32_t cluster = reader.extent.image->cluster_len;
 
 	/*@ assert stream->window_len <= cluster; */
 	/*@ assert stream->window == reader.window ==> stream->window_len <= WINDOW; */
@@ -91,11 +91,11 @@ static void any_image(struct qcow2_image *image, unsigned bits, int type)
 
 static void any_extent(const struct qcow2_image *image)
 {
-	reader.memo.image = image;
-	reader.memo.io = &image->io;
-	reader.memo.kind = QCOW2_EXTENT_COMPRESSED;
-	reader.memo.pos = any64();
-	reader.memo.packed_len = Frama_C_unsigned_int_interval(1, 2 * image->cluster_len);
+	reader.extent.image = image;
+	reader.extent.io = &image->io;
+	reader.extent.kind = QCOW2_EXTENT_COMPRESSED;
+	reader.extent.pos = any64();
+	reader.extent.packed_len = Frama_C_unsigned_int_interval(1, 2 * image->cluster_len);
 }
 
 /*
@@ -109,7 +109,7 @@ static void forget(void)
 	struct qcow2_stream no_stream;
 
 	reader.error = no_error;
-	reader.memo = no_memo;
+	reader.extent = no_memo;
 	reader.packed_left = Frama_C_unsigned_int_interval(0, 2u << BITS);
 	reader.window_off &= UINT64_MAX << BITS; /* which byte it was does not matter */
 	if (reader.window_image == NULL)
@@ -125,11 +125,11 @@ static void forget(void)
 		uint8_t out[length];                                                               \
                                                                                                    \
 		any_extent(from);                                                                  \
-		reader.memo.len = length;                                                          \
-		reader.error.io = reader.memo.io;                                                  \
-		reader.memo.off = at;                                                              \
+		reader.extent.len = length;                                                        \
+		reader.error.io = reader.extent.io;                                                \
+		reader.extent.off = at;                                                            \
 		if (Frama_C_interval(0, 1))                                                        \
-			reader.memo.off += UINT64_MAX << BITS;                                     \
+			reader.extent.off += UINT64_MAX << BITS;                                   \
 		(void)q2_unpack(&reader, out, length);                                             \
 		forget();                                                                          \
 	} while (0)

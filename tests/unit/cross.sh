@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds the tests of the core with a cross compiler, without cmocka and without zlib, and runs them
-# in an emulator. What zlib has to say about streams is asked on the host (judge.h).
+# in an emulator. What zlib has to say about streams is asked on the host (zlib_oracle.h).
 #	cross.sh DIR CC [RUNNER]      as in  cross.sh build/s390x s390x-linux-gnu-gcc qemu-s390x-static
 set -u
 dir=${1:?usage: cross.sh DIR CC [RUNNER]}
@@ -22,7 +22,7 @@ test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini tests/unit/s
 
 TEST_ANSWERS=$dir/answers
 export TEST_ANSWERS
-cc $test_flags tests/unit/test_inflate.c tests/unit/judge.c $writer $core -lz -o "$dir/host" &&
+cc $test_flags tests/unit/test_inflate.c tests/unit/zlib_oracle.c $writer $core -lz -o "$dir/host" &&
 	"$dir/host" >"$dir/host.log" 2>&1 || { cat "$dir/host.log"; exit 1; }
 
 objects=
@@ -33,7 +33,7 @@ for file in $core; do
 done
 for test in tests/unit/test_*.c tests/fault/test_*.c; do
 	program=$dir/$(basename "$test" .c)
-	$cc -static $test_flags "$test" tests/unit/mini/judge.c $writer $objects -o "$program" ||
+	$cc -static $test_flags "$test" tests/unit/mini/zlib_oracle.c $writer $objects -o "$program" ||
 		{ rc=1; continue; }
 	echo "== $program"
 	timeout 600 $runner "$program" || rc=1

@@ -191,7 +191,7 @@ void guard_free(struct guarded *g)
 
 /* ---- Images and readers ---- */
 
-const struct qcow2_codec *const deflate_only[] = { &qcow2_deflate, NULL };
+const struct qcow2_codec *const deflate_only[] = { &qcow2_deflate_small, NULL };
 
 int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
                struct qcow2_error *err)

@@ -173,11 +173,11 @@ static void test_sizes(void **state)
 	LE(sizeof(struct qcow2_image) + sizeof(struct qcow2_reader) + QCOW2_READER_MEMORY, 1024);
 	test_case("deflate");
 	LE(QCOW2_READER_MEMORY_DEFLATE - QCOW2_READER_MEMORY, 8192);
-	LE(qcow2_deflate.work_len, QCOW2_DEFLATE_WORK);
-	EQ(qcow2_deflate.type, QCOW2_COMPRESSION_DEFLATE);
-	EQ(qcow2_deflate.whole, false);
-	LE(qcow2_deflate_whole.work_len, QCOW2_DEFLATE_WHOLE_WORK);
-	EQ(qcow2_deflate_whole.whole, true);
+	LE(qcow2_deflate_small.work_len, QCOW2_DEFLATE_SMALL_WORK);
+	EQ(qcow2_deflate_small.type, QCOW2_COMPRESSION_DEFLATE);
+	EQ(qcow2_deflate_small.whole, false);
+	LE(qcow2_deflate_fast.work_len, QCOW2_DEFLATE_FAST_WORK);
+	EQ(qcow2_deflate_fast.whole, true);
 }
 
 int main(void)

@@ -290,8 +290,8 @@ static void test_poisoned(void **state)
 	(void)state;
 	make(&s, SLICES);
 	for (uint64_t k = 0; k <= 2 * SLICES; k++) {
-		size_t len =
-			64 * QCOW2_READER_SLICE + (k / SLICES == 1 ? QCOW2_DEFLATE_WORK + 8192 : 0);
+		size_t len = 64 * QCOW2_READER_SLICE +
+		             (k / SLICES == 1 ? QCOW2_DEFLATE_SMALL_WORK + 8192 : 0);
 		uint64_t pos = image_l2_entry_pos(&s.img, &s.img.active, k % SLICES * 64);
 		struct rig rig;
 

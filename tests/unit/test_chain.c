@@ -156,9 +156,10 @@ static void check_reads(struct chain *c, struct rig *rig)
 
 static void test_content(void **state)
 {
-	static const size_t memories[] = { 0, QCOW2_READER_MEMORY_DEFLATE,
-		                           QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_WORK),
-		                           400000 };
+	static const size_t memories[] = {
+		0, QCOW2_READER_MEMORY_DEFLATE,
+		QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_SMALL_WORK), 400000
+	};
 
 	(void)state;
 	test_random_state = 11;

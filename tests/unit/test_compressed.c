@@ -16,7 +16,7 @@ static size_t memory_of(unsigned i, unsigned bits)
 {
 	const size_t sizes[] = { 0, QCOW2_READER_MEMORY_DEFLATE,
 		                 QCOW2_READER_MEMORY_DEFLATE + 20000,
-		                 QCOW2_READER_MEMORY_CLUSTER(bits, QCOW2_DEFLATE_WORK) };
+		                 QCOW2_READER_MEMORY_CLUSTER(bits, QCOW2_DEFLATE_SMALL_WORK) };
 
 	return sizes[i];
 }
@@ -423,8 +423,9 @@ static void test_far_matches(void **state)
 			EQ(rig.reader.error.status, QCOW2_E_MEMORY);
 			need = (size_t)rig.reader.error.detail;
 			TRUE(need > QCOW2_READER_MEMORY_DEFLATE);
-			EQ(need, QCOW2_READER_SLICE + (qcow2_deflate.work_len + 7u) / 8u * 8u +
-			                 512 + 32768);
+			EQ(need, QCOW2_READER_SLICE +
+			                 (qcow2_deflate_small.work_len + 7u) / 8u * 8u + 512 +
+			                 32768);
 		}
 		/* The whole cluster into the caller's buffer needs no window at all. */
 		EQ(rig_read(&rig, 2 * len, plain, len), QCOW2_OK);
@@ -465,7 +466,7 @@ static void test_far_matches_small(void **state)
 		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
 		EQ(rig_read(&rig, len + 1, plain + 1, 10), QCOW2_E_MEMORY);
 		need = (size_t)rig.reader.error.detail;
-		LE(need, QCOW2_READER_MEMORY + qcow2_deflate.work_len + 7 + 512 + len);
+		LE(need, QCOW2_READER_MEMORY + qcow2_deflate_small.work_len + 7 + 512 + len);
 		rig_free(&rig);
 		rig_init(&rig, &s.image, need, deflate_only);
 		EQ(rig_read(&rig, len + 1, plain + 1, len - 1), QCOW2_OK);
@@ -505,7 +506,7 @@ static void test_sequential(void **state)
 		LE(s.io.longest, 512);
 		rig_free(&rig);
 		/* With memory for the cluster: once. */
-		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(21, QCOW2_DEFLATE_WORK),
+		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(21, QCOW2_DEFLATE_SMALL_WORK),
 		         deflate_only);
 		test_io_reset(&s.io);
 		for (size_t at = 0; at < len; at += pieces[k])
@@ -629,7 +630,7 @@ static const struct qcow2_codec xor_codec = { .type = QCOW2_COMPRESSION_ZSTD,
 	                                      .begin = no_begin,
 	                                      .decode = xor_decode };
 static const struct qcow2_codec *const xor_only[] = { &xor_codec, NULL };
-static const struct qcow2_codec *const both[] = { &qcow2_deflate, &xor_codec, NULL };
+static const struct qcow2_codec *const both[] = { &qcow2_deflate_small, &xor_codec, NULL };
 static const struct qcow2_codec *const none[] = { NULL };
 
 static void make_xor(struct subject *s)
@@ -763,7 +764,7 @@ static void test_promises(void **state)
 /* Memory for nearly a cluster: the window is then half of it. */
 static void test_nearly_a_cluster(void **state)
 {
-	const size_t bare = QCOW2_READER_SLICE + qcow2_deflate.work_len + 512;
+	const size_t bare = QCOW2_READER_SLICE + qcow2_deflate_small.work_len + 512;
 	uint8_t want[65536];
 	struct subject s = { 0 };
 	struct rig rig;
@@ -797,7 +798,7 @@ static void test_once(void **state)
 	image_add_range(&s.img, &s.img.active, 0, 4, IMAGE_COMPRESSED);
 	subject_open(&s);
 	image_expect(&s.img, &s.img.active, 0, want, sizeof want);
-	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(BITS, QCOW2_DEFLATE_WORK),
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(BITS, QCOW2_DEFLATE_SMALL_WORK),
 	         deflate_only);
 	EQ(rig_read(&rig, 2 * CLUSTER, want + 2 * CLUSTER, 100), QCOW2_OK);
 	test_io_reset(&s.io);
@@ -991,7 +992,8 @@ static void test_same_place(void **state)
 	second = image_l2_entry_pos(&s.img, &s.img.active, 1);
 	memcpy(s.img.file.data + second, s.img.file.data + first, 8);
 	s.img.file.data[second] = (uint8_t)(s.img.file.data[second] - 4); /* bit 58: a sector */
-	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(12, QCOW2_DEFLATE_WORK), deflate_only);
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(12, QCOW2_DEFLATE_SMALL_WORK),
+	         deflate_only);
 	for (unsigned i = 0; i < 2; i++) {
 		EQ(qcow2_reader_read(&rig.reader, 4096, buf, sizeof buf), QCOW2_E_COMPRESSED);
 		EQ(qcow2_reader_read(&rig.reader, 0, buf, sizeof buf), QCOW2_OK);

@@ -284,7 +284,8 @@ static void test_over_backing(void **state)
 	layers[0] = (struct layer){ .img = &s.img, .size = s.img.size };
 	layers[1] = (struct layer){ .img = &base.img, .size = base.img.size };
 	expect_chain(layers, 2, 0, want, (size_t)s.img.size);
-	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_WORK), deflate_only);
+	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_SMALL_WORK),
+	         deflate_only);
 	EQ(rig_read(&rig, 0, want, (size_t)s.img.size), QCOW2_OK);
 	rig_free(&rig);
 	free(want);

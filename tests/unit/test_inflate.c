@@ -2,8 +2,8 @@
 /*
  * The built-in deflate decoders, in the order of RFC 1951: stored, fixed and dynamic blocks, what
  * is no stream, then input in pieces, output in steps, small windows, and at last zlib as the
- * judge (judge.h) of generated and of damaged streams. All for the small one, and then for the
- * whole one what it can do.
+ * judge (zlib_oracle.h) of generated and of damaged streams. All for the small one, and then for
+ * the whole one what it can do.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge.h"
+#include "zlib_oracle.h"
 #include "qcow2/codec.h"
 #include "qcow2/status.h"
 
@@ -267,7 +267,7 @@ static void check_canaries(const uint8_t *memory, size_t len)
 }
 
 /* The one that is tested. */
-static const struct qcow2_codec *codec = &qcow2_deflate;
+static const struct qcow2_codec *codec = &qcow2_deflate_small;
 
 static uint32_t window_for(const struct run *run)
 {
@@ -871,9 +871,9 @@ static const struct tree trees[] = {
 static bool zlib_makes(size_t len, uint32_t out_len)
 {
 	uint32_t made;
-	int answer = judge_inflate(w.bytes, len, out_len, &made);
+	int answer = zlib_inflate(w.bytes, len, out_len, &made);
 
-	return answer == JUDGE_MADE || answer == JUDGE_CUT_BEHIND;
+	return answer == ZLIB_MADE || answer == ZLIB_CUT_BEHIND;
 }
 
 static void test_trees(void **state)
@@ -1351,22 +1351,25 @@ static void test_behind_the_last_byte(void **state)
 /* A stop before done, or past the window, is refused: the proof of this file rests on it. */
 static void test_bad_stop(void **state)
 {
-	static uint64_t work[QCOW2_DEFLATE_WORK / 8];
+	static uint64_t work[QCOW2_DEFLATE_SMALL_WORK / 8];
 	uint8_t window[512];
 	struct qcow2_stream stream = { .window = window, .window_len = 512, .stop = 513 };
 
 	(void)state;
-	assert_true(qcow2_deflate.work_len <= sizeof(work));
-	assert_false(qcow2_deflate.whole);
-	assert_int_equal(qcow2_deflate.type, QCOW2_COMPRESSION_DEFLATE);
-	qcow2_deflate.begin(&qcow2_deflate, work);
-	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
+	assert_true(qcow2_deflate_small.work_len <= sizeof(work));
+	assert_false(qcow2_deflate_small.whole);
+	assert_int_equal(qcow2_deflate_small.type, QCOW2_COMPRESSION_DEFLATE);
+	qcow2_deflate_small.begin(&qcow2_deflate_small, work);
+	assert_int_equal(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream),
+	                 QCOW2_E_ARGUMENT);
 	/* Past the end of the window, where that is no more than a window away. */
 	stream.done = stream.window_at = 500;
-	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
+	assert_int_equal(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream),
+	                 QCOW2_E_ARGUMENT);
 	stream.stop = 10;
 	stream.done = stream.window_at = 11;
-	assert_int_equal(qcow2_deflate.decode(&qcow2_deflate, work, &stream), QCOW2_E_ARGUMENT);
+	assert_int_equal(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream),
+	                 QCOW2_E_ARGUMENT);
 }
 
 /* ---- zlib as the judge ---- */
@@ -1374,7 +1377,7 @@ static void test_bad_stop(void **state)
 static void check_verdict(const uint8_t *bytes, size_t len, struct run run)
 {
 	uint32_t n_made;
-	int verdict = judge_inflate(bytes, len, run.out_len, &n_made);
+	int verdict = zlib_inflate(bytes, len, run.out_len, &n_made);
 	int status = decode(bytes, len, &run);
 
 	while (status == QCOW2_E_MEMORY) {
@@ -1383,16 +1386,16 @@ static void check_verdict(const uint8_t *bytes, size_t len, struct run run)
 		status = decode(bytes, len, &run);
 	}
 	assert_int_equal(run.done, n_made); /* all before a fault, and no more */
-	judge_same(out);
-	if (verdict == JUDGE_WRONG) {
+	zlib_same(out);
+	if (verdict == ZLIB_WRONG) {
 		assert_true(status == QCOW2_E_COMPRESSED || status == QCOW2_E_TRUNCATED);
 		return;
 	}
 	assert_int_equal(status, QCOW2_OK);
 	/* What is wrong behind the last byte is for the call after it to find. */
-	if (run.out_len != 0 && verdict != JUDGE_CUT_BEHIND)
+	if (run.out_len != 0 && verdict != ZLIB_CUT_BEHIND)
 		assert_int_equal(run.finish,
-		                 verdict == JUDGE_WRONG_BEHIND ? QCOW2_E_COMPRESSED : QCOW2_OK);
+		                 verdict == ZLIB_WRONG_BEHIND ? QCOW2_E_COMPRESSED : QCOW2_OK);
 }
 
 /* Pieces, steps and windows of any size. */
@@ -1443,14 +1446,14 @@ static void random_data(uint8_t *p, uint32_t len)
 /* A stream of `data` by zlib, in w. */
 static size_t compress_raw(uint32_t len, int window_bits)
 {
-	struct judge_deflate how = { .window_bits = window_bits };
+	struct zlib_deflate how = { .window_bits = window_bits };
 	size_t n;
 
 	how.level = (int)below(10);
 	how.memory = 1 + (int)below(9);
 	how.strategy = (int)below(5);
 	begin_stream();
-	n = judge_deflate(&how, data, len, w.bytes, MAX_IN);
+	n = zlib_deflate(&how, data, len, w.bytes, MAX_IN);
 	w.n_bits = n * 8;
 	return n;
 }
@@ -1639,7 +1642,7 @@ static void test_against_noise(void **state)
 
 static void test_whole_contract(void **state)
 {
-	static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8];
+	static uint64_t work[QCOW2_DEFLATE_FAST_WORK / 8];
 	struct run run = { .out_len = 4, .fail = QCOW2_E_IO };
 	uint8_t window[512];
 	struct qcow2_stream stream = { .window = window, .window_len = 512, .stop = 513 };
@@ -1661,7 +1664,7 @@ static void test_whole_contract(void **state)
 /* The input is there before the first call: nobody is asked for it. */
 static void test_whole_at_hand(void **state)
 {
-	static uint64_t work[QCOW2_DEFLATE_WHOLE_WORK / 8];
+	static uint64_t work[QCOW2_DEFLATE_FAST_WORK / 8];
 	uint8_t window[512];
 	struct qcow2_stream stream = { .window = window, .window_len = 512, .stop = 512 };
 
@@ -1725,7 +1728,7 @@ int main(void)
 	int failed = cmocka_run_group_tests_name("inflate", tests, NULL, NULL);
 
 	failed += cmocka_run_group_tests_name("inflate, in parts", small_tests, NULL, NULL);
-	codec = &qcow2_deflate_whole;
+	codec = &qcow2_deflate_fast;
 	failed += cmocka_run_group_tests_name("inflate whole", tests, NULL, NULL);
 	failed += cmocka_run_group_tests_name("inflate, only whole", whole_tests, NULL, NULL);
 	return failed;

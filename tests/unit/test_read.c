@@ -119,11 +119,11 @@ static void test_geometry(void **state)
 				test_case("cluster_bits %u, variant %u, memory %zu", bits, variant,
 				          m);
 				if (memory == 1)
-					memory = QCOW2_READER_MEMORY_CLUSTER(bits,
-					                                     QCOW2_DEFLATE_WORK);
+					memory = QCOW2_READER_MEMORY_CLUSTER(
+						bits, QCOW2_DEFLATE_SMALL_WORK);
 				else if (memory == 2)
-					memory = QCOW2_READER_MEMORY_CLUSTER(bits,
-					                                     QCOW2_DEFLATE_WORK) +
+					memory = QCOW2_READER_MEMORY_CLUSTER(
+							 bits, QCOW2_DEFLATE_SMALL_WORK) +
 					         200 * QCOW2_READER_SLICE;
 				rig_init(&rig, &g.s.image, memory, deflate_only);
 				check_reads(&g, &rig, bits >= 16, m == 0 || m == 3);

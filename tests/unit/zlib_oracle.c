@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "judge.h"
+#include "zlib_oracle.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -39,13 +39,13 @@ static uint8_t *copy_of(const uint8_t *bytes, size_t len)
 static int verdict(int rc, const z_stream *z)
 {
 	if (z->avail_out != 0)
-		return JUDGE_WRONG;
+		return ZLIB_WRONG;
 	if (rc == Z_BUF_ERROR && z->avail_in == 0)
-		return JUDGE_CUT_BEHIND;
-	return rc == Z_DATA_ERROR ? JUDGE_WRONG_BEHIND : JUDGE_MADE;
+		return ZLIB_CUT_BEHIND;
+	return rc == Z_DATA_ERROR ? ZLIB_WRONG_BEHIND : ZLIB_MADE;
 }
 
-int judge_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made)
+int zlib_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made)
 {
 	static z_stream z;
 	static bool ready;
@@ -66,18 +66,18 @@ int judge_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *
 	*made = n_made = out_len - z.avail_out;
 	if (answers() != NULL)
 		fprintf(answers(), "%016" PRIx64 " %d %" PRIu32 " %016" PRIx64 "\n",
-		        judge_hash_inflate(bytes, len, out_len), answer, n_made,
-		        judge_hash(JUDGE_HASH, made_bytes, n_made));
+		        zlib_hash_inflate(bytes, len, out_len), answer, n_made,
+		        zlib_hash(ZLIB_HASH, made_bytes, n_made));
 	return answer;
 }
 
-void judge_same(const uint8_t *bytes)
+void zlib_same(const uint8_t *bytes)
 {
 	SAME(bytes, made_bytes, n_made);
 }
 
-size_t judge_deflate(const struct judge_deflate *how, const uint8_t *bytes, uint32_t len,
-                     uint8_t *out, size_t out_len)
+size_t zlib_deflate(const struct zlib_deflate *how, const uint8_t *bytes, uint32_t len,
+                    uint8_t *out, size_t out_len)
 {
 	z_stream z = { 0 };
 	uint8_t *copy = copy_of(bytes, len);
@@ -94,7 +94,7 @@ size_t judge_deflate(const struct judge_deflate *how, const uint8_t *bytes, uint
 	deflateEnd(&z);
 	free(copy);
 	if (answers() != NULL) {
-		fprintf(answers(), "%016" PRIx64 " %zu\n", judge_hash_deflate(how, bytes, len), n);
+		fprintf(answers(), "%016" PRIx64 " %zu\n", zlib_hash_deflate(how, bytes, len), n);
 		fwrite(out, 1, n, answers());
 	}
 	return n;

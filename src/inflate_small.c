@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The built-in decoder for raw deflate (RFC 1951), made to be small; the fast one is
- * inflate_whole.c.
+ * inflate_fast.c.
  *
  * Output can stop anywhere and go on later; input is pulled when it is needed, so it never stops
  * half-way. What is between two output bytes is told by two fields. There may be `length` bytes
@@ -61,7 +61,7 @@ struct inflate {
 	uint16_t codes[INFLATE_WORDS];
 };
 
-typedef char inflate_fits_work[sizeof(struct inflate) <= QCOW2_DEFLATE_WORK ? 1 : -1];
+typedef char inflate_fits_work[sizeof(struct inflate) <= QCOW2_DEFLATE_SMALL_WORK ? 1 : -1];
 /* So that an index can be masked, which costs less than to compare it. */
 typedef char inflate_words_mask[(INFLATE_WORDS & (INFLATE_WORDS - 1)) == 0 ? 1 : -1];
 
@@ -398,6 +398,6 @@ static int inflate_decode(const struct qcow2_codec *self, void *work, struct qco
 	return s->status;
 }
 
-const struct qcow2_codec qcow2_deflate = {
+const struct qcow2_codec qcow2_deflate_small = {
 	QCOW2_COMPRESSION_DEFLATE, false, sizeof(struct inflate), inflate_begin, inflate_decode,
 };

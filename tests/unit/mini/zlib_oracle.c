@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "../judge.h"
+#include "../zlib_oracle.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ static FILE *answers(void)
 	return file;
 }
 
-int judge_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made)
+int zlib_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made)
 {
 	uint64_t question;
 	int answer;
@@ -29,25 +29,25 @@ int judge_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *
 	EQ(fscanf(answers(), "%" SCNx64 " %d %" SCNu32 " %" SCNx64 "\n", &question, &answer,
 	          &n_made, &made_hash),
 	   4);
-	EQ(question, judge_hash_inflate(bytes, len, out_len));
+	EQ(question, zlib_hash_inflate(bytes, len, out_len));
 	*made = n_made;
 	return answer;
 }
 
-void judge_same(const uint8_t *bytes)
+void zlib_same(const uint8_t *bytes)
 {
-	EQ(judge_hash(JUDGE_HASH, bytes, n_made), made_hash);
+	EQ(zlib_hash(ZLIB_HASH, bytes, n_made), made_hash);
 }
 
-size_t judge_deflate(const struct judge_deflate *how, const uint8_t *bytes, uint32_t len,
-                     uint8_t *out, size_t out_len)
+size_t zlib_deflate(const struct zlib_deflate *how, const uint8_t *bytes, uint32_t len,
+                    uint8_t *out, size_t out_len)
 {
 	uint64_t question;
 	size_t n;
 
 	EQ(fscanf(answers(), "%" SCNx64 " %zu", &question, &n), 2);
 	EQ(fgetc(answers()), '\n');
-	EQ(question, judge_hash_deflate(how, bytes, len));
+	EQ(question, zlib_hash_deflate(how, bytes, len));
 	LE(n, out_len);
 	EQ(fread(out, 1, n, answers()), n);
 	return n;

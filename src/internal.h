@@ -8,8 +8,8 @@
  * Comments that begin with an @ are contracts in ACSL, which `make proof` proves: what it takes to
  * call a function, and what comes of it. tests/proof/acsl.h has the words that they use.
  */
-#ifndef Q2_H
-#define Q2_H
+#ifndef QCOW2_INTERNAL_H
+#define QCOW2_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -142,17 +142,16 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
 
 /*
- * Makes reader->memo the extent that begins at `off`, and that does not end before off + len unless
- * it must. Statuses: as qcow2_reader_map.
+ * Makes reader->extent the extent that begins at `off`, and that does not end before off + len
+ * unless it must. Statuses: as qcow2_reader_map.
  */
 /*@ requires good_reader(reader);
-    assigns reader->error, reader->want, reader->memo, reader->misses, reader->spare, reader->mask,
-            reader->memory[0 .. 512 * room(reader->keys) - 1],
-            reader->keys[1 - room(reader->keys) .. 0];
-    ensures good_reader(reader);
-    ensures \result == 0 ==> reader->image != \null && off + len <= reader->image->size;
-    ensures \result == 0 ==> 1 <= reader->memo.len && has_file(&reader->memo);
-    ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
+    assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
+   reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1], reader->keys[1 -
+   room(reader->keys) .. 0]; ensures good_reader(reader); ensures \result == 0 ==> reader->image !=
+   \null && off + len <= reader->image->size; ensures \result == 0 ==> 1 <= reader->extent.len &&
+   has_file(&reader->extent); ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error);
+ */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /* reader.c */
@@ -160,9 +159,9 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 /* Is each image of the chain there, with all that it needs? Statuses: as qcow2_reader_init. */
 int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *at);
 
-/* The first len bytes of the extent reader->memo to buf. */
-/*@ requires good_reader(reader) && has_file(&reader->memo);
-    requires 0 < len <= reader->memo.len && apart_buffer(reader, buf, len);
+/* The first len bytes of the extent reader->extent to buf. */
+/*@ requires good_reader(reader) && has_file(&reader->extent);
+    requires 0 < len <= reader->extent.len && apart_buffer(reader, buf, len);
     assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
             reader->window_off, buf[0 .. len - 1];
     ensures good_reader(reader);
@@ -171,7 +170,7 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 
 /* unpack.c */
 
-/* reader->unpack: len bytes from the beginning of reader->memo, which is compressed, to buf. */
+/* reader->unpack: len bytes from the beginning of reader->extent, which is compressed, to buf. */
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
 /*
