@@ -124,7 +124,8 @@ $(O)/libqcow2.pc: FORCE
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
-		$(addprefix port/posix/,$(filter-out deflate% zstd_%,$(POSIX_SRCS)) deflate_builtin.c zstd_none.c)
+		$(addprefix port/posix/,$(filter-out codec/deflate% codec/zstd_%,$(POSIX_SRCS)) \
+			codec/deflate_builtin.c codec/zstd_none.c)
 
 # For programs that link the static library by hand: tests/example.sh.
 print-libs:

@@ -26,6 +26,7 @@ expand() { # KNOWN-HEADERS FILE...
 			dir = from
 			sub(/[^\/]*$/, "", dir)
 			try = dir name
+			while (sub(/[^\/]+\/\.\.\//, "", try)) continue
 			if ((getline line < try) >= 0) { close(try); return try }
 			return "include/" name
 		}

@@ -2,7 +2,7 @@
 /*
  * The last failure of each thread: errno, status, place and message.
  */
-#include "qp.h"
+#include "posix.h"
 
 #include <errno.h>
 #include <stdarg.h>

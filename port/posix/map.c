@@ -2,7 +2,7 @@
 /*
  * What an image holds, without its content: segments, headers, paths.
  */
-#include "qp.h"
+#include "posix.h"
 
 static unsigned segment_flags(const struct qcow2_extent *e)
 {
@@ -37,22 +37,22 @@ int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segme
 {
 	uint64_t size = q->image->size;
 	struct qcow2_extent extent;
-	struct qp_seat *seat;
+	struct qp_slot *slot;
 	int rc;
 
 	if (offset >= size || len == 0u)
 		return 0;
 	if (len > size - offset)
 		len = size - offset;
-	seat = qp_seat_take(&q->pool);
-	if (seat == NULL) {
+	slot = qp_slot_take(&q->pool);
+	if (slot == NULL) {
 		qp_fail_deliver(NULL);
 		return -1;
 	}
-	rc = qcow2_reader_map(&seat->reader, offset, len, &extent);
+	rc = qcow2_reader_map(&slot->reader, offset, len, &extent);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &seat->reader.error);
-	qp_seat_give(&q->pool, seat);
+		qp_fail_core(rc, &slot->reader.error);
+	qp_slot_give(&q->pool, slot);
 	if (rc != QCOW2_OK) {
 		qp_fail_deliver(NULL);
 		return -1;

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library: $(addprefix port/posix/,$(POSIX_SRCS)), and core.c, which includes
 # those of the core, or the core as it is. And those of the qcow2 command.
-POSIX_SRCS = chain.c codecs.c failure.c file.c find.c map.c pool.c qcow2.c resolve.c snapshots.c utf8.c \
+POSIX_SRCS = handle.c map.c snapshots.c failure.c utf8.c \
+	$(addprefix open/,chain.c file.c find.c resolve.c) read/pool.c codec/codecs.c \
 	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)
 
 # Which decompressors: set POSIX_DEFLATE to libdeflate, zlib or builtin, POSIX_ZSTD to libzstd or
 # none, and link what POSIX_LIBS says.
 POSIX_DEFLATE ?= builtin
 POSIX_ZSTD ?= none
-POSIX_DEFLATE_SRC = $(if $(filter-out builtin,$(POSIX_DEFLATE)),deflate.c) deflate_$(POSIX_DEFLATE).c
-POSIX_ZSTD_SRC = zstd_$(POSIX_ZSTD).c
+POSIX_DEFLATE_SRC = $(if $(filter-out builtin,$(POSIX_DEFLATE)),codec/deflate.c) codec/deflate_$(POSIX_DEFLATE).c
+POSIX_ZSTD_SRC = codec/zstd_$(POSIX_ZSTD).c
 POSIX_LIBS = $(POSIX_LIBS_$(POSIX_DEFLATE)) $(POSIX_LIBS_$(POSIX_ZSTD)) -pthread
 POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c extents.c pieces.c holes.c image.c info.c \
+TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c map_entries.c copy_plan.c holes.c image.c info.c \
 	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)
 
 # The tests catch these calls of the library, to let them fail.

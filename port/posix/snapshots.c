@@ -2,7 +2,7 @@
 /*
  * Internal snapshots: find one by id or name, list them all.
  */
-#include "qp.h"
+#include "posix.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@ rm -rf "$out"
 mkdir -p "$out"
 passed=0
 failed=0
-choices='port/posix/deflate_builtin.c port/posix/deflate_zlib.c port/posix/zstd_none.c'
+choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_none.c'
 
 # How a file is compiled, as far as an analyzer must know. Firmware is looked at as if it were for
 # this machine: none of its C depends on the processor.
@@ -40,7 +40,7 @@ judge() { # NAME LOG STATUS
 
 # gcc's analyzer sees most where nothing is optimized. port/posix/core.c has no code of its own: it
 # includes the files of src/, which are looked at one by one, and all in one below.
-for file in src/*.c port/*/*.c port/posix/tool/*.c; do
+for file in src/*.c port/*/*.c port/posix/*/*.c; do
 	[ "$file" != port/posix/core.c ] || continue
 	log=$out/gcc.log
 	rc=0
@@ -64,7 +64,8 @@ uefi=$(ls port/uefi/*.c | grep -v main_)
 # shellcheck disable=SC2086
 {
 	in_one "$out/core.c" $(printf 'src/%s ' "$@")
-	in_one "$out/posix.c" $(ls port/posix/*.c | grep -v /core.c)
+	in_one "$out/posix.c" $(ls port/posix/*.c port/posix/open/*.c port/posix/read/*.c port/posix/codec/*.c |
+		grep -v /core.c)
 	in_one "$out/tool.c" port/posix/tool/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c

@@ -28,7 +28,7 @@ struct copy {
 	size_t room; /* bytes in the buffer of each thread */
 
 	pthread_mutex_t mutex; /* for what follows */
-	struct pieces pieces;
+	struct copy_plan pieces;
 	struct progress progress;
 	bool failed;
 
@@ -105,7 +105,7 @@ static bool piece_take(struct copy *c, struct piece *piece)
 
 	pthread_mutex_lock(&c->mutex);
 	if (!c->failed)
-		rc = pieces_next(&c->pieces, c->room, piece);
+		rc = copy_plan_next(&c->pieces, c->room, piece);
 	if (rc < 0) {
 		c->failed = true;
 		tool_failed(c->args);
@@ -174,7 +174,7 @@ static bool copy_disk(struct copy *c)
 		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
 		return false;
 	}
-	pieces_begin(&c->pieces, c->q);
+	copy_plan_begin(&c->pieces, c->q);
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);

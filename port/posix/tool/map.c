@@ -56,15 +56,15 @@ static void print_json_end(bool is_empty)
 int run_map(struct args *args)
 {
 	struct map_entry entry;
-	struct extents x;
+	struct map_walk x;
 	struct qcow2 *q = tool_open(args);
 	bool first = true;
 	int rc;
 
 	if (q == NULL)
 		return EXIT_FAILED;
-	extents_begin(&x, q);
-	while ((rc = extents_next(&x, &entry)) > 0) {
+	map_walk_begin(&x, q);
+	while ((rc = map_walk_next(&x, &entry)) > 0) {
 		if (args->json)
 			print_json_entry(&entry, first);
 		else

@@ -102,7 +102,7 @@ void json_text(struct json *j, const char *key, const char *text);
 void json_number(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 
-/* extents.c: the map as QEMU draws it. */
+/* map_entries.c: the map as QEMU draws it. */
 struct map_entry {
 	uint64_t start, length;
 	uint64_t offset; /* if has_offset */
@@ -110,7 +110,7 @@ struct map_entry {
 	bool present, zero, data, compressed, has_offset;
 };
 
-struct extents {
+struct map_walk {
 	struct qcow2 *q;
 	uint64_t at;
 	struct qcow2_segment segment; /* length 0: none left of it */
@@ -127,12 +127,12 @@ enum {
 	HOLES_PREALLOCATED = 3 /* zeros in clusters that are allocated */
 };
 
-void extents_begin(struct extents *x, struct qcow2 *q);
+void map_walk_begin(struct map_walk *x, struct qcow2 *q);
 /* The next entry, merged as QEMU merges. Returns 1, 0 at the end, -1 for a failure. */
-int extents_next(struct extents *x, struct map_entry *entry);
+int map_walk_next(struct map_walk *x, struct map_entry *entry);
 
-/* pieces.c: the parts of a disk that have to be copied. */
-struct pieces {
+/* copy_plan.c: the parts of a disk that have to be copied. */
+struct copy_plan {
 	struct qcow2 *q;
 	uint64_t at;
 	struct qcow2_segment segment; /* what is left of it begins at `at` */
@@ -148,9 +148,9 @@ struct piece {
 	bool compressed; /* some of it */
 };
 
-void pieces_begin(struct pieces *p, struct qcow2 *q);
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q);
 /* The next piece; it ends at a multiple of room at the latest. Returns 1, 0, -1 for a failure. */
-int pieces_next(struct pieces *p, size_t room, struct piece *piece);
+int copy_plan_next(struct copy_plan *p, size_t room, struct piece *piece);
 
 /*
  * holes.c: from offset on, for how many bytes of the next `len` is the file a hole, or not one?

@@ -2,7 +2,7 @@
 /*
  * Deflate by zlib.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <stdlib.h>
 

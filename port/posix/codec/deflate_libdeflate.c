@@ -2,7 +2,7 @@
 /*
  * Deflate by libdeflate.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <libdeflate.h>
 

@@ -5,7 +5,7 @@
  * Each comes from what the caller gave, or from the caller's callback, or from the name in the
  * image if the caller allows that to be followed. Nothing is probed: a file is what somebody says.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <errno.h>
 #include <fcntl.h>

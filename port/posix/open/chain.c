@@ -2,7 +2,7 @@
 /*
  * The images of a handle: the one that is opened, its data file, and what lies below it.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * The documented calls: open, close, size, read.
  */
-#include "qp.h"
+#include "posix.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -71,8 +71,8 @@ static void drop_all(int fd, const struct qcow2_options *o)
 
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
-	unsigned n_seats = qp_pool_seats(o->max_readers);
-	struct qcow2 *q = malloc(sizeof *q + qp_pool_room(n_seats)); /* the seats are behind it */
+	unsigned n_slots = qp_pool_slots(o->max_readers);
+	struct qcow2 *q = malloc(sizeof *q + qp_pool_room(n_slots)); /* the slots are behind it */
 
 	if (q == NULL) {
 		drop_all(fd, o);
@@ -80,7 +80,7 @@ static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 		return NULL;
 	}
 	memset(q, 0, sizeof *q);
-	qp_pool_init(&q->pool, n_seats, q + 1, o->reader_memory);
+	qp_pool_init(&q->pool, n_slots, q + 1, o->reader_memory);
 	if (handle_fill(q, fd, o))
 		return q;
 	qcow2_close(q);
@@ -131,7 +131,7 @@ uint64_t qcow2_get_size(struct qcow2 *q)
 int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 {
 	uint64_t size = q->image->size;
-	struct qp_seat *seat;
+	struct qp_slot *slot;
 	int rc;
 
 	if (len > INT_MAX)
@@ -140,15 +140,15 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 		return 0;
 	if (len > size - offset)
 		len = (size_t)(size - offset);
-	seat = qp_seat_take(&q->pool);
-	if (seat == NULL) {
+	slot = qp_slot_take(&q->pool);
+	if (slot == NULL) {
 		qp_fail_deliver(NULL);
 		return -1;
 	}
-	rc = qcow2_reader_read(&seat->reader, offset, dest, len);
+	rc = qcow2_reader_read(&slot->reader, offset, dest, len);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &seat->reader.error);
-	qp_seat_give(&q->pool, seat);
+		qp_fail_core(rc, &slot->reader.error);
+	qp_slot_give(&q->pool, slot);
 	if (rc != QCOW2_OK) {
 		qp_fail_deliver(NULL);
 		return -1;

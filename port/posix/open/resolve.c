@@ -5,7 +5,7 @@
  * The name is hostile. Inside the directory of the image that holds it means: the kernel, or a walk
  * through one directory after the other, never takes ".." or a symbolic link.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <errno.h>
 #include <fcntl.h>

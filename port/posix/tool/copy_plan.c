@@ -5,7 +5,7 @@
  */
 #include "tool.h"
 
-void pieces_begin(struct pieces *p, struct qcow2 *q)
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q)
 {
 	p->q = q;
 	p->at = 0;
@@ -14,7 +14,7 @@ void pieces_begin(struct pieces *p, struct qcow2 *q)
 }
 
 /* Looks for holes, once for each part of a file that is all hole or all data. */
-static uint64_t known_part(struct pieces *p, bool *hole)
+static uint64_t known_part(struct copy_plan *p, bool *hole)
 {
 	const struct qcow2_segment *s = &p->segment;
 	uint64_t before = s->file_offset - p->known_from;
@@ -30,7 +30,7 @@ static uint64_t known_part(struct pieces *p, bool *hole)
 }
 
 /* How many bytes from the start of the segment are all data, or all to be left out? */
-static uint64_t segment_part(struct pieces *p, bool *data)
+static uint64_t segment_part(struct copy_plan *p, bool *data)
 {
 	const struct qcow2_segment *s = &p->segment;
 	uint64_t n = s->length;
@@ -43,14 +43,14 @@ static uint64_t segment_part(struct pieces *p, bool *data)
 	return n;
 }
 
-static void segment_advance(struct pieces *p, uint64_t n)
+static void segment_advance(struct copy_plan *p, uint64_t n)
 {
 	p->at += n;
 	p->segment.length -= n;
 	p->segment.file_offset += n;
 }
 
-int pieces_next(struct pieces *p, size_t room, struct piece *piece)
+int copy_plan_next(struct copy_plan *p, size_t room, struct piece *piece)
 {
 	piece->len = 0;
 	piece->compressed = false;

@@ -6,7 +6,7 @@
  * a little more, and there is no telling it from the rest: block headers with more than 286 or 30
  * lengths, or with a run of them that goes on past the last, and symbols without a meaning.
  */
-#include "qp.h"
+#include "../posix.h"
 
 static void library_begin(const struct qcow2_codec *self, void *work)
 {

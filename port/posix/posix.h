@@ -6,8 +6,8 @@
  * Functions that can fail note the failure for qcow2_last_failure (failure.c) and return -1, NULL
  * or false; the public call that is on top sets errno from it.
  */
-#ifndef QP_H
-#define QP_H
+#ifndef QCOW2_POSIX_H
+#define QCOW2_POSIX_H
 
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -27,7 +27,7 @@ enum {
 	QP_CHAIN_MAX = 256, /* files in a backing chain */
 	QP_READERS_MAX = 1024,
 	QP_READERS_DEFAULT = 32, /* at most, where the caller does not say */
-	QP_SEAT_ALIGN = 128,     /* two cache lines, which processors fetch together */
+	QP_SLOT_ALIGN = 128,     /* two cache lines, which processors fetch together */
 	QP_HEAD_LEN = 4096,      /* of a file, read at once while it is opened */
 	QP_IO_SHRANK = -1        /* qcow2_error.io_code: the file is shorter than it was at open */
 };
@@ -115,17 +115,17 @@ struct qp_codecs {
 };
 
 /* pool.c: one reader, and whose turn it is. */
-struct qp_seat {
+struct qp_slot {
 	int busy;     /* 1: claimed by a thread; by atomic access only */
 	bool started; /* below is valid; only looked at by the claimer */
 	struct qcow2_reader reader;
 	struct qp_ahead *ahead; /* and after it the reader's memory */
 	struct qp_codecs codecs;
-} __attribute__((aligned(QP_SEAT_ALIGN)));
+} __attribute__((aligned(QP_SLOT_ALIGN)));
 
 struct qp_pool {
-	struct qp_seat *seats;
-	unsigned n_seats;
+	struct qp_slot *slots;
+	unsigned n_slots;
 	size_t memory_len; /* for each; 0: what is good */
 	const struct qcow2_image *image;
 	int n_waiting; /* by atomic access only */
@@ -188,16 +188,16 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 int qp_open(int dir_fd, const char *path, int flags);
 
 /* pool.c */
-/* How many seats there are to be; max_readers as in the options. */
-unsigned qp_pool_seats(unsigned max_readers);
+/* How many slots there are to be; max_readers as in the options. */
+unsigned qp_pool_slots(unsigned max_readers);
 /* Bytes that so many take. */
-size_t qp_pool_room(unsigned n_seats);
-/* pool->image is to be set before a seat is taken. */
-void qp_pool_init(struct qp_pool *pool, unsigned n_seats, void *room, size_t memory_len);
+size_t qp_pool_room(unsigned n_slots);
+/* pool->image is to be set before a slot is taken. */
+void qp_pool_init(struct qp_pool *pool, unsigned n_slots, void *room, size_t memory_len);
 void qp_pool_free(struct qp_pool *pool);
 /* A reader for the calling thread alone, until it is given back; NULL: failed. May wait. */
-struct qp_seat *qp_seat_take(struct qp_pool *pool);
-void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat);
+struct qp_slot *qp_slot_take(struct qp_pool *pool);
+void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot);
 
 /* codecs.c. *codecs must stay where it is. */
 void qp_codecs_init(struct qp_codecs *codecs);

@@ -7,7 +7,7 @@
  * Checksums are verified by libzstd. Limits as in the reference: window up to 128 MiB, no
  * dictionary.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>

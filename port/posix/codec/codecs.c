@@ -3,7 +3,7 @@
  * The decompressors of a reader. Which ones there are is decided by which of deflate_*.c and
  * zstd_*.c are compiled.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /*
  * Deflate by the core's own decoder, the fast one.
  */
-#include "qp.h"
+#include "../posix.h"
 
 static void builtin_begin(const struct qcow2_codec *self, void *work)
 {

@@ -8,7 +8,7 @@
 
 #include "qcow2/image.h"
 
-void extents_begin(struct extents *x, struct qcow2 *q)
+void map_walk_begin(struct map_walk *x, struct qcow2 *q)
 {
 	x->q = q;
 	x->at = 0;
@@ -18,7 +18,7 @@ void extents_begin(struct extents *x, struct qcow2 *q)
 }
 
 /* Finds out what holes mean in the file of the image at this depth. */
-static void learn_depth(struct extents *x, unsigned depth)
+static void learn_depth(struct map_walk *x, unsigned depth)
 {
 	const struct qcow2_image *image;
 
@@ -34,7 +34,7 @@ static void learn_depth(struct extents *x, unsigned depth)
 }
 
 /* Gets the next segment if there is none left: 1, 0 at the end, -1 for a failure. */
-static int segment_next(struct extents *x)
+static int segment_next(struct map_walk *x)
 {
 	int rc = 1;
 
@@ -47,7 +47,7 @@ static int segment_next(struct extents *x)
 }
 
 /* Takes an entry from the front of the segment: all of it, or up to where a hole begins or ends. */
-static void entry_take(struct extents *x, struct map_entry *e)
+static void entry_take(struct map_walk *x, struct map_entry *e)
 {
 	struct qcow2_segment *s = &x->segment;
 	bool hole;
@@ -83,7 +83,7 @@ static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 	return !a->has_offset || a->offset + a->length == b->offset;
 }
 
-int extents_next(struct extents *x, struct map_entry *entry)
+int map_walk_next(struct map_walk *x, struct map_entry *entry)
 {
 	struct map_entry next;
 	int rc;

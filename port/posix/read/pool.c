@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The readers of a handle: a row of seats, of which each thread takes one for the time of a call.
+ * The readers of a handle: a row of slots, of which each thread takes one for the time of a call.
  *
- * A seat is claimed by one atomic exchange. Each thread begins to look where it last sat, so that
- * threads that are not more than the seats neither wait nor share. When all are taken, a thread
- * waits for one to be given back. A seat gets its memory when it is first sat on.
+ * A slot is claimed by one atomic exchange. Each thread begins to look where it last sat, so that
+ * threads that are not more than the slots neither wait nor share. When all are taken, a thread
+ * waits for one to be given back. A slot gets its memory when it is first sat on.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 enum { SLICES_OF_IMAGE = 16 };
 
-/* Where this thread looks first: the number of a seat, plus 1; 0: not decided. */
+/* Where this thread looks first: the number of a slot, plus 1; 0: not decided. */
 static __thread unsigned my_place;
 static unsigned n_places;
 
@@ -33,33 +33,33 @@ static unsigned default_readers(void)
 	return readers;
 }
 
-unsigned qp_pool_seats(unsigned max_readers)
+unsigned qp_pool_slots(unsigned max_readers)
 {
 	if (max_readers == 0u)
 		return default_readers();
 	return max_readers < QP_READERS_MAX ? max_readers : QP_READERS_MAX;
 }
 
-size_t qp_pool_room(unsigned n_seats)
+size_t qp_pool_room(unsigned n_slots)
 {
-	return QP_SEAT_ALIGN - 1u + n_seats * sizeof(struct qp_seat);
+	return QP_SLOT_ALIGN - 1u + n_slots * sizeof(struct qp_slot);
 }
 
 /* Seats have cache lines of their own, so that threads on two of them do not share any. */
-void qp_pool_init(struct qp_pool *pool, unsigned n_seats, void *room, size_t memory_len)
+void qp_pool_init(struct qp_pool *pool, unsigned n_slots, void *room, size_t memory_len)
 {
-	size_t before = (size_t)(-(uintptr_t)room % QP_SEAT_ALIGN);
+	size_t before = (size_t)(-(uintptr_t)room % QP_SLOT_ALIGN);
 	unsigned i;
 
-	pool->seats = (struct qp_seat *)(void *)((char *)room + before);
-	pool->n_seats = n_seats;
+	pool->slots = (struct qp_slot *)(void *)((char *)room + before);
+	pool->n_slots = n_slots;
 	pool->memory_len = memory_len;
 	pool->n_waiting = 0;
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->given, NULL);
-	for (i = 0; i < n_seats; i++) {
-		pool->seats[i].busy = 0;
-		pool->seats[i].started = false;
+	for (i = 0; i < n_slots; i++) {
+		pool->slots[i].busy = 0;
+		pool->slots[i].started = false;
 	}
 }
 
@@ -67,10 +67,10 @@ void qp_pool_free(struct qp_pool *pool)
 {
 	unsigned i;
 
-	for (i = 0; i < pool->n_seats; i++)
-		if (pool->seats[i].started) {
-			qp_codecs_end(&pool->seats[i].codecs);
-			free(pool->seats[i].ahead);
+	for (i = 0; i < pool->n_slots; i++)
+		if (pool->slots[i].started) {
+			qp_codecs_end(&pool->slots[i].codecs);
+			free(pool->slots[i].ahead);
 		}
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->given);
@@ -87,10 +87,10 @@ static size_t few_slices(const struct qcow2_image *image)
 }
 
 /* Bytes of memory for a reader: what is good, or what the caller wants, if that is enough. */
-static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *seat, size_t *len)
+static int slot_memory_len(const struct qp_pool *pool, const struct qp_slot *slot, size_t *len)
 {
 	size_t min, good;
-	int rc = qcow2_reader_memory(pool->image, seat->codecs.list, &min, &good);
+	int rc = qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
 
 	if (rc != QCOW2_OK)
 		return rc;
@@ -101,23 +101,23 @@ static int seat_memory_len(const struct qp_pool *pool, const struct qp_seat *sea
 	return QCOW2_OK;
 }
 
-/* Starts the reader of a seat in this memory. */
-static int seat_reader(const struct qp_pool *pool, struct qp_seat *seat, void *memory, size_t len)
+/* Starts the reader of a slot in this memory. */
+static int slot_reader(const struct qp_pool *pool, struct qp_slot *slot, void *memory, size_t len)
 {
-	int rc = qcow2_reader_init(&seat->reader, pool->image, memory, len);
+	int rc = qcow2_reader_init(&slot->reader, pool->image, memory, len);
 
-	return rc == QCOW2_OK ? qcow2_reader_codecs(&seat->reader, seat->codecs.list) : rc;
+	return rc == QCOW2_OK ? qcow2_reader_codecs(&slot->reader, slot->codecs.list) : rc;
 }
 
-/* Gives a seat its reader. */
-static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
+/* Gives a slot its reader. */
+static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 {
 	struct qp_ahead *ahead;
 	size_t len = 0;
 	int rc;
 
-	qp_codecs_init(&seat->codecs);
-	rc = seat_memory_len(pool, seat, &len);
+	qp_codecs_init(&slot->codecs);
+	rc = slot_memory_len(pool, slot, &len);
 	if (rc != QCOW2_OK) {
 		/* Opened to look, not to read; if it is encrypted, the message says how. */
 		struct qcow2_error err = { .status = rc, .detail = pool->image->crypt_method };
@@ -130,60 +130,60 @@ static bool seat_start(const struct qp_pool *pool, struct qp_seat *seat)
 		qp_fail_memory();
 		return false;
 	}
-	rc = seat_reader(pool, seat, ahead + 1, len);
+	rc = slot_reader(pool, slot, ahead + 1, len);
 	if (rc != QCOW2_OK) {
 		qp_fail_core(rc, NULL);
 		free(ahead);
 		return false;
 	}
 	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
-	seat->ahead = ahead;
-	seat->started = true;
+	slot->ahead = ahead;
+	slot->started = true;
 	return true;
 }
 
-static struct qp_seat *seat_claim(struct qp_pool *pool)
+static struct qp_slot *slot_claim(struct qp_pool *pool)
 {
 	unsigned i, at;
 
 	if (my_place == 0u)
 		my_place =
 			1u + __atomic_fetch_add(&n_places, 1u, __ATOMIC_RELAXED) % QP_READERS_MAX;
-	at = (my_place - 1u) % pool->n_seats;
-	for (i = 0; i < pool->n_seats; i++) {
-		struct qp_seat *seat = &pool->seats[at];
+	at = (my_place - 1u) % pool->n_slots;
+	for (i = 0; i < pool->n_slots; i++) {
+		struct qp_slot *slot = &pool->slots[at];
 
-		if (__atomic_load_n(&seat->busy, __ATOMIC_SEQ_CST) == 0 &&
-		    __atomic_exchange_n(&seat->busy, 1, __ATOMIC_ACQUIRE) == 0) {
+		if (__atomic_load_n(&slot->busy, __ATOMIC_SEQ_CST) == 0 &&
+		    __atomic_exchange_n(&slot->busy, 1, __ATOMIC_ACQUIRE) == 0) {
 			my_place = at + 1u;
-			return seat;
+			return slot;
 		}
-		at = at + 1u < pool->n_seats ? at + 1u : 0u;
+		at = at + 1u < pool->n_slots ? at + 1u : 0u;
 	}
 	return NULL;
 }
 
 /*
- * Sleeps until a seat can be had. Who waits says so before it looks again, and who gives a seat
+ * Sleeps until a slot can be had. Who waits says so before it looks again, and who gives a slot
  * back looks for waiters after that: one of the two sees the other.
  */
-static struct qp_seat *seat_wait(struct qp_pool *pool)
+static struct qp_slot *slot_wait(struct qp_pool *pool)
 {
-	struct qp_seat *seat;
+	struct qp_slot *slot;
 
 	pthread_mutex_lock(&pool->mutex);
 	__atomic_fetch_add(&pool->n_waiting, 1, __ATOMIC_SEQ_CST);
-	while ((seat = seat_claim(pool)) == NULL)
+	while ((slot = slot_claim(pool)) == NULL)
 		pthread_cond_wait(&pool->given, &pool->mutex);
 	__atomic_fetch_sub(&pool->n_waiting, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&pool->mutex);
-	return seat;
+	return slot;
 }
 
-void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat)
+void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 {
 	qp_ahead_use(NULL);
-	__atomic_exchange_n(&seat->busy, 0, __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) == 0)
 		return;
 	pthread_mutex_lock(&pool->mutex);
@@ -191,16 +191,16 @@ void qp_seat_give(struct qp_pool *pool, struct qp_seat *seat)
 	pthread_mutex_unlock(&pool->mutex);
 }
 
-struct qp_seat *qp_seat_take(struct qp_pool *pool)
+struct qp_slot *qp_slot_take(struct qp_pool *pool)
 {
-	struct qp_seat *seat = seat_claim(pool);
+	struct qp_slot *slot = slot_claim(pool);
 
-	if (seat == NULL)
-		seat = seat_wait(pool);
-	if (seat->started || seat_start(pool, seat)) {
-		qp_ahead_use(seat->ahead);
-		return seat;
+	if (slot == NULL)
+		slot = slot_wait(pool);
+	if (slot->started || slot_start(pool, slot)) {
+		qp_ahead_use(slot->ahead);
+		return slot;
 	}
-	qp_seat_give(pool, seat);
+	qp_slot_give(pool, slot);
 	return NULL;
 }

@@ -2,7 +2,7 @@
 /*
  * A file as the core's io: pread on a descriptor.
  */
-#include "qp.h"
+#include "../posix.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 /*
  * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
- * what follows the slice that is asked for, in the memory of the seat that the thread sits on.
+ * what follows the slice that is asked for, in the memory of the slot that the thread sits on.
  */
 enum { SLICE = 512, TABLE_LONG = 4096 };
 
