@@ -57,9 +57,9 @@ include tests/mutation/mutation.mk
 include tests/proof/proof.mk
 
 CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
-POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/port/posix/%.o)
+POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/%.o)
 LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
-TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/port/posix/%.o)
+TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD)"
@@ -124,8 +124,8 @@ $(O)/libqcow2.pc: FORCE
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
-		$(addprefix port/posix/,$(filter-out codec/deflate% codec/zstd_%,$(POSIX_SRCS)) \
-			codec/deflate_builtin.c codec/zstd_none.c)
+		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_%,$(POSIX_SRCS)) \
+		$(addprefix port/posix/codec/,deflate_builtin.c zstd_none.c)
 
 # For programs that link the static library by hand: tests/example.sh.
 print-libs:

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "printable.h"
 
 static __thread struct qcow2_failure last_failure = { .text = "no error" };
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-# The files of the POSIX library: $(addprefix port/posix/,$(POSIX_SRCS)), and core.c, which includes
-# those of the core, or the core as it is. And those of the qcow2 command.
-POSIX_SRCS = handle.c map.c snapshots.c failure.c utf8.c \
+# The files of the POSIX library, beside those of the core; and those of the qcow2 command.
+POSIX_SRCS = $(addprefix port/posix/,handle.c map.c snapshots.c failure.c printable.c \
 	$(addprefix open/,chain.c file.c find.c resolve.c) read/pool.c codec/codecs.c \
-	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)
+	$(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
 # Which decompressors: set POSIX_DEFLATE to libdeflate, zlib or builtin, POSIX_ZSTD to libzstd or
 # none, and link what POSIX_LIBS says.
@@ -16,7 +15,7 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix tool/,args.c bitmaps.c cat.c convert.c map_entries.c copy_plan.c holes.c image.c info.c \
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c bitmaps.c cat.c convert.c map_entries.c copy_plan.c holes.c image.c info.c \
 	info_json.c json.c main.c map.c open.c output.c progress.c snapshots.c text.c)
 
 # The tests catch these calls of the library, to let them fail.

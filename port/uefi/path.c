@@ -4,6 +4,8 @@
  */
 #include "path.h"
 
+#include "../common/utf8.h"
+
 static bool is_separator(uint16_t c)
 {
 	return c == '\\' || c == '/';
@@ -114,53 +116,15 @@ bool qu_path_join(uint16_t path[QU_PATH_MAX], const uint16_t *from, const uint16
 	return len > 0u;
 }
 
-/* How many bytes follow a first byte of UTF-8, and its own bits; 4: none can. */
-static unsigned utf8_first(uint8_t byte, uint32_t *code)
-{
-	if (byte < 0x80u) {
-		*code = byte;
-		return 0;
-	}
-	if (byte >= 0xc2u && byte < 0xe0u) {
-		*code = byte & 0x1fu;
-		return 1;
-	}
-	if (byte >= 0xe0u && byte < 0xf0u) {
-		*code = byte & 0x0fu;
-		return 2;
-	}
-	*code = byte & 0x07u;
-	return byte >= 0xf0u && byte < 0xf5u ? 3u : 4u;
-}
-
-/* One character; the number of its bytes, or 0. */
-static size_t utf8_next(const uint8_t *bytes, size_t len, uint32_t *code)
-{
-	static const uint32_t least[4] = { 1, 0x80, 0x800, 0x10000 };
-	unsigned n = utf8_first(bytes[0], code);
-	unsigned i;
-
-	if (n == 4u || n >= len)
-		return 0;
-	for (i = 1; i <= n; i++) {
-		if ((bytes[i] & 0xc0u) != 0x80u)
-			return 0;
-		*code = *code << 6 | (bytes[i] & 0x3fu);
-	}
-	if (*code < least[n] || *code > 0x10ffffu || (*code >= 0xd800u && *code < 0xe000u))
-		return 0;
-	return n + 1u;
-}
-
 bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len)
 {
 	size_t at = 0;
 
 	while (len > 0u) {
 		uint32_t code;
-		size_t n = utf8_next(bytes, len, &code);
+		size_t n = port_utf8_decode((const char *)bytes, len, &code);
 
-		if (n == 0u || max - at < 3u)
+		if (n == 0u || code == 0u || max - at < 3u)
 			return false;
 		if (code >= 0x10000u) {
 			name[at++] = (uint16_t)(0xd7c0u + (code >> 10));

@@ -13,9 +13,9 @@ UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -f
 UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref
 
 UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c path.c \
-	start.c volume.c)
+	start.c volume.c) port/common/utf8.c
 UEFI_CORE = $(addprefix src/,$(filter-out feature.c snapshot.c,$(QCOW2_CORE_SRCS)) $(QCOW2_MEM_SRCS))
-UEFI_HEADERS = $(wildcard port/uefi/*.h src/*.h include/qcow2/*.h)
+UEFI_HEADERS = $(wildcard port/uefi/*.h port/common/*.h src/*.h include/qcow2/*.h)
 
 uefi: $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/qcow2$(arch).efi $(O)/uefi/qcow2drv$(arch).efi)
 

@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../utf8.h"
+#include "../../common/utf8.h"
+#include "../printable.h"
 
 /* None of the characters that must not be shown is beyond 16 bits. */
 static void json_escaped(FILE *out, uint32_t c)
@@ -27,7 +28,7 @@ static void json_quoted(FILE *out, const char *bytes, size_t len)
 	fputc('"', out);
 	while (len > 0u) {
 		uint32_t c = 0xfffd;
-		size_t n = qp_utf8_decode(bytes, len, &c);
+		size_t n = port_utf8_decode(bytes, len, &c);
 
 		if (n == 0u)
 			n = 1;

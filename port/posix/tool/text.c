@@ -4,7 +4,7 @@
  */
 #include "tool.h"
 
-#include "../utf8.h"
+#include "../printable.h"
 
 void text_print(FILE *out, const char *bytes, size_t len)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which bytes may be shown: well-formed UTF-8 (RFC 3629) without control characters.
+ * Decodes UTF-8 (RFC 3629): the names in an image, for every port that shows or opens them.
  */
 #include "utf8.h"
 
@@ -18,7 +18,7 @@ static size_t utf8_announced(unsigned char first)
 	return first >= 0xf0u && first <= 0xf4u ? 4 : 0;
 }
 
-size_t qp_utf8_decode(const char *bytes, size_t len, uint32_t *code)
+size_t port_utf8_decode(const char *bytes, size_t len, uint32_t *code)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
 	size_t n = len != 0u ? utf8_announced(p[0]) : 0u;
@@ -36,17 +36,5 @@ size_t qp_utf8_decode(const char *bytes, size_t len, uint32_t *code)
 	if (c < utf8_least[n] || c > 0x10ffffu || (c >= 0xd800u && c <= 0xdfffu))
 		return 0;
 	*code = c;
-	return n;
-}
-
-size_t qp_utf8_len(const char *bytes, size_t len)
-{
-	uint32_t c;
-	size_t n = qp_utf8_decode(bytes, len, &c);
-
-	/* Control characters, and what makes text lie: line and direction marks. */
-	if (n == 0u || c < 0x20u || (c >= 0x7fu && c < 0xa0u) || (c >= 0x2028u && c <= 0x202eu) ||
-	    (c >= 0x2066u && c <= 0x2069u))
-		return 0;
 	return n;
 }

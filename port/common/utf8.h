@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PORT_UTF8_H
+#define PORT_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Decodes the character at the start of bytes. Returns the number of bytes that it takes, 1 to 4,
+ * or 0 if they are not well-formed UTF-8; *code is written only if the result is not 0.
+ */
+size_t port_utf8_decode(const char *bytes, size_t len, uint32_t *code);
+
+#endif
