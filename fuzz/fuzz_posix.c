@@ -7,7 +7,8 @@
  * The input is an image or a container of fuzz_chain.c, whose layers are given to whoever asks for
  * a backing file; the last one is the external data file, too.
  */
-#define _GNU_SOURCE /* memfd_create */
+#include "../port/posix/handle.h" /* asks the system for memfd_create; the images of a handle */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +18,6 @@
 
 #include "common.h"
 
-#include "qcow2.h"
 #include "qcow2/snapshot.h"
 
 enum { FILES_MAX = 4, HEAD_LEN = 16, READ_MAX = 8192 };
@@ -427,18 +427,77 @@ static int list_guarded(struct qcow2 *q)
 	return n;
 }
 
-/* With a fault, after it, and again. */
-static void check_snapshots(struct qcow2 *q, struct inputs *in)
+static int bitmaps_guarded(struct qcow2 *q)
+{
+	struct qcow2_bitmap_entry *list;
+	int n, i;
+
+	hooks.n_preads = 0;
+	n = qcow2_list_bitmaps(q, &list);
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++)
+		CHECK(list[i].name[list[i].name_len] == 0 && list[i].granularity != 0);
+	check_preads(2 + 3 * (uint64_t)n);
+	free(list);
+	return n;
+}
+
+/* The clusters in use, fewer than there are; -1 for a failure. */
+static int count_guarded(struct qcow2 *q)
+{
+	const struct qcow2_image *image = &q->top->image;
+	uint64_t n;
+
+	if (qcow2_count_clusters(q, 0, UINT64_MAX, &n) != 0)
+		return -1;
+	CHECK(n <= (image->io.size >> image->cluster_bits) + 1);
+	return (int)n;
+}
+
+/* A call that returns a number or -1: with a fault, after it, and again. */
+static void check_call(struct qcow2 *q, struct inputs *in, int (*call)(struct qcow2 *q))
 {
 	int faulty, error, n;
 
 	faults_on(&in->choices);
-	faulty = list_guarded(q);
+	faulty = call(q);
 	error = errno;
 	faults_off();
-	n = list_guarded(q);
+	n = call(q);
 	CHECK(faulty == n || (faulty < 0 && is_fault(error)));
-	CHECK(list_guarded(q) == n);
+	CHECK(call(q) == n);
+}
+
+static void check_string(struct qcow2_string s)
+{
+	char shown[16];
+
+	CHECK(s.bytes == NULL ? s.len == 0 : s.len != 0 && s.bytes[s.len] == 0);
+	CHECK(qcow2_printable(shown, sizeof shown, s.bytes, s.len) >= s.len);
+	CHECK(memchr(shown, 0, sizeof shown) != NULL);
+}
+
+/* Each image of the chain, with a fault and without. */
+static void check_info(struct qcow2 *q, struct inputs *in)
+{
+	struct qcow2_info info = { .struct_size = sizeof info }, again = info;
+	unsigned depth;
+
+	for (depth = 0; qp_layer_at(q->top, depth) != NULL; depth++) {
+		faults_on(&in->choices);
+		CHECK(qcow2_get_info(q, depth, &info) == 0);
+		CHECK(!info.incomplete || qcow2_last_failure()->error != 0);
+		faults_off();
+		CHECK(qcow2_get_info(q, depth, &info) == 0);
+		check_string(info.backing_file);
+		check_string(info.backing_format);
+		check_string(info.data_file);
+		CHECK(qcow2_get_info(q, depth, &again) == 0);
+		CHECK(info.incomplete == again.incomplete);
+		CHECK(info.backing_file.bytes == again.backing_file.bytes);
+	}
+	CHECK(qcow2_get_info(q, depth, &info) == -1);
 }
 
 static void check_reading(struct qcow2 *q, struct inputs *in, const struct qcow2_options *o)
@@ -448,8 +507,7 @@ static void check_reading(struct qcow2 *q, struct inputs *in, const struct qcow2
 	char end;
 	int i;
 
-	CHECK(qcow2_get_image(q, 0) != NULL);
-	s.image = *qcow2_get_image(q, 0);
+	s.image = q->top->image;
 	s.how = o->reader_memory == 0 ? FUZZ_LARGE : FUZZ_SMALL;
 	if (o->snapshot != NULL)
 		snapshot_image(&s.image, o->snapshot);
@@ -546,7 +604,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	} else {
 		CHECK(text == NULL);
 		check_reading(q, &in, &options);
-		check_snapshots(q, &in);
+		check_call(q, &in, list_guarded);
+		check_call(q, &in, bitmaps_guarded);
+		check_call(q, &in, count_guarded);
+		check_info(q, &in);
 		qcow2_close(q);
 	}
 	/* All is closed: the next descriptor is the one that was the first. */

@@ -9,11 +9,31 @@
  *	int n = qcow2_read(q, buf, sizeof buf, 0);
  *	qcow2_close(q);
  *
- * The first four calls are the whole of it for an image that stands alone. The others open images
- * that need other files, tell what an image holds without reading it, and say more about errors.
- * For firmware and others without a libc there is the core below this library: qcow2/reader.h.
+ * An image that needs no other file needs no other call. The rest of this header opens images that
+ * need other files, describes an image without reading its disk, and explains failures.
+ * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
  *
- * Threads: all calls on one handle may run at once, in parallel, but qcow2_close only alone.
+ * Threads: any number of threads may use one handle, and their calls run in parallel. Only
+ * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
+ *
+ * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
+ * details. The meaning of errno is the same in all calls:
+ *
+ *	ENOTSUP  the library cannot read this kind of image (its version, an incompatible feature,
+ *	         its encryption or its compression), or the image needs a file that was not given
+ *	EINVAL   the file is not a qcow2 image; the header or a table that is checked at open is not
+ *	         valid; or an argument is not valid
+ *	EFBIG    a size in the image exceeds a limit of QEMU
+ *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
+ *	         early
+ *	ENOMEM   there is not enough memory
+ *	ENOENT   a snapshot, a file or an image of the chain does not exist
+ *	ELOOP    the backing chain contains a file twice or more than 256 files, or a file name
+ *	         leads through a symbolic link where QCOW2_FOLLOW forbids it
+ *	EPERM    a file name in the image leads out of the image's directory
+ *	ESPIPE   the file is a pipe, a socket or a terminal
+ *	EISDIR   the file is a directory
+ *	others   the errno of pread(2), open(2), fstat(2) or of the caller's open_file
  */
 #ifndef QCOW2_H
 #define QCOW2_H
@@ -29,230 +49,387 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
+/* An open image with all files that it needs. */
 struct qcow2;
 
 /*
- * Opens the qcow2 image in the file fd, a regular file or block device that is open for reading.
+ * Opens the qcow2 image in the file fd: a regular file or a block device that is open for reading.
  *
- * From the call on fd belongs to the library: qcow2_close closes it, and when the call fails it is
- * closed before that returns. Its file position is neither used nor moved.
+ * The library owns fd from the call on: qcow2_close closes it, and a call that fails closes it
+ * before it returns. The library neither uses nor moves the file position.
  *
- * On failure: NULL, errno is set, and *error_ret, where error_ret is not NULL, points to a static
- * text; qcow2_last_failure tells more. On success *error_ret is left as it was.
+ * Returns the handle, or NULL on failure. On failure errno is set, and *error_ret points to a
+ * static text if error_ret is not NULL. On success *error_ret and errno keep their values.
  *
- * No other file is ever opened: an image that needs a backing file or an external data file is
- * refused with ENOTSUP. See qcow2_open_options.
+ * The call opens no other file. It fails with ENOTSUP if the image needs a backing file or an
+ * external data file: use qcow2_open_options for these. It also fails with ENOTSUP if the version,
+ * an incompatible feature, the encryption or the compression of the image is not supported, with
+ * EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
+ * table is larger than QEMU allows, with EIO if the file ends before its tables, with ESPIPE or
+ * EISDIR if fd is not seekable or a directory, with ENOMEM if there is not enough memory, and with
+ * the errno of fstat(2) or pread(2) if one of these fails.
  *
- * Cost: one pread(2), of at most 4 KiB, and one more for each header extension or name that lies
- * behind these. No table of clusters is read.
- *
- * errno, here and in all calls below:
- *	ENOTSUP  an image of a kind that is not read: another version, an unknown incompatible
- *	         feature, encryption or compression; another file is needed
- *	EINVAL   not a qcow2 image; the header, or a table checked at open, says what cannot be;
- *	         or a bad argument
- *	EFBIG    the image is beyond the limits of the format's reference implementation
- *	EIO      damaged: bad table entry, bad compressed data, or the file ends too early
- *	ENOMEM   no memory; the handle stays usable
- *	ENOENT   no such snapshot; no such file
- *	ELOOP    the backing chain comes back to itself, is longer than 256 files, or a name goes
- *	         through a symbolic link where that is not allowed
- *	EPERM    a name in the image leads out of the image's directory
- *	ESPIPE   not seekable: pipe, socket, terminal; EISDIR: a directory
- *	others   as the system has set it: from pread(2), open(2), fstat(2)
+ * Cost: one pread(2) of at most 4 KiB, and one more for each header extension or name behind these
+ * 4 KiB. No table is read.
  */
 struct qcow2 *qcow2_open(int fd, const char **error_ret);
 
-/* Closes all files of the handle and frees it. NULL: nothing happens. errno is kept. */
+/*
+ * Closes all files of the handle and frees it with all strings that it owns. q may be NULL. Keeps
+ * errno. No other thread may use the handle during or after the call.
+ */
 void qcow2_close(struct qcow2 *q);
 
-/* The virtual size in bytes: what the guest sees as the size of its disk. */
+/* Returns the size of the virtual disk in bytes, as the guest sees it. Never fails, costs nothing.
+ */
 uint64_t qcow2_get_size(struct qcow2 *q);
 
 /*
- * Copies the disk's bytes from offset on to dest, and returns how many: len, or fewer if the disk
- * ends before that, and 0 at or past its end. It is never short for another reason, except that
- * len is cut to INT_MAX. What is not allocated reads as zeros.
- * On error: -1 and errno, and dest may hold anything; the next call may succeed.
+ * Copies the bytes [offset, offset + len) of the disk to dest. Parts that no image allocates read
+ * as zeros.
+ *
+ * Returns the number of bytes copied: len, or fewer if the disk ends before that or if len exceeds
+ * INT_MAX. Returns 0 at and past the end of the disk. Returns -1 and sets errno on failure; then
+ * dest may hold anything, and the same call may succeed later.
+ *
+ * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
+ * early, with ENOTSUP if this build has no decoder for the compression or if QCOW2_INSPECT opened
+ * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
+ * of pread(2).
+ *
+ * Cost: a pread(2) for each run of data, straight into dest, and some for tables that are not
+ * cached yet.
  */
 int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset);
 
 /* Flags of qcow2_open_options. */
 enum {
 	/*
-	 * A file cut short: what it does not hold any more reads as zeros, instead of failing
-	 * with EIO. Compressed data that is cut still fails.
+	 * The file may be cut short: what it no longer holds reads as zeros instead of failing with
+	 * EIO. A compressed cluster that is cut still fails.
 	 */
 	QCOW2_ALLOW_TRUNCATED = 1,
-	/* This image alone: the parts that a backing file would serve read as zeros. */
+	/* Open this image alone: what its backing file would hold reads as zeros. */
 	QCOW2_LAYER_ONLY = 2,
 	/*
-	 * Open the backing and data files that images name, inside the directory of the image
-	 * that names them: no "..", no symbolic link, and an absolute name only if it begins with
-	 * that directory. Needs path.
+	 * Open the backing and data files that images name, if they are inside the directory of the
+	 * image that names them: no "..", no symbolic link, and an absolute name only if it begins
+	 * with that directory. Needs qcow2_options.path.
 	 */
 	QCOW2_FOLLOW = 4,
-	/* Open them wherever they are. For images that are trusted. */
+	/* Open them wherever they are. Only for trusted images. Needs qcow2_options.path. */
 	QCOW2_FOLLOW_ANY = 8,
 	/*
-	 * To look, not to read: opens encrypted images too, and no other file, not even one that
-	 * is given. qcow2_read and qcow2_map fail for an image that cannot be read.
+	 * Inspect only: also open encrypted images, and never open another file, not even one
+	 * passed in the options. qcow2_read and qcow2_map fail if the image cannot be read like
+	 * this.
 	 */
 	QCOW2_INSPECT = 16
 };
 
-/* A file given by the caller. */
+/* A file that the caller passes in the options. */
 struct qcow2_file {
-	const char *path;   /* to be opened; NULL: fd is used */
-	int fd;             /* if path is NULL; belongs to the library from the call on */
-	const char *format; /* backing: "raw" or "qcow2"; NULL: what the image above it says */
+	const char *path;   /* the file to open; NULL: use fd */
+	int fd;             /* used if path is NULL; owned by the library from the call on */
+	const char *format; /* of a backing file: "raw" or "qcow2"; NULL: see backing_format */
 };
 
+/* What an image needs a file for. */
 enum { QCOW2_FILE_BACKING = 1, QCOW2_FILE_DATA = 2 };
 
-/* What an image asks for: for the callback that decides. The strings are only there during it. */
+/*
+ * Describes a file that an image needs, for the open_file callback. The strings are valid only
+ * during the call. Name and format come from the image and may hold anything.
+ */
 struct qcow2_file_request {
-	int kind;           /* QCOW2_FILE_* */
-	unsigned depth;     /* of the image that names it: 0 is the one that is opened */
-	const char *name;   /* as the image has it: name_len bytes, and a NUL */
-	size_t name_len;    /* not to be trusted: may hold anything, except a NUL */
-	const char *path;   /* of the image that names it; NULL: not known */
-	const char *format; /* backing: as the image has it, or NULL */
+	int kind;           /* QCOW2_FILE_BACKING or QCOW2_FILE_DATA */
+	unsigned depth;     /* of the image that names the file; 0: the image that is opened */
+	const char *name;   /* as the image has it, followed by a NUL; has no NUL inside */
+	size_t name_len;    /* bytes of name without the NUL */
+	const char *path;   /* of the image that names the file; NULL: unknown */
+	const char *format; /* of a backing file, as the image has it; NULL: the image has none */
 };
 
 /*
- * Set struct_size to sizeof(struct qcow2_options), and all that is not needed to zero; the struct
- * may grow at its end. Nothing in it is kept after the call. A file that an image needs comes from
- * the first of these that is given: data_file or backing; open_file; QCOW2_FOLLOW or _FOLLOW_ANY.
+ * Options of qcow2_open_options. Set struct_size to sizeof(struct qcow2_options) and zero every
+ * field that you do not use; new fields may follow in later versions. The library keeps nothing of
+ * the struct after the call.
+ *
+ * A file that an image needs comes from the first of these that is set: data_file or backing, then
+ * open_file, then QCOW2_FOLLOW or QCOW2_FOLLOW_ANY.
  */
 struct qcow2_options {
-	size_t struct_size;
-	unsigned flags; /* QCOW2_ALLOW_TRUNCATED ... */
-
+	size_t struct_size;   /* sizeof(struct qcow2_options) */
+	unsigned flags;       /* QCOW2_ALLOW_TRUNCATED and the others above, or 0 */
+	unsigned max_readers; /* threads that read at once, at most 1024, others wait;
+	                       * 0: as many as there are processors, at most 32 */
+	size_t reader_memory; /* bytes for each reader, raised to the minimum; 0: a good size */
+	const char *path;     /* of the image, for messages and QCOW2_FOLLOW; NULL: unknown */
+	const char *snapshot; /* id, or else name, of the snapshot to read; NULL: the disk */
+	const struct qcow2_file *data_file; /* the image's external data file; NULL: not given */
+	const struct qcow2_file *backing;   /* the file below the image, then the one below that */
+	size_t n_backing;                   /* number of files in backing */
+	const char *backing_format; /* "raw" or "qcow2": for backing files without a format, which
+	                             * are never probed; NULL: not given */
 	/*
-	 * Readers: how many threads are served at once, at most 1024; others wait. 0: one for each
-	 * processor, at most 32; ...
-	 */
-	unsigned max_readers;
-	/* ... and the memory of each in bytes, raised to what is needed. 0: what is good. */
-	size_t reader_memory;
-
-	const char *path;     /* of the image: for messages, and where names in it begin */
-	const char *snapshot; /* id or else name of the internal snapshot to read; NULL: none */
-
-	const struct qcow2_file *data_file; /* the external data file of the image */
-	const struct qcow2_file *backing;   /* n_backing files: the one below the image, ... */
-	size_t n_backing;                   /* ... the one below that, and so on */
-
-	/* "raw" or "qcow2": for a backing file whose format is given nowhere. Never probed. */
-	const char *backing_format;
-
-	/*
-	 * Decides about a name: returns a descriptor, which then belongs to the library, or -1
-	 * with errno to refuse. *format is request->format, and may be set to a static string.
+	 * Opens a file that an image names, or refuses it. Returns a descriptor, which the library
+	 * then owns, or -1 with errno set. On entry *format is request->format; the callback may
+	 * set it to a static string. NULL: no callback.
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
-	void *open_file_ctx;
+	void *open_file_ctx; /* passed to open_file */
 };
 
 /*
- * As qcow2_open, with a choice. options NULL: the same as that. Descriptors in the options belong
- * to the library as fd does, also when the call fails.
+ * Like qcow2_open, with options. NULL options are the same as qcow2_open. The library owns the
+ * descriptors in the options from the call on, even if the call fails.
+ *
+ * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
+ * file is needed but not given, or if the format of a backing file is unknown or neither raw nor
+ * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if a file
+ * is given that no image needs, or if a name in the image contains a NUL; with ENOENT if the
+ * snapshot or a file does not exist; with ELOOP if the chain contains a file twice or more than 256
+ * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of
+ * open_file.
+ *
+ * Cost: that of qcow2_open for each file of the chain.
  */
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret);
 
-/* What is known of the last failure of a call in this thread. */
+/* What is known about the last failure of a call in this thread. */
 struct qcow2_failure {
 	int error; /* errno of the call */
 	/*
-	 * enum qcow2_status of qcow2/status.h, or 0 where errno says it better. QCOW2_E_BACKING,
-	 * QCOW2_E_DATA_FILE: that file is needed and not given; QCOW2_E_ARGUMENT with ENOTSUP: the
-	 * format of a backing file is.
+	 * An enum qcow2_status of qcow2/status.h, or 0 if the core was not involved.
+	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given.
+	 * QCOW2_E_ARGUMENT with ENOTSUP: the format of a backing file is needed and not given.
 	 */
 	int status;
-	int has_pos;        /* whether ... */
-	uint64_t pos;       /* ... a byte position in the file is known, ... */
-	unsigned depth;     /* ... that of the image with this depth */
-	const char *text;   /* static: what *error_ret gets */
-	char message[1024]; /* "what is wrong (at file offset N)", with names, in printable form */
+	int has_pos;        /* not 0: pos is valid */
+	uint64_t pos;       /* byte position in the file of the image at this depth */
+	unsigned depth;     /* of the image that the failure is about; 0: the one opened */
+	const char *text;   /* static, without names or numbers: what *error_ret gets */
+	char message[1024]; /* text, names and numbers, in printable form, without a newline */
 };
 
 /*
- * The last failure of any call above or below in the calling thread, until its next one; after a
- * successful call it means nothing. Never NULL.
+ * Returns the last failure of a call of this library in the calling thread. Never NULL. The struct
+ * belongs to the thread and is valid until its next call; it means nothing after a call that
+ * succeeded.
  */
 const struct qcow2_failure *qcow2_last_failure(void);
 
+/* Flags of a segment. */
 enum {
 	QCOW2_SEGMENT_PRESENT = 1,    /* an image of the chain has an entry for it */
 	QCOW2_SEGMENT_ZERO = 2,       /* reads as zeros */
 	QCOW2_SEGMENT_DATA = 4,       /* holds data */
-	QCOW2_SEGMENT_COMPRESSED = 8, /* and that is compressed */
+	QCOW2_SEGMENT_COMPRESSED = 8, /* holds data that is compressed */
 	QCOW2_SEGMENT_AT = 16         /* fd and file_offset are valid */
 };
 
-/* A piece of the disk that is all of one kind. */
+/* A run of the disk that is all of one kind. */
 struct qcow2_segment {
-	uint64_t start;
-	uint64_t length;
-	unsigned flags; /* QCOW2_SEGMENT_* */
-	unsigned depth; /* of the image that answered: 0 is the one that was opened */
-	/*
-	 * Where its bytes are: at file_offset in the file fd, which stays the library's. Bytes
-	 * past the end of that file are zeros. Never for compressed data.
-	 */
-	int fd;
-	uint64_t file_offset;
+	uint64_t start;       /* offset in the disk, bytes */
+	uint64_t length;      /* bytes */
+	unsigned flags;       /* QCOW2_SEGMENT_* */
+	unsigned depth;       /* of the image that has the entry; 0: the one that was opened */
+	int fd;               /* the file that holds the bytes, owned by the library; else -1 */
+	uint64_t file_offset; /* where they begin in fd; bytes past the end of fd are zeros */
 };
 
 /*
- * Tells what the disk holds from offset on, as far as that is all of one kind, but not further than
- * offset + len. Cheap: no data is read, but tables, by 512 bytes or, where they are gone through in
- * order, 16 KiB. The next segment may be of the same kind.
- * Returns 1, or 0 at or past the end of the disk or with len 0, or -1 and errno; *segment is only
- * written with 1.
+ * Describes the disk from offset on: one run of one kind, which ends at offset + len at the latest.
+ * The next run may be of the same kind. Compressed data never has QCOW2_SEGMENT_AT.
+ *
+ * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
+ * -1 and sets errno on failure. *segment is only written if the result is 1.
+ *
+ * Fails with EIO if the table entry for offset is damaged or if a file ends before its table, with
+ * ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no memory
+ * for a reader, and with the errno of pread(2).
+ *
+ * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
+ * the disk in order.
  */
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 
-/* An internal snapshot. The strings are the image's: not to be trusted, terminated here. */
-struct qcow2_snapshot_entry {
-	const char *id;
-	const char *name;
-	size_t id_len;
-	size_t name_len;
-	uint64_t disk_size;     /* bytes */
-	uint64_t vm_state_size; /* bytes; 0: the disk only */
-	uint64_t vm_clock_nsec; /* how long the guest had run */
-	uint64_t icount;        /* instructions it had run; UINT64_MAX: not recorded */
-	uint64_t date_sec;      /* when it was taken, since 1970, ... */
-	uint32_t date_nsec;     /* ... and nanoseconds */
+/*
+ * Bytes that an image chose: they may hold anything, and qcow2_printable makes them fit to show.
+ * A NUL that len does not count follows them.
+ */
+struct qcow2_string {
+	const char *bytes; /* NULL: the image has none */
+	size_t len;        /* bytes, without the NUL; 0 if bytes is NULL */
+};
+
+/* qcow2_info.flags: the features of an image, qcow2.txt "Header". */
+enum {
+	QCOW2_INFO_DIRTY = 1,          /* refcounts may be out of date */
+	QCOW2_INFO_CORRUPT = 2,        /* QEMU found damage and refuses to write */
+	QCOW2_INFO_EXTENDED_L2 = 4,    /* has subclusters */
+	QCOW2_INFO_LAZY_REFCOUNTS = 8, /* QEMU updates refcounts late */
+	QCOW2_INFO_DATA_FILE = 16,     /* the data is in an external data file */
+	QCOW2_INFO_DATA_FILE_RAW = 32  /* the external data file is a raw disk by itself */
+};
+
+/* Describes an image of the chain. */
+struct qcow2_info {
+	size_t struct_size; /* set by the caller: sizeof(struct qcow2_info) */
+	const char *format; /* static: "qcow2" or "raw" */
+	unsigned version;   /* 2 or 3; 0: raw */
+	unsigned flags;     /* QCOW2_INFO_* */
+	int incomplete;     /* not 0: a string below could not be read and is NULL */
+	uint64_t size;      /* of the virtual disk, bytes; of the active disk, not a snapshot's */
+	uint64_t file_size; /* of the image file, bytes, when it was opened */
+	uint64_t cluster_size;              /* bytes; 0: raw */
+	unsigned refcount_bits;             /* bits of a refcount; 0: raw */
+	const char *compression;            /* static: "zlib" or "zstd"; NULL: raw */
+	const char *encryption;             /* static: "aes" or "luks"; NULL: not encrypted */
+	struct qcow2_string backing_file;   /* name of the backing file, as the image has it */
+	struct qcow2_string backing_format; /* its format, as the image has it */
+	struct qcow2_string data_file;      /* name of the external data file */
+
+	/* The header's own numbers, for tools that check or repair images; 0: raw. */
+	uint64_t incompatible;            /* feature bits, all three 0 in version 2 */
+	uint64_t compatible;              /* feature bits */
+	uint64_t autoclear;               /* feature bits */
+	uint64_t l1_offset;               /* of the active L1 table in the file, bytes */
+	uint64_t refcount_table_offset;   /* in the file, bytes; not validated */
+	uint64_t snapshots_offset;        /* of the snapshot table in the file, bytes */
+	uint32_t header_length;           /* bytes */
+	uint32_t crypt_method;            /* 0: not encrypted, 1: AES, 2: LUKS */
+	uint32_t l1_entries;              /* of the active L1 table */
+	uint32_t refcount_table_clusters; /* clusters of the refcount table */
+	uint32_t n_snapshots;             /* entries of the snapshot table */
 };
 
 /*
- * Lists the internal snapshots of the image. Returns how many there are and puts them in *list, one
- * block of memory with all strings in it, to be given to free(); or -1 and errno.
+ * Describes the image at a depth of the chain; depth 0 is the image that was opened. The caller
+ * sets info->struct_size; the library fills the fields that it knows and zeroes the others, which
+ * a later version may fill. The strings belong to the handle and are valid until qcow2_close.
+ *
+ * Returns 0, or -1 with errno set and *info unchanged. Fails with EINVAL if struct_size is smaller
+ * than the struct was in the first version, and with ENOENT if the chain has no image at this
+ * depth. If a name cannot be read, the call still returns 0: incomplete is set, the name is NULL,
+ * qcow2_last_failure has the reason, and the next call tries again.
+ *
+ * Cost: at most one pread(2) for each of the three strings, in the first call for a depth; later
+ * calls make no system call.
+ */
+int qcow2_get_info(struct qcow2 *q, unsigned depth, struct qcow2_info *info);
+
+/*
+ * Returns the path by which the image at a depth of the chain was opened, or NULL if it is unknown
+ * or if there is no such image. The string belongs to the handle and is valid until qcow2_close.
+ */
+const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
+
+/*
+ * Returns the descriptor of the image at a depth of the chain, or -1 if there is no such image. The
+ * library still owns it.
+ */
+int qcow2_get_fd(struct qcow2 *q, unsigned depth);
+
+/*
+ * Returns the descriptor of the external data file of the image at a depth of the chain, or -1 if
+ * it has none. The library still owns it.
+ */
+int qcow2_get_data_fd(struct qcow2 *q, unsigned depth);
+
+/* An internal snapshot. The image chose the strings: they may hold anything. */
+struct qcow2_snapshot_entry {
+	const char *id;         /* a NUL follows */
+	const char *name;       /* a NUL follows */
+	size_t id_len;          /* bytes, without the NUL */
+	size_t name_len;        /* bytes, without the NUL */
+	uint64_t disk_size;     /* bytes */
+	uint64_t vm_state_size; /* bytes; 0: the snapshot has the disk only */
+	uint64_t vm_clock_nsec; /* how long the guest had run, nanoseconds */
+	uint64_t icount;        /* instructions the guest had run; UINT64_MAX: not recorded */
+	uint64_t date_sec;      /* when it was taken, seconds since 1970 */
+	uint32_t date_nsec;     /* and nanoseconds */
+};
+
+/*
+ * Lists the internal snapshots of the image that was opened. Puts one block of memory in *list,
+ * with the entries and all strings; the caller frees it with free().
+ *
+ * Returns the number of snapshots, or -1 with errno set and *list unchanged. Fails with EINVAL if
+ * the snapshot table is damaged, with EFBIG if it is larger than 64 MiB, with EIO if the file ends
+ * before it does, with ENOMEM if there is no memory for the list, and with the errno of pread(2).
+ *
+ * Cost: at most five pread(2) for each snapshot.
  */
 int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list);
 
+/* Flags of a bitmap, qcow2.txt "Bitmap directory". */
+enum {
+	QCOW2_BITMAP_ENTRY_IN_USE = 1, /* was not closed properly; its content is not valid */
+	QCOW2_BITMAP_ENTRY_AUTO = 2    /* records writes to the disk all the time */
+};
+
+/* A persistent dirty bitmap. The image chose the name: it may hold anything. */
+struct qcow2_bitmap_entry {
+	const char *name;     /* a NUL follows */
+	size_t name_len;      /* bytes, without the NUL */
+	uint64_t granularity; /* bytes of the disk that a bit stands for */
+	unsigned flags;       /* QCOW2_BITMAP_ENTRY_* */
+};
+
 /*
- * The header of an image of the chain, as qcow2/image.h describes it: depth 0 is the one that was
- * opened, which names its snapshots and so on; NULL: the chain is not that long. To be looked at
- * while the handle is open. The shared library has only the calls of this header; those of
- * qcow2/image.h and the others are in the static ones.
+ * Lists the persistent bitmaps of the image that was opened. Puts one block of memory in *list,
+ * with the entries and all names; the caller frees it with free(). A bitmap extension that an older
+ * program made invalid (autoclear bit 0 is not set) counts as none.
+ *
+ * Returns the number of bitmaps, or -1 with errno set and *list unchanged. Fails with EINVAL
+ * (status QCOW2_E_BITMAP) if the bitmap directory is damaged, with EIO if the file ends before it
+ * does, with ENOMEM if there is no memory for the list, and with the errno of pread(2).
+ *
+ * Cost: two pread(2) to begin with, and at most three for each bitmap.
+ */
+int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
+
+/*
+ * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
+ * more clusters than the file has, and stops once it has counted `enough` of them; *count may be
+ * larger than enough. Pass UINT64_MAX to count all.
+ *
+ * Returns 0 and sets *count, or returns -1 with errno set and *count unchanged. Fails with ENOENT
+ * if the chain has no image at this depth, with ENOTSUP if the image is raw, with EFBIG if the
+ * refcount table is larger than 8 MiB, QEMU's limit, with EIO if an entry of the refcount table is
+ * damaged or the file ends before a refcount block does, with ENOMEM if there is no memory for the
+ * refcounts (256 KiB), and with the errno of pread(2).
+ *
+ * Cost: two pread(2) for each refcount block, or for 32768 clusters if a block has more of them.
+ */
+int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
+
+/*
+ * Decodes the first character of untrusted text, which has len > 0 bytes. No pointer may be NULL.
+ *
+ * Returns the number of bytes that the character takes, 1 to 4, and sets *code to its code point.
+ * If the first byte does not begin a well-formed UTF-8 sequence, returns 1 and sets *code to
+ * U+FFFD. Sets *printable to 0 if the character must not be shown: because it is malformed, a
+ * control character, or one that changes the direction or the line of the text around it.
+ * Otherwise 1.
+ */
+size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable);
+
+/*
+ * Writes untrusted bytes to buf in printable form: characters that qcow2_character calls printable
+ * stay, each other byte becomes \xNN. Like snprintf, returns the length of the complete result
+ * without the NUL; if that is not less than room, the text in buf is cut after the last character
+ * or \xNN that fits. buf is always terminated, unless room is 0; then buf may be NULL.
+ */
+size_t qcow2_printable(char *buf, size_t room, const char *bytes, size_t len);
+
+/*
+ * Replaced by qcow2_get_info: the core's view of an image of the chain, NULL if there is none.
  */
 struct qcow2_image;
 const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth);
-
-/*
- * The path by which an image of the chain was opened, which is there as long as the handle; NULL:
- * not known, or no such image. And its descriptor, which stays the library's; -1: no such image.
- */
-const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
-int qcow2_get_fd(struct qcow2 *q, unsigned depth);
-
-/* The descriptor of its external data file, which stays the library's; -1: it has none. */
-int qcow2_get_data_fd(struct qcow2 *q, unsigned depth);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

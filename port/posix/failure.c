@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The last failure of each thread: errno, status, place and message.
+ *
+ * Messages have no capital letter and no full stop: a program puts its own words before them. They
+ * say what is wrong, then what helps.
  */
-#include "posix.h"
+#include "failure.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/codecs.h"
+#include "open/file.h"
 #include "printable.h"
+#include "qcow2/image.h"
+#include "words.h"
+
+/* A name, and the words around it. */
+enum { LABEL_ROOM = QP_PRINTABLE + 32, WHAT_ROOM = QP_PRINTABLE + 128 };
 
 static __thread struct qcow2_failure last_failure = { .text = "no error" };
 
@@ -27,29 +37,6 @@ void qp_failure_reset(void)
 	last_failure.depth = 0;
 	last_failure.text = "no error";
 	last_failure.message[0] = '\0';
-}
-
-const char *qp_printable(char buf[QP_PRINTABLE], const char *bytes, size_t len)
-{
-	size_t at = 0;
-
-	while (len > 0u) {
-		size_t n = qp_utf8_len(bytes, len);
-
-		if (at + 5u > QP_PRINTABLE)
-			break;
-		if (n == 0u) {
-			at += (size_t)snprintf(buf + at, 5, "\\x%02x", (unsigned char)*bytes);
-			n = 1;
-		} else {
-			memcpy(buf + at, bytes, n);
-			at += n;
-		}
-		bytes += n;
-		len -= n;
-	}
-	buf[at] = '\0';
-	return buf;
 }
 
 void qp_fail(int error, int status, const char *text, const char *format, ...)
@@ -77,17 +64,16 @@ void qp_fail_memory(void)
 
 void qp_fail_errno(int error, const char *text, const char *what)
 {
-	qp_fail(error, 0, text, "%s: %s", what != NULL ? what : text, strerror(error));
+	qp_fail(error, 0, text, "%s: %s", what, strerror(error));
 }
 
-void qp_fail_deliver(const char **text)
+int qp_failed(void)
 {
-	if (text != NULL)
-		*text = last_failure.text;
 	errno = last_failure.error;
+	return -1;
 }
 
-/* The table of errors in qcow2.h. */
+/* The errno of a status, as the table in qcow2.h has it. */
 static int errno_of(int status, int io_code)
 {
 	if (status == QCOW2_E_IO)
@@ -107,12 +93,13 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
 	case QCOW2_E_COMPRESSED:
+	case QCOW2_E_REFCOUNT:
 	case QCOW2_E_TRUNCATED: return EIO;
-	default: return EINVAL; /* a bad argument, magic, header, extension, L1 or snapshot table */
+	default: return EINVAL; /* an argument, or what the image says of itself and its tables */
 	}
 }
 
-/* " FEATURE", as the image itself calls the lowest of the unknown bits, and their mask. */
+/* Names the lowest of the unknown feature bits as the image does, if it does. */
 static void feature_message(const struct qcow2_error *err, char *buf, size_t len)
 {
 	char name[QCOW2_FEATURE_NAME_ROOM];
@@ -131,7 +118,7 @@ static void feature_message(const struct qcow2_error *err, char *buf, size_t len
 	}
 }
 
-/* What a status means here, with the numbers that belong to it. */
+/* What a status means here, with the names and numbers that belong to it. */
 static void core_message(int status, const struct qcow2_error *err, char *buf, size_t len)
 {
 	const char *text = qcow2_status_text(status);
@@ -140,7 +127,7 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	switch (status) {
 	case QCOW2_E_IO:
 		snprintf(buf, len, "%s: %s", text,
-		         err->io_code == QP_IO_SHRANK ? "the file has become shorter"
+		         err->io_code == QP_IO_SHRANK ? "the file became shorter"
 		                                      : strerror(err->io_code));
 		break;
 	case QCOW2_E_VERSION:
@@ -148,10 +135,8 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 		break;
 	case QCOW2_E_FEATURE: feature_message(err, buf, len); break;
 	case QCOW2_E_ENCRYPTED:
-		snprintf(buf, len, "encrypted image (%s) is not supported",
-		         detail == 1u   ? "AES"
-		         : detail == 2u ? "LUKS"
-		                        : "unknown method");
+		snprintf(buf, len, "encrypted images (%s) are not supported",
+		         qp_encryption_name(detail));
 		break;
 	case QCOW2_E_CLUSTER_BITS:
 		snprintf(buf, len, "cluster size 2^%llu is not supported", detail);
@@ -160,23 +145,23 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 		snprintf(buf, len, "compression type %llu is not supported", detail);
 		break;
 	case QCOW2_E_CODEC:
-		snprintf(buf, len, "no decoder for %s in this build",
-		         detail == QCOW2_COMPRESSION_ZSTD ? "zstd" : "this compression");
+		snprintf(buf, len, "this build has no decoder for %s", qp_compression_name(detail));
 		break;
 	default: snprintf(buf, len, "%s", text); break;
 	}
 }
 
-/* Statuses that are not about a place in a file. */
+/* Is a failure with this status at a place in the file? Some are about the image as a whole. */
 static bool has_place(int status)
 {
-	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
+	return status <= QCOW2_E_IO && status != QCOW2_E_ENCRYPTED &&
+	       status != QCOW2_E_SNAPSHOT_DATA_FILE;
 }
 
 /* "backing file 'base.qcow2': ", "data file at depth 0: ", or nothing for the image itself. */
 static void file_label(const struct qp_file *file, char *buf, size_t len)
 {
-	const char *kind = file->is_data ? "data file" : "backing file";
+	const char *kind = qp_kind_name(file->is_data ? QCOW2_FILE_DATA : QCOW2_FILE_BACKING);
 	char shown[QP_PRINTABLE];
 
 	if (!file->is_data && file->depth == 0u)
@@ -190,7 +175,7 @@ static void file_label(const struct qp_file *file, char *buf, size_t len)
 
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason)
 {
-	char label[QP_PRINTABLE + 32];
+	char label[LABEL_ROOM];
 
 	file_label(file, label, sizeof label);
 	qp_fail(error, 0, text, "%s%s%s%s", label, text, reason != NULL ? ": " : "",
@@ -202,12 +187,12 @@ void qp_fail_core(int status, const struct qcow2_error *err)
 {
 	static const struct qcow2_error nothing;
 	const struct qp_file *file;
-	char what[QP_PRINTABLE + 128], label[QP_PRINTABLE + 32] = "", at[64] = "";
+	char what[WHAT_ROOM], label[LABEL_ROOM] = "", at[64] = "";
 	uint64_t pos;
 	unsigned depth = 0;
 	bool placed;
 
-	/* A call that failed before it could note anything leaves an older error there. */
+	/* A call that failed before it could note anything leaves an older error in *err. */
 	if (err == NULL || err->status != status)
 		err = &nothing;
 	file = err->io != NULL ? err->io->ctx : NULL;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The documented calls: open, close, size, read.
+ * Opens, closes and reads a handle, and returns what it knows without reading.
  */
-#include "posix.h"
+#include "handle.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "failure.h"
+#include "snapshots.h"
+
 /* Where struct qcow2_options ended when it was first published. */
 #define OPTIONS_LEN_MIN (offsetof(struct qcow2_options, open_file_ctx) + sizeof(void *))
 
 /*
- * Brings the caller's options to the form of this library. A struct that is longer than ours is
- * fine if the caller uses nothing of what is new in it.
+ * Copies the caller's options to the struct of this version of the library. A longer struct, of a
+ * later version, is accepted if every byte behind ours is 0: the caller uses nothing that is new.
  */
 static bool options_copy(struct qcow2_options *to, const struct qcow2_options *from)
 {
@@ -32,59 +35,50 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 	memcpy(to, from, len < sizeof *to ? len : sizeof *to);
 	for (i = sizeof *to; i < len; i++)
 		if (bytes[i] != 0u) {
-			qp_fail_text(EINVAL, 0, "options of a newer version of the library");
+			qp_fail_text(EINVAL, 0,
+			             "an option is set that this version of the library lacks");
 			return false;
 		}
 	return true;
 }
 
-/* Opens what the options say and makes sure that it can be read. */
+/* Opens the chain and finds the image to read. */
 static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 {
-	size_t min, good;
+	struct qcow2_error err;
 	int rc;
 
-	if (!qp_chain_open(q, fd, o))
+	if (!qp_chain_open(&q->top, fd, o))
 		return false;
 	q->image = &q->top->image;
 	if (o->snapshot != NULL && !qp_snapshot_select(q, o->snapshot))
 		return false;
-	/* Is all there that reading needs? Whoever only looks is told when he reads. */
-	rc = qcow2_reader_memory(q->image, NULL, &min, &good);
-	if (rc != QCOW2_OK && (o->flags & QCOW2_INSPECT) == 0u) {
-		qp_fail_core(rc, NULL);
-		return false;
-	}
-	q->pool.image = q->image;
-	return true;
-}
-
-/* All descriptors belong to the library, also when it cannot begin. */
-static void drop_all(int fd, const struct qcow2_options *o)
-{
-	struct qp_file unused = { .fd = fd };
-	struct qp_plan plan = { .options = o };
-
-	qp_file_close(&unused);
-	qp_plan_drop(&plan);
+	if ((o->flags & QCOW2_INSPECT) != 0u)
+		return true; /* if it cannot be read, the first read fails */
+	rc = qcow2_image_ready(q->image, &err);
+	if (rc != QCOW2_OK)
+		qp_fail_core(rc, &err);
+	return rc == QCOW2_OK;
 }
 
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
 	unsigned n_slots = qp_pool_slots(o->max_readers);
-	struct qcow2 *q = malloc(sizeof *q + qp_pool_room(n_slots)); /* the slots are behind it */
+	struct qcow2 *q = malloc(sizeof *q + qp_pool_room(n_slots)); /* the slots follow *q */
 
 	if (q == NULL) {
-		drop_all(fd, o);
+		qp_chain_refuse(fd, o);
 		qp_fail_memory();
 		return NULL;
 	}
 	memset(q, 0, sizeof *q);
-	qp_pool_init(&q->pool, n_slots, q + 1, o->reader_memory);
-	if (handle_fill(q, fd, o))
-		return q;
-	qcow2_close(q);
-	return NULL;
+	if (!handle_fill(q, fd, o)) {
+		qp_chain_free(q->top);
+		free(q);
+		return NULL;
+	}
+	qp_pool_init(&q->pool, q->image, n_slots, q + 1, o->reader_memory);
+	return q;
 }
 
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
@@ -98,11 +92,13 @@ struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
 	if (options_copy(&own, options))
 		q = handle_new(fd, &own);
 	else
-		drop_all(fd, &own);
-	if (q == NULL)
-		qp_fail_deliver(error_ret);
-	else
-		errno = error;
+		qp_chain_refuse(fd, &own);
+	errno = error;
+	if (q == NULL) {
+		qp_failed();
+		if (error_ret != NULL)
+			*error_ret = qcow2_last_failure()->text;
+	}
 	return q;
 }
 
@@ -141,17 +137,39 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 	if (len > size - offset)
 		len = (size_t)(size - offset);
 	slot = qp_slot_take(&q->pool);
-	if (slot == NULL) {
-		qp_fail_deliver(NULL);
-		return -1;
-	}
-	rc = qcow2_reader_read(&slot->reader, offset, dest, len);
+	if (slot == NULL)
+		return qp_failed();
+	rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.error);
+		qp_fail_core(rc, &slot->reader.core.error);
 	qp_slot_give(&q->pool, slot);
-	if (rc != QCOW2_OK) {
-		qp_fail_deliver(NULL);
-		return -1;
-	}
-	return (int)len;
+	return rc == QCOW2_OK ? (int)len : qp_failed();
+}
+
+const char *qcow2_get_path(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
+
+	return layer != NULL ? layer->file.path : NULL;
+}
+
+int qcow2_get_fd(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
+
+	return layer != NULL ? layer->file.fd : -1;
+}
+
+int qcow2_get_data_fd(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
+
+	return layer != NULL ? layer->data.fd : -1;
+}
+
+const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
+
+	return layer != NULL ? &layer->image : NULL;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an image holds, without its content: segments, headers, paths.
+ * Describes the disk without reading its data.
  */
 #include "posix.h"
+
+#include "failure.h"
+#include "handle.h"
 
 static unsigned segment_flags(const struct qcow2_extent *e)
 {
@@ -24,6 +27,7 @@ static void segment_fill(struct qcow2_segment *segment, const struct qcow2_exten
 	segment->depth = e->depth;
 	segment->fd = -1;
 	segment->file_offset = 0;
+	/* The place of compressed bytes is of no use to a caller who cannot decode them. */
 	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED) {
 		const struct qp_file *file = e->io->ctx;
 
@@ -45,46 +49,14 @@ int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segme
 	if (len > size - offset)
 		len = size - offset;
 	slot = qp_slot_take(&q->pool);
-	if (slot == NULL) {
-		qp_fail_deliver(NULL);
-		return -1;
-	}
-	rc = qcow2_reader_map(&slot->reader, offset, len, &extent);
+	if (slot == NULL)
+		return qp_failed();
+	rc = qcow2_reader_map(&slot->reader.core, offset, len, &extent);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.error);
+		qp_fail_core(rc, &slot->reader.core.error);
 	qp_slot_give(&q->pool, slot);
-	if (rc != QCOW2_OK) {
-		qp_fail_deliver(NULL);
-		return -1;
-	}
+	if (rc != QCOW2_OK)
+		return qp_failed();
 	segment_fill(segment, &extent);
 	return 1;
-}
-
-const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = qp_layer_at(q->top, depth);
-
-	return layer != NULL ? &layer->image : NULL;
-}
-
-const char *qcow2_get_path(struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = qp_layer_at(q->top, depth);
-
-	return layer != NULL ? layer->file.path : NULL;
-}
-
-int qcow2_get_fd(struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = qp_layer_at(q->top, depth);
-
-	return layer != NULL ? layer->file.fd : -1;
-}
-
-int qcow2_get_data_fd(struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = qp_layer_at(q->top, depth);
-
-	return layer != NULL ? layer->data.fd : -1;
 }

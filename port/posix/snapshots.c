@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal snapshots: find one by id or name, list them all.
+ * Internal snapshots: finds one by id or name, lists them all.
  */
-#include "posix.h"
+#include "snapshots.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "failure.h"
+#include "handle.h"
+#include "printable.h"
 #include "qcow2/snapshot.h"
 
+/* The longest snapshot table that QEMU accepts, bytes. */
 enum { SNAPSHOT_TABLE_MAX = 64 * 1024 * 1024 };
 
-/* Gets id and name of a snapshot in *text, one after the other; to be freed. */
+/* Sets *text to the id of a snapshot followed by its name; the caller frees it. */
 static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
                           char **text)
 {
@@ -33,7 +37,7 @@ static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_sn
 	return true;
 }
 
-/* Is this the id, or the name, of the snapshot? 1, 0, or -1 for a failure. */
+/* Is this the id, or the name, of the snapshot? Returns 1 or 0, or -1 for a failure. */
 static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_snapshot *s,
                             const char *wanted, bool by_name)
 {
@@ -50,7 +54,7 @@ static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_
 	return same;
 }
 
-/* Finds a snapshot by its id, or by its name: 1, 0 for none, -1 for a failure. */
+/* Finds a snapshot by its id or by its name. Returns 1, 0 for none, or -1 for a failure. */
 static int snapshot_find(const struct qcow2_image *image, const char *wanted, bool by_name,
                          struct qcow2_snapshot *s)
 {
@@ -83,7 +87,8 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 	if (found == 0) {
 		char shown[QP_PRINTABLE];
 
-		qp_fail(ENOENT, QCOW2_E_NOT_FOUND, "no such snapshot", "has no snapshot '%s'",
+		qp_fail(ENOENT, QCOW2_E_NOT_FOUND, "the image has no such snapshot",
+		        "the image has no snapshot '%s'",
 		        qp_printable(shown, id_or_name, strlen(id_or_name)));
 	}
 	if (found != 1)
@@ -97,7 +102,7 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 	return true;
 }
 
-/* Counts the snapshots and the bytes of their strings, with terminators. */
+/* Counts the snapshots, and the bytes of their strings with the terminators. */
 static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *bytes)
 {
 	const struct qcow2_snapshot *previous = NULL;
@@ -108,9 +113,10 @@ static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *byt
 	*n = 0;
 	*bytes = 0;
 	while ((rc = qcow2_snapshot_next(image, previous, &s, &err)) == QCOW2_OK) {
-		/* QEMU's limit. Below it no sum here can be too large. */
+		/* With this limit no sum here wraps. */
 		if (s.next_pos - image->snapshots_pos > SNAPSHOT_TABLE_MAX) {
-			qp_fail_text(EFBIG, QCOW2_E_TOO_BIG, "the snapshot table is too big");
+			qp_fail_text(EFBIG, QCOW2_E_TOO_BIG,
+			             "the snapshot table is larger than 64 MiB");
 			return false;
 		}
 		*n += 1u;
@@ -145,7 +151,7 @@ static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_ent
 
 	for (; n > 0u && rc == QCOW2_OK; n--, entry++) {
 		rc = qcow2_snapshot_next(image, previous, &s, &err);
-		/* The file may have changed since it was measured. */
+		/* The file may have changed since list_measure. */
 		if (rc == QCOW2_OK && (size_t)(end - text) < (size_t)s.id_len + s.name_len + 2u)
 			rc = QCOW2_E_SNAPSHOT;
 		if (rc == QCOW2_OK)
@@ -169,25 +175,21 @@ static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_ent
 int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 {
 	const struct qcow2_image *image = &q->top->image;
-	struct qcow2_snapshot_entry *entries = NULL;
+	struct qcow2_snapshot_entry *entries;
 	size_t n, bytes;
 	char *text;
 
-	if (!list_measure(image, &n, &bytes)) {
-		qp_fail_deliver(NULL);
-		return -1;
-	}
-	entries = malloc(n * sizeof *entries + bytes + 1u);
+	if (!list_measure(image, &n, &bytes))
+		return qp_failed();
+	entries = malloc(n * sizeof *entries + bytes + 1u); /* never 0 bytes: that may be NULL */
 	if (entries == NULL) {
 		qp_fail_memory();
-		qp_fail_deliver(NULL);
-		return -1;
+		return qp_failed();
 	}
 	text = (char *)(entries + n);
 	if (!list_fill(image, entries, n, text, text + bytes)) {
 		free(entries);
-		qp_fail_deliver(NULL);
-		return -1;
+		return qp_failed();
 	}
 	*list = entries;
 	return (int)n;

@@ -340,6 +340,7 @@ static void write_chain(unsigned n)
 static void test_depth(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2_info info = { .struct_size = sizeof info };
 	struct qcow2 *q;
 
 	(void)state;
@@ -351,9 +352,9 @@ static void test_depth(void **state)
 	write_overlay("n254", "base", "raw");
 	q = open_with("n0", QCOW2_FOLLOW);
 	assert_int_equal(first_byte(q), 5);
-	assert_non_null(qcow2_get_image(q, 255));
-	assert_int_equal(qcow2_get_image(q, 255)->version, 0);
-	assert_null(qcow2_get_image(q, 256));
+	assert_int_equal(qcow2_get_info(q, 255, &info), 0);
+	assert_int_equal(info.version, 0);
+	assert_int_equal(qcow2_get_info(q, 256, &info), -1);
 	assert_string_equal(qcow2_get_path(q, 255), "./base");
 	qcow2_close(q);
 }

@@ -1,25 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decompressors of a reader. Which ones there are is decided by which of deflate_*.c and
- * zstd_*.c are compiled.
+ * The table of decompressors.
  */
-#include "../posix.h"
+#include "codecs.h"
 
 #include <string.h>
 
+/* qcow2.txt "compression_type": the names are those of QEMU, which calls deflate zlib. */
+static const struct {
+	uint8_t type;
+	const char *name;
+	bool (*init)(struct qp_codec *codec);
+	void (*end)(struct qp_codec *codec); /* NULL: keeps nothing that must be freed */
+} codec_table[] = {
+	{ QCOW2_COMPRESSION_DEFLATE, "zlib", qp_deflate_init, qp_deflate_end },
+	{ QCOW2_COMPRESSION_ZSTD, "zstd", qp_zstd_init, NULL },
+};
+
+#define CODECS (sizeof codec_table / sizeof codec_table[0])
+
+typedef char codecs_fit[CODECS <= QP_CODECS_MAX ? 1 : -1];
+
 void qp_codecs_init(struct qp_codecs *codecs)
 {
+	size_t i, n = 0;
+
 	memset(codecs, 0, sizeof *codecs);
-	codecs->deflate.state = &codecs->deflate_state;
-	codecs->deflate.zstd_state = &codecs->zstd_state;
-	codecs->zstd.state = &codecs->zstd_state;
-	qp_deflate_init(&codecs->deflate);
-	codecs->list[0] = &codecs->deflate.codec;
-	if (qp_zstd_init(&codecs->zstd))
-		codecs->list[1] = &codecs->zstd.codec;
+	for (i = 0; i < CODECS; i++) {
+		struct qp_codec *codec = &codecs->codec[i];
+
+		codec->state = &codecs->state[i];
+		codec->last = &codecs->last;
+		if (codec_table[i].init(codec))
+			codecs->list[n++] = &codec->core;
+	}
 }
 
 void qp_codecs_end(struct qp_codecs *codecs)
 {
-	qp_deflate_end(&codecs->deflate);
+	size_t i;
+
+	for (i = 0; i < CODECS; i++)
+		if (codec_table[i].end != NULL)
+			codec_table[i].end(&codecs->codec[i]);
+}
+
+const char *qp_compression_name(uint64_t type)
+{
+	size_t i;
+
+	for (i = 0; i < CODECS; i++)
+		if (codec_table[i].type == type)
+			return codec_table[i].name;
+	return "unknown type";
 }

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deflate by a library, deflate_libdeflate.c or deflate_zlib.c, which is fast, wants the whole
- * stream and allows no doubt: anything but a stream that makes exactly one cluster is left to the
- * core's decoder. So what that accepts, as zlib does, is accepted in each build. libdeflate accepts
- * a little more, and there is no telling it from the rest: block headers with more than 286 or 30
- * lengths, or with a run of them that goes on past the last, and symbols without a meaning.
+ * Deflate by a library, deflate_libdeflate.c or deflate_zlib.c.
+ *
+ * The library is fast, but it wants the whole stream and reports every irregularity as an error.
+ * The core's decoder gets what is not a stream of exactly one cluster, so that every build accepts
+ * what that decoder accepts, and it accepts what zlib does. libdeflate accepts a little more, which
+ * cannot be told from valid streams: block headers with more than 286 or 30 lengths or with a run
+ * of lengths beyond the last, and symbols without a meaning.
  */
-#include "../posix.h"
+#include "codecs.h"
 
 static void library_begin(const struct qcow2_codec *self, void *work)
 {
-	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
-
-	*own->zstd_state = NULL;
+	(void)qp_codec_claim(qp_codec_of(self));
 	qcow2_deflate_small.begin(&qcow2_deflate_small, work);
 }
 
 static int library_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
-	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
-
+	/* The library decodes a whole cluster, to a window that has room for it. */
 	if (stream->done == 0u && stream->stop == stream->window_len) {
 		int rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
 
 		if (rc != QCOW2_OK)
 			return rc;
-		if (qp_deflate_cluster(own->state, stream)) {
-			stream->next = stream->end; /* the stream is over: the rest is padding */
+		if (qp_deflate_cluster(qp_codec_of(self)->state, stream)) {
+			stream->next = stream->end; /* what follows the stream is padding */
 			stream->done = stream->stop;
 			stream->window_at = 0;
 			return QCOW2_OK;
@@ -35,10 +34,11 @@ static int library_decode(const struct qcow2_codec *self, void *work, struct qco
 	return qcow2_deflate_small.decode(&qcow2_deflate_small, work, stream);
 }
 
-void qp_deflate_init(struct qp_deflate *deflate)
+bool qp_deflate_init(struct qp_codec *codec)
 {
-	deflate->codec = qcow2_deflate_small;
-	deflate->codec.whole = true;
-	deflate->codec.begin = library_begin;
-	deflate->codec.decode = library_decode;
+	codec->core = qcow2_deflate_small;
+	codec->core.whole = true;
+	codec->core.begin = library_begin;
+	codec->core.decode = library_decode;
+	return true;
 }

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deflate by the core's own decoder, the fast one.
+ * Deflate by the core's fast decoder.
  */
-#include "../posix.h"
+#include "codecs.h"
 
 static void builtin_begin(const struct qcow2_codec *self, void *work)
 {
-	const struct qp_deflate *own = (const struct qp_deflate *)(const void *)self;
-
-	*own->zstd_state = NULL;
+	(void)qp_codec_claim(qp_codec_of(self));
 	qcow2_deflate_fast.begin(&qcow2_deflate_fast, work);
 }
 
-void qp_deflate_init(struct qp_deflate *deflate)
+bool qp_deflate_init(struct qp_codec *codec)
 {
-	deflate->codec = qcow2_deflate_fast;
-	deflate->codec.begin = builtin_begin;
+	codec->core = qcow2_deflate_fast;
+	codec->core.begin = builtin_begin;
+	return true;
 }
 
-void qp_deflate_end(struct qp_deflate *deflate)
+void qp_deflate_end(struct qp_codec *codec)
 {
-	(void)deflate; /* it has no state but the reader's memory */
+	(void)codec; /* it keeps nothing outside of the reader's memory */
 }

@@ -2,13 +2,13 @@
 /*
  * Deflate by libdeflate.
  */
-#include "../posix.h"
+#include "codecs.h"
 
 #include <libdeflate.h>
 
 bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream)
 {
-	size_t used; /* not NULL: then the input may be longer than the stream */
+	size_t used; /* if this is passed, the input may be longer than the stream */
 
 	if (*state == NULL)
 		*state = libdeflate_alloc_decompressor();
@@ -18,8 +18,8 @@ bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream)
 		       stream->stop, &used, NULL) == LIBDEFLATE_SUCCESS;
 }
 
-void qp_deflate_end(struct qp_deflate *deflate)
+void qp_deflate_end(struct qp_codec *codec)
 {
-	libdeflate_free_decompressor(*deflate->state); /* NULL is fine */
-	*deflate->state = NULL;
+	libdeflate_free_decompressor(*codec->state); /* NULL is allowed */
+	*codec->state = NULL;
 }

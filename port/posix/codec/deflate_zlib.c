@@ -2,18 +2,21 @@
 /*
  * Deflate by zlib.
  */
-#include "../posix.h"
+#include "codecs.h"
 
 #include <stdlib.h>
 
-#define ZLIB_CONST
+#define ZLIB_CONST /* next_in points to const bytes */
 #include <zlib.h>
+
+/* Negative window bits: a raw stream without a zlib header, any window. */
+enum { RAW_WINDOW_BITS = -15 };
 
 static z_stream *zlib_new(void)
 {
 	z_stream *z = calloc(1, sizeof *z);
 
-	if (z == NULL || inflateInit2(z, -15) == Z_OK)
+	if (z == NULL || inflateInit2(z, RAW_WINDOW_BITS) == Z_OK)
 		return z;
 	free(z);
 	return NULL;
@@ -35,10 +38,10 @@ bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream)
 	return inflate(z, Z_FINISH) == Z_STREAM_END && z->avail_out == 0u;
 }
 
-void qp_deflate_end(struct qp_deflate *deflate)
+void qp_deflate_end(struct qp_codec *codec)
 {
-	if (*deflate->state != NULL)
-		inflateEnd(*deflate->state);
-	free(*deflate->state);
-	*deflate->state = NULL;
+	if (*codec->state != NULL)
+		inflateEnd(*codec->state);
+	free(*codec->state);
+	*codec->state = NULL;
 }

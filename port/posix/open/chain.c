@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The images of a handle: the one that is opened, its data file, and what lies below it.
+ * Opens the chain: the image, its data file, and the images below it.
+ *
+ * From the top down, each image is opened and the file below it is found; the header says which
+ * file that is. Then the images are attached from the bottom up, as the core requires.
  */
-#include "../posix.h"
+#include "chain.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../failure.h"
+#include "find.h"
+
 static struct qp_layer *layer_new(unsigned depth)
 {
 	struct qp_layer *layer = calloc(1, sizeof *layer);
 
-	if (layer == NULL)
+	if (layer == NULL) {
+		qp_fail_memory();
 		return NULL;
+	}
 	layer->file.fd = -1;
 	layer->file.depth = depth;
 	layer->data.fd = -1;
@@ -26,20 +34,22 @@ void qp_chain_free(struct qp_layer *top)
 {
 	while (top != NULL) {
 		struct qp_layer *below = top->below;
+		int i;
 
 		qp_file_close(&top->file);
 		qp_file_close(&top->data);
+		for (i = 0; i < QP_NAMES; i++)
+			free(top->names[i]);
 		free(top);
 		top = below;
 	}
 }
 
-/* Gives back a file that no layer has taken over. */
+/* Releases a file that no layer owns yet. */
 static void found_drop(const struct qp_found *found)
 {
-	struct qp_file unused = { .fd = found->fd, .path = found->path };
-
-	qp_file_close(&unused);
+	qp_close(found->fd);
+	free(found->path);
 }
 
 static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
@@ -56,7 +66,7 @@ static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 	return true;
 }
 
-/* Opens the image of a layer; its header, and what belongs to that, is read at once. */
+/* Opens the image of a layer. One pread reads the header and usually all that belongs to it. */
 static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 {
 	unsigned options = plan->options->flags;
@@ -73,6 +83,7 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
+	/* Reading the disk does not need the extensions, but QEMU refuses what is damaged there. */
 	if (rc == QCOW2_OK)
 		rc = qcow2_image_extensions(&layer->image, &err);
 	if (rc != QCOW2_OK)
@@ -82,7 +93,7 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	return rc == QCOW2_OK;
 }
 
-/* Opens the image of a layer on a file, and the layer's data file. */
+/* Opens the image of a layer in a file, and the layer's data file. */
 static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_found found)
 {
 	unsigned options = plan->options->flags;
@@ -101,7 +112,7 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 	return attach_data(plan, layer);
 }
 
-/* Is there to be an image below this one? */
+/* Does the chain go on below this layer? */
 static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *layer)
 {
 	const struct qcow2_options *o = plan->options;
@@ -111,14 +122,15 @@ static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *lay
 	return layer->image.backing_name.len != 0u || plan->n_taken < o->n_backing;
 }
 
-/* A chain must not come back to a file that is in it. */
+/* Makes sure that the chain does not contain the file of this layer already. */
 static bool is_new(const struct qp_layer *top, const struct qp_layer *layer)
 {
 	for (; top != layer; top = top->below)
 		if (qp_file_same(&top->file, &layer->file)) {
 			qp_fail(ELOOP, QCOW2_E_DEPTH, "the backing chain is a loop",
-			        "the backing chain comes back to the file at depth %u",
-			        top->file.depth);
+			        "the backing chain is a loop: depth %u is the same file as "
+			        "depth %u",
+			        layer->file.depth, top->file.depth);
 			return false;
 		}
 	return true;
@@ -135,16 +147,14 @@ static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_lay
 		return false;
 	}
 	below = layer_new(layer->file.depth + 1u);
-	if (below == NULL) {
-		qp_fail_memory();
+	if (below == NULL)
 		return false;
-	}
 	layer->below = below;
 	if (!qp_find_backing(plan, layer, &found)) {
 		found_drop(&found);
 		return false;
 	}
-	qp_file_drop_head(&layer->file); /* here comes the next one's */
+	qp_file_drop_head(&layer->file); /* the next image needs the buffer */
 	return layer_open(plan, below, found) && is_new(top, below);
 }
 
@@ -155,7 +165,7 @@ struct qp_layer *qp_layer_at(struct qp_layer *top, unsigned depth)
 	return top;
 }
 
-/* Puts the images on top of each other, from the bottom up. */
+/* Attaches each image to the one below it, from the bottom up. */
 static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 {
 	unsigned depth = bottom->file.depth;
@@ -167,7 +177,7 @@ static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 	}
 }
 
-/* What was given and not taken is of no use here: said, not passed over. */
+/* A file that was given but is not needed is an error, not ignored. */
 static bool all_taken(const struct qp_plan *plan)
 {
 	const struct qcow2_options *o = plan->options;
@@ -175,72 +185,85 @@ static bool all_taken(const struct qp_plan *plan)
 	if ((o->flags & QCOW2_INSPECT) != 0u)
 		return true;
 	if (plan->n_taken < o->n_backing)
-		qp_fail_text(EINVAL, 0, "a backing file is given for an image that takes none");
+		qp_fail_text(EINVAL, 0, "a backing file was given that no image needs");
 	else if (o->data_file != NULL && !plan->data_taken)
-		qp_fail_text(EINVAL, 0, "a data file is given for an image that has its own data");
+		qp_fail_text(EINVAL, 0, "a data file was given, but the image has its own data");
 	else
 		return true;
 	return false;
 }
 
-void qp_plan_drop(struct qp_plan *plan)
+static void plan_init(struct qp_plan *plan, const struct qcow2_options *options)
 {
-	const struct qcow2_options *o = plan->options;
-	struct qp_file unused = { .fd = -1 };
-
-	for (; plan->n_taken < o->n_backing; plan->n_taken++)
-		if (o->backing[plan->n_taken].path == NULL) {
-			unused.fd = o->backing[plan->n_taken].fd;
-			qp_file_close(&unused);
-		}
-	if (o->data_file != NULL && !plan->data_taken && o->data_file->path == NULL) {
-		unused.fd = o->data_file->fd;
-		qp_file_close(&unused);
-	}
+	plan->options = options;
+	plan->n_taken = 0;
+	plan->data_taken = false;
 }
 
-static bool chain_fill(struct qp_plan *plan, struct qcow2 *q, int fd)
+/* Closes the descriptors in the options that no layer owns. */
+static void plan_drop(const struct qp_plan *plan)
+{
+	const struct qcow2_options *o = plan->options;
+	size_t i;
+
+	for (i = plan->n_taken; i < o->n_backing; i++)
+		if (o->backing[i].path == NULL)
+			qp_close(o->backing[i].fd);
+	if (o->data_file != NULL && !plan->data_taken && o->data_file->path == NULL)
+		qp_close(o->data_file->fd);
+}
+
+void qp_chain_refuse(int fd, const struct qcow2_options *options)
+{
+	struct qp_plan plan;
+
+	plan_init(&plan, options);
+	plan_drop(&plan);
+	qp_close(fd);
+}
+
+/* The image that the caller passes, as a file that was found; false: no memory for its path. */
+static bool given_image(struct qp_found *found, const char *path)
+{
+	if (path == NULL)
+		return true;
+	found->path = strdup(path);
+	if (found->path == NULL)
+		qp_fail_memory();
+	return found->path != NULL;
+}
+
+static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 {
 	struct qp_found found = { fd, NULL, false };
 	struct qp_layer *layer = layer_new(0);
 
-	q->top = layer;
-	if (layer == NULL) {
+	*top = layer;
+	if (layer == NULL || !given_image(&found, plan->options->path)) {
 		found_drop(&found);
-		qp_fail_memory();
 		return false;
-	}
-	if (plan->options->path != NULL) {
-		found.path = strdup(plan->options->path);
-		if (found.path == NULL) {
-			found_drop(&found);
-			qp_fail_memory();
-			return false;
-		}
 	}
 	if (!layer_open(plan, layer, found))
 		return false;
 	for (; wants_backing(plan, layer); layer = layer->below)
-		if (!open_below(plan, q->top, layer))
+		if (!open_below(plan, *top, layer))
 			return false;
 	if (!all_taken(plan))
 		return false;
-	join_layers(q->top, layer);
+	join_layers(*top, layer);
 	return true;
 }
 
-bool qp_chain_open(struct qcow2 *q, int fd, const struct qcow2_options *options)
+bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *options)
 {
-	struct qp_plan plan; /* whose head is not to be cleared first */
+	struct qp_plan plan; /* its head stays uninitialized: clearing 4 KiB takes time */
 	struct qp_layer *layer;
 	bool done;
 
-	plan.options = options;
-	plan.n_taken = 0;
-	plan.data_taken = false;
-	done = chain_fill(&plan, q, fd);
-	for (layer = q->top; layer != NULL; layer = layer->below)
+	plan_init(&plan, options);
+	done = chain_fill(&plan, top, fd);
+	for (layer = *top; layer != NULL; layer = layer->below)
 		qp_file_drop_head(&layer->file);
-	qp_plan_drop(&plan);
+	plan_drop(&plan);
 	return done;
 }

@@ -2,7 +2,7 @@
 /*
  * A file as the core's io: pread on a descriptor.
  */
-#include "../posix.h"
+#include "file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,21 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The most that one pread(2) is asked for; systems differ in what they take. */
+#include "../failure.h"
+
+/* The most that one pread(2) is asked for. Systems differ in how much they accept. */
 #define PREAD_MAX ((size_t)1 << 30)
-
-/*
- * Tables are read in slices. Whoever goes through them in order, to map a disk, is read ahead for:
- * what follows the slice that is asked for, in the memory of the slot that the thread sits on.
- */
-enum { SLICE = 512, TABLE_LONG = 4096 };
-
-static __thread struct qp_ahead *read_ahead;
-
-void qp_ahead_use(struct qp_ahead *memory)
-{
-	read_ahead = memory;
-}
 
 static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 {
@@ -45,40 +34,6 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 	return 0;
 }
 
-/*
- * How much to read from a slice on. Behind a long table is data, as a rule, and no use in reading
- * that; short ones may follow each other.
- */
-static size_t ahead_len(const struct qp_file *file, uint64_t pos)
-{
-	size_t left;
-
-	if (file->table_len < TABLE_LONG)
-		return sizeof read_ahead->bytes;
-	left = file->table_len - (size_t)(pos % file->table_len);
-	return left < sizeof read_ahead->bytes ? left : sizeof read_ahead->bytes;
-}
-
-/* Has the slice been read ahead, or is it the time to do so? */
-static bool slice_is_there(const struct qp_file *file, uint64_t pos)
-{
-	bool in_order = read_ahead->file == file && read_ahead->expected == pos;
-	ssize_t got;
-
-	if (read_ahead->file != file)
-		read_ahead->len = 0;
-	read_ahead->file = file;
-	read_ahead->expected = pos + SLICE;
-	if (pos - read_ahead->pos < read_ahead->len) /* huge if pos lies before it */
-		return read_ahead->len - (size_t)(pos - read_ahead->pos) >= SLICE;
-	if (!in_order)
-		return false;
-	got = pread(file->fd, read_ahead->bytes, ahead_len(file, pos), (off_t)pos);
-	read_ahead->pos = pos;
-	read_ahead->len = got > 0 ? (size_t)got : 0u; /* a failure is for whoever reads just this */
-	return read_ahead->len >= SLICE;
-}
-
 static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	const struct qp_file *file = ctx;
@@ -87,18 +42,14 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		memcpy(buf, file->head + pos, len);
 		return 0;
 	}
-	if (len == SLICE && read_ahead != NULL && slice_is_there(file, pos)) {
-		memcpy(buf, read_ahead->bytes + (pos - read_ahead->pos), SLICE);
-		return 0;
-	}
 	return read_exactly(file->fd, pos, buf, len);
 }
 
 static const struct qcow2_io_ops file_ops = { file_read };
 
 /*
- * A block device has no st_size; its end is found by seeking, and the position put back, whatever
- * the seeking has come to: others may share it. On failure errno is set.
+ * Finds the end of a block device by seeking, because its st_size is 0. Puts the file position back
+ * even if that seek fails: other processes may share it. Sets errno on failure.
  */
 static bool device_size(int fd, uint64_t *size)
 {
@@ -131,15 +82,17 @@ static bool file_identify(struct qp_file *file)
 		return true;
 	}
 	if (S_ISBLK(st.st_mode)) {
+		/* Two device nodes may be the same device. */
 		file->dev = st.st_rdev;
 		file->ino = 0;
 		if (device_size(file->fd, &file->io.size))
 			return true;
-		qp_fail_file(file, errno, "cannot tell the size of the device", strerror(errno));
+		qp_fail_file(file, errno, "cannot find the size of the device", strerror(errno));
 	} else if (S_ISDIR(st.st_mode)) {
 		qp_fail_file(file, EISDIR, "is a directory", NULL);
 	} else {
-		qp_fail_file(file, ESPIPE, "is not seekable (pipe, socket or terminal)", NULL);
+		qp_fail_file(file, ESPIPE,
+		             "is a pipe, a socket or a terminal; copy it to a file first", NULL);
 	}
 	return false;
 }
@@ -175,10 +128,18 @@ void qp_file_drop_head(struct qp_file *file)
 	file->head_len = 0;
 }
 
+void qp_close(int fd)
+{
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+}
+
 void qp_file_close(struct qp_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
+	qp_close(file->fd);
 	file->fd = -1;
 	free(file->path);
 	file->path = NULL;

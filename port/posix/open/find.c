@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files that an image needs: which they are, and whether they may be opened.
+ * Finds the files that an image needs, and decides whether they may be opened.
  *
- * Each comes from what the caller gave, or from the caller's callback, or from the name in the
- * image if the caller allows that to be followed. Nothing is probed: a file is what somebody says.
+ * A file comes from what the caller gave, or else from the caller's callback, or else from the name
+ * in the image, if the caller allows to follow it. Nothing is probed: the caller or the image
+ * states the format of a backing file.
  */
-#include "../posix.h"
+#include "find.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,93 +14,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an image asks for, with the memory of the strings. */
-struct wish {
-	struct qcow2_file_request request;
-	char *name;
-	char format[64];
-};
+#include "../failure.h"
+#include "../printable.h"
+#include "../words.h"
+#include "names.h"
+#include "resolve.h"
 
-static const char need_backing[] = "the image needs its backing file, which is not given";
-static const char need_data[] = "the image needs its external data file, which is not given";
-static const char need_format[] = "the format of the backing file is not given";
+/* The static texts of failures, which qcow2_open returns in *error_ret. */
+static const char need_backing[] = "the image needs a backing file, which was not given";
+static const char need_data[] = "the image needs an external data file, which was not given";
+static const char need_format[] = "no format given for the backing file (raw or qcow2)";
 
-/* Copies bytes of the header to *text, which gets a NUL; to be freed. */
-static bool span_text(const struct qcow2_image *image, struct qcow2_span span, char **text)
+/* Reads from the image what it asks for. The strings belong to the layer. */
+static bool request_read(struct qp_layer *layer, int kind, struct qcow2_file_request *request)
 {
-	struct qcow2_error err;
-	int rc;
+	bool is_data = kind == QCOW2_FILE_DATA;
+	struct qcow2_string name, format = { NULL, 0 };
 
-	*text = malloc((size_t)span.len + 1u);
-	if (*text == NULL) {
-		qp_fail_memory();
+	if (!qp_layer_name(layer, is_data ? QP_NAME_DATA : QP_NAME_BACKING, &name))
 		return false;
-	}
-	rc = qcow2_image_bytes(image, span, *text, &err);
-	if (rc != QCOW2_OK) {
-		free(*text);
-		*text = NULL;
-		qp_fail_core(rc, &err);
+	if (!is_data && !qp_layer_name(layer, QP_NAME_FORMAT, &format))
 		return false;
-	}
-	(*text)[span.len] = '\0';
+	request->kind = kind;
+	request->depth = layer->file.depth;
+	request->name = name.bytes != NULL ? name.bytes : "";
+	request->name_len = name.len;
+	request->path = layer->file.path;
+	request->format = format.bytes;
 	return true;
 }
 
-/* Reads from the image what it wants. On success wish->name is to be freed. */
-static bool wish_read(const struct qp_layer *layer, int kind, struct wish *wish)
+/* Notes that the caller neither gave the file nor allows the library to open it. */
+static void not_given(const struct qcow2_file_request *request)
 {
-	const struct qcow2_image *image = &layer->image;
-	struct qcow2_span name = image->backing_name;
-	struct qcow2_span format = image->backing_format;
-	char *text;
-
-	if (kind == QCOW2_FILE_DATA) {
-		name = image->data_file_name;
-		format.len = 0;
-	}
-	memset(wish, 0, sizeof *wish);
-	if (!span_text(image, name, &wish->name))
-		return false;
-	if (format.len != 0u) {
-		if (!span_text(image, format, &text)) {
-			free(wish->name);
-			return false;
-		}
-		strncpy(wish->format, text, sizeof wish->format - 1u);
-		free(text);
-		wish->request.format = wish->format;
-	}
-	wish->request.kind = kind;
-	wish->request.depth = layer->file.depth;
-	wish->request.name = wish->name;
-	wish->request.name_len = name.len;
-	wish->request.path = layer->file.path;
-	return true;
-}
-
-/* Nobody gave the file and nobody allows to look for it. */
-static void not_given(const struct wish *wish)
-{
-	bool data = wish->request.kind == QCOW2_FILE_DATA;
+	bool data = request->kind == QCOW2_FILE_DATA;
 	int status = data ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING;
 	const char *text = data ? need_data : need_backing;
-	const char *kind = data ? "external data file" : "backing file";
-	char who[QP_PRINTABLE] = "", name[QP_PRINTABLE], format[QP_PRINTABLE];
+	const char *what = data ? "external data file" : "backing file";
+	const char *format = request->format != NULL ? request->format : "";
+	char who[64] = "the image", name[QP_PRINTABLE], shown[QP_PRINTABLE];
 
-	if (wish->request.depth > 0u)
-		snprintf(who, sizeof who, "the image at depth %u of its backing chain ",
-		         wish->request.depth);
-	qp_printable(name, wish->request.name, wish->request.name_len);
-	qp_printable(format, wish->format, strlen(wish->format));
-	if (wish->request.name_len == 0u)
-		qp_fail(ENOTSUP, status, text, "%sneeds its %s, and names none", who, kind);
+	if (request->depth > 0u)
+		snprintf(who, sizeof who, "the image at depth %u of the backing chain",
+		         request->depth);
+	qp_printable(name, request->name, request->name_len);
+	qp_printable(shown, format, strlen(format));
+	if (request->name_len == 0u)
+		qp_fail(ENOTSUP, status, text, "%s needs an %s, but names none", who, what);
 	else
-		qp_fail(ENOTSUP, status, text, "%sneeds its %s '%s'%s%s", who, kind, name,
-		        *format != '\0' ? ", format " : "", format);
+		qp_fail(ENOTSUP, status, text, "%s needs its %s '%s'%s%s%s, which was not given",
+		        who, what, name, *shown != '\0' ? " (format " : "", shown,
+		        *shown != '\0' ? ")" : "");
 }
 
-/* Takes a file that the caller gave: by path, or as a descriptor. */
+/* Uses a file that the caller gave: opens its path, or takes the descriptor. */
 static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 {
 	int fd;
@@ -110,9 +78,10 @@ static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 	fd = qp_open(AT_FDCWD, given->path, 0);
 	found->fd = fd;
 	if (fd < 0) {
+		int error = errno;
 		char shown[QP_PRINTABLE];
 
-		qp_fail_errno(errno, "a file given cannot be opened",
+		qp_fail_errno(error, "cannot open a file that was given",
 		              qp_printable(shown, given->path, strlen(given->path)));
 		return false;
 	}
@@ -123,18 +92,21 @@ static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 }
 
 /* Asks the caller's callback, which may change *format. */
-static bool ask(const struct qcow2_options *o, const struct wish *wish, struct qp_found *found,
-                const char **format)
+static bool ask(const struct qcow2_options *o, const struct qcow2_file_request *request,
+                struct qp_found *found, const char **format)
 {
 	char shown[QP_PRINTABLE];
+	int error;
 
-	errno = EPERM;
-	found->fd = o->open_file(o->open_file_ctx, &wish->request, format);
+	errno = EPERM; /* for a callback that refuses and does not set it */
+	found->fd = o->open_file(o->open_file_ctx, request, format);
 	if (found->fd >= 0)
 		return true;
-	qp_fail(errno, 0, "a file that the image names was refused", "%s '%s': %s",
-	        wish->request.kind == QCOW2_FILE_DATA ? "data file" : "backing file",
-	        qp_printable(shown, wish->request.name, wish->request.name_len), strerror(errno));
+	error = errno;
+	qp_printable(shown, request->name, request->name_len);
+	qp_fail(error, 0, "opening a file that the image names was refused",
+	        "opening the %s '%s' was refused: %s", qp_kind_name(request->kind), shown,
+	        strerror(error));
 	return false;
 }
 
@@ -143,104 +115,99 @@ static bool may_follow(const struct qcow2_options *o)
 	return (o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) != 0u;
 }
 
-/* Finds the file by what is in the image: its name, for the callback or to be followed. */
-static bool find_named(const struct qcow2_options *o, const struct wish *wish,
+/* Finds the file by its name in the image: asks the callback, or follows the name. */
+static bool find_named(const struct qcow2_options *o, const struct qcow2_file_request *request,
                        struct qp_found *found, const char **format)
 {
-	if (o->open_file == NULL && (!may_follow(o) || wish->request.name_len == 0u)) {
-		not_given(wish);
+	if (o->open_file == NULL && (!may_follow(o) || request->name_len == 0u)) {
+		not_given(request);
 		return false;
 	}
-	if (strlen(wish->request.name) != wish->request.name_len) {
-		qp_fail_text(EINVAL, 0, "a file name in the image has a NUL byte in it");
+	/* The rest of such a name would be lost on every system call. */
+	if (strlen(request->name) != request->name_len) {
+		qp_fail_text(EINVAL, 0, "a file name in the image contains a NUL byte");
 		return false;
 	}
 	if (o->open_file != NULL)
-		return ask(o, wish, found, format);
-	found->fd = qp_resolve(&wish->request, o->flags, &found->path);
+		return ask(o, request, found, format);
+	found->fd = qp_resolve(request, o->flags, &found->path);
 	return found->fd >= 0;
 }
 
-/* Somebody must have said what a backing file is; before it is opened, if that can be. */
-static bool format_known(const char *format, const struct wish *wish)
+/* Makes sure that the format of a backing file is one that can be read. */
+static bool format_known(const char *format, const struct qcow2_file_request *request)
 {
 	char name[QP_PRINTABLE], shown[QP_PRINTABLE];
 
 	if (format != NULL && (strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0))
 		return true;
-	qp_printable(name, wish->request.name, wish->request.name_len);
+	qp_printable(name, request->name, request->name_len);
 	if (format == NULL && *name == '\0')
-		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
-		        "the format of the backing file given is not said: raw or qcow2");
+		qp_fail_text(ENOTSUP, QCOW2_E_ARGUMENT, need_format);
 	else if (format == NULL)
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
-		        "the format of its backing file '%s' is not given: raw or qcow2", name);
+		        "no format given for the backing file '%s' (raw or qcow2)", name);
 	else
-		qp_fail(ENOTSUP, 0, "the backing file has a format that is not read",
-		        "backing file '%s' has the format '%s', which is not read", name,
-		        qp_printable(shown, format, strlen(format)));
+		qp_fail(ENOTSUP, 0, "the format of the backing file is not supported",
+		        "the format '%s' of the backing file '%s' is not supported, only raw and "
+		        "qcow2 are",
+		        qp_printable(shown, format, strlen(format)), name);
 	return false;
 }
 
 /*
- * Finds the backing file of a wish. Its format: what is given with the file, or what the image
- * says, or what is given for all. A file that could not be read anyway is not opened.
+ * Finds the backing file of a request. Its format is the one that is given with the file, or else
+ * the one in the image, or else options->backing_format.
  */
-static bool find_backing(struct qp_plan *plan, const struct wish *wish, struct qp_found *found)
+static bool find_backing(struct qp_plan *plan, const struct qcow2_file_request *request,
+                         struct qp_found *found)
 {
 	const struct qcow2_options *o = plan->options;
 	const struct qcow2_file *given = NULL;
-	const char *format = wish->request.format;
+	const char *format = request->format;
 
 	if (plan->n_taken < o->n_backing)
 		given = &o->backing[plan->n_taken];
 	if (given != NULL && given->format != NULL)
 		format = given->format;
+	/* A file that could not be read is not opened. Only a callback may still set the format. */
 	if (given != NULL || (o->open_file == NULL && may_follow(o))) {
-		if (!format_known(format != NULL ? format : o->backing_format, wish))
+		if (!format_known(format != NULL ? format : o->backing_format, request))
 			return false;
 	}
 	if (given != NULL) {
 		plan->n_taken++;
 		if (!take_given(given, found))
 			return false;
-	} else if (!find_named(o, wish, found, &format)) {
+	} else if (!find_named(o, request, found, &format)) {
 		return false;
 	}
 	if (format == NULL)
 		format = o->backing_format;
-	if (!format_known(format, wish))
+	if (!format_known(format, request))
 		return false;
 	found->is_raw = strcmp(format, "raw") == 0;
 	return true;
 }
 
-bool qp_find_backing(struct qp_plan *plan, const struct qp_layer *layer, struct qp_found *found)
+bool qp_find_backing(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found)
 {
-	struct wish wish;
-	bool done;
+	struct qcow2_file_request request;
 
-	if (!wish_read(layer, QCOW2_FILE_BACKING, &wish))
-		return false;
-	done = find_backing(plan, &wish, found);
-	free(wish.name);
-	return done;
+	return request_read(layer, QCOW2_FILE_BACKING, &request) &&
+	       find_backing(plan, &request, found);
 }
 
-bool qp_find_data(struct qp_plan *plan, const struct qp_layer *layer, struct qp_found *found)
+bool qp_find_data(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found)
 {
 	const struct qcow2_options *o = plan->options;
 	const char *format = NULL;
-	struct wish wish;
-	bool done;
+	struct qcow2_file_request request;
 
 	if (layer->file.depth == 0u && o->data_file != NULL) {
 		plan->data_taken = true;
 		return take_given(o->data_file, found);
 	}
-	if (!wish_read(layer, QCOW2_FILE_DATA, &wish))
-		return false;
-	done = find_named(o, &wish, found, &format);
-	free(wish.name);
-	return done;
+	return request_read(layer, QCOW2_FILE_DATA, &request) &&
+	       find_named(o, &request, found, &format);
 }

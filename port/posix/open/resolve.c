@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a name in an image to an open file, when the caller has allowed to follow names.
+ * Opens the file that an image names, if the caller allows the library to follow names.
  *
- * The name is hostile. Inside the directory of the image that holds it means: the kernel, or a walk
- * through one directory after the other, never takes ".." or a symbolic link.
+ * The name is untrusted. With QCOW2_FOLLOW it must stay inside the directory of the image that
+ * holds it: neither ".." nor a symbolic link may be part of the way. The kernel checks this
+ * (openat2); if it cannot, the library opens one directory after the other and checks each.
  */
-#include "../posix.h"
+#include "resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,30 +17,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Longer than any path that a system takes. */
+#include "../failure.h"
+#include "../printable.h"
+#include "../words.h"
+#include "file.h"
+
+/* PATH_MAX of Linux without the NUL: no system call accepts a longer path. */
 enum { NAME_LIMIT = 4095 };
+
+/* linux/openat2.h, which older systems do not have. */
+enum { BENEATH = 0x08 /* RESOLVE_BENEATH */, NO_SYMLINKS = 0x04 /* RESOLVE_NO_SYMLINKS */ };
+
+/* openat2 fails with EAGAIN if a rename elsewhere disturbs it; it is worth a few more attempts. */
+enum { OPENAT2_ATTEMPTS = 16 };
 
 int qp_open(int dir_fd, const char *path, int flags)
 {
 	return openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 }
 
-static const char *kind_name(const struct qcow2_file_request *request)
-{
-	return request->kind == QCOW2_FILE_DATA ? "data file" : "backing file";
-}
-
-/* Notes why a name is not followed. */
+/* Notes why the file is not opened. Returns -1. */
 static int refuse(const struct qcow2_file_request *request, int error, const char *why)
 {
 	char shown[QP_PRINTABLE];
 
-	qp_fail(error, 0, "a file that the image names cannot be opened", "%s '%s': %s",
-	        kind_name(request), qp_printable(shown, request->name, request->name_len), why);
+	qp_fail(error, 0, "cannot open a file that the image names", "cannot open the %s '%s': %s",
+	        qp_kind_name(request->kind), qp_printable(shown, request->name, request->name_len),
+	        why);
 	return -1;
 }
 
-/* QEMU: what stands before the first ':' is a protocol, unless a '/' comes earlier. */
+/* QEMU takes what is before the first ':' as a protocol, unless a '/' comes earlier. */
 static bool has_protocol(const char *name)
 {
 	return name[strcspn(name, ":/")] == ':';
@@ -80,15 +88,10 @@ static bool has_dot_dot(const char *name)
 	return false;
 }
 
-static void close_quietly(int fd)
-{
-	int error = errno;
-
-	close(fd);
-	errno = error;
-}
-
-/* One step of the walk. A link is told as such, and not as what it is not. */
+/*
+ * One step of the walk. Fails with ELOOP for a symbolic link: O_NOFOLLOW alone reports a link in
+ * place of a directory as ENOTDIR.
+ */
 static int walk_step(int dir_fd, const char *name, int flags)
 {
 	int fd = qp_open(dir_fd, name, O_NOFOLLOW | flags);
@@ -103,7 +106,7 @@ static int walk_step(int dir_fd, const char *name, int flags)
 	return fd;
 }
 
-/* Opens name below dir_fd, one directory at a time. name is changed. */
+/* Opens name below dir_fd, one directory at a time. Changes name. */
 static int walk_beneath(int dir_fd, char *name)
 {
 	int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
@@ -113,6 +116,7 @@ static int walk_beneath(int dir_fd, char *name)
 		bool last = end[strspn(end, "/")] == '\0';
 		int next;
 
+		/* "name/" asks for a directory, which is no image. */
 		if (last && *end == '/') {
 			close(fd);
 			errno = ENOTDIR;
@@ -120,7 +124,7 @@ static int walk_beneath(int dir_fd, char *name)
 		}
 		*end = '\0';
 		next = walk_step(fd, *name != '\0' ? name : ".", last ? 0 : O_DIRECTORY);
-		close_quietly(fd);
+		qp_close(fd);
 		if (last)
 			return next;
 		fd = next;
@@ -129,15 +133,16 @@ static int walk_beneath(int dir_fd, char *name)
 	return -1;
 }
 
-/* openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS; ENOSYS where there is none. */
+/* openat2(2), which stays inside dir_fd. Fails with ENOSYS if the system does not have it. */
 static int kernel_beneath(int dir_fd, const char *name)
 {
 #ifdef SYS_openat2
 	struct {
 		uint64_t flags, mode, resolve;
-		/* Not 0 where off_t has 32 bits; NOLINTNEXTLINE(misc-redundant-expression) */
-	} how = { O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE, 0, 0x08 | 0x04 };
-	int attempts = 16;
+		/* O_LARGEFILE is 0 on 64 bits; NOLINTNEXTLINE(misc-redundant-expression) */
+	} how = { O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE, 0,
+		  BENEATH | NO_SYMLINKS };
+	int attempts = OPENAT2_ATTEMPTS;
 	long fd;
 
 	do
@@ -161,24 +166,24 @@ static int open_beneath(const char *dir, const char *name)
 	if (dir_fd < 0)
 		return -1;
 	fd = kernel_beneath(dir_fd, name);
-	/* Sandboxes that do not know the call answer EPERM. */
+	/* A sandbox that does not know the call fails it with EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
 		copy = strdup(name);
 		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
-		/* clang takes it that strdup leaves errno alone, and what it read before for it. */
+		/* clang assumes that strdup does not change errno, and would reuse the value read
+		 * above. */
 		error = copy != NULL ? errno : ENOMEM;
 		free(copy);
 		errno = error;
 	}
-	error = errno;
-	close(dir_fd);
-	errno = error;
+	qp_close(dir_fd);
 	return fd;
 }
 
 /*
- * The part of an absolute name after the directory that it begins with, whether that is written as
- * in the image's own path or in full; NULL: it lies elsewhere, or *error says why nobody knows.
+ * The part of an absolute name behind the directory of the image. The name may begin with the
+ * directory as it is in the image's own path, or with its full path. Returns NULL and sets *error
+ * if it begins with neither, or if the full path cannot be found.
  */
 static const char *inside_directory(const char *dir, const char *name, int *error)
 {
@@ -206,15 +211,15 @@ static const char *refusal_text(int error)
 {
 	switch (error) {
 	case ELOOP:
-		return "goes through a symbolic link; only plain names inside the image's "
-		       "directory are followed";
+		return "the name leads through a symbolic link; only plain names inside the "
+		       "image's directory are followed";
 	case EPERM:
-	case EXDEV: return "leads out of the image's directory";
+	case EXDEV: return "the name leads out of the image's directory";
 	default: return strerror(error);
 	}
 }
 
-/* Follows a name that must stay inside the directory. */
+/* Opens a name that must stay inside the directory. */
 static int resolve_inside(const struct qcow2_file_request *request, const char *dir,
                           const char *name)
 {
@@ -253,11 +258,14 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 	if (strncmp(name, "file:", 5) == 0)
 		name += 5;
 	else if (has_protocol(name))
-		return refuse(request, ENOTSUP, "is not a plain file name and is not followed");
+		return refuse(request, ENOTSUP, "only plain file names are followed");
 	if (*name == '\0' || strlen(name) > NAME_LIMIT)
-		return refuse(request, *name == '\0' ? ENOENT : ENAMETOOLONG, "no such name");
+		return refuse(request, *name == '\0' ? ENOENT : ENAMETOOLONG,
+		              *name == '\0' ? "the name is empty" : "the name is too long");
 	if (request->path == NULL)
-		return refuse(request, EINVAL, "the path of the image that names it is not known");
+		return refuse(
+			request, EINVAL,
+			"the path of the image that names it is unknown; set it in the options");
 
 	dir = directory_of(request->path);
 	*path = NULL;

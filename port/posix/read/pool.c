@@ -1,24 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The readers of a handle: a row of slots, of which each thread takes one for the time of a call.
+ * The readers of a handle: a row of slots. A thread takes one for the time of a call.
  *
- * A slot is claimed by one atomic exchange. Each thread begins to look where it last sat, so that
- * threads that are not more than the slots neither wait nor share. When all are taken, a thread
- * waits for one to be given back. A slot gets its memory when it is first sat on.
+ *	               slot 0        slot 1        slot 2        slot 3
+ *	             +-------------+-------------+-------------+-------------+
+ *	             | busy        | busy        | free        | free, not   |
+ *	             | reader      | reader      | reader      | started yet |
+ *	             +-------------+-------------+-------------+-------------+
+ *	                 ^   |          ^             ^
+ *	          thread A   |    thread B            |
+ *	                     |                  thread C starts its search here: it had this slot
+ *last
+ *	                     v
+ *	               from malloc: qp_ahead | memory of the reader (cached tables, decoded cluster)
+ *
+ * One atomic exchange claims a slot. A thread starts its search at the slot that it had last, so
+ *that threads neither wait for each other nor share cache lines as long as they are not more than
+ *the slots. If all slots are taken, a thread waits until another gives one back. A slot gets its
+ *memory when it is first taken.
  */
-#include "../posix.h"
+#include "pool.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../failure.h"
+
+/*
+ * The least number of table slices for each image of the chain: reading in order needs an L1 slice
+ * and an L2 slice of each, and with few slices, those of several images evict each other.
+ */
 enum { SLICES_OF_IMAGE = 16 };
 
-/* Where this thread looks first: the number of a slot, plus 1; 0: not decided. */
+/* Where this thread begins to search: the number of a slot, plus 1; 0: not chosen yet. */
 static __thread unsigned my_place;
 static unsigned n_places;
 
-/* One for each processor. The system is asked once: that takes longer than to open an image. */
+/*
+ * One for each processor. The system is asked once for all handles: asking takes longer than
+ * opening an image.
+ */
 static unsigned default_readers(void)
 {
 	static unsigned known;
@@ -45,15 +67,17 @@ size_t qp_pool_room(unsigned n_slots)
 	return QP_SLOT_ALIGN - 1u + n_slots * sizeof(struct qp_slot);
 }
 
-/* Seats have cache lines of their own, so that threads on two of them do not share any. */
-void qp_pool_init(struct qp_pool *pool, unsigned n_slots, void *room, size_t memory_len)
+void qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned n_slots,
+                  void *room, size_t memory_len)
 {
+	/* Slots begin at cache lines of their own, so that threads in two of them share none. */
 	size_t before = (size_t)(-(uintptr_t)room % QP_SLOT_ALIGN);
 	unsigned i;
 
 	pool->slots = (struct qp_slot *)(void *)((char *)room + before);
 	pool->n_slots = n_slots;
 	pool->memory_len = memory_len;
+	pool->image = image;
 	pool->n_waiting = 0;
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->given, NULL);
@@ -70,13 +94,13 @@ void qp_pool_free(struct qp_pool *pool)
 	for (i = 0; i < pool->n_slots; i++)
 		if (pool->slots[i].started) {
 			qp_codecs_end(&pool->slots[i].codecs);
-			free(pool->slots[i].ahead);
+			free(pool->slots[i].reader.ahead);
 		}
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->given);
 }
 
-/* What a chain is read in order with, without the tables pushing each other out. */
+/* Bytes of slices that let a chain be read in order without slices evicting each other. */
 static size_t few_slices(const struct qcow2_image *image)
 {
 	size_t n = 0;
@@ -86,60 +110,60 @@ static size_t few_slices(const struct qcow2_image *image)
 	return n * QCOW2_READER_SLICE;
 }
 
-/* Bytes of memory for a reader: what is good, or what the caller wants, if that is enough. */
-static int slot_memory_len(const struct qp_pool *pool, const struct qp_slot *slot, size_t *len)
+/* The memory of a reader in bytes: a good size, or what the caller chose if that is enough. */
+static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *slot)
 {
-	size_t min, good;
-	int rc = qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
+	size_t min = 0, good = 0, len;
 
-	if (rc != QCOW2_OK)
-		return rc;
+	/* It does not fail: slot_start has found the image ready. */
+	(void)qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
 	min += few_slices(pool->image);
-	*len = pool->memory_len != 0u ? pool->memory_len & ~(size_t)7 : good;
-	if (*len < min)
-		*len = min;
-	return QCOW2_OK;
+	/* The core wants its memory aligned to 8. */
+	len = pool->memory_len != 0u ? pool->memory_len & ~(size_t)7 : good;
+	return len < min ? min : len;
 }
 
-/* Starts the reader of a slot in this memory. */
-static int slot_reader(const struct qp_pool *pool, struct qp_slot *slot, void *memory, size_t len)
+/* Starts the reader of a slot in len bytes behind *ahead. */
+static bool reader_start(const struct qp_pool *pool, struct qp_slot *slot, struct qp_ahead *ahead,
+                         size_t len)
 {
-	int rc = qcow2_reader_init(&slot->reader, pool->image, memory, len);
+	struct qp_reader *reader = &slot->reader;
+	int rc = qcow2_reader_start(&reader->core, pool->image, slot->codecs.list, ahead + 1, len);
 
-	return rc == QCOW2_OK ? qcow2_reader_codecs(&slot->reader, slot->codecs.list) : rc;
+	if (rc != QCOW2_OK) {
+		qp_fail_core(rc, &reader->core.error);
+		return false;
+	}
+	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
+	reader->ahead = ahead;
+	reader->fetch = reader->core.fetch;
+	reader->core.fetch = qp_ahead_fetch;
+	return true;
 }
 
-/* Gives a slot its reader. */
+/* Gives a slot its reader. Fails if QCOW2_INSPECT opened an image that cannot be read. */
 static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 {
+	struct qcow2_error err;
 	struct qp_ahead *ahead;
-	size_t len = 0;
-	int rc;
+	size_t len;
+	int rc = qcow2_image_ready(pool->image, &err);
 
-	qp_codecs_init(&slot->codecs);
-	rc = slot_memory_len(pool, slot, &len);
 	if (rc != QCOW2_OK) {
-		/* Opened to look, not to read; if it is encrypted, the message says how. */
-		struct qcow2_error err = { .status = rc, .detail = pool->image->crypt_method };
-
 		qp_fail_core(rc, &err);
 		return false;
 	}
+	qp_codecs_init(&slot->codecs);
+	len = slot_memory_len(pool, slot);
 	ahead = len <= SIZE_MAX - sizeof *ahead ? malloc(sizeof *ahead + len) : NULL;
 	if (ahead == NULL) {
 		qp_fail_memory();
 		return false;
 	}
-	rc = slot_reader(pool, slot, ahead + 1, len);
-	if (rc != QCOW2_OK) {
-		qp_fail_core(rc, NULL);
+	slot->started = reader_start(pool, slot, ahead, len);
+	if (!slot->started)
 		free(ahead);
-		return false;
-	}
-	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
-	slot->ahead = ahead;
-	slot->started = true;
-	return true;
+	return slot->started;
 }
 
 static struct qp_slot *slot_claim(struct qp_pool *pool)
@@ -153,6 +177,7 @@ static struct qp_slot *slot_claim(struct qp_pool *pool)
 	for (i = 0; i < pool->n_slots; i++) {
 		struct qp_slot *slot = &pool->slots[at];
 
+		/* The load first: an exchange takes the cache line from the thread that has it. */
 		if (__atomic_load_n(&slot->busy, __ATOMIC_SEQ_CST) == 0 &&
 		    __atomic_exchange_n(&slot->busy, 1, __ATOMIC_ACQUIRE) == 0) {
 			my_place = at + 1u;
@@ -164,8 +189,9 @@ static struct qp_slot *slot_claim(struct qp_pool *pool)
 }
 
 /*
- * Sleeps until a slot can be had. Who waits says so before it looks again, and who gives a slot
- * back looks for waiters after that: one of the two sees the other.
+ * Sleeps until a slot is free. A thread that waits announces itself before it checks the slots
+ * again, and a thread that gives a slot back checks for waiting threads after that: at least one of
+ * the two sees what the other has done.
  */
 static struct qp_slot *slot_wait(struct qp_pool *pool)
 {
@@ -182,7 +208,6 @@ static struct qp_slot *slot_wait(struct qp_pool *pool)
 
 void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 {
-	qp_ahead_use(NULL);
 	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) == 0)
 		return;
@@ -197,10 +222,8 @@ struct qp_slot *qp_slot_take(struct qp_pool *pool)
 
 	if (slot == NULL)
 		slot = slot_wait(pool);
-	if (slot->started || slot_start(pool, slot)) {
-		qp_ahead_use(slot->ahead);
+	if (slot->started || slot_start(pool, slot))
 		return slot;
-	}
 	qp_slot_give(pool, slot);
 	return NULL;
 }

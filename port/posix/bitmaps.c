@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists the persistent bitmaps.
+ */
+#include "posix.h"
+
+#include <stdlib.h>
+
+#include "failure.h"
+#include "handle.h"
+#include "qcow2/bitmap.h"
+
+/* Counts the bitmaps, and the bytes of their names with the terminators. */
+static bool bitmaps_measure(const struct qcow2_image *image, size_t *n, size_t *bytes)
+{
+	const struct qcow2_bitmap *previous = NULL;
+	struct qcow2_bitmap bitmap;
+	struct qcow2_error err;
+	int rc;
+
+	*n = 0;
+	*bytes = 0;
+	/* The core accepts a directory of at most 65535 entries in 64 MiB, so no sum wraps. */
+	while ((rc = qcow2_bitmap_next(image, previous, &bitmap, &err)) == QCOW2_OK) {
+		*n += 1u;
+		*bytes += bitmap.name_len + 1u;
+		previous = &bitmap;
+	}
+	if (rc != QCOW2_E_NOT_FOUND)
+		qp_fail_core(rc, &err);
+	return rc == QCOW2_E_NOT_FOUND;
+}
+
+static void bitmap_fill(struct qcow2_bitmap_entry *entry, const struct qcow2_bitmap *bitmap,
+                        const char *name)
+{
+	entry->name = name;
+	entry->name_len = bitmap->name_len;
+	entry->granularity = UINT64_C(1) << bitmap->granularity_bits;
+	entry->flags = 0;
+	if ((bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u)
+		entry->flags |= QCOW2_BITMAP_ENTRY_IN_USE;
+	if ((bitmap->flags & QCOW2_BITMAP_AUTO) != 0u)
+		entry->flags |= QCOW2_BITMAP_ENTRY_AUTO;
+}
+
+/* Fills n entries, and puts their names at `text`, which ends at `end`. */
+static bool bitmaps_fill(const struct qcow2_image *image, struct qcow2_bitmap_entry *entry,
+                         size_t n, char *text, const char *end)
+{
+	const struct qcow2_bitmap *previous = NULL;
+	struct qcow2_bitmap bitmap;
+	struct qcow2_error err = { 0 };
+	int rc = QCOW2_OK;
+
+	for (; n > 0u && rc == QCOW2_OK; n--, entry++) {
+		rc = qcow2_bitmap_next(image, previous, &bitmap, &err);
+		/* The file may have changed since bitmaps_measure. */
+		if (rc == QCOW2_OK && (size_t)(end - text) < bitmap.name_len + 1u)
+			rc = QCOW2_E_BITMAP;
+		if (rc == QCOW2_OK)
+			rc = qcow2_bitmap_name(image, &bitmap, text, &err);
+		if (rc != QCOW2_OK)
+			break;
+		bitmap_fill(entry, &bitmap, text);
+		text += bitmap.name_len;
+		*text++ = '\0';
+		previous = &bitmap;
+	}
+	if (rc != QCOW2_OK)
+		qp_fail_core(rc, &err);
+	return rc == QCOW2_OK;
+}
+
+int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
+{
+	const struct qcow2_image *image = &q->top->image;
+	struct qcow2_bitmap_entry *entries;
+	size_t n, bytes;
+	char *text;
+
+	if (!bitmaps_measure(image, &n, &bytes))
+		return qp_failed();
+	entries = malloc(n * sizeof *entries + bytes + 1u); /* never 0 bytes: that may be NULL */
+	if (entries == NULL) {
+		qp_fail_memory();
+		return qp_failed();
+	}
+	text = (char *)(entries + n);
+	if (!bitmaps_fill(image, entries, n, text, text + bytes)) {
+		free(entries);
+		return qp_failed();
+	}
+	*list = entries;
+	return (int)n;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts the clusters that an image file uses.
+ */
+#include "posix.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "failure.h"
+#include "handle.h"
+#include "qcow2/refcount.h"
+
+enum {
+	/*
+	 * Refcounts that are read at once: those of a block in the usual geometry, 64 KiB clusters
+	 * and refcounts of 16 bits. As the core returns them they take 256 KiB.
+	 */
+	BATCH = 32768,
+	/* QEMU opens no image with a longer refcount table. It bounds the work of a count. */
+	TABLE_LEN_MAX = 8 * 1024 * 1024
+};
+
+/* The clusters of the file that the refcount table covers: no other can be in use. */
+static uint64_t clusters_to_count(const struct qcow2_image *image)
+{
+	unsigned bits = image->cluster_bits;
+	/* A cluster of the table has 2^(bits - 3) entries, a block 2^(bits + 3 - order) refcounts.
+	 */
+	uint64_t covered = (uint64_t)image->refcount_table_clusters
+	                   << (2u * bits - image->refcount_order);
+	uint64_t whole = image->io.size >> bits;
+	uint64_t in_file = whole + ((image->io.size & (image->cluster_len - 1u)) != 0u);
+
+	return in_file < covered ? in_file : covered;
+}
+
+/* Adds up the clusters in use, until there are enough. `counts` has room for a batch. */
+static bool count_in_use(const struct qcow2_image *image, uint64_t enough, uint64_t *counts,
+                         uint64_t *count)
+{
+	uint64_t n = clusters_to_count(image), first;
+	uint32_t i, len;
+
+	for (first = 0; first < n && *count < enough; first += len) {
+		struct qcow2_error err;
+		int rc;
+
+		len = n - first < BATCH ? (uint32_t)(n - first) : BATCH;
+		rc = qcow2_refcounts(image, first, &len, counts, &err);
+		if (rc != QCOW2_OK) {
+			qp_fail_core(rc, &err);
+			return false;
+		}
+		for (i = 0; i < len; i++)
+			*count += counts[i] != 0u;
+	}
+	return true;
+}
+
+/* The image at this depth, if its clusters can be counted. */
+static const struct qcow2_image *image_to_count(const struct qcow2 *q, unsigned depth)
+{
+	const struct qp_layer *layer = qp_layer_at(q->top, depth);
+	const struct qcow2_image *image = layer != NULL ? &layer->image : NULL;
+
+	if (image == NULL)
+		qp_fail_text(ENOENT, 0, "the backing chain has no image at this depth");
+	else if (image->version == 0u)
+		qp_fail_text(ENOTSUP, 0, "a raw image has no refcounts");
+	else if (image->refcount_table_clusters > (uint32_t)TABLE_LEN_MAX >> image->cluster_bits)
+		qp_fail_text(EFBIG, QCOW2_E_TOO_BIG, "the refcount table is larger than 8 MiB");
+	else
+		return image;
+	return NULL;
+}
+
+int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
+{
+	const struct qcow2_image *image = image_to_count(q, depth);
+	uint64_t *counts, n = 0;
+	bool done;
+
+	if (image == NULL)
+		return qp_failed();
+	counts = malloc(BATCH * sizeof *counts);
+	if (counts == NULL) {
+		qp_fail_memory();
+		return qp_failed();
+	}
+	done = count_in_use(image, enough, counts, &n);
+	free(counts);
+	if (!done)
+		return qp_failed();
+	*count = n;
+	return 0;
+}

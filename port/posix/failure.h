@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Notes the failure that qcow2_last_failure returns, one for each thread.
+ */
+#ifndef QCOW2_POSIX_FAILURE_H
+#define QCOW2_POSIX_FAILURE_H
+
+#include "posix.h"
+
+#include "qcow2/status.h"
+
+struct qp_file;
+
+/* qcow2_error.io_code of a file that is shorter than it was at open. No errno is negative. */
+enum { QP_IO_SHRANK = -1 };
+
+#if defined(__GNUC__)
+#define QP_PRINTF(at) __attribute__((format(printf, at, (at) + 1)))
+#else
+#define QP_PRINTF(at)
+#endif
+
+/* Forgets the last failure of this thread. */
+void qp_failure_reset(void);
+
+/* Notes a failure. text is static; format and what follows make the message. */
+void qp_fail(int error, int status, const char *text, const char *format, ...) QP_PRINTF(4);
+/* The same; the message is the text. */
+void qp_fail_text(int error, int status, const char *text);
+/* Notes that there is not enough memory. */
+void qp_fail_memory(void);
+/* Notes a failure of a system call, with the message "WHAT: No such file or directory". */
+void qp_fail_errno(int error, const char *text, const char *what);
+/*
+ * Notes a failure of a file of the handle. The message names the file unless it is the image
+ * itself, and ends with the reason if that is not NULL.
+ */
+void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
+/* Notes a status of the core. err may be NULL; if err->io is not, its ctx is a qp_file. */
+void qp_fail_core(int status, const struct qcow2_error *err);
+
+/* Ends a public call that failed: sets errno from the failure that was noted. Returns -1. */
+int qp_failed(void);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handle: the chain of open images and the readers that serve its threads.
+ */
+#ifndef QCOW2_POSIX_HANDLE_H
+#define QCOW2_POSIX_HANDLE_H
+
+#include "open/chain.h"
+#include "posix.h"
+#include "read/pool.h"
+
+struct qcow2 {
+	struct qp_layer *top;            /* the image that was opened, depth 0 */
+	struct qcow2_image snapshot;     /* the image that is read, if it is a snapshot */
+	const struct qcow2_image *image; /* the image that is read: that of `top` or `snapshot` */
+	struct qp_pool pool;
+};
+
+#endif

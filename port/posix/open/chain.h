@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The chain of images of a handle.
+ *
+ *	top -> layer 0   image . file        the image that was opened
+ *	         |                 . data    its external data file, if it has one
+ *	       below
+ *	         v
+ *	       layer 1   image . file        its backing file
+ *	         |
+ *	       below
+ *	         v
+ *	       layer 2   image . file        a raw disk ends the chain, or an image without a
+ *backing file
+ */
+#ifndef QCOW2_POSIX_CHAIN_H
+#define QCOW2_POSIX_CHAIN_H
+
+#include "../posix.h"
+
+#include "file.h"
+#include "qcow2/image.h"
+
+/* The most files in a chain. Each takes a descriptor; the core's limit, QCOW2_CHAIN_MAX, is 1023.
+ */
+enum { QP_CHAIN_MAX = 256 };
+
+/* The byte strings of an image that the library keeps (names.h). */
+enum qp_name { QP_NAME_BACKING, QP_NAME_FORMAT, QP_NAME_DATA, QP_NAMES };
+
+struct qp_layer {
+	struct qcow2_image image;
+	struct qp_file file;
+	struct qp_file data;    /* the external data file; fd -1: none */
+	struct qp_layer *below; /* the backing file; NULL: none */
+	char *names[QP_NAMES];  /* NULL: not read yet. Threads access it atomically (names.c). */
+};
+
+/*
+ * Opens the image in fd and all files that it needs, as the options say. *top is the chain; if the
+ * call fails it may hold a part of it. The caller frees it with qp_chain_free in both cases. The
+ * library owns fd and the descriptors in the options from the call on.
+ */
+bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *options);
+void qp_chain_free(struct qp_layer *top);
+
+/* Closes fd and the descriptors in the options, for a caller that fails before qp_chain_open. */
+void qp_chain_refuse(int fd, const struct qcow2_options *options);
+
+/* The layer at this depth; NULL: the chain is shorter. */
+struct qp_layer *qp_layer_at(struct qp_layer *top, unsigned depth);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One open file, as an io of the core.
+ */
+#ifndef QCOW2_POSIX_FILE_H
+#define QCOW2_POSIX_FILE_H
+
+#include "../posix.h"
+
+#include <sys/types.h>
+
+#include "qcow2/io.h"
+
+/* Bytes of a file that are read at once when it is opened: a header and the names in it. */
+enum { QP_HEAD_LEN = 4096 };
+
+struct qp_file {
+	struct qcow2_io io; /* its ctx is this struct */
+	int fd;             /* -1: none */
+	unsigned depth;     /* of the image that the file belongs to */
+	bool is_data;       /* is the external data file of that image */
+	char *path;         /* owned; NULL: unknown */
+	dev_t dev;          /* with ino: which file this is */
+	ino_t ino;
+	uint32_t table_len; /* tables end at multiples of this; 0: unknown (raw and data files) */
+	const char *head;   /* the first head_len bytes while the image is opened, else NULL */
+	size_t head_len;
+};
+
+/*
+ * Starts to use a file. The struct owns fd and path (from malloc, or NULL) from the call on, even
+ * if it fails: qp_file_close releases them. Fails unless fd is a regular file or a block device.
+ */
+bool qp_file_open(struct qp_file *file, int fd, char *path);
+void qp_file_close(struct qp_file *file);
+
+/*
+ * Reads the head of the file into buf. Until qp_file_drop_head, reads inside the head are served
+ * from there. Both calls come before other threads can see the file.
+ */
+bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN]);
+void qp_file_drop_head(struct qp_file *file);
+
+/* Are these the same file of the system? */
+bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
+
+/* Closes a descriptor; -1 is allowed. Keeps errno. */
+void qp_close(int fd);
+
+#endif

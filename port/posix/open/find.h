@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds the file below an image, and its external data file.
+ */
+#ifndef QCOW2_POSIX_FIND_H
+#define QCOW2_POSIX_FIND_H
+
+#include "../posix.h"
+
+#include "chain.h"
+
+/* The options of an open call, and which of the files in them are already in use. */
+struct qp_plan {
+	const struct qcow2_options *options;
+	size_t n_taken;         /* of options->backing */
+	bool data_taken;        /* options->data_file is in use */
+	char head[QP_HEAD_LEN]; /* of the image that is being opened */
+};
+
+/* A file that was found for an image but that no layer owns yet. */
+struct qp_found {
+	int fd;      /* -1: none */
+	char *path;  /* from malloc; NULL: unknown */
+	bool is_raw; /* not a qcow2 image */
+};
+
+/*
+ * Both set *found. Even if they fail, it may hold a descriptor and a path, and the caller releases
+ * them.
+ */
+bool qp_find_backing(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found);
+bool qp_find_data(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The names in an image, read once and kept.
+ */
+#include "../posix.h"
+
+#include <stdlib.h>
+
+#include "../failure.h"
+#include "names.h"
+
+static struct qcow2_span name_span(const struct qcow2_image *image, enum qp_name which)
+{
+	switch (which) {
+	case QP_NAME_BACKING: return image->backing_name;
+	case QP_NAME_FORMAT: return image->backing_format;
+	case QP_NAME_DATA:
+	case QP_NAMES:
+	default: return image->data_file_name;
+	}
+}
+
+/* Copies bytes of the image to memory from malloc, with a NUL behind them; NULL: failed. */
+static char *name_read(const struct qcow2_image *image, struct qcow2_span span)
+{
+	char *text = malloc((size_t)span.len + 1u);
+	struct qcow2_error err;
+	int rc;
+
+	if (text == NULL) {
+		qp_fail_memory();
+		return NULL;
+	}
+	rc = qcow2_image_bytes(image, span, text, &err);
+	if (rc != QCOW2_OK) {
+		free(text);
+		qp_fail_core(rc, &err);
+		return NULL;
+	}
+	text[span.len] = '\0';
+	return text;
+}
+
+bool qp_layer_name(struct qp_layer *layer, enum qp_name which, struct qcow2_string *name)
+{
+	struct qcow2_span span = name_span(&layer->image, which);
+	char *text, *kept;
+
+	name->bytes = NULL;
+	name->len = 0;
+	if (span.len == 0u)
+		return true;
+	kept = __atomic_load_n(&layer->names[which], __ATOMIC_ACQUIRE);
+	if (kept == NULL) {
+		text = name_read(&layer->image, span);
+		if (text == NULL)
+			return false;
+		/* If another thread was faster, kept becomes its text. */
+		if (__atomic_compare_exchange_n(&layer->names[which], &kept, text, false,
+		                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			kept = text;
+		else
+			free(text);
+	}
+	name->bytes = kept;
+	name->len = span.len;
+	return true;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads tables ahead.
+ *
+ * The core fetches tables in slices of 512 bytes. If a slice follows the last one, the caller
+ * probably goes through the table in order, as qcow2_map does over a disk; then one pread reads the
+ * slices behind it as well.
+ */
+#include "ahead.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * From this cluster size on, a table that is read ahead ends with its cluster: what follows is
+ * data, as a rule. Shorter tables often follow each other.
+ */
+enum { TABLE_LONG = 4096 };
+
+/* How much to read from a slice on. */
+static size_t ahead_len(const struct qp_file *file, uint64_t pos)
+{
+	const size_t most = sizeof((struct qp_ahead *)NULL)->bytes;
+	size_t left;
+
+	if (file->table_len < TABLE_LONG)
+		return most;
+	left = file->table_len - (size_t)(pos % file->table_len);
+	return left < most ? left : most;
+}
+
+/*
+ * Returns true if the len bytes at pos are in memory. Reads ahead if they are not and if the slice
+ * before them was the last one.
+ */
+static bool slice_is_there(struct qp_ahead *ahead, const struct qp_file *file, uint64_t pos,
+                           size_t len)
+{
+	bool in_order = ahead->file == file && ahead->expected == pos;
+	ssize_t got;
+
+	if (ahead->file != file)
+		ahead->len = 0;
+	ahead->file = file;
+	ahead->expected = pos + len;
+	/* The difference is huge if pos is before the bytes in memory. */
+	if (pos - ahead->pos < ahead->len)
+		return ahead->len - (size_t)(pos - ahead->pos) >= len;
+	if (!in_order)
+		return false;
+	got = pread(file->fd, ahead->bytes, ahead_len(file, pos), (off_t)pos);
+	ahead->pos = pos;
+	/* A failure is not reported here: fetching just the slice fails as well, or succeeds. */
+	ahead->len = got > 0 ? (size_t)got : 0u;
+	return ahead->len >= len;
+}
+
+int qp_ahead_fetch(struct qcow2_error *at, void *buf, size_t len)
+{
+	/* The core passes the error of its reader, which is the first field of a qp_reader. */
+	struct qp_reader *reader = (struct qp_reader *)(void *)at;
+	struct qp_ahead *ahead = reader->ahead;
+
+	/* A slice that the end of the file cuts is for the core to complete with zeros. */
+	if (at->pos < at->io->size && len <= at->io->size - at->pos &&
+	    slice_is_there(ahead, at->io->ctx, at->pos, len)) {
+		memcpy(buf, ahead->bytes + (at->pos - ahead->pos), len);
+		return QCOW2_OK;
+	}
+	return reader->fetch(at, buf, len);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The readers of a handle. A thread takes one for the time of a call.
+ */
+#ifndef QCOW2_POSIX_POOL_H
+#define QCOW2_POSIX_POOL_H
+
+#include "../posix.h"
+
+#include <pthread.h>
+
+#include "../codec/codecs.h"
+#include "ahead.h"
+#include "qcow2/image.h"
+
+enum {
+	QP_READERS_MAX = 1024,   /* keeps the row of slots, some 600 bytes each, below 1 MiB */
+	QP_READERS_DEFAULT = 32, /* at most, if the caller does not choose: each takes memory */
+	QP_SLOT_ALIGN = 128      /* two cache lines, which processors fetch together */
+};
+
+/* One reader. Only the thread that has claimed the slot may access more than `busy`. */
+struct qp_slot {
+	int busy;                /* 1: claimed by a thread. Atomic access only. */
+	bool started;            /* the fields below are valid */
+	struct qp_reader reader; /* its memory follows *reader.ahead */
+	struct qp_codecs codecs;
+} __attribute__((aligned(QP_SLOT_ALIGN)));
+
+struct qp_pool {
+	struct qp_slot *slots;
+	unsigned n_slots;
+	size_t memory_len;               /* bytes for each reader; 0: a good size */
+	const struct qcow2_image *image; /* what the readers read */
+	int n_waiting;                   /* threads in slot_wait. Atomic access only. */
+	pthread_mutex_t mutex;           /* for threads that wait, and for those that wake them */
+	pthread_cond_t given;            /* a slot was given back */
+};
+
+/* The number of slots for qcow2_options.max_readers. */
+unsigned qp_pool_slots(unsigned max_readers);
+/* The bytes that this many slots take, wherever they are put. */
+size_t qp_pool_room(unsigned n_slots);
+/* Starts a pool with n_slots slots in `room`, for readers of *image. */
+void qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned n_slots,
+                  void *room, size_t memory_len);
+void qp_pool_free(struct qp_pool *pool);
+
+/*
+ * Takes a slot, with a reader that belongs to the calling thread until qp_slot_give. Waits if all
+ * slots are taken. Returns NULL if the reader cannot be started.
+ */
+struct qp_slot *qp_slot_take(struct qp_pool *pool);
+void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#include "words.h"
+
+/* qcow2.txt "Header", bytes 32-35: crypt_method. */
+enum { CRYPT_AES = 1, CRYPT_LUKS = 2 };
+
+const char *qp_encryption_name(uint64_t method)
+{
+	switch (method) {
+	case CRYPT_AES: return "aes";
+	case CRYPT_LUKS: return "luks";
+	default: return "unknown method";
+	}
+}
+
+const char *qp_kind_name(int kind)
+{
+	return kind == QCOW2_FILE_DATA ? "data file" : "backing file";
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the messages and qcow2_info call things.
+ */
+#ifndef QCOW2_POSIX_WORDS_H
+#define QCOW2_POSIX_WORDS_H
+
+#include "posix.h"
+
+/* "aes" or "luks", for a crypt_method of the header that is not 0. */
+const char *qp_encryption_name(uint64_t method);
+
+/* "backing file" or "data file", for QCOW2_FILE_BACKING or QCOW2_FILE_DATA. */
+const char *qp_kind_name(int kind);
+
+#endif

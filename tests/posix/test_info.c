@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls that describe an image: qcow2_get_info, qcow2_list_bitmaps, qcow2_count_clusters; and
+ * those that make its text fit to show.
+ */
+#include "support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "qcow2/status.h"
+
+enum { CLUSTER = 65536, DISK = 256 * 1024 };
+
+static struct qcow2_info info_of(struct qcow2 *q, unsigned depth)
+{
+	struct qcow2_info info;
+
+	memset(&info, 0xee, sizeof info);
+	info.struct_size = sizeof info;
+	assert_int_equal(qcow2_get_info(q, depth, &info), 0);
+	assert_int_equal(info.struct_size, sizeof info);
+	return info;
+}
+
+static void string_is(struct qcow2_string s, const char *want, size_t len)
+{
+	if (want == NULL) {
+		assert_null(s.bytes);
+		assert_int_equal(s.len, 0);
+		return;
+	}
+	assert_non_null(s.bytes);
+	assert_int_equal(s.len, len);
+	assert_memory_equal(s.bytes, want, len);
+	assert_int_equal(s.bytes[len], 0);
+}
+
+/* ---- qcow2_get_info ---- */
+
+static void test_info(void **state)
+{
+	struct image img;
+	struct qcow2_info info;
+	struct qcow2 *q;
+
+	(void)state;
+	small_image(&img);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	assert_non_null(q);
+	info = info_of(q, 0);
+	assert_string_equal(info.format, "qcow2");
+	assert_int_equal(info.version, 3);
+	assert_int_equal(info.flags, 0);
+	assert_int_equal(info.incomplete, 0);
+	assert_int_equal(info.size, DISK);
+	assert_int_equal(info.file_size, img.file.len);
+	assert_int_equal(info.cluster_size, CLUSTER);
+	assert_int_equal(info.refcount_bits, 16);
+	assert_string_equal(info.compression, "zlib");
+	assert_null(info.encryption);
+	string_is(info.backing_file, NULL, 0);
+	string_is(info.backing_format, NULL, 0);
+	string_is(info.data_file, NULL, 0);
+	assert_int_equal(info.incompatible | info.compatible | info.autoclear, 0);
+	assert_int_equal(info.l1_offset, img.active.l1_pos);
+	assert_int_equal(info.refcount_table_offset, img.refcount_table_pos);
+	assert_int_equal(info.refcount_table_clusters, img.refcount_table_clusters);
+	assert_int_equal(info.header_length, 112);
+	assert_int_equal(info.l1_entries, 1);
+	assert_int_equal(info.n_snapshots, 0);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* Feature bits of the header, and the flags that they become. */
+static const struct {
+	uint64_t incompatible, compatible, autoclear;
+	unsigned flags;
+} flag_cases[] = {
+	{ 1, 0, 0, QCOW2_INFO_DIRTY },
+	{ 2, 0, 0, QCOW2_INFO_CORRUPT },
+	{ 4, 0, 0, QCOW2_INFO_DATA_FILE },
+	{ 16, 0, 0, QCOW2_INFO_EXTENDED_L2 },
+	{ 0, 1, 0, QCOW2_INFO_LAZY_REFCOUNTS },
+	{ 4, 0, 2, QCOW2_INFO_DATA_FILE | QCOW2_INFO_DATA_FILE_RAW },
+};
+
+static void test_info_flags(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	size_t i;
+
+	(void)state;
+	options.flags = QCOW2_INSPECT;
+	for (i = 0; i < COUNT_OF(flag_cases); i++) {
+		struct image img;
+		struct qcow2_info info;
+		struct qcow2 *q;
+
+		small_image(&img);
+		image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, flag_cases[i].incompatible);
+		image_set(&img, IMAGE_COMPATIBLE_FEATURES, flag_cases[i].compatible);
+		image_set(&img, IMAGE_AUTOCLEAR_FEATURES, flag_cases[i].autoclear);
+		q = qcow2_open_options(image_to_fd(&img), &options, NULL);
+		if (q == NULL)
+			fail_msg("case %zu: %s", i, qcow2_last_failure()->message);
+		info = info_of(q, 0);
+		assert_int_equal(info.flags, flag_cases[i].flags);
+		assert_int_equal(info.incompatible, flag_cases[i].incompatible);
+		assert_int_equal(info.compatible, flag_cases[i].compatible);
+		assert_int_equal(info.autoclear, flag_cases[i].autoclear);
+		qcow2_close(q);
+		image_free(&img);
+	}
+}
+
+/* An image that only opens for inspection: encrypted, zstd, with names of any bytes. */
+static void test_info_inspect(void **state)
+{
+	static const struct {
+		unsigned method;
+		const char *name;
+	} methods[] = { { 1, "aes" }, { 2, "luks" } };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	size_t i;
+
+	(void)state;
+	options.flags = QCOW2_INSPECT;
+	for (i = 0; i < COUNT_OF(methods); i++) {
+		struct image img;
+		struct qcow2_info info;
+		struct qcow2 *q;
+
+		small_image(&img);
+		img.compression_type = 1;
+		image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, 8 | 4);
+		image_set(&img, IMAGE_CRYPT_METHOD, methods[i].method);
+		image_set_backing(&img, "a\0\xff", 3, 0);
+		image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+		image_add_ext(&img, IMAGE_EXT_DATA_FILE, 4, "data", 4);
+		q = qcow2_open_options(image_to_fd(&img), &options, NULL);
+		assert_non_null(q);
+		info = info_of(q, 0);
+		assert_string_equal(info.encryption, methods[i].name);
+		assert_int_equal(info.crypt_method, methods[i].method);
+		assert_string_equal(info.compression, "zstd");
+		string_is(info.backing_file, "a\0\xff", 3);
+		string_is(info.backing_format, "raw", 3);
+		string_is(info.data_file, "data", 4);
+		qcow2_close(q);
+		image_free(&img);
+	}
+}
+
+/* Each image of the chain; the bottom one is raw. */
+static void test_info_chain(void **state)
+{
+	struct qcow2_info info;
+	struct qcow2 *q;
+	int i;
+
+	(void)state;
+	file_write("base", "12345", 5);
+	write_overlay("mid", "base", "raw");
+	write_overlay("top", "mid", "qcow2");
+	q = open_with("top", QCOW2_FOLLOW);
+	assert_non_null(q);
+	hooks_reset();
+	for (i = 0; i < 2; i++) {
+		info = info_of(q, 0);
+		string_is(info.backing_file, "mid", 3);
+		string_is(info.backing_format, "qcow2", 5);
+		info = info_of(q, 1);
+		string_is(info.backing_file, "base", 4);
+		string_is(info.backing_format, "raw", 3);
+		info = info_of(q, 2);
+		assert_string_equal(info.format, "raw");
+		assert_int_equal(info.version, 0);
+		assert_int_equal(info.size, 5);
+		assert_int_equal(info.file_size, 5);
+		assert_int_equal(info.cluster_size, 0);
+		assert_int_equal(info.refcount_bits, 0);
+		assert_null(info.compression);
+		assert_null(info.encryption);
+		string_is(info.backing_file, NULL, 0);
+	}
+	/* Opening the chain has read the names. */
+	assert_int_equal(hooks.n[CALL_PREAD], 0);
+	errno = 0;
+	assert_int_equal(qcow2_get_info(q, 3, &info), -1);
+	assert_int_equal(errno, ENOENT);
+	qcow2_close(q);
+}
+
+/* The strings are the same ones in each call, and are read once. */
+static void test_info_cost(void **state)
+{
+	struct qcow2_info info;
+	const char *bytes;
+	struct qcow2 *q;
+
+	(void)state;
+	write_overlay("top", "base", "raw");
+	q = open_with("top", QCOW2_INSPECT);
+	assert_non_null(q);
+	hooks_reset();
+	bytes = info_of(q, 0).backing_file.bytes;
+	assert_int_equal(hooks.n[CALL_PREAD], 2);
+	info = info_of(q, 0);
+	assert_ptr_equal(info.backing_file.bytes, bytes);
+	assert_int_equal(hooks.n[CALL_PREAD], 2);
+	assert_int_equal(hooks.n[CALL_STAT], 0);
+	qcow2_close(q);
+}
+
+/* A struct of another version of the library. */
+static void test_info_size(void **state)
+{
+	struct {
+		struct qcow2_info info;
+		unsigned char more[16];
+	} large;
+	struct image img;
+	struct qcow2 *q;
+	size_t i;
+
+	(void)state;
+	small_image(&img);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	assert_non_null(q);
+	memset(&large, 0xee, sizeof large);
+	large.info.struct_size = sizeof large;
+	assert_int_equal(qcow2_get_info(q, 0, &large.info), 0);
+	assert_int_equal(large.info.struct_size, sizeof large);
+	assert_int_equal(large.info.version, 3);
+	for (i = 0; i < sizeof large.more; i++)
+		assert_int_equal(large.more[i], 0);
+	large.info.struct_size = 0;
+	errno = 0;
+	assert_int_equal(qcow2_get_info(q, 0, &large.info), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(qcow2_last_failure()->status, 0);
+	assert_int_equal(large.info.version, 3);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* A name that cannot be read is left out; the next call tries again. */
+static void test_info_incomplete(void **state)
+{
+	struct qcow2_info info;
+	struct qcow2 *q;
+
+	(void)state;
+	write_overlay("top", "base", "raw");
+	q = open_with("top", QCOW2_INSPECT);
+	assert_non_null(q);
+	hooks_reset();
+	hooks.fail_at[CALL_PREAD] = 1;
+	info = info_of(q, 0);
+	assert_int_not_equal(info.incomplete, 0);
+	string_is(info.backing_file, NULL, 0);
+	string_is(info.backing_format, "raw", 3);
+	assert_int_equal(qcow2_last_failure()->error, call_errno[CALL_PREAD]);
+	hooks_reset();
+	hooks.fail_at[CALL_ALLOC] = 1;
+	info = info_of(q, 0);
+	assert_int_not_equal(info.incomplete, 0);
+	assert_int_equal(qcow2_last_failure()->error, ENOMEM);
+	hooks_reset();
+	info = info_of(q, 0);
+	assert_int_equal(info.incomplete, 0);
+	string_is(info.backing_file, "base", 4);
+	qcow2_close(q);
+}
+
+/* ---- qcow2_list_bitmaps ---- */
+
+/* An entry of the bitmap directory. */
+struct bitmap {
+	const char *name;
+	size_t name_len;
+	unsigned flags, granularity_bits, extra_len;
+};
+
+/* Appends the directory to the file, and writes what the extension says about it. */
+static void put_bitmaps(struct image *img, const struct bitmap *b, unsigned n)
+{
+	uint64_t start, at, ext;
+	unsigned i;
+
+	image_finish(img);
+	start = at = img->file.len;
+	for (i = 0; i < n; i++) {
+		image_put(&img->file, at, CLUSTER, 8);
+		image_put(&img->file, at + 8, 1, 4);
+		image_put(&img->file, at + 12, b[i].flags, 4);
+		image_put(&img->file, at + 16, 1, 1);
+		image_put(&img->file, at + 17, b[i].granularity_bits, 1);
+		image_put(&img->file, at + 18, b[i].name_len, 2);
+		image_put(&img->file, at + 20, b[i].extra_len, 4);
+		at += 24 + b[i].extra_len;
+		image_buf_put(&img->file, at, b[i].name, b[i].name_len);
+		at = (at + b[i].name_len + 7) & ~UINT64_C(7);
+	}
+	image_buf_resize(&img->file, (size_t)at);
+	ext = img->ext_pos + 8;
+	image_put(&img->file, ext, n, 4);
+	image_put(&img->file, ext + 8, at - start, 8);
+	image_put(&img->file, ext + 16, start, 8);
+}
+
+/* Opens an image with these bitmaps; autoclear 1 says that they are valid. */
+static struct qcow2 *open_bitmaps(const struct bitmap *b, unsigned n, uint64_t autoclear)
+{
+	static const uint8_t zeros[24];
+	struct image img;
+	struct qcow2 *q;
+
+	small_image(&img);
+	image_add_ext(&img, IMAGE_EXT_BITMAPS, sizeof zeros, zeros, sizeof zeros);
+	image_set(&img, IMAGE_AUTOCLEAR_FEATURES, autoclear);
+	put_bitmaps(&img, b, n);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	image_free(&img);
+	assert_non_null(q);
+	return q;
+}
+
+static const struct bitmap three_bitmaps[] = {
+	{ "one", 3, 2, 16, 0 },
+	{ "a\nb\0c", 5, 3, 9, 8 },
+	{ "", 0, 0xfffffffc, 63, 0 },
+};
+
+static void test_bitmaps(void **state)
+{
+	struct qcow2_bitmap_entry *list;
+	struct qcow2 *q = open_bitmaps(three_bitmaps, 3, 1);
+
+	(void)state;
+	assert_int_equal(qcow2_list_bitmaps(q, &list), 3);
+	assert_string_equal(list[0].name, "one");
+	assert_int_equal(list[0].name_len, 3);
+	assert_int_equal(list[0].granularity, 65536);
+	assert_int_equal(list[0].flags, QCOW2_BITMAP_ENTRY_AUTO);
+	assert_int_equal(list[1].name_len, 5);
+	assert_memory_equal(list[1].name, "a\nb\0c", 6);
+	assert_int_equal(list[1].granularity, 512);
+	assert_int_equal(list[1].flags, QCOW2_BITMAP_ENTRY_AUTO | QCOW2_BITMAP_ENTRY_IN_USE);
+	assert_string_equal(list[2].name, "");
+	assert_int_equal(list[2].name_len, 0);
+	assert_true(list[2].granularity == UINT64_C(1) << 63);
+	assert_int_equal(list[2].flags, 0);
+	free(list);
+	qcow2_close(q);
+}
+
+/* No extension, no bitmap in it, or one that an older program has made invalid. */
+static void test_no_bitmaps(void **state)
+{
+	struct qcow2_bitmap_entry *list;
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	q = open_bitmaps(three_bitmaps, 3, 0);
+	assert_int_equal(qcow2_list_bitmaps(q, &list), 0);
+	free(list);
+	qcow2_close(q);
+	q = open_bitmaps(three_bitmaps, 0, 1);
+	assert_int_equal(qcow2_list_bitmaps(q, &list), 0);
+	free(list);
+	qcow2_close(q);
+	small_image(&img);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	assert_int_equal(qcow2_list_bitmaps(q, &list), 0);
+	free(list);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+static void bitmaps_fail(struct qcow2 *q, int error, int status)
+{
+	struct qcow2_bitmap_entry *list = NULL;
+
+	errno = 0;
+	assert_int_equal(qcow2_list_bitmaps(q, &list), -1);
+	assert_int_equal(errno, error);
+	assert_int_equal(qcow2_last_failure()->error, error);
+	assert_int_equal(qcow2_last_failure()->status, status);
+	assert_null(list);
+}
+
+static void test_bad_bitmaps(void **state)
+{
+	static const struct bitmap bad = { "x", 1, 0, 64, 0 };
+	struct qcow2 *q = open_bitmaps(&bad, 1, 1);
+
+	(void)state;
+	bitmaps_fail(q, EINVAL, QCOW2_E_BITMAP);
+	assert_int_not_equal(qcow2_last_failure()->has_pos, 0);
+	qcow2_close(q);
+}
+
+/* Each read and each allocation fails once; after that the list is complete. */
+static void test_bitmap_faults(void **state)
+{
+	static const enum call calls[] = { CALL_PREAD, CALL_ALLOC };
+	struct qcow2 *q = open_bitmaps(three_bitmaps, 3, 1);
+	struct qcow2_bitmap_entry *list;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(calls); i++) {
+		unsigned n = 0;
+
+		for (;;) {
+			hooks_reset();
+			hooks.fail_at[calls[i]] = ++n;
+			if (qcow2_list_bitmaps(q, &list) == 3)
+				break;
+			assert_int_equal(hooks.n_failed, 1);
+			assert_int_equal(qcow2_last_failure()->error, call_errno[calls[i]]);
+		}
+		assert_int_equal(hooks.n_failed, 0);
+		assert_true(n > 1);
+		free(list);
+	}
+	hooks_reset();
+	qcow2_close(q);
+}
+
+/* ---- qcow2_count_clusters ---- */
+
+static uint64_t count_of(struct qcow2 *q, uint64_t enough)
+{
+	uint64_t n = 12345;
+
+	assert_int_equal(qcow2_count_clusters(q, 0, enough, &n), 0);
+	return n;
+}
+
+/* All refcount widths: what is counted is what the image writer has given out. */
+static void test_count(void **state)
+{
+	unsigned order;
+
+	(void)state;
+	for (order = 0; order <= 6; order++) {
+		struct image img;
+		uint64_t used = 0;
+		struct qcow2 *q;
+		size_t i;
+
+		image_init(&img, 3, 9, 512 * 1024);
+		img.refcount_order = order;
+		image_add_range(&img, &img.active, 0, 300, IMAGE_DATA);
+		image_alloc(&img, 5); /* a hole in the refcounts */
+		image_add_range(&img, &img.active, 400, 100, IMAGE_DATA);
+		q = qcow2_open(image_to_fd(&img), NULL);
+		assert_non_null(q);
+		for (i = 0; i < img.n_refs; i++)
+			used += img.refs[i] != 0;
+		assert_true(used > 400 && used + 5 <= img.file.len / 512);
+		assert_int_equal(count_of(q, UINT64_MAX), used);
+		assert_int_equal(count_of(q, 0), 0);
+		assert_true(count_of(q, 1) >= 1);
+		assert_true(count_of(q, used) >= used);
+		qcow2_close(q);
+		image_free(&img);
+	}
+}
+
+/* The last refcount block has entries for more clusters than the file has. */
+static void test_count_end(void **state)
+{
+	struct image img;
+	struct qcow2 *q;
+	uint64_t block, n;
+
+	(void)state;
+	small_image(&img);
+	image_finish(&img);
+	n = img.file.len / CLUSTER;
+	block = image_get(&img.file, img.refcount_table_pos, 8);
+	image_put(&img.file, block + 2 * n, 1, 2); /* behind the end of the file */
+	q = qcow2_open(image_to_fd(&img), NULL);
+	assert_int_equal(count_of(q, UINT64_MAX), n);
+	qcow2_close(q);
+	/* One more byte is one more cluster. */
+	image_buf_resize(&img.file, img.file.len + 1);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	assert_int_equal(count_of(q, UINT64_MAX), n + 1);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* A file of 8 EiB that is empty but for its header: counting ends with the refcount table. */
+static void test_count_huge(void **state)
+{
+	struct image img;
+	struct qcow2 *q;
+	int fd;
+
+	(void)state;
+	small_image(&img);
+	fd = image_to_fd(&img);
+	assert_int_equal(ftruncate(fd, INT64_MAX - 511), 0);
+	q = qcow2_open(fd, NULL);
+	assert_non_null(q);
+	hooks_reset();
+	assert_int_equal(count_of(q, UINT64_MAX), img.file.len / CLUSTER);
+	/* One table of 8192 entries, one block. */
+	assert_true(hooks.n[CALL_PREAD] <= 8192 + 1);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* Two system calls for a block, however many clusters it stands for. */
+static void test_count_cost(void **state)
+{
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	small_image(&img);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	hooks_reset();
+	count_of(q, UINT64_MAX);
+	assert_int_equal(hooks.n[CALL_PREAD], 2);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+static void count_fails(struct qcow2 *q, unsigned depth, int error)
+{
+	uint64_t n = 12345;
+
+	errno = 0;
+	assert_int_equal(qcow2_count_clusters(q, depth, UINT64_MAX, &n), -1);
+	assert_int_equal(errno, error);
+	assert_int_equal(qcow2_last_failure()->error, error);
+	assert_string_not_equal(qcow2_last_failure()->message, "");
+	assert_int_equal(n, 12345);
+}
+
+static void test_count_fails(void **state)
+{
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	file_write("base", "12345", 5);
+	write_overlay("top", "base", "raw");
+	q = open_with("top", QCOW2_FOLLOW);
+	count_fails(q, 1, ENOTSUP);
+	count_fails(q, 2, ENOENT);
+	hooks_reset();
+	hooks.fail_at[CALL_ALLOC] = 1;
+	count_fails(q, 0, ENOMEM);
+	hooks_reset();
+	hooks.fail_at[CALL_PREAD] = 2;
+	count_fails(q, 0, call_errno[CALL_PREAD]);
+	hooks_reset();
+	assert_true(count_of(q, UINT64_MAX) > 0);
+	qcow2_close(q);
+
+	small_image(&img);
+	image_finish(&img);
+	image_put(&img.file, img.refcount_table_pos, 512, 8); /* not at a cluster */
+	q = qcow2_open(image_to_fd(&img), NULL);
+	count_fails(q, 0, EIO);
+	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_REFCOUNT);
+	qcow2_close(q);
+	image_put(&img.file, image_field_pos(IMAGE_REFCOUNT_TABLE_CLUSTERS), 129, 4);
+	q = qcow2_open(image_to_fd(&img), NULL);
+	count_fails(q, 0, EFBIG);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* ---- qcow2_character, qcow2_printable ---- */
+
+static const struct {
+	const char *bytes;
+	size_t n;
+	uint32_t code;
+	int printable;
+} characters[] = {
+	{ "a", 1, 'a', 1 },
+	{ "\n", 1, '\n', 0 },
+	{ "\x7f", 1, 0x7f, 0 },
+	{ "\xc2\x9f", 2, 0x9f, 0 },
+	{ "\xc2\xa0", 2, 0xa0, 1 },
+	{ "\xe2\x82\xac", 3, 0x20ac, 1 },
+	{ "\xe2\x80\xa8", 3, 0x2028, 0 },
+	{ "\xe2\x80\xae", 3, 0x202e, 0 },
+	{ "\xe2\x81\xa9", 3, 0x2069, 0 },
+	{ "\xf0\x9f\x98\x80", 4, 0x1f600, 1 },
+	{ "\x80", 1, 0xfffd, 0 },
+	{ "\xe2\x82", 1, 0xfffd, 0 },
+	{ "\xed\xa0\x80", 1, 0xfffd, 0 },
+	{ "\xef\xbf\xbd", 3, 0xfffd, 1 },
+};
+
+static void test_character(void **state)
+{
+	uint32_t code;
+	int printable;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(characters); i++) {
+		const char *bytes = characters[i].bytes;
+
+		assert_int_equal(qcow2_character(bytes, strlen(bytes), &code, &printable),
+		                 characters[i].n);
+		assert_int_equal(code, characters[i].code);
+		assert_int_equal(printable, characters[i].printable);
+	}
+	assert_int_equal(qcow2_character("\0", 1, &code, &printable), 1);
+	assert_int_equal(code, 0);
+	assert_int_equal(printable, 0);
+}
+
+/* Every length of the buffer: whole characters, a NUL, and not a byte more. */
+static void test_printable(void **state)
+{
+	static const char bytes[] = "a\xe2\x82\xac\xff\n";
+	static const char shown[] = "a\xe2\x82\xac\\xff\\x0a";
+	static const size_t fits[] = { 0, 0, 1, 1, 1, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12 };
+	size_t room;
+
+	(void)state;
+	assert_int_equal(qcow2_printable(NULL, 0, bytes, 6), 12);
+	for (room = 1; room < COUNT_OF(fits); room++) {
+		struct guarded g;
+
+		guard_init(&g, room, 1);
+		assert_int_equal(qcow2_printable((char *)g.p, room, bytes, 6), 12);
+		assert_true(guard_intact(&g));
+		assert_memory_equal(g.p, shown, fits[room]);
+		assert_int_equal(g.p[fits[room]], 0);
+		guard_unmap(&g);
+	}
+	{
+		char end[1] = { 'x' };
+
+		assert_int_equal(qcow2_printable(end, sizeof end, NULL, 0), 0);
+		assert_int_equal(end[0], 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_info),
+		cmocka_unit_test(test_info_flags),
+		cmocka_unit_test(test_info_inspect),
+		cmocka_unit_test(test_info_chain),
+		cmocka_unit_test(test_info_cost),
+		cmocka_unit_test(test_info_size),
+		cmocka_unit_test(test_info_incomplete),
+		cmocka_unit_test(test_bitmaps),
+		cmocka_unit_test(test_no_bitmaps),
+		cmocka_unit_test(test_bad_bitmaps),
+		cmocka_unit_test(test_bitmap_faults),
+		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_count_end),
+		cmocka_unit_test(test_count_huge),
+		cmocka_unit_test(test_count_cost),
+		cmocka_unit_test(test_count_fails),
+		cmocka_unit_test(test_character),
+		cmocka_unit_test(test_printable),
+	};
+
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
+}
