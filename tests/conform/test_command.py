@@ -73,7 +73,7 @@ def test_cat_standard_input(build):
     image = build(PLAIN)
     with open(image, "rb") as file:
         assert qcow2_ok("cat", "-", stdin=file) == qcow2_ok("cat", image)
-    refused(qcow2("cat", "-", stdin=image.read_bytes()), "not seekable")
+    refused(qcow2("cat", "-", stdin=image.read_bytes()), "is a pipe")
 
 
 @pytest.mark.parametrize("command", ["map", "snapshots", "info"])
@@ -166,7 +166,7 @@ def test_snapshot_table_of_64_MiB(build):
             file.seek((1 << 20) + i * step)
             file.write(entry)
         file.truncate((1 << 20) + 600 * step)
-    refused(qcow2("snapshots", image), "snapshot table is too big")
+    refused(qcow2("snapshots", image), "snapshot table is larger")
     assert b"too big" in run("qemu-img", "info", image).err.encode()
     assert len(qcow2_ok("cat", image)) == 64 * K
 
@@ -488,7 +488,7 @@ def test_fifo_as_backing_file(build):
     """Is not waited for, and is called by its name."""
     image = overlay(build, "fifo")
     os.mkfifo(image.with_name("fifo"))
-    refused(qcow2("cat", "--follow", image), "backing file", "fifo", "not seekable")
+    refused(qcow2("cat", "--follow", image), "backing file", "fifo", "is a pipe")
 
 
 @pytest.mark.parametrize("n", (256, 257))

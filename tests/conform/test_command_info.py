@@ -130,7 +130,7 @@ def test_encrypted(kind, make, build, image):
     encrypt["format"] = kind
     assert_subset(theirs, qcow2_json("info", image))
     for command in ("cat", "map"):
-        refused(qcow2(command, image), f"encrypted image ({kind.upper()})")
+        refused(qcow2(command, image), f"encrypted images ({kind})")
 
 
 # ---- Bitmaps ----
