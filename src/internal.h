@@ -47,9 +47,6 @@ typedef struct qcow2_error q2_cursor;
 
 /* io.c: reading a file within its bounds, and noting failures. */
 
-/*@ requires \valid(at) && (status == QCOW2_E_TRUNCATED ==> tells_file(at));
-    assigns at->io, at->io_code, at->pos, at->detail, at->status;
-    ensures \result == status; */
 int q2_note(q2_cursor *at, int status);
 
 /* The caller's error, or one that nobody sees if the caller passed NULL. */
@@ -62,39 +59,19 @@ static inline struct qcow2_error *q2_err(struct qcow2_error *err, struct qcow2_e
  * Reads len > 0 bytes at at->pos of the file at->io; what lies past its end reads as zeros. Status:
  * IO if the callback fails.
  */
-/*@ requires \valid(at) && good_io(at->io) && \separated(at, at->io, at->io->ops);
-    requires 0 < len && \valid((char *)buf + (0 .. len - 1));
-    requires \separated((char *)buf + (0 .. len - 1), at, at->io, at->io->ops);
-    assigns ((char *)buf)[0 .. len - 1], at->io_code;
-    ensures \result == 0 || \result == QCOW2_E_IO;
-    ensures \forall integer k; \result == 0 && 0 <= k < len && at->pos + k >= at->io->size ==>
-              ((char *)buf)[k] == 0; */
 int q2_io_read(q2_cursor *at, void *buf, size_t len);
 
 /* Does [pos, pos + len) lie in the image file? True, too, if the image is read as if it did. */
-/*@ requires \valid_read(image);
-    assigns \nothing;
-    ensures \result != 0 <==> len == 0 || inside(image, pos, len); */
 bool q2_is_inside(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
 /*
  * Reads [pos, pos + len) of the image file, len > 0. What lies past its end is zeros if the image
  * was opened so, and otherwise QCOW2_E_TRUNCATED.
  */
-/*@ requires \valid_read(image) && good_io(&image->io) && \valid(at) && 0 < len;
-    requires \valid((char *)buf + (0 .. len - 1));
-    requires \separated((char *)buf + (0 .. len - 1), image, image->io.ops, at);
-    requires \separated(at, image, image->io.ops);
-    assigns ((char *)buf)[0 .. len - 1], at->io, at->pos, at->detail, at->io_code;
-    ensures \result == 0 ==> inside(image, pos, len); */
 int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
                   q2_cursor *at);
 
 /* Can a table of len bytes be at pos? Statuses: L1 if none can be there, TRUNCATED. */
-/*@ requires good_shape(image);
-    assigns \nothing;
-    ensures \result == 0 ==> pos % image->cluster_len == 0 && pos + len <= INT64_MAX;
-    ensures \result == 0 && len != 0 ==> inside(image, pos, len); */
 int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
 /*
@@ -128,16 +105,6 @@ int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
  * stands: it and what follows, to the next multiple of Q2_SLICE_LEN, valid until the next call.
  * What lies past the end of the file is zeros. NULL: IO.
  */
-/*@ requires good_cache(reader) && good_io(reader->error.io) && \valid_read(e);
-    requires apart_from_cache(reader, reader->error.io) && \separated(reader, e);
-    requires entry % 8 == 0 && table + entry <= UINT64_MAX;
-    assigns reader->error.pos, reader->error.io_code, reader->misses, reader->spare, reader->mask,
-            reader->memory[0 .. 512 * room(reader->keys) - 1],
-            reader->keys[1 - room(reader->keys) .. 0];
-    ensures good_cache(reader);
-    ensures \result != \null ==> reader->error.pos == table + entry;
-    ensures \result != \null ==> (\result - reader->memory) % 512 == entry % 512;
-    ensures \result != \null ==> good_entry(reader, \result); */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry);
 
@@ -156,24 +123,11 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
  * Makes reader->extent the extent that begins at `off`, and that does not end before off + len
  * unless it must. Statuses: as qcow2_reader_map.
  */
-/*@ requires good_reader(reader);
-    assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
-   reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1], reader->keys[1 -
-   room(reader->keys) .. 0]; ensures good_reader(reader); ensures \result == 0 ==> reader->image !=
-   \null && off + len <= reader->image->size; ensures \result == 0 ==> 1 <= reader->extent.len &&
-   has_file(&reader->extent); ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error);
- */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /* reader.c */
 
 /* The first len bytes of the extent reader->extent to buf. */
-/*@ requires good_reader(reader) && has_file(&reader->extent);
-    requires 0 < len <= reader->extent.len && apart_buffer(reader, buf, len);
-    assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
-            reader->window_off, buf[0 .. len - 1];
-    ensures good_reader(reader);
-    ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
 int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 
 /* unpack.c */
@@ -191,27 +145,16 @@ int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 #define Q2_INLINE static inline
 #endif
 
-/*@ requires \valid_read(p + (0 .. 1));
-    assigns \nothing;
-    ensures \result == p[0] * 0x100 + p[1]; */
 static inline uint32_t q2_be16(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 8) + p[1];
 }
 
-/*@ requires \valid_read(p + (0 .. 3));
-    assigns \nothing;
-    ensures \result == p[0] * 0x1000000 + p[1] * 0x10000 + p[2] * 0x100 + p[3]; */
 Q2_INLINE uint32_t q2_be32(const uint8_t *p)
 {
 	return ((uint32_t)p[0] << 24) + ((uint32_t)p[1] << 16) + ((uint32_t)p[2] << 8) + p[3];
 }
 
-/*@ requires \valid_read(p + (0 .. 7));
-    assigns \nothing;
-    ensures \result == p[0] * 0x100000000000000 + p[1] * 0x1000000000000 +
-              p[2] * 0x10000000000 + p[3] * 0x100000000 +
-              p[4] * 0x1000000 + p[5] * 0x10000 + p[6] * 0x100 + p[7]; */
 Q2_INLINE uint64_t q2_be64(const uint8_t *p)
 {
 	return ((uint64_t)q2_be32(p) << 32) + q2_be32(p + 4);
@@ -220,17 +163,12 @@ Q2_INLINE uint64_t q2_be64(const uint8_t *p)
 /* wide.c: 64-bit arithmetic. */
 
 /* How many bytes a file of that size has from pos on. */
-/*@ assigns \nothing;
-    ensures \result == (pos < size ? size - pos : 0); */
 uint64_t q2_left(uint64_t size, uint64_t pos);
 
 /*
  * Ends an extent after len bytes if it is longer. A call here is 72 bytes of Thumb-2 less than what
  * compilers make of it in the six places of map.c that need it.
  */
-/*@ requires \valid(e);
-    assigns e->len;
-    ensures e->len == \min(\old(e->len), len); */
 void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
 
 /*
@@ -238,17 +176,11 @@ void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
  * registers have 32, and a firmware may have no such helper: there it is a call to ours.
  */
 #if UINTPTR_MAX > UINT32_MAX
-/*@ requires bits <= 63;
-    assigns \nothing;
-    ensures \result == value >> bits; */
 static inline uint64_t q2_shr64(uint64_t value, unsigned bits)
 {
 	return value >> bits;
 }
 #else
-/*@ requires bits <= 63;
-    assigns \nothing;
-    ensures \result == value >> bits; */
 uint64_t q2_shr64(uint64_t value, unsigned bits);
 #endif
 
@@ -267,9 +199,6 @@ static inline bool q2_has_external_data(const struct qcow2_image *image)
 	return (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 }
 
-/*@ requires \valid_read(image);
-    assigns \nothing;
-    ensures \result != 0 <==> is_extended(image); */
 static inline bool q2_has_extended_l2(const struct qcow2_image *image)
 {
 	return (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0u;
