@@ -31,7 +31,7 @@
  *	ELOOP    the backing chain contains a file twice or more than 256 files, or a file name
  *	         leads through a symbolic link where QCOW2_FOLLOW forbids it
  *	EPERM    a file name in the image leads out of the image's directory
- *	ESPIPE   the file is a pipe, a socket or a terminal
+ *	ESPIPE   the file is a pipe, a socket or a character device
  *	EISDIR   the file is a directory
  *	others   the errno of pread(2), open(2), fstat(2) or of the caller's open_file
  */
