@@ -307,7 +307,7 @@ static void check_segment(struct subject *subject, const struct qcow2_segment *s
 	if ((s->flags & QCOW2_SEGMENT_DATA) != 0) {
 		if ((s->flags & QCOW2_SEGMENT_AT) == 0 || s->file_offset > INT64_MAX - 4096)
 			return;
-		CHECK(pread(s->fd, want, len, (off_t)s->file_offset) >= 0);
+		CHECK(__real_pread64(s->fd, want, len, (off_t)s->file_offset) >= 0);
 	}
 	CHECK(memcmp(got, want, len) == 0);
 }
