@@ -12,6 +12,7 @@
  * An image that needs no other file needs no other call. The rest of this header opens images that
  * need other files, describes an image without reading its disk, and explains failures.
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
+ * "qcow2.txt" is the format's description, docs/interop/qcow2.txt of QEMU.
  *
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
