@@ -151,11 +151,10 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	}
 }
 
-/* Is a failure with this status at a place in the file? Some are about the image as a whole. */
+/* Is a failure with this status at a place in the file? */
 static bool has_place(int status)
 {
-	return status <= QCOW2_E_IO && status != QCOW2_E_ENCRYPTED &&
-	       status != QCOW2_E_SNAPSHOT_DATA_FILE;
+	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
 }
 
 /* "backing file 'base.qcow2': ", "data file at depth 0: ", or nothing for the image itself. */

@@ -150,6 +150,7 @@ static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 	int rc = qcow2_image_ready(pool->image, &err);
 
 	if (rc != QCOW2_OK) {
+		err.io = NULL; /* the core has no place in the file to report */
 		qp_fail_core(rc, &err);
 		return false;
 	}
