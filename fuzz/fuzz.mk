@@ -33,7 +33,8 @@ fuzz-set: $(FUZZ_TARGETS:%=$(OUT)/fuzz_%) $(FUZZ_TARGETS:%=$(OUT)/fuzz_%_seed_co
 
 $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
 # The target makes these calls of the library fail.
-$(OUT)/fuzz_posix: FUZZ_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
+$(OUT)/fuzz_posix: FUZZ_LDFLAGS = \
+	$(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
