@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The POSIX library, with options, on files in memory: what it reads is what the core reads with
- * its own decoder, at once or in pieces, with little memory or much, from short reads or long ones;
- * map agrees with read; what fails is told and can be tried again; and no descriptor is lost.
+ * The POSIX library with options, on files in memory. It reads what the core reads with its own
+ * decoder, at once or in pieces, with little memory or much, from short preads or long ones. Map
+ * agrees with read. A failure is reported and the call can be repeated. No descriptor is lost.
  *
- * The input is an image or a container of fuzz_chain.c, whose layers are given to whoever asks for
- * a backing file; the last one is the external data file, too.
+ * The input is an image or a container of fuzz_chain.c. The callback opens the layers of a
+ * container as backing files, and the last one also as the external data file.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <errno.h>
@@ -27,7 +27,7 @@ struct inputs {
 	size_t len[FILES_MAX];
 	unsigned n;
 	struct fuzz_choices choices;
-	int said; /* the errno that the callback set */
+	int callback_errno; /* the errno that the callback set */
 };
 
 static void split(struct inputs *in, const uint8_t *data, size_t len)
@@ -70,7 +70,7 @@ static int open_file(void *ctx, const struct qcow2_file_request *request, const 
 	if (request->kind == QCOW2_FILE_DATA)
 		return file_new(in, in->n - 1);
 	if (i >= in->n) {
-		errno = in->said = EXDEV;
+		errno = in->callback_errno = EXDEV;
 		return -1;
 	}
 	*format = in->len[i] >= 4 && memcmp(in->bytes[i], "QFI\xfb", 4) == 0 ? "qcow2" : "raw";
@@ -85,7 +85,8 @@ static void check_failure(const struct inputs *in, const char *text, int error)
 	CHECK(memchr(failure->message, 0, sizeof failure->message) != NULL);
 	CHECK(text == NULL || text == failure->text);
 	CHECK(error == ENOTSUP || error == EINVAL || error == EFBIG || error == EIO ||
-	      error == ENOENT || error == ELOOP || (in->said != 0 && error == in->said));
+	      error == ENOENT || error == ELOOP ||
+	      (in->callback_errno != 0 && error == in->callback_errno));
 }
 
 /* ---- Calls of the library that the linker redirects to this file (--wrap) ---- */

@@ -79,17 +79,17 @@ def compiler(name):
 def callgrind(tmp, *words):
     """The instructions and the output of a program."""
     out = os.path.join(tmp, "callgrind.out")
-    said = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out, *words])
+    output = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out, *words])
     with open(out) as f:
-        return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)), said
+        return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)), output
 
 
 def core_numbers(build, work, tmp):
     """The instructions, io calls and operations of one piece of work of the core."""
     gate = os.path.join(build, "tests/bench/gate")
-    instructions, said = callgrind(tmp, "--toggle-collect=gate_run",
+    instructions, output = callgrind(tmp, "--toggle-collect=gate_run",
                                    "--toggle-collect=read_counted", gate, work, SAMPLE)
-    operations, calls = said.split()
+    operations, calls = output.split()
     return [instructions, int(calls), int(operations)]
 
 
@@ -118,8 +118,8 @@ def m4_run(build, work, times, tmp, image):
          f"enable=on,target=native,arg=m4,arg={work},arg={times:04},arg={image}", "-kernel", elf],
         check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, cwd=tmp)
-    said = done.stdout.decode()
-    return [int(re.search(rf"^{what} (\d+)$", said, re.M).group(1))
+    output = done.stdout.decode()
+    return [int(re.search(rf"^{what} (\d+)$", output, re.M).group(1))
             for what in ("instructions", "calls")]
 
 

@@ -67,8 +67,8 @@ def instructions(b, command):
 
 def heap(command):
     """The most bytes that the program had from malloc at one time."""
-    said = run("valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", *command)
-    return int(re.search(r"At t-gmax: ([\d,]+) bytes", said).group(1).replace(",", ""))
+    output = run("valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", *command)
+    return int(re.search(r"At t-gmax: ([\d,]+) bytes", output).group(1).replace(",", ""))
 
 
 def cpu(b, command, times):
