@@ -73,7 +73,7 @@ help:
 #: core         build the freestanding core alone: build/libqcow2-core.a
 #: amalgamation  write the library and the core as two files each, into build/amalgamation
 #: demo         show info, map and checksum of a real compressed image
-#: check        all tests that need no installed package but cmocka, zlib, pytest and qemu-utils
+#: check        run the tests for a commit: a few minutes, installs nothing
 #: check-all    install what the tests need (Debian, as root), then run all tests in all builds
 #: uefi         build the UEFI programs that boot from an image: build/uefi/*.efi (needs clang-14, lld-14)
 #: freestanding  compile the core for 27 targets and check that it needs no header and no helper
