@@ -4,8 +4,8 @@
  * choices, buffers with canaries, and the properties that every image must have.
  *
  * An input is an image as it is, so that any qcow2 file is a seed. A target takes its choices
- * (offsets, pieces, memory) from the 12 bytes of the header that describe the refcount table. A
- * reader never uses them, so a mutation of other bytes leaves the choices as they are.
+ * (offsets, pieces, memory) from the 12 bytes of the header that describe the refcount table.
+ * Reading never uses them, and a mutation of other bytes leaves the choices as they are.
  */
 #ifndef FUZZ_COMMON_H
 #define FUZZ_COMMON_H
