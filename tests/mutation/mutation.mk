@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-#: mutation     the tests notice changes of the core: a sample of MUTANTS=n, SEED=s; 0: all (hours)
+#: mutation     change the core, see that the tests notice: MUTANTS=n, SEED=s (MUTANTS=0: all, hours)
 MUTANTS ?= 60
 SEED ?= 1
 # Percent that must be killed. What no test can notice is in the list and counts against it: other
