@@ -72,7 +72,7 @@ help:
 #: core         the freestanding core alone: build/libqcow2-core.a
 #: amalgamation  the library and the core as two files each, in build/amalgamation
 #: demo         info, map and checksum of a real compressed image
-#: check        all tests that need no installed package but cmocka, zlib, pytest and qemu-utils
+#: check        what to run before a commit: a few minutes, installs nothing
 #: check-all    installs what the tests need (Debian, as root), then all tests in all builds
 #: uefi         boot a PC or a board from a qcow2 file: build/uefi/*.efi (needs clang-14, lld-14)
 #: freestanding  the core for 27 processors and compilers: needs no header, no helper
@@ -136,7 +136,9 @@ demo: all
 
 programs: $(TEST_PROGRAMS)
 
-check: programs all
+check:
+	$(Q)sh tests/install.sh missing check
+	+$(Q)$(MAKE) --no-print-directory programs all
 	$(Q)sh tests/check.sh $(O)
 
 check-all:

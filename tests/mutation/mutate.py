@@ -258,8 +258,8 @@ def digest(paths):
 class Bench:
     """The objects that do not change, and the order in which test programs run."""
 
-    def __init__(self, build, sources):
-        self.build = build
+    def __init__(self, build, sources, n_jobs):
+        self.build, self.n_jobs = build, n_jobs
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
@@ -270,7 +270,7 @@ class Bench:
         tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
                        for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))
         jobs = [(p, self.object_path(p)) for p in common + tests + sources]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(self.n_jobs) as pool:
             for (path, _), rc in zip(jobs, pool.map(lambda j: compile_c(*j), jobs)):
                 if rc != 0:
                     sys.exit("%s does not compile" % path)
@@ -305,7 +305,7 @@ class Bench:
 
     def check_unchanged(self):
         """A test that fails anyway would kill all mutants."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(self.n_jobs) as pool:
             wrong = ["without a mutant, test_%s %s" % (test, what)
                      for test, what in zip(self.tests, pool.map(self.fails_unchanged, self.tests))
                      if what]
@@ -506,7 +506,7 @@ def main():
     if args.max:
         mutants = mutants[:args.max]
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
-    bench = Bench(os.path.abspath(args.build), core)
+    bench = Bench(os.path.abspath(args.build), core, args.jobs)
     bench.check_unchanged()
     bench.look_at_reach()
     judge_all(bench, mutants, args)

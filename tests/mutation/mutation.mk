@@ -8,7 +8,7 @@ SEED ?= 1
 LEAST ?= 94
 
 mutation:
-	$(Q)/usr/bin/python3 tests/mutation/mutate.py --build $(O)/mutation --max $(MUTANTS) \
+	$(Q)/usr/bin/python3 tests/mutation/mutate.py --build $(O)/mutation --jobs $$(nproc) --max $(MUTANTS) \
 		--seed $(SEED) --least $(LEAST) $(if $(FILES),$(FILES),$(addprefix src/,$(QCOW2_CORE_SRCS) $(QCOW2_MEM_SRCS) internal.h))
 
 .PHONY: mutation
