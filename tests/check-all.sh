@@ -133,7 +133,7 @@ guarded() { # before|after COMMAND...: on which side of the tests' buffers the g
 with_zlib() {
 	make -s -j"$(nproc)" O=build/zlib CFLAGS='-O2 -g -Werror' POSIX_DEFLATE=zlib all posix-tests &&
 		sh tests/run-programs.sh build/zlib posix &&
-		sh tests/run-programs.sh build unit fault glue
+		sh tests/run-programs.sh build unit glue
 }
 
 build_only() { # NAME MAKE-VARIABLES...

@@ -57,12 +57,12 @@ INDIRECT = {
     "io.c": [],
     "block.c": [],
     "reader.c": ["q2_unpack"],
-    "unpack.c": ["inflate_begin", "inflate_decode", "whole_begin", "whole_decode"],
+    "unpack.c": ["inflate_begin", "inflate_decode", "fast_begin", "fast_decode"],
     "inflate_small.c": ["packed_fill"],
     "inflate_fast.c": ["packed_fill"],
 }
 # Reached through pointers from outside: the adapter's part of each io call, and the codec.
-MORE_CALLS = ["block_read", "inflate_decode", "whole_decode"]
+MORE_CALLS = ["block_read", "inflate_decode", "fast_decode"]
 PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; those of mem.c counted
 
 

@@ -9,21 +9,13 @@
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "image/image.h"
 #include "qcow2.h"
-#include "unit/guard.h"
+#include "support/check.h"
+#include "support/guard.h"
 
 /* What a segment is aligned to, at most. */
 enum { SEGMENT_ALIGN = 8 };
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* The calls that are caught: those of the library that can fail. */
 enum call {
@@ -76,6 +68,8 @@ int open_read(const char *path);
 bool fd_is_open(int fd);
 unsigned count_fds(void);
 
+/* qcow2_open, which must succeed and leave errno and the message alone. */
+struct qcow2 *open_good(int fd);
 /* qcow2_open_options on a file with these flags. */
 struct qcow2 *open_with(const char *path, unsigned flags);
 /*

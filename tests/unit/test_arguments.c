@@ -45,7 +45,7 @@ static void test_abi(void **state)
 		                        QCOW2_ABI(struct qcow2_image) - 8,
 		                        QCOW2_ABI(struct qcow2_image) + (1u << 16),
 		                        UINT32_MAX };
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_image image;
 	struct qcow2_reader reader;
 	struct guarded g;
@@ -53,7 +53,7 @@ static void test_abi(void **state)
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct qcow2_error err;
 		uint32_t reader_abi = bad[i] + (uint32_t)sizeof reader - (uint32_t)sizeof image;
@@ -76,12 +76,12 @@ static void test_abi(void **state)
 	EQ(qcow2_reader_init_abi(&reader, QCOW2_ABI(struct qcow2_reader), &s.image, memory,
 	                         sizeof memory),
 	   QCOW2_OK);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 static void test_reader(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_reader reader;
 	struct qcow2_reader closed;
 	struct qcow2_image zero;
@@ -94,7 +94,7 @@ static void test_reader(void **state)
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 
 	test_case("memory");
 	for (size_t i = 1; i < 8; i++)
@@ -127,12 +127,12 @@ static void test_reader(void **state)
 	EQ(qcow2_reader_read(&closed, 0, buf, 1), QCOW2_E_ARGUMENT);
 	EQ(qcow2_reader_map(&closed, 0, 1, &e), QCOW2_E_ARGUMENT);
 	EQ(qcow2_reader_codecs(&closed, deflate_only), QCOW2_E_ARGUMENT);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 static void test_other(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_span span = { 0, 4 };
 	struct qcow2_io no_ops = { NULL, NULL, 1000 };
 	struct qcow2_io io = { &any_ops, NULL, 1000 };
@@ -141,7 +141,7 @@ static void test_other(void **state)
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 	memset(&zero, 0, sizeof zero);
 	test_case("bytes");
 	EQ(qcow2_image_bytes(NULL, span, name, NULL), QCOW2_E_ARGUMENT);
@@ -162,7 +162,7 @@ static void test_other(void **state)
 	EQ(qcow2_image_attach_backing(&zero, &s.image), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_backing(&s.image, &zero), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&zero, &s.io.io), QCOW2_E_ARGUMENT);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* The promised sizes. */

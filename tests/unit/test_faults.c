@@ -5,7 +5,7 @@
  * QCOW2_E_IO with the port's own code and the file, outputs that are documented so are untouched,
  * image and reader stay usable, and the same call afterwards gives the right bytes.
  */
-#include "../unit/support.h"
+#include "support.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +14,15 @@ enum { BITS = 9, CLUSTER = 1 << BITS, MOST_CALLS = 4000 };
 
 /* ---- What is worked on: an image with all kinds over two others, and a data file ---- */
 
-struct world {
-	struct subject top, middle, external;
+struct fixture {
+	struct test_image top, middle, external;
 	struct image_buf raw;
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
 	struct test_io *ios[5];      /* any of which may fail */
 	struct qcow2_image snapshot; /* of the top */
 	uint8_t *want, *want_external, *want_snapshot;
-	struct rig rig, rig_external, rig_snapshot;
+	struct test_reader reader, reader_external, reader_snapshot;
 	struct test_io *failing;
 };
 
@@ -51,79 +51,79 @@ static void fill_top(struct image *img)
 }
 
 /* The first snapshot of the top, over the same images below. */
-static void snapshot_make(struct world *w, struct layer *layers)
+static void snapshot_make(struct fixture *f, struct layer *layers)
 {
-	const struct image_snapshot *snap = &w->top.img.snapshots[0];
+	const struct image_snapshot *snap = &f->top.img.snapshots[0];
 	struct qcow2_snapshot s;
 
-	EQ(qcow2_snapshot_next(&w->top.image, NULL, &s, NULL), QCOW2_OK);
-	EQ(qcow2_snapshot_image(&w->snapshot, &w->top.image, &s, NULL), QCOW2_OK);
+	EQ(qcow2_snapshot_next(&f->top.image, NULL, &s, NULL), QCOW2_OK);
+	EQ(qcow2_snapshot_image(&f->snapshot, &f->top.image, &s, NULL), QCOW2_OK);
 	layers[0].table = &snap->table;
-	layers[0].size = w->snapshot.size;
-	w->want_snapshot = malloc((size_t)w->snapshot.size);
-	expect_chain(layers, 3, 0, w->want_snapshot, (size_t)w->snapshot.size);
+	layers[0].size = f->snapshot.size;
+	f->want_snapshot = malloc((size_t)f->snapshot.size);
+	expect_chain(layers, 3, 0, f->want_snapshot, (size_t)f->snapshot.size);
 }
 
-static void world_make(struct world *w)
+static void fixture_make(struct fixture *f)
 {
 	struct layer layers[3];
 	uint64_t size = 600 * CLUSTER - 3;
 
-	memset(w, 0, sizeof *w);
-	image_init(&w->top.img, 3, BITS, size);
-	fill_top(&w->top.img);
-	image_init(&w->middle.img, 3, 14, 500 * CLUSTER + 9);
-	w->middle.img.extended_l2 = true;
-	w->middle.img.active.seed = 2;
+	memset(f, 0, sizeof *f);
+	image_init(&f->top.img, 3, BITS, size);
+	fill_top(&f->top.img);
+	image_init(&f->middle.img, 3, 14, 500 * CLUSTER + 9);
+	f->middle.img.extended_l2 = true;
+	f->middle.img.active.seed = 2;
 	for (uint64_t i = 0; i < 15; i += 3)
-		image_add_subclusters(&w->middle.img, &w->middle.img.active, i,
+		image_add_subclusters(&f->middle.img, &f->middle.img.active, i,
 		                      UINT64_C(0x00ff00f0ff000f0f) & ~(UINT64_C(0xff000f0f) << 32),
 		                      true);
-	image_add(&w->middle.img, &w->middle.img.active, 5, IMAGE_COMPRESSED);
-	image_buf_resize(&w->raw, 400 * CLUSTER + 100);
-	image_fill(w->raw.data, w->raw.len, 3, 0);
-	test_io_init(&w->raw_io, &w->raw);
-	EQ(qcow2_image_raw(&w->raw_image, &w->raw_io.io), QCOW2_OK);
-	subject_open(&w->middle);
-	EQ(qcow2_image_attach_backing(&w->middle.image, &w->raw_image), QCOW2_OK);
-	subject_open(&w->top);
-	EQ(qcow2_image_attach_backing(&w->top.image, &w->middle.image), QCOW2_OK);
-	layers[0] = (struct layer){ .img = &w->top.img, .size = size };
-	layers[1] = (struct layer){ .img = &w->middle.img, .size = w->middle.img.size };
-	layers[2] = (struct layer){ .raw = &w->raw, .size = w->raw.len };
-	w->want = malloc((size_t)size);
-	expect_chain(layers, 3, 0, w->want, (size_t)size);
-	snapshot_make(w, layers);
+	image_add(&f->middle.img, &f->middle.img.active, 5, IMAGE_COMPRESSED);
+	image_buf_resize(&f->raw, 400 * CLUSTER + 100);
+	image_fill(f->raw.data, f->raw.len, 3, 0);
+	test_io_init(&f->raw_io, &f->raw);
+	EQ(qcow2_image_raw(&f->raw_image, &f->raw_io.io), QCOW2_OK);
+	test_image_open(&f->middle);
+	EQ(qcow2_image_attach_backing(&f->middle.image, &f->raw_image), QCOW2_OK);
+	test_image_open(&f->top);
+	EQ(qcow2_image_attach_backing(&f->top.image, &f->middle.image), QCOW2_OK);
+	layers[0] = (struct layer){ .img = &f->top.img, .size = size };
+	layers[1] = (struct layer){ .img = &f->middle.img, .size = f->middle.img.size };
+	layers[2] = (struct layer){ .raw = &f->raw, .size = f->raw.len };
+	f->want = malloc((size_t)size);
+	expect_chain(layers, 3, 0, f->want, (size_t)size);
+	snapshot_make(f, layers);
 
-	image_init(&w->external.img, 3, BITS, 100 * CLUSTER);
-	w->external.img.has_data_file = true;
-	image_add_range(&w->external.img, &w->external.img.active, 0, 5, IMAGE_DATA);
-	image_add(&w->external.img, &w->external.img.active, 90, IMAGE_DATA);
-	subject_open(&w->external);
-	w->want_external = calloc(100, CLUSTER);
-	image_expect(&w->external.img, &w->external.img.active, 0, w->want_external, 100 * CLUSTER);
-	w->ios[0] = &w->top.io;
-	w->ios[1] = &w->middle.io;
-	w->ios[2] = &w->raw_io;
-	w->ios[3] = &w->external.io;
-	w->ios[4] = &w->external.data;
+	image_init(&f->external.img, 3, BITS, 100 * CLUSTER);
+	f->external.img.has_data_file = true;
+	image_add_range(&f->external.img, &f->external.img.active, 0, 5, IMAGE_DATA);
+	image_add(&f->external.img, &f->external.img.active, 90, IMAGE_DATA);
+	test_image_open(&f->external);
+	f->want_external = calloc(100, CLUSTER);
+	image_expect(&f->external.img, &f->external.img.active, 0, f->want_external, 100 * CLUSTER);
+	f->ios[0] = &f->top.io;
+	f->ios[1] = &f->middle.io;
+	f->ios[2] = &f->raw_io;
+	f->ios[3] = &f->external.io;
+	f->ios[4] = &f->external.data;
 }
 
-static void world_free(struct world *w)
+static void fixture_free(struct fixture *f)
 {
-	subject_free(&w->top);
-	subject_free(&w->middle);
-	subject_free(&w->external);
-	free(w->raw.data);
-	free(w->want);
-	free(w->want_external);
-	free(w->want_snapshot);
+	test_image_free(&f->top);
+	test_image_free(&f->middle);
+	test_image_free(&f->external);
+	free(f->raw.data);
+	free(f->want);
+	free(f->want_external);
+	free(f->want_snapshot);
 }
 
 /* ---- The jobs: each returns what its call answers, and checks what it gives ---- */
 
 /* The error of a failure: the port's code, and the file that failed (or the image's copy of it). */
-static void check_error(const struct world *w, const struct qcow2_error *err, int rc)
+static void check_error(const struct fixture *f, const struct qcow2_error *err, int rc)
 {
 	if (rc == QCOW2_OK)
 		return;
@@ -131,36 +131,36 @@ static void check_error(const struct world *w, const struct qcow2_error *err, in
 	EQ(err->status, QCOW2_E_IO);
 	EQ(err->io_code, IO_FAULT);
 	EQ(err->detail, 0);
-	TRUE(err->io != NULL && err->io->ctx == w->failing);
-	TRUE(err->pos < w->failing->io.size);
+	TRUE(err->io != NULL && err->io->ctx == f->failing);
+	TRUE(err->pos < f->failing->io.size);
 }
 
-static int job_open(struct world *w)
+static int job_open(struct fixture *f)
 {
 	struct qcow2_image image;
 	struct qcow2_error err = { 0 };
 	struct qcow2_reader reader;
 	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
-	int rc = open_whole(&image, &w->top.io.io, 0, &err);
+	int rc = open_whole(&image, &f->top.io.io, 0, &err);
 
-	check_error(w, &err, rc);
+	check_error(f, &err, rc);
 	if (rc != QCOW2_OK) {
 		EQ(qcow2_reader_init(&reader, &image, memory, sizeof memory), QCOW2_E_ARGUMENT);
 	} else {
-		EQ(image.size, w->top.img.size);
+		EQ(image.size, f->top.img.size);
 		EQ(image.feature_names.len, 96);
 	}
 	return rc;
 }
 
-static int job_feature_name(struct world *w)
+static int job_feature_name(struct fixture *f)
 {
 	struct guarded name;
 	int rc = 0;
 
 	guard_init(&name, 47, 1);
 	memset(name.p, 0x66, 47);
-	rc = qcow2_feature_name(&w->top.io.io, 0, 1, (char *)name.p);
+	rc = qcow2_feature_name(&f->top.io.io, 0, 1, (char *)name.p);
 	if (rc != QCOW2_OK) {
 		EQ(rc, QCOW2_E_IO);
 		ALL(name.p, 0x66, 47);
@@ -171,22 +171,22 @@ static int job_feature_name(struct world *w)
 	return rc;
 }
 
-static int job_bytes(struct world *w)
+static int job_bytes(struct fixture *f)
 {
 	struct qcow2_error err = { 0 };
 	struct guarded name;
 	int rc = 0;
 
 	guard_init(&name, 6, 1);
-	rc = qcow2_image_bytes(&w->top.image, w->top.image.backing_name, name.p, &err);
-	check_error(w, &err, rc);
+	rc = qcow2_image_bytes(&f->top.image, f->top.image.backing_name, name.p, &err);
+	check_error(f, &err, rc);
 	if (rc == QCOW2_OK)
 		SAME(name.p, "middle", 6);
 	guard_free(&name);
 	return rc;
 }
 
-static int job_snapshots(struct world *w)
+static int job_snapshots(struct fixture *f)
 {
 	struct qcow2_snapshot e;
 	struct qcow2_snapshot before;
@@ -196,23 +196,23 @@ static int job_snapshots(struct world *w)
 
 	memset(&e, 0x55, sizeof e);
 	memcpy(&before, &e, sizeof e);
-	rc = qcow2_snapshot_next(&w->top.image, NULL, &e, &err);
-	check_error(w, &err, rc);
+	rc = qcow2_snapshot_next(&f->top.image, NULL, &e, &err);
+	check_error(f, &err, rc);
 	if (rc != QCOW2_OK) {
 		SAME(&e, &before, sizeof e);
 		return rc;
 	}
 	memcpy(&before, &e, sizeof e);
-	rc = qcow2_snapshot_next(&w->top.image, &e, &e, &err);
-	check_error(w, &err, rc);
+	rc = qcow2_snapshot_next(&f->top.image, &e, &e, &err);
+	check_error(f, &err, rc);
 	if (rc != QCOW2_OK) {
 		SAME(&e, &before, sizeof e);
 		return rc;
 	}
 	EQ(e.index, 1);
 	guard_init(&buf, 14, 1);
-	rc = qcow2_snapshot_strings(&w->top.image, &e, buf.p, &err);
-	check_error(w, &err, rc);
+	rc = qcow2_snapshot_strings(&f->top.image, &e, buf.p, &err);
+	check_error(f, &err, rc);
 	if (rc == QCOW2_OK)
 		SAME(buf.p, "id twoname two", 14);
 	guard_free(&buf);
@@ -220,20 +220,20 @@ static int job_snapshots(struct world *w)
 }
 
 /* Maps all of the disk. */
-static int job_map(struct world *w)
+static int job_map(struct fixture *f)
 {
 	uint64_t off = 0;
 
-	while (off < w->top.img.size) {
+	while (off < f->top.img.size) {
 		struct qcow2_extent e;
 		struct qcow2_extent before;
 		int rc = 0;
 
 		memset(&e, 0x55, sizeof e);
 		memcpy(&before, &e, sizeof e);
-		rc = qcow2_reader_map(&w->rig.reader, off, w->top.img.size - off, &e);
+		rc = qcow2_reader_map(&f->reader.q, off, f->top.img.size - off, &e);
 		if (rc != QCOW2_OK) {
-			check_error(w, &w->rig.reader.error, rc);
+			check_error(f, &f->reader.q.error, rc);
 			SAME(&e, &before, sizeof e);
 			return rc;
 		}
@@ -244,23 +244,23 @@ static int job_map(struct world *w)
 }
 
 /* Reads of the disk in different ways. */
-static int read_range(struct world *w, uint64_t off, size_t len)
+static int read_range(struct fixture *f, uint64_t off, size_t len)
 {
-	int rc = rig_read(&w->rig, off, w->want + off, len);
+	int rc = test_reader_read(&f->reader, off, f->want + off, len);
 
-	check_error(w, &w->rig.reader.error, rc);
+	check_error(f, &f->reader.q.error, rc);
 	return rc;
 }
 
-static int job_read_all(struct world *w)
+static int job_read_all(struct fixture *f)
 {
-	return read_range(w, 0, (size_t)w->top.img.size);
+	return read_range(f, 0, (size_t)f->top.img.size);
 }
 
-static int job_read_pieces(struct world *w)
+static int job_read_pieces(struct fixture *f)
 {
 	for (uint64_t off = 0; off + 5000 <= 80 * CLUSTER; off += 5000) {
-		int rc = read_range(w, off, 5000);
+		int rc = read_range(f, off, 5000);
 
 		if (rc != QCOW2_OK)
 			return rc;
@@ -269,10 +269,10 @@ static int job_read_pieces(struct world *w)
 }
 
 /* One large compressed cluster, of the image in the middle, in small pieces. */
-static int job_read_packed(struct world *w)
+static int job_read_packed(struct fixture *f)
 {
 	for (uint64_t off = 5 * 16384; off < 6 * 16384; off += 2000) {
-		int rc = read_range(w, off, 700);
+		int rc = read_range(f, off, 700);
 
 		if (rc != QCOW2_OK)
 			return rc;
@@ -280,12 +280,12 @@ static int job_read_packed(struct world *w)
 	return QCOW2_OK;
 }
 
-static int job_read_tables(struct world *w)
+static int job_read_tables(struct fixture *f)
 {
 	static const unsigned order[] = { 510, 0, 512, 4, 70, 130, 3, 513, 90, 250, 599 };
 
 	for (size_t i = 0; i < COUNT(order); i++) {
-		int rc = read_range(w, (uint64_t)order[i] * CLUSTER + 10, 100);
+		int rc = read_range(f, (uint64_t)order[i] * CLUSTER + 10, 100);
 
 		if (rc != QCOW2_OK)
 			return rc;
@@ -293,25 +293,26 @@ static int job_read_tables(struct world *w)
 	return QCOW2_OK;
 }
 
-static int job_read_external(struct world *w)
+static int job_read_external(struct fixture *f)
 {
-	int rc = rig_read(&w->rig_external, 0, w->want_external, 100 * CLUSTER);
+	int rc = test_reader_read(&f->reader_external, 0, f->want_external, 100 * CLUSTER);
 
-	check_error(w, &w->rig_external.reader.error, rc);
+	check_error(f, &f->reader_external.q.error, rc);
 	return rc;
 }
 
-static int job_read_snapshot(struct world *w)
+static int job_read_snapshot(struct fixture *f)
 {
-	int rc = rig_read(&w->rig_snapshot, 0, w->want_snapshot, (size_t)w->snapshot.size);
+	int rc = test_reader_read(&f->reader_snapshot, 0, f->want_snapshot,
+	                          (size_t)f->snapshot.size);
 
-	check_error(w, &w->rig_snapshot.reader.error, rc);
+	check_error(f, &f->reader_snapshot.q.error, rc);
 	return rc;
 }
 
 struct job {
 	const char *name;
-	int (*run)(struct world *w);
+	int (*run)(struct fixture *f);
 	unsigned ios; /* which files it reads: bits */
 };
 
@@ -335,22 +336,22 @@ static const size_t memories[] = { QCOW2_READER_MEMORY_DEFLATE,
 	                           QCOW2_READER_MEMORY_CLUSTER(14, QCOW2_DEFLATE_SMALL_WORK) +
 	                                   64 * QCOW2_READER_SLICE };
 
-static void start(struct world *w, size_t memory)
+static void start(struct fixture *f, size_t memory)
 {
-	rig_init(&w->rig, &w->top.image, memory, deflate_only);
-	rig_init(&w->rig_external, &w->external.image, memory, NULL);
-	rig_init(&w->rig_snapshot, &w->snapshot, memory, deflate_only);
+	test_reader_init(&f->reader, &f->top.image, memory, deflate_only);
+	test_reader_init(&f->reader_external, &f->external.image, memory, NULL);
+	test_reader_init(&f->reader_snapshot, &f->snapshot, memory, deflate_only);
 }
 
-static void stop(struct world *w)
+static void stop(struct fixture *f)
 {
-	rig_free(&w->rig);
-	rig_free(&w->rig_external);
-	rig_free(&w->rig_snapshot);
+	test_reader_free(&f->reader);
+	test_reader_free(&f->reader_external);
+	test_reader_free(&f->reader_snapshot);
 }
 
 /* The n-th call of io fails. Returns false if there is none. */
-static bool one_fault(struct world *w, const struct job *job, struct test_io *io, uint64_t n,
+static bool one_fault(struct fixture *f, const struct job *job, struct test_io *io, uint64_t n,
                       bool persistent)
 {
 	bool fired = false;
@@ -359,21 +360,21 @@ static bool one_fault(struct world *w, const struct job *job, struct test_io *io
 	test_io_reset(io);
 	io->fail_at = n;
 	io->persistent = persistent;
-	w->failing = io;
-	rc = job->run(w);
+	f->failing = io;
+	rc = job->run(f);
 	fired = io->faults != 0;
 	/* A failure is never swallowed, and never made up. */
 	EQ(rc, fired ? QCOW2_E_IO : QCOW2_OK);
 	if (persistent && fired) {
 		io->calls = n; /* still broken */
-		EQ(job->run(w), QCOW2_E_IO);
+		EQ(job->run(f), QCOW2_E_IO);
 	}
 	test_io_reset(io);
-	EQ(job->run(w), QCOW2_OK);
+	EQ(job->run(f), QCOW2_OK);
 	return fired;
 }
 
-static void fault_loop(struct world *w, const struct job *job, unsigned which, size_t memory,
+static void fault_loop(struct fixture *f, const struct job *job, unsigned which, size_t memory,
                        bool persistent)
 {
 	uint64_t n = 1;
@@ -382,9 +383,9 @@ static void fault_loop(struct world *w, const struct job *job, unsigned which, s
 	for (; more; n++) {
 		test_case("%s, file %u, call %u fails, memory %zu, %s", job->name, which,
 		          (unsigned)n, memory, persistent ? "for ever" : "once");
-		start(w, memory);
-		more = one_fault(w, job, w->ios[which], n, persistent);
-		stop(w);
+		start(f, memory);
+		more = one_fault(f, job, f->ios[which], n, persistent);
+		stop(f);
 		LE(n, MOST_CALLS);
 	}
 	/* Something must have been there to fail. */
@@ -393,93 +394,95 @@ static void fault_loop(struct world *w, const struct job *job, unsigned which, s
 
 static void test_fault_loop(void **state)
 {
-	struct world w;
+	struct fixture f;
 
 	(void)state;
-	world_make(&w);
+	fixture_make(&f);
 	for (size_t i = 0; i < COUNT(jobs); i++) {
 		for (size_t k = 0; k < COUNT(memories) * 2; k++) {
-			for (unsigned which = 0; which < COUNT(w.ios); which++) {
+			for (unsigned which = 0; which < COUNT(f.ios); which++) {
 				if (jobs[i].ios >> which & 1)
-					fault_loop(&w, &jobs[i], which, memories[k / 2], k % 2);
+					fault_loop(&f, &jobs[i], which, memories[k / 2], k % 2);
 			}
 		}
 	}
-	world_free(&w);
+	fixture_free(&f);
 }
 
 /* One reader that sees faults all the time: whatever succeeds is right. */
 static void test_flaky(void **state)
 {
-	struct world w;
+	struct fixture f;
 	unsigned good = 0;
 	unsigned bad = 0;
 
 	(void)state;
 	test_random_state = 41;
-	world_make(&w);
+	fixture_make(&f);
 	for (size_t m = 0; m < COUNT(memories); m++) {
-		start(&w, memories[m]);
+		start(&f, memories[m]);
 		for (unsigned i = 0; i < 3000; i++) {
-			uint64_t off = test_random(w.top.img.size);
+			uint64_t off = test_random(f.top.img.size);
 			uint64_t len = 1 + test_random(i % 5 ? 3000 : 100000);
-			struct test_io *io = w.ios[test_random(3)];
+			struct test_io *io = f.ios[test_random(3)];
 
 			test_case("flaky, memory %zu, read %u", m, i);
-			if (len > w.top.img.size - off)
-				len = w.top.img.size - off;
+			if (len > f.top.img.size - off)
+				len = f.top.img.size - off;
 			test_io_reset(io);
 			io->fail_at = 1 + test_random(4);
-			w.failing = io;
-			if (read_range(&w, off, (size_t)len) == QCOW2_OK)
+			f.failing = io;
+			if (read_range(&f, off, (size_t)len) == QCOW2_OK)
 				good++;
 			else
 				bad++;
 			test_io_reset(io);
 		}
-		stop(&w);
+		stop(&f);
 	}
 	LE(300, good);
 	LE(300, bad);
-	world_free(&w);
+	fixture_free(&f);
 }
 
 /* A bad place of the file: what does not need it is served (and told verbatim what it was). */
 static void test_bad_place(void **state)
 {
-	struct world w;
+	struct fixture f;
 	uint64_t pos = 0;
 
 	(void)state;
 	test_case("a bad data cluster");
-	world_make(&w);
-	start(&w, memories[0]);
-	pos = model_place(&w.top.img, &w.top.img.active, CLUSTER).pos;
-	w.top.io.bad_from = pos + 100;
-	w.top.io.bad_to = pos + 101;
-	EQ(rig_read(&w.rig, CLUSTER, w.want, CLUSTER), QCOW2_E_IO);
-	EQ(w.rig.reader.error.io_code, IO_FAULT + 1);
-	EQ(w.rig.reader.error.pos, pos);
-	EQ(rig_read(&w.rig, 0, w.want, CLUSTER), QCOW2_OK);
-	EQ(rig_read(&w.rig, CLUSTER, w.want + CLUSTER, 100), QCOW2_OK);
-	EQ(rig_read(&w.rig, CLUSTER + 101, w.want + CLUSTER + 101, 3 * CLUSTER), QCOW2_OK);
-	EQ(rig_read(&w.rig, CLUSTER + 100, w.want, 1), QCOW2_E_IO);
-	EQ(w.rig.reader.error.io_code, IO_FAULT + 1);
-	EQ(rig_read(&w.rig, w.top.img.size, w.want, 1), QCOW2_E_RANGE);
-	EQ(w.rig.reader.error.io_code, 0);
+	fixture_make(&f);
+	start(&f, memories[0]);
+	pos = model_place(&f.top.img, &f.top.img.active, CLUSTER).pos;
+	f.top.io.bad_from = pos + 100;
+	f.top.io.bad_to = pos + 101;
+	EQ(test_reader_read(&f.reader, CLUSTER, f.want, CLUSTER), QCOW2_E_IO);
+	EQ(f.reader.q.error.io_code, IO_FAULT + 1);
+	EQ(f.reader.q.error.pos, pos);
+	EQ(test_reader_read(&f.reader, 0, f.want, CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(&f.reader, CLUSTER, f.want + CLUSTER, 100), QCOW2_OK);
+	EQ(test_reader_read(&f.reader, CLUSTER + 101, f.want + CLUSTER + 101, 3 * CLUSTER),
+	   QCOW2_OK);
+	EQ(test_reader_read(&f.reader, CLUSTER + 100, f.want, 1), QCOW2_E_IO);
+	EQ(f.reader.q.error.io_code, IO_FAULT + 1);
+	EQ(test_reader_read(&f.reader, f.top.img.size, f.want, 1), QCOW2_E_RANGE);
+	EQ(f.reader.q.error.io_code, 0);
 
 	test_case("a bad slice of an L2 table");
-	pos = image_l2_entry_pos(&w.top.img, &w.top.img.active, 70);
-	w.top.io.bad_from = pos;
-	w.top.io.bad_to = pos + 1;
-	EQ(rig_read(&w.rig, 0, w.want, 6 * CLUSTER), QCOW2_OK);
-	EQ(rig_read(&w.rig, 70 * CLUSTER, w.want, 1), QCOW2_E_IO);
-	EQ(rig_read(&w.rig, 510 * CLUSTER, w.want + 510 * CLUSTER, 4 * CLUSTER), QCOW2_OK);
-	EQ(rig_read(&w.rig, 64 * CLUSTER - 1, w.want, 2), QCOW2_E_IO);
-	w.top.io.bad_to = 0;
-	EQ(rig_read(&w.rig, 0, w.want, (size_t)w.top.img.size), QCOW2_OK);
-	stop(&w);
-	world_free(&w);
+	pos = image_l2_entry_pos(&f.top.img, &f.top.img.active, 70);
+	f.top.io.bad_from = pos;
+	f.top.io.bad_to = pos + 1;
+	EQ(test_reader_read(&f.reader, 0, f.want, 6 * CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(&f.reader, 70 * CLUSTER, f.want, 1), QCOW2_E_IO);
+	EQ(test_reader_read(&f.reader, 510 * CLUSTER, f.want + 510 * CLUSTER, 4 * CLUSTER),
+	   QCOW2_OK);
+	EQ(test_reader_read(&f.reader, 64 * CLUSTER - 1, f.want, 2), QCOW2_E_IO);
+	f.top.io.bad_to = 0;
+	EQ(test_reader_read(&f.reader, 0, f.want, (size_t)f.top.img.size), QCOW2_OK);
+	stop(&f);
+	fixture_free(&f);
 }
 
 int main(void)
