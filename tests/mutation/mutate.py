@@ -48,6 +48,7 @@ os.environ["CMOCKA_TEST_ABORT"] = "1"
 # Which programs look at a file most closely: these run first. All others follow, the quick ones
 # before the slow ones.
 FIRST = {
+    "bitmap": ["bitmap"],
     "block": ["arguments", "block"],
     "cache": ["cache", "chain", "read"],
     "chain": ["map", "chain"],
@@ -62,6 +63,7 @@ FIRST = {
     "map": ["map", "data_file", "chain"],
     "mem": ["mem"],
     "reader": ["read", "arguments", "chain"],
+    "refcount": ["refcount"],
     "snapshot": ["snapshot"],
     "status": ["status"],
     "unpack": ["compressed", "codecs"],
