@@ -45,7 +45,7 @@ for file in src/*.c port/*/*.c port/posix/*/*.c; do
 	log=$out/gcc.log
 	rc=0
 	# shellcheck disable=SC2046
-	timeout 300 gcc -O0 -fanalyzer -std=c11 -Iinclude $(flags_of "$file") -c "$file" \
+	timeout 3600 gcc -O0 -fanalyzer -std=c11 -Iinclude $(flags_of "$file") -c "$file" \
 		-o "$out/gcc.o" >"$log" 2>&1 || rc=$?
 	judge "gcc -fanalyzer $file" "$log" $rc
 done
@@ -77,7 +77,7 @@ cat >"$out/tidy.sh" <<'END'
 file=$1
 out=$2
 shift 2
-timeout 500 clang-tidy-19 --quiet --config-file=.clang-tidy --extra-arg=-Xclang \
+timeout 3600 clang-tidy-19 --quiet --config-file=.clang-tidy --extra-arg=-Xclang \
 	--extra-arg=-analyzer-opt-analyze-headers "$file" -- -std=c11 -Iinclude "$@" \
 	>"$out/tidy-$(basename "$file").log" 2>"$out/tidy.err"
 echo $? >"$out/tidy-$(basename "$file").status"
@@ -91,7 +91,7 @@ for file in $tidy; do
 done
 
 rc=0
-timeout 300 cppcheck -q --enable=warning,style,performance,portability --inconclusive \
+timeout 3600 cppcheck -q --enable=warning,style,performance,portability --inconclusive \
 	--inline-suppr --error-exitcode=1 --std=c11 -Iinclude '-DQCOW2_VERSION="0"' -D__x86_64__ \
 	--template='{file}:{line}: warning: {message} [{id}]' \
 	src port include >"$out/cppcheck.log" 2>&1 || rc=$?

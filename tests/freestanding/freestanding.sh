@@ -23,7 +23,7 @@ compile() { # FILE OBJECT COMPILER FLAGS...
 	file=$1 object=$2 cc=$3
 	shift 3
 	# shellcheck disable=SC2086
-	timeout 60 "$cc" "$@" $flags -isystem "$("$cc" -print-file-name=include)" \
+	timeout 3600 "$cc" "$@" $flags -isystem "$("$cc" -print-file-name=include)" \
 		-idirafter "$dir/include" -Iinclude -c "src/$file" -o "$object"
 }
 
