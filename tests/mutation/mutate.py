@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""Changes the core in one place at a time, and looks whether the unit and fault tests notice.
+"""Changes the core in one place at a time, and checks that the unit tests notice.
 
     mutate.py [--max N] [--seed S] [--jobs N] [--seconds N] [--log FILE] [--build DIR]
               [--lines A-B] [--least PERCENT] FILE...
 
-Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
-that is always or never true, a statement that is not there. One that does not compile, or gives the
-same object code at -O2, is none; one that gives the object code of another has its verdict. A
-mutant of a header or of a file that a test includes is compiled into all that include it. One is
-killed when a test fails, crashes or takes several times its processor time. That all tests pass
-without a mutant is looked at first, and one that does not link says nothing about the tests: it is
-an error, as is a compiler that crashes. It is an error, too, when less than PERCENT of the mutants
-are killed, those in the list counted as not killed.
+A mutant has another relational, logical or arithmetic operator, a constant plus or minus 1, a
+condition that is always or never true, or lacks a statement. A change that does not compile, or that
+gives the same object code at -O2, is no mutant; two mutants with the same object code have one
+verdict. A mutant of a header, or of a file that a test includes, is compiled into all files that
+include it. A mutant is killed if a test fails, crashes or takes several times its processor time.
+All tests must pass without a mutant. A mutant that does not link is an error, because it shows
+nothing about the tests; so is a compiler that crashes, and so is a rate of killed mutants below
+PERCENT. The rate counts the mutants in the list below as not killed.
 
-Only tests that reach the changed line, by gcov, are run. Mutants come in an order like that of a
-shuffled deck, so that the first N, or those of the first N seconds, are a fair sample. A run with a
-log goes on where one before it ended: what was killed is not judged again, what survived is.
+For each mutant, only the tests that reach the changed line run; gcov knows which. The order is
+pseudo-random, so that the first N mutants, or those of the first N seconds, are a fair sample. With a
+log, a run continues an earlier one: killed mutants are not tried again, survivors are.
 
-Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
-notice it, or need not, and with \\| for a | in it:
+Each survivor must be in survivors.txt beside this script, with the reason why no test can notice it
+or need notice it, and with \\| for a | in it:
 
     FILE | MUTATION | the line of source, without its indentation | reason
 
-so that an entry survives when lines are added. An entry whose line is not in FILE any more is an
-error, too: the list stays true.
+There is no line number, so that an entry stays valid when lines are added. An entry whose line is no
+longer in FILE is an error.
 """
 import argparse
 import glob
@@ -39,14 +39,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 CC = os.environ.get("CC", "gcc")
-# What is not set any more has a pattern in it, so that its use does not go unnoticed.
+# A variable that a mutant leaves unset holds a pattern, so that a test can notice its use.
 FLAGS = ["-std=c11", "-Iinclude", "-Itests", "-ftrivial-auto-var-init=pattern"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-# A failed test ends its program: the others would tell nothing more.
+# One failed test kills a mutant: the program need not run the others.
 os.environ["CMOCKA_TEST_ABORT"] = "1"
 
-# Which programs look at a file most closely: these run first. All others follow, the quick ones
-# before the slow ones.
+# The test programs that most likely notice a mutant of a file: they run first. All others follow, the
+# quick ones before the slow ones.
 FIRST = {
     "bitmap": ["bitmap"],
     "block": ["arguments", "block"],

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 
-#: mutation     the tests notice changes of the core: a sample of MUTANTS=n, SEED=s; 0: all (hours)
+#: mutation     checks that the tests notice changes of the core: MUTANTS=n of them (0: all, hours), SEED=s
 MUTANTS ?= 60
 SEED ?= 1
-# Percent that must be killed. What no test can notice is in the list and counts against it: other
-# samples may need less.
+# Percent that must be killed. Listed survivors count as not killed, so another sample may need less.
 LEAST ?= 94
 
 mutation:
