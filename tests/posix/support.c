@@ -59,7 +59,7 @@ static unsigned count_up(unsigned *counter)
 	return __atomic_add_fetch(counter, 1u, __ATOMIC_RELAXED);
 }
 
-/* Counts the call. Is it one that is to fail? Then errno is set. */
+/* Counts the call. Returns true, with errno set, if the call has to fail. */
 static bool fails(enum call call)
 {
 	unsigned n = count_up(&hooks.n[call]), at = hooks.fail_at[call];
@@ -104,7 +104,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 	return __real_pread64(fd, buf, len, pos);
 }
 
-/* None of the library's opens makes a file, so there is no mode to be passed on. */
+/* The library never creates a file, so that open has no mode to pass on. */
 int __wrap_open64(const char *path, int flags, ...)
 {
 	return fails(CALL_OPEN) ? -1 : __real_open64(path, flags);
@@ -159,7 +159,7 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __real_fcntl64(fd, command, least);
 }
 
-/* A device that cannot say where its end is may have moved all the same. */
+/* A seek that fails may have moved the position, as on some devices. */
 off_t __wrap_lseek64(int fd, off_t pos, int from)
 {
 	if (!fails(CALL_LSEEK))

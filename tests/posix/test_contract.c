@@ -20,7 +20,7 @@ enum { CLUSTER = 65536 };
 
 static const char untouched[] = "untouched";
 
-/* Opens what must not open: all that the contract says about that. */
+/* Opening fd must fail with this errno, and as the contract says in all else. */
 static void open_bad(int fd, int error)
 {
 	const char *text = untouched;
@@ -91,7 +91,7 @@ static void test_close_keeps_errno(void **state)
 	image_free(&img);
 }
 
-/* A field of the header, and what opening says. */
+/* A wrong field of the header, and how opening fails. */
 static const struct {
 	enum image_field field;
 	uint64_t value;

@@ -163,7 +163,7 @@ static void test_given_missing(void **state)
 	fails_with("top", &options, ENOENT);
 	HAS(qcow2_last_failure()->message, "not here");
 
-	/* The image names none, and nobody says what the file is. */
+	/* The image names no backing file, and the caller gives no format for the one it passes. */
 	{
 		struct image img;
 
@@ -177,7 +177,7 @@ static void test_given_missing(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 }
 
-/* A backing file that came as a descriptor has no name for the message: its depth says which. */
+/* A backing file passed as a descriptor has no name: the message has its depth instead. */
 static void test_depth_in_message(void **state)
 {
 	struct qcow2_file files[2] = { { NULL, -1, "qcow2" }, { NULL, -1, "qcow2" } };
@@ -244,7 +244,7 @@ static void test_readers(void **state)
 	qcow2_close(q);
 
 	hooks_reset();
-	hooks.no_sysconf = true; /* nobody knows how many processors there are */
+	hooks.no_sysconf = true; /* the number of processors is unknown */
 	options.max_readers = 0;
 	q = qcow2_open_options(open_read("img"), &options, NULL);
 	hooks_reset();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every allocation, every read and every other call of the system that can fail does so, once or
- * from there on for ever: the error is told, nothing leaks, and the same call succeeds after that.
+ * from there on for ever: the call reports it, nothing leaks, and the same call succeeds after
+ * that.
  */
 #include "support.h"
 
@@ -245,7 +246,7 @@ static void arm(enum call call, unsigned n, bool persistent)
 	hooks.persistent = persistent;
 }
 
-/* A call that failed has said why. */
+/* A failed call has left a failure to ask for. */
 static void check_failure(enum call call)
 {
 	EQ(errno, call_errno[call]);
@@ -261,7 +262,7 @@ static void check_open_failure(const struct qcow2 *q, const char *text, enum cal
 	check_failure(call);
 }
 
-/* The n-th call fails while the disk is opened. Returns false if there is none. */
+/* The n-th call fails while the disk opens. Returns false if no n-th call was made. */
 static bool open_fault(const struct way *way, enum call call, unsigned n, bool persistent)
 {
 	unsigned before = count_fds();
@@ -395,7 +396,7 @@ static void test_jobs(void **state)
 	*what = '\0';
 }
 
-/* That a name goes through a link is said even if the link cannot be looked at. */
+/* The error is that of the link in the name, even if the link cannot be examined. */
 static void test_link(void **state)
 {
 	static const struct way way = { "a link", "linked", QCOW2_FOLLOW, 0, .no_openat2 = true };

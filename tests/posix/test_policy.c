@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the files that an image names are opened: only those that the caller allows, and as what
- * the caller or the image says they are.
+ * Which of the files that an image names the library opens: only those that the caller allows, in
+ * the format that the caller or the image states.
  */
 #include "support.h"
 
@@ -86,7 +86,8 @@ static void check_relative(void)
 	EQ(hooks.n_inherited, 0);
 }
 
-/* An absolute name is inside only if the image's own path says where it is; or in full. */
+/* An absolute name is inside the directory only if the path of the image leads to the same place.
+ */
 static void check_absolute(void)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -213,7 +214,7 @@ static void test_nul_in_name(void **state)
 	fails_with("top", &options, EINVAL);
 }
 
-/* Without a path there is no directory. */
+/* Without the path of the image, its directory is unknown. */
 static void test_no_path(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -249,7 +250,7 @@ static void test_formats(void **state)
 	(void)state;
 	options.flags = QCOW2_FOLLOW;
 	options.path = "top";
-	/* Not said: neither probed nor opened. */
+	/* Without a format, the file is neither probed nor opened. */
 	write_overlay("top", "base", NULL);
 	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
@@ -263,7 +264,7 @@ static void test_formats(void **state)
 	fails_with("top", &options, EINVAL);
 	EQ(qcow2_last_failure()->status, QCOW2_E_NOT_QCOW2);
 	EQ(qcow2_last_failure()->depth, 1);
-	/* What the image says goes first. */
+	/* The format in the image goes before that of the options. */
 	write_overlay("top", "base", "raw");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
 	EQ(first_byte(q), 1);
@@ -376,7 +377,7 @@ static void test_given_backing(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
 	EQ(count_fds(), before);
 
-	/* More than there is room for. */
+	/* More files than the chain needs. */
 	options.n_backing = 2;
 	files[0].path = "base";
 	files[0].format = "raw";
@@ -528,7 +529,7 @@ static void test_callback(void **state)
 	TRUE(asked.last.format == NULL);
 	TEXT(asked.name, "json:{}");
 	asked.answer = "sub/base";
-	fails_with("top", &options, ENOTSUP); /* still nobody said the format */
+	fails_with("top", &options, ENOTSUP); /* the format is still unknown */
 	asked.format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);
 	EQ(first_byte(q), 2);

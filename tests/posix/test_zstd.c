@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clusters compressed with zstd, written by hand, RFC 8878: what is a frame, and what is refused.
- * Built without libzstd, the library refuses them all and says why.
+ * Built without libzstd, the library refuses all of them with an error of its own.
  */
 #include "support.h"
 
@@ -43,7 +43,7 @@ static void put_block(bool last, unsigned type, uint32_t len, uint8_t byte)
 	n_plain += len;
 }
 
-/* A frame that says its size, with one block. */
+/* A frame that states its size, with one block. */
 static void put_frame(unsigned type, uint32_t len, uint8_t byte)
 {
 	put_magic(SINGLE_SEGMENT | SIZE_OF_4);
@@ -102,7 +102,7 @@ static void empty_frame(void)
 	put_frame(BLOCK_RLE, CLUSTER, 'e');
 }
 
-/* What follows the frame that makes the last byte is not looked at. */
+/* The library ignores what follows the frame with the last byte. */
 static void garbage_behind(void)
 {
 	put_frame(BLOCK_RLE, CLUSTER, 'g');

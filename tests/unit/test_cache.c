@@ -143,7 +143,7 @@ static void test_sizes(void **state)
 	test_image_free(&s);
 }
 
-/* However much memory there is, none of it is touched before it is of use. */
+/* A reader does not touch memory before it needs it, however much it has. */
 static void test_most(void **state)
 {
 	size_t len = ((size_t)QCOW2_READER_SLICE << 20) + QCOW2_READER_SLICE;
@@ -196,7 +196,7 @@ static void test_place(void **state)
 
 /*
  * An L1 table that goes over a high power of two: the low bits of places in it are those of the L2
- * table, which is read first. They are told apart all the same.
+ * table, which is read first. The cache must not mix them up.
  */
 static void test_far_l1(void **state)
 {

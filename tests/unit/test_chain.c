@@ -203,7 +203,7 @@ static struct place chain_place(const struct chain *c, uint64_t off, size_t *dep
 	return p;
 }
 
-/* What map says of a chain: kind, image, depth, place. */
+/* What map returns for a chain: kind, image, depth, place. */
 static void test_map(void **state)
 {
 	(void)state;

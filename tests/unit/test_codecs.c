@@ -176,7 +176,7 @@ static void test_promises(void **state)
 	test_image_free(&s);
 }
 
-/* What a codec may not answer is told as damage, wherever the file ends. */
+/* The reader reports a status that a codec may not return as damage, wherever the file ends. */
 static int odd_status;
 
 static int odd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
@@ -256,7 +256,7 @@ static void test_two_codecs(void **state)
 	}
 }
 
-/* No codec for the type: said so, for these clusters only. */
+/* Without a codec for the type, only reads of compressed clusters fail. */
 static void test_no_codec(void **state)
 {
 	const struct qcow2_codec *const *const sets[] = { NULL, none, deflate_only };

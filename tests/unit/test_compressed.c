@@ -70,7 +70,7 @@ static void test_extents(void **state)
 {
 	(void)state;
 	for (unsigned bits = 9; bits <= 21; bits++) {
-		/* The largest position and the largest number of sectors that the entry can say. */
+		/* The largest position and the largest number of sectors that an entry can hold. */
 		unsigned x = 62 - (bits - 8);
 		uint64_t highest = (UINT64_C(1) << x) - 1;
 		uint32_t most = UINT32_C(1) << (bits - 8);
@@ -359,7 +359,7 @@ static void test_accepted(void **state)
 	}
 }
 
-/* An entry that says fewer sectors than the stream needs: not a byte more is read. */
+/* If an entry states fewer sectors than the stream needs, the reader reads no byte more. */
 static void test_too_few_sectors(void **state)
 {
 	uint8_t plain[CLUSTER];
@@ -437,7 +437,7 @@ static void test_far_matches(void **state)
 		/* The whole cluster into the caller's buffer needs no window at all. */
 		EQ(test_reader_read(&reader, 2 * len, plain, len), QCOW2_OK);
 		test_reader_free(&reader);
-		/* The memory that the failure asks for will do. */
+		/* The memory that the failure asks for is enough. */
 		if (need != 0) {
 			test_case("matches %zu back, in %zu bytes", periods[i], need);
 			test_reader_init(&reader, &s.image, need, deflate_only);
@@ -627,7 +627,7 @@ static void test_nearly_a_cluster(void **state)
 	test_image_free(&s);
 }
 
-/* A cluster that is not the first of the disk is decoded once, too. */
+/* A cluster that is not the first of the disk is also decoded once. */
 static void test_once(void **state)
 {
 	uint8_t want[4 * CLUSTER];
@@ -650,7 +650,7 @@ static void test_once(void **state)
 	test_image_free(&s);
 }
 
-/* Two entries with the same place, of which one says too few sectors: two clusters. */
+/* Two entries with one position, one with too few sectors, are two clusters for the cache. */
 static void test_same_place(void **state)
 {
 	struct test_image s = { 0 };

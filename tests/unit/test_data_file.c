@@ -149,7 +149,7 @@ static void test_first_cluster(void **state)
 	}
 }
 
-/* A data file that is too short: P2 and P3 hold for it as for the image file. */
+/* P2 and P3 also hold for a data file that is too short. */
 static void test_short(void **state)
 {
 	struct test_image s;

@@ -94,7 +94,7 @@ static void test_many(void **state)
 
 struct area_case {
 	const char *name;
-	uint32_t says; /* length field of the one extension, type below */
+	uint32_t says; /* the length field of the one extension; its type is below */
 	uint32_t type;
 	uint32_t have;        /* bytes there */
 	uint64_t backing_pos; /* 0: none; the area ends there */

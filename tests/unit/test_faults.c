@@ -19,7 +19,7 @@ struct fixture {
 	struct image_buf raw;
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
-	struct test_io *ios[5];      /* any of which may fail */
+	struct test_io *ios[5];      /* each of them can fail */
 	struct qcow2_image snapshot; /* of the top */
 	uint8_t *want, *want_external, *want_snapshot;
 	struct test_reader reader, reader_external, reader_snapshot;
@@ -350,7 +350,7 @@ static void stop(struct fixture *f)
 	test_reader_free(&f->reader_snapshot);
 }
 
-/* The n-th call of io fails. Returns false if there is none. */
+/* The n-th call of io fails. Returns false if no n-th call was made. */
 static bool one_fault(struct fixture *f, const struct job *job, struct test_io *io, uint64_t n,
                       bool persistent)
 {
@@ -445,7 +445,7 @@ static void test_flaky(void **state)
 	fixture_free(&f);
 }
 
-/* A bad place of the file: what does not need it is served (and told verbatim what it was). */
+/* One range of a file is unreadable: only reads that need it fail, with the code of the io. */
 static void test_bad_place(void **state)
 {
 	struct fixture f;

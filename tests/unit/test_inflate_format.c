@@ -196,7 +196,7 @@ static void test_fixed_bad_symbols(void **state)
 	}
 }
 
-/* The fast loop, too, must see them; there is enough before them for any distance. */
+/* The same within the fast loop, with enough output before them for any distance. */
 static void test_bad_symbols_amid(void **state)
 {
 	const uint32_t n = 65000;
@@ -616,7 +616,7 @@ static void test_half_codes(void **state)
 		EQ(decode_plain(n + 3), QCOW2_OK);
 		EQ(decode_plain(n + 4), QCOW2_E_COMPRESSED);
 	}
-	/* One bit tells, at the very end of the input, too. */
+	/* One bit is enough to see it, also as the last of the input. */
 	begin_stream();
 	put_dynamic(true);
 	put_lit('a');

@@ -259,8 +259,8 @@ static void test_too_long_is_cut(void **state)
 }
 
 /*
- * What follows the last byte is looked at as far as it makes no byte. Blocks without bytes may
- * follow, and the input may end; what is wrong makes all of it wrong.
+ * A decoder checks what follows the last byte up to the next one. Blocks without bytes may follow,
+ * and the input may end; a fault there makes the whole stream invalid.
  */
 static void test_behind_the_last_byte(void **state)
 {
@@ -361,7 +361,7 @@ static void test_whole_contract(void **state)
 	EQ(run.n_fills, 1);
 }
 
-/* The input is there before the first call: nobody is asked for it. */
+/* The input is complete before the first call: the decoder does not call fill. */
 static void test_whole_at_hand(void **state)
 {
 	static uint64_t work[QCOW2_DEFLATE_FAST_WORK / 8];

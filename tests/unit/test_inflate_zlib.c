@@ -185,7 +185,7 @@ static void random_code(struct code *c, uint32_t n, uint32_t must)
 	}
 }
 
-/* It is none any more. */
+/* After this it is most likely no valid code. */
 static void change_code(struct code *c)
 {
 	uint32_t symbol = below(c->n);
@@ -256,7 +256,7 @@ static void test_against_random_streams(void **state)
 	}
 }
 
-/* Plain noise after a header that says "dynamic". */
+/* Noise after the header of a dynamic block. */
 static void test_against_noise(void **state)
 {
 	uint8_t noise[80];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What map answers: every kind of entry, merging, damaged entries, random images against the
- * model, cost. Where other readers were wrong: the zero bit looked at before the compressed one.
+ * model, cost. Other readers have checked the zero bit before the compressed one.
  */
 #include "support.h"
 
@@ -120,7 +120,7 @@ static void check_extent(const struct qcow2_extent *e, const struct entry_case *
 		EQ(e->packed_len, 0);
 }
 
-/* A damaged entry is told with its place, and the clusters around it still answer (P11). */
+/* The error names the position of a damaged entry; the clusters around it still answer (P11). */
 static void check_bad(struct test_image *s, struct test_reader *reader)
 {
 	struct qcow2_extent e;
@@ -266,7 +266,7 @@ static void test_l1_entries(void **state)
 		} else {
 			EQ(reader.q.error.pos, s.img.file.len);
 		}
-		/* What the other table says stays. */
+		/* The other table is as it was. */
 		EQ(qcow2_reader_map(&reader.q, 510 * 4096, 4 * 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		LE(c->status == QCOW2_OK && c->kind == QCOW2_EXTENT_DATA ? 0 : e.len, 2 * 4096);
@@ -390,7 +390,7 @@ static void test_merge(void **state)
 		   QCOW2_OK);
 		EQ(e.len, (c->n != 0 ? c->n : n) * cluster - 1);
 		EQ(e.off, c->first * cluster + 1);
-		/* Asked for less, it says less. */
+		/* If the caller asks for less, the extent is shorter. */
 		EQ(qcow2_reader_map(&reader.q, c->first * cluster + 3, 5, &e), QCOW2_OK);
 		EQ(e.len, 5);
 		EQ(e.off, c->first * cluster + 3);

@@ -209,7 +209,7 @@ static const struct open_case cases[] = {
 	{ "size 2^64-1, clusters of 512", 2, 9, { { IMAGE_SIZE, UINT64_MAX }, NO }, QCOW2_E_TOO_BIG,
 	  24, UINT64_MAX },
 
-	/* Two faults: the one that is checked first is told. */
+	/* Of two faults, the error is that of the first check. */
 	{ "magic before version", V3_16, { { IMAGE_MAGIC, 0 }, { IMAGE_VERSION, 1 }, NO },
 	  QCOW2_E_NOT_QCOW2, 0, ANY },
 	{ "version before cluster_bits", V3_16,

@@ -12,7 +12,7 @@
 
 struct geometry {
 	struct test_image s;
-	uint8_t *want; /* the window that is looked at */
+	uint8_t *want; /* the content of the window that the test reads */
 	uint64_t first, len;
 };
 
@@ -327,7 +327,7 @@ struct past_case {
 	const char *name;
 	bool extended;
 	int64_t data;   /* position of the data cluster, from the end of the file; 0 with l2 */
-	int64_t l2_cut; /* how much of the L2 table lies past the end, -1: all */
+	int64_t l2_cut; /* bytes of the L2 table past the end of the file; -1: all */
 };
 
 static const struct past_case past_cases[] = {
@@ -401,7 +401,7 @@ static void test_past_end(void **state)
 	}
 }
 
-/* Contiguous clusters of which the file holds only the first: the run ends with the file. */
+/* The file has only the first of two contiguous clusters: the run ends with the file. */
 static void test_run_past_end(void **state)
 {
 	enum { CLUSTER = 512, HERE = 3 };
@@ -440,7 +440,7 @@ static void test_run_past_end(void **state)
 	}
 }
 
-/* The memory of one reader, given to the next: what was cached in it is nobody's any more. */
+/* The memory of one reader serves the next, which must not use what it still contains. */
 static void test_memory_again(void **state)
 {
 	static uint64_t memory[20000 / 8];
@@ -485,7 +485,7 @@ static void test_memory_again(void **state)
 	}
 }
 
-/* Data at the highest position that an entry can say, in a file that has it. */
+/* Data at the highest position that an entry can hold, in a file of that size. */
 static void test_far(void **state)
 {
 	static const uint64_t positions[] = { UINT64_C(0x00ffffffffff0000), UINT64_C(1) << 40,

@@ -104,7 +104,7 @@ static void test_list(void **state)
 	test_image_free(&s);
 }
 
-/* Neither id nor name: there is nothing to read. */
+/* Neither id nor name: no read is needed. */
 static void test_no_strings(void **state)
 {
 	struct test_image s = { 0 };
@@ -126,7 +126,7 @@ static void test_no_strings(void **state)
 	test_image_free(&s);
 }
 
-/* The same where the place of the strings lies past the end of the file. */
+/* The same where the place of the strings is past the end of the file. */
 static void test_no_strings_at_end(void **state)
 {
 	struct test_image s = { 0 };
@@ -391,7 +391,7 @@ static void test_truncated(void **state)
 	guard_free(&buf);
 	EQ(err.pos, full);
 
-	test_case("more snapshots than there are");
+	test_case("the header counts more snapshots than the table has");
 	image_put(&s.img.file, start + 14, 8, 2);
 	image_put(&s.img.file, 60, 65536, 4);
 	image_buf_resize(&s.img.file, (size_t)start + 80);
@@ -401,7 +401,7 @@ static void test_truncated(void **state)
 	test_image_free(&s);
 }
 
-/* L1 tables that cannot be: told when the snapshot is opened. */
+/* Opening a snapshot checks its L1 table. */
 struct l1_case {
 	const char *name;
 	uint64_t pos;
