@@ -145,7 +145,9 @@ demo: all
 
 programs: $(TEST_PROGRAMS)
 
-check: programs all
+check:
+	$(Q)sh tests/install.sh missing check
+	+$(Q)$(MAKE) --no-print-directory programs all
 	$(Q)sh tests/check.sh $(O)
 
 check-all:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Coverage of the unit and fault tests over src/, of the POSIX tests over port/posix, and of the
-# conformance tests over the command.
+# What the tests reach: coverage.sh says which tests count for which directory.
 
 #: coverage     require 100 % of src/ with MC/DC, 95 % of port/posix (needs clang-19, llvm-19)
 
