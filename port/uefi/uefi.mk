@@ -12,8 +12,8 @@ UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -f
 	-Iport/uefi
 UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref
 
-UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c path.c \
-	start.c volume.c) port/common/utf8.c
+UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c firmware.c path.c \
+	session.c volume.c) port/common/utf8.c
 UEFI_CORE = $(addprefix src/,$(filter-out feature.c snapshot.c,$(QCOW2_CORE_SRCS)) $(QCOW2_MEM_SRCS))
 UEFI_HEADERS = $(wildcard port/uefi/*.h port/common/*.h src/*.h include/qcow2/*.h)
 
