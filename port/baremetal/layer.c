@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a driver that reads blocks to the bytes of a disk: all that a port has to write. */
+/* From a driver that reads blocks to the bytes of a disk: this is all that a port has to add. */
 #include "layer.h"
 
 static const struct qcow2_block_ops disk_ops = { disk_read };
