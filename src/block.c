@@ -104,14 +104,12 @@ static int block_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 static const struct qcow2_io_ops block_io_ops = { block_read };
 
-int qcow2_block_init_abi(struct qcow2_block *block, uint32_t abi, struct qcow2_io *io)
+int qcow2_block_init(struct qcow2_block *block, struct qcow2_io *io)
 {
 	uint32_t bits = BLOCK_BITS_MIN;
 
 	if (block == NULL || io == NULL)
 		return QCOW2_E_ARGUMENT;
-	if (abi != QCOW2_ABI(struct qcow2_block))
-		return QCOW2_E_ABI;
 	while (bits < BLOCK_BITS_MAX && block->block_len >> bits != 1u)
 		bits++;
 	if (block->ops == NULL || block->ops->read == NULL || block->bounce == NULL ||

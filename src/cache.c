@@ -93,7 +93,7 @@ static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry)
 {
-	struct qcow2_error *at = &reader->error;
+	q2_cursor *at = &reader->error;
 	uint64_t pos = table + entry;
 	uint32_t high = ((uint32_t)(pos >> 41) << DEPTH_BITS) + e->depth;
 	uint32_t low = (uint32_t)(pos / Q2_SLICE_LEN);
@@ -115,7 +115,7 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	if (key->high != high || key->low != low) {
 		key->high = KEY_NONE; /* until all of it is there */
 		at->pos = pos - entry % Q2_SLICE_LEN;
-		if (q2_io_read(at, bytes, Q2_SLICE_LEN) != QCOW2_OK)
+		if (reader->fetch(at, bytes, Q2_SLICE_LEN) != QCOW2_OK)
 			return NULL;
 		key->high = high;
 		key->low = low;

@@ -12,6 +12,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	__attribute__((flatten));
 #endif
 
+#include "../../src/bitmap.c"
 #include "../../src/block.c"
 #include "../../src/cache.c"
 #include "../../src/chain.c"
@@ -24,6 +25,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 #include "../../src/io.c"
 #include "../../src/map.c"
 #include "../../src/reader.c"
+#include "../../src/refcount.c"
 #include "../../src/snapshot.c"
 #include "../../src/status.c"
 #include "../../src/unpack.c"
