@@ -23,7 +23,8 @@ BARE_CFLAGS = -std=$(STD) -Os -g $(WARNINGS) -Werror -ffreestanding -fno-stack-p
 BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
 BARE_START = $(addprefix port/baremetal/,semihost.S start.c stack.c console.c) \
 	$(addprefix src/,$(QCOW2_MEM_SRCS))
-BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) $(addprefix src/,$(QCOW2_CORE_SRCS))
+BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) \
+	$(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) block.c status.c)
 BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
 BARE_DEPS = $(wildcard port/baremetal/* include/qcow2/*.h src/*.h) $(O)/flags
 

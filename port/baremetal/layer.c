@@ -27,7 +27,5 @@ int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow
 
 int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top)
 {
-	int rc = qcow2_reader_init(reader, top, memory, sizeof memory); /* one buffer */
-
-	return rc == QCOW2_OK ? qcow2_reader_codecs(reader, codecs) : rc;
+	return qcow2_reader_start(reader, top, codecs, memory, sizeof memory); /* one buffer */
 }

@@ -86,9 +86,8 @@ static int complain(int status, const struct qcow2_error *error)
 		say_hex(error->pos);
 	}
 	if (status == QCOW2_E_IO) {
-		say(", code ");
+		say(", disk driver error ");
 		say_number((uint32_t)error->io_code);
-		say(" of the disk driver");
 	}
 	say("\n");
 	return STATUS_FAILED;

@@ -13,8 +13,9 @@
  *	module = {
  *	  name = qcow2io;
  *	  common = io/qcow2/qcow2io.c;
- *	  common = io/qcow2/src/header.c;   and so on: image.c io.c wide.c cache.c map.c chain.c
- *	                                    reader.c unpack.c inflate_small.c status.c
+ *	  common = io/qcow2/src/header.c;   and so on for each file of QCOW2_CORE_READ,
+ *	                                    QCOW2_CORE_UNPACK and QCOW2_CORE_DEFLATE_SMALL in
+ *	                                    src/sources.mk, and for status.c
  *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *
@@ -89,8 +90,8 @@ static grub_err_t start_reader(struct qcow2_file *qcow2)
 	}
 	if (qcow2->memory == NULL)
 		return grub_errno;
-	if (qcow2_reader_init(&qcow2->reader, &qcow2->image, qcow2->memory, good) != QCOW2_OK ||
-	    qcow2_reader_codecs(&qcow2->reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&qcow2->reader, &qcow2->image, codecs, qcow2->memory, good) !=
+	    QCOW2_OK)
 		return complain(&qcow2->reader.error);
 	return GRUB_ERR_NONE;
 }

@@ -5,8 +5,9 @@
  * runs it over a model of the io layer.
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
- *	BL2_SOURCES += io_qcow2.c and src/ header.c image.c io.c wide.c cache.c map.c chain.c
- *		reader.c unpack.c inflate_small.c status.c
+ *	include .../src/sources.mk
+ *	BL2_SOURCES += .../io_qcow2.c $(addprefix .../src/,$(QCOW2_CORE_READ) \
+ *		$(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) status.c)
  *	PLAT_INCLUDES += -I.../include
  * In the platform's io setup, as for the FIP device:
  *	register_io_dev_qcow2(&qcow2_dev_con);
@@ -163,8 +164,7 @@ static int qcow2_dev_init(io_dev_info_t *dev_info, const uintptr_t init_params)
 	io.size = ((const io_block_spec_t *)below.spec)->length;
 	if (qcow2_image_open(&image, &io, 0, &error) != QCOW2_OK)
 		return complain(&error);
-	if (qcow2_reader_init(&reader, &image, memory, sizeof(memory)) != QCOW2_OK ||
-	    qcow2_reader_codecs(&reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&reader, &image, codecs, memory, sizeof(memory)) != QCOW2_OK)
 		return complain(&reader.error);
 	is_ready = true;
 	return 0;

@@ -88,8 +88,7 @@ static int start_reader(struct qcow2_disk *disk)
 	}
 	if (disk->memory == NULL)
 		return -ENOMEM;
-	if (qcow2_reader_init(&disk->reader, &disk->image, disk->memory, good) != QCOW2_OK ||
-	    qcow2_reader_codecs(&disk->reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&disk->reader, &disk->image, codecs, disk->memory, good) != QCOW2_OK)
 		return complain(&disk->reader.error);
 	return 0;
 }

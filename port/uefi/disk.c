@@ -129,9 +129,7 @@ static bool reader_open(struct qu_disk *disk)
 		if (disk->memory == NULL)
 			return false;
 	}
-	rc = qcow2_reader_init(&disk->reader, &disk->top->image, disk->memory, good);
-	if (rc == QCOW2_OK)
-		rc = qcow2_reader_codecs(&disk->reader, codecs);
+	rc = qcow2_reader_start(&disk->reader, &disk->top->image, codecs, disk->memory, good);
 	if (rc != QCOW2_OK)
 		qu_chain_report(disk->top, rc, &disk->reader.error);
 	return rc == QCOW2_OK;
