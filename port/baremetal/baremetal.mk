@@ -20,13 +20,15 @@ BARE_CC_aarch64 = aarch64-linux-gnu-gcc -mgeneral-regs-only -mstrict-align -fno-
 
 BARE_CFLAGS = -std=$(STD) -Os -g $(WARNINGS) -Werror -ffreestanding -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -Iinclude -Iport/baremetal
-BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
+BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none \
+	-Wl,--fatal-warnings
 BARE_START = $(addprefix port/baremetal/,semihost.S start.c stack.c console.c) \
 	$(addprefix src/,$(QCOW2_MEM_SRCS))
 BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) \
-	$(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) block.c status.c)
+	$(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
+		block.c status.c)
 BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
-BARE_DEPS = $(wildcard port/baremetal/* include/qcow2/*.h src/*.h) $(O)/flags
+BARE_DEPS = $(wildcard $(addprefix port/baremetal/,*.h *.S *.ld *.mk) include/qcow2/*.h src/*.h) $(O)/flags
 
 # BOARD, output, sources
 bare_link = $(BARE_CC_$(1)) $(BARE_CFLAGS) $(BARE_LDFLAGS) -Lport/baremetal \

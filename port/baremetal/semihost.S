@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * intptr_t semihost(uintptr_t number, const void *argument): a call that a debugger or QEMU serves.
- * The instructions are those of "Semihosting for AArch32 and AArch64" and of the RISC-V counterpart;
- * the arguments are in the right registers already.
+ * The instructions are those of "Semihosting for AArch32 and AArch64" and of its counterpart for
+ * RISC-V. The arguments are in the right registers already.
  */
 	.section .text.semihost, "ax"
 	.globl semihost

@@ -5,7 +5,7 @@ include port/baremetal/baremetal.mk
 
 FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf
 
-#: check-firmware  installs what it needs (Debian, as root), then tests bare metal and firmware in QEMU; 10 minutes at most
+#: check-firmware  installs its needs (Debian, as root), then runs the firmware tests in QEMU; 10 minutes
 check-firmware:
 	$(Q)end=$$(($$(date +%s) + 600)) && sh tests/install.sh && \
 		$(MAKE) --no-print-directory FIRMWARE_END=$$end firmware-runs

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from a
-# compressed image with the largest clusters and from a chain of two, and report damage. At the end
-# compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
+# Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
+# a compressed image with the largest clusters and from a chain of two, and report damage. At the
+# end compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")

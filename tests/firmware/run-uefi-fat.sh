@@ -71,7 +71,7 @@ put() { # FILE POSITION BYTES
 	printf '%b' "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# BPB_ExtFlags of FAT32: without mirroring only the active FAT is valid. The other one is empty here.
+# BPB_ExtFlags of FAT32: without mirroring only the active FAT is valid. The other is empty here.
 check_active_fat() { # VOLUME
 	local v=$work/active.img reserved fat_len active
 	reserved=$(od -An -tu2 -j14 -N2 "$1")

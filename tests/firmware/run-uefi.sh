@@ -141,7 +141,7 @@ check_memory() { # KIB-OF-THE-VOLUME
 }
 check_linux() {
 	ok "the boot loader inside starts" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
-	# systemd-boot prints this if it does not run at TPL_APPLICATION; fat.h explains how that happens.
+	# systemd-boot prints this if it does not run at TPL_APPLICATION; fat.h explains why.
 	ok "the boot loader can wait for events" unseen 'Error waiting for events'
 	ok "Linux starts" grep -q '^user space of Linux .* is up' "$log"
 }

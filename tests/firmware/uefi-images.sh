@@ -171,7 +171,7 @@ broken() {
 	cd ..
 }
 
-# Images that open, but fail when the program reads the first block; and the message that it prints.
+# Images that open, but fail when the program reads the first block, with its message.
 damaged() { # NAME HOW TEXT
 	cp stick/probe.qcow2 "broken/$1.qcow2"
 	echo "$1.qcow2 $3 (at file offset $(($(python3 "$here/images.py" "$2" "broken/$1.qcow2" 0))))" >>expect/damaged

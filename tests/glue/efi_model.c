@@ -56,7 +56,7 @@ static EFI_STATUS EFIAPI output_string(EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *self, co
 	return EFI_SUCCESS;
 }
 
-bool efi_was_said(const char *part)
+bool efi_printed(const char *part)
 {
 	return strstr(efi.console, part) != NULL;
 }

@@ -79,7 +79,7 @@ EFI_BLOCK_IO_PROTOCOL *efi_disk(size_t n);
 /* Checks that the program has freed everything and that its output is whole lines of text. */
 void efi_check_clean(void);
 /* Does the output contain this text? */
-bool efi_was_said(const char *part);
+bool efi_printed(const char *part);
 /* The number of lines that report neither a new disk nor the memory in use. */
 unsigned efi_complaints(void);
 

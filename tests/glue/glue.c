@@ -117,7 +117,7 @@ int glue_say(const char *format, ...)
 	return n;
 }
 
-bool glue_was_said(const char *part)
+bool glue_printed(const char *part)
 {
 	bool was = strstr(glue_said, part) != NULL;
 

@@ -52,7 +52,7 @@ void glue_dest_check(void);
 
 int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Does the last message contain this text? Forgets the message. */
-bool glue_was_said(const char *part);
+bool glue_printed(const char *part);
 
 /* ---- The heap: each piece of memory is guarded and filled with garbage ---- */
 

@@ -260,13 +260,13 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 	for (unsigned i = 0; i < tries && started != 0; i++) {
 		started = init();
 		TRUE(started == GLUE_FAULT || (started == 0 && i == 0));
-		EQ(glue_was_said("qcow2: read error"), started != 0);
+		EQ(glue_printed("qcow2: read error"), started != 0);
 		EQ(open_part(0, 0), started == 0 ? 0 : -EINVAL);
 	}
 	for (unsigned i = 0; i < tries && rc != 0 && started == 0; i++) {
 		rc = read_part(disk->want, disk->size + 1, &got);
 		TRUE(rc == GLUE_FAULT || (rc == 0 && i == 0));
-		EQ(glue_was_said("qcow2: read error"), rc != 0);
+		EQ(glue_printed("qcow2: read error"), rc != 0);
 	}
 	fired = storage.calls >= n;
 	EQ(fired, rc != 0); /* no failure is ignored */

@@ -290,7 +290,7 @@ static void command(void **state)
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 2, good), CMD_RET_USAGE);
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, bad), CMD_RET_FAILURE);
 	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_SUCCESS);
-	TRUE(glue_was_said("qcow2 1: the disk of virtio 0:1, 164864 bytes\n"));
+	TRUE(glue_printed("qcow2 1: the disk of virtio 0:1, 164864 bytes\n"));
 	EQ(made.desc.lba, disk.sectors);
 	eject();
 	storage.bytes = NULL;
@@ -362,12 +362,12 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 	for (unsigned i = 0; i < tries && created != 0; i++) {
 		created = create();
 		TRUE(created == -EIO || (created == 0 && i == 0));
-		EQ(glue_was_said("qcow2: read error"), created != 0);
+		EQ(glue_printed("qcow2: read error"), created != 0);
 	}
 	for (unsigned i = 0; i < tries && got != disk->sectors && created == 0; i++) {
 		got = read_disk(disk);
 		TRUE(got == (unsigned long)-EIO || (got == disk->sectors && i == 0));
-		EQ(glue_was_said("qcow2: read error"), got != disk->sectors);
+		EQ(glue_printed("qcow2: read error"), got != disk->sectors);
 	}
 	fired = storage.calls >= n;
 	EQ(fired, got != disk->sectors); /* no failure is ignored */
@@ -400,7 +400,7 @@ static void device_goes_away(void **state)
 	EQ(create(), 0);
 	below_gone = true;
 	EQ(read_disk(&disk), (unsigned long)-EIO);
-	TRUE(glue_was_said("qcow2: read error"));
+	TRUE(glue_printed("qcow2: read error"));
 	below_gone = false;
 	below_dev.desc.blksz = 4096;
 	EQ(read_disk(&disk), (unsigned long)-EIO);

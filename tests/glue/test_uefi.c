@@ -159,7 +159,7 @@ static size_t count_disks(void)
 	return n;
 }
 
-/* The index of a disk in images.disks, which its size tells. */
+/* The index of a disk in images.disks, identified by its size. */
 static size_t disk_index(const EFI_BLOCK_IO_PROTOCOL *block_io)
 {
 	const EFI_BLOCK_IO_MEDIA *media = block_io->Media;
@@ -230,9 +230,8 @@ static void driver_shows_disks(void **state)
 			EQ(disk_index(efi_disk(k)), k);
 		EQ(read_disks(), 0);
 		EQ(efi_complaints(), 0);
-		TRUE(efi_was_said(
-			"qcow2: \\top.q: a disk of 164840 bytes in blocks of 512, with "));
-		TRUE(efi_was_said(
+		TRUE(efi_printed("qcow2: \\top.q: a disk of 164840 bytes in blocks of 512, with "));
+		TRUE(efi_printed(
 			"qcow2: \\plain.q: a disk of 332680 bytes in blocks of 4096, with "));
 		EQ(efi_unload(), EFI_SUCCESS);
 		efi_check_clean();
@@ -308,7 +307,7 @@ static void application_boots(void **state)
 		efi_check_clean();
 		efi.loader_blocks = 0;
 		EQ(efi_run(efi_main_app), EFI_NOT_FOUND);
-		TRUE(efi_was_said(".EFI in any partition of the images\r\n"));
+		TRUE(efi_printed(".EFI in any partition of the images\r\n"));
 		efi_check_clean();
 		efi_volume_free(&volume);
 	}
@@ -381,7 +380,7 @@ static void requests(void **state)
 		status = efi_run(efi_main_driver);
 		EQ(status, c->n_disks != 0 ? EFI_SUCCESS : EFI_LOAD_ERROR);
 		EQ(count_disks(), c->n_disks);
-		TRUE(efi_was_said(c->said));
+		TRUE(efi_printed(c->said));
 		if (c->n_disks != 0)
 			EQ(efi_unload(), EFI_SUCCESS);
 		efi_check_clean();
@@ -437,7 +436,7 @@ static void read_until_silent(EFI_BLOCK_IO_PROTOCOL *disk)
 		   EFI_DEVICE_ERROR);
 	}
 	EQ(efi.console_len, len);
-	TRUE(efi_was_said("qcow2: further failures of this disk are not shown"));
+	TRUE(efi_printed("qcow2: further failures of this disk are not shown"));
 }
 
 /*
@@ -454,7 +453,7 @@ static void run_image(const char *name, const struct image_buf *file, size_t n_d
 	efi_power_on(&volume, name);
 	EQ(efi_run(efi_main_driver), n_disks != 0 ? EFI_SUCCESS : EFI_LOAD_ERROR);
 	EQ(count_disks(), n_disks);
-	TRUE(efi_was_said(said));
+	TRUE(efi_printed(said));
 	if (n_disks != 0) {
 		read_until_silent(efi_disk(0));
 		EQ(efi_unload(), EFI_SUCCESS);
@@ -486,7 +485,7 @@ static void damaged_volume(void)
 	efi_volume_damage(&volume);
 	efi_power_on(&volume, NULL);
 	EQ(efi_run(efi_main_driver), EFI_LOAD_ERROR);
-	TRUE(efi_was_said("\\top.q: the file system is damaged; repair it with"));
+	TRUE(efi_printed("\\top.q: the file system is damaged; repair it with"));
 	efi_check_clean();
 	efi_volume_free(&volume);
 }
@@ -519,15 +518,15 @@ static void disarm(void)
 }
 
 /* Did the program report the fault? For a missing protocol it reports a missing medium. */
-static bool reason_was_said(void)
+static bool reason_was_printed(void)
 {
 	if (efi.status == EFI_OUT_OF_RESOURCES)
-		return efi_was_said("memory");
-	if (efi_was_said(": reading the volume failed"))
+		return efi_printed("memory");
+	if (efi_printed(": reading the volume failed"))
 		return true;
 	if (efi.status == EFI_DEVICE_ERROR)
-		return efi_was_said(": device error") || efi_was_said("a file of unknown size");
-	return efi_was_said(": no medium") || efi_was_said(": unsupported");
+		return efi_printed(": device error") || efi_printed("a file of unknown size");
+	return efi_printed(": no medium") || efi_printed(": unsupported");
 }
 
 /* The console has a reason for each missing disk, and a single fault must not affect all disks. */
@@ -537,12 +536,13 @@ static void check_made(EFI_STATUS status, size_t n_disks, bool persistent)
 		EQ(n_disks, 0);
 	if (n_disks < N_DISKS) {
 		LE(n_disks == 0 ? 1 : N_DISKS - n_disks, efi_complaints());
-		TRUE(persistent || reason_was_said()); /* after many faults, any reason will do */
+		TRUE(persistent ||
+		     reason_was_printed()); /* after many faults, any reason will do */
 	}
-	if (efi_was_said("not shown as a disk") && !persistent && !efi.was_restarted)
+	if (efi_printed("not shown as a disk") && !persistent && !efi.was_restarted)
 		LE(N_DISKS - 1, n_disks);
 	for (size_t i = 0; i < N_DISKS && n_disks != 0; i++)
-		TRUE(efi_was_said(images.disks[i].name));
+		TRUE(efi_printed(images.disks[i].name));
 }
 
 /* After a restart of the file system driver, reads through its files keep failing. */
@@ -559,7 +559,7 @@ static void use_disks(const struct setup *setup, const struct efi_volume *volume
 	unsigned n_failed = efi.failed;
 
 	if (n_bad != 0)
-		TRUE(n_failed != 0 && efi_was_said("qcow2: reading at disk offset"));
+		TRUE(n_failed != 0 && efi_printed("qcow2: reading at disk offset"));
 	if (n_failed != 0) {
 		disarm();
 		n_bad = read_disks();
@@ -569,7 +569,7 @@ static void use_disks(const struct setup *setup, const struct efi_volume *volume
 	}
 	if (EFI_ERROR(efi_unload())) {
 		TRUE(efi.failed > n_failed);
-		TRUE(efi_was_said(": still in use: access denied"));
+		TRUE(efi_printed(": still in use: access denied"));
 		LE(1, count_disks());
 		disarm();
 		EQ(efi_unload(), EFI_SUCCESS);
@@ -615,7 +615,7 @@ static bool application_fault(const struct setup *setup, const struct efi_volume
 		EQ(efi.loader_runs, 1);
 	}
 	if (loader_bad != 0)
-		TRUE(efi.failed != 0 && efi_was_said("qcow2: reading at disk offset"));
+		TRUE(efi.failed != 0 && efi_printed("qcow2: reading at disk offset"));
 	efi_check_clean();
 	return efi.failed != 0;
 }
