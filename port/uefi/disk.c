@@ -231,8 +231,7 @@ EFI_STATUS qu_disk_retire(struct qu_disk *disk)
 {
 	EFI_STATUS status;
 
-	/* This also fails if no driver is connected. Uninstalling shows whether the disk is free.
-	 */
+	/* Fails also if no driver is connected. Uninstalling shows whether the disk is free. */
 	(void)qu_boot->DisconnectController(disk->handle, NULL, NULL);
 	status = qu_boot->UninstallMultipleProtocolInterfaces(disk->handle, &qu_device_path_guid,
 	                                                      &disk->path, &qu_block_io_guid,
