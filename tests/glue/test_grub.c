@@ -239,7 +239,7 @@ static void refuses_images(void **state)
 	insert(&disk.img.file);
 	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
-	TRUE(strstr(message, "version") != NULL);
+	HAS(message, "version");
 	eject(NULL);
 	glue_disk_free(&disk);
 
@@ -247,7 +247,7 @@ static void refuses_images(void **state)
 	insert(&img.file);
 	TRUE(open_file(GRUB_FILE_TYPE_LOOPBACK) == NULL);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
-	TRUE(strstr(message, "backing file") != NULL);
+	HAS(message, "backing file");
 	eject(NULL);
 	image_free(&img);
 }
@@ -266,7 +266,7 @@ static void damage_is_an_error(void **state)
 	grub_file_seek(file, 3 * 4096);
 	EQ(read_on(file, NULL, GLUE_SECTOR), -1);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
-	TRUE(strstr(message, "compressed data is corrupt") != NULL);
+	HAS(message, "compressed data is corrupt");
 	eject(file);
 	glue_disk_free(&disk);
 }
@@ -332,7 +332,7 @@ static void storage_fails(void **state)
 	ends_early = true;
 	TRUE(open_disk() == NULL);
 	EQ(grub_errno, GRUB_ERR_BAD_FILE_TYPE);
-	TRUE(strstr(message, "read error") != NULL);
+	HAS(message, "read error");
 	ends_early = false;
 	eject(NULL);
 	glue_disk_free(&disk);
