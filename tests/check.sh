@@ -33,13 +33,13 @@ if [ "$(sed -n 's|^#include "src/\(.*\.c\)"$|\1|p' "$build/core_sources.h" | sor
 	rc=1
 fi
 
-# The README shows port/baremetal/layer.c as it is.
+# port/baremetal/README.md shows layer.c as it is.
 layer() { # FILE: what follows its #include, up to the end of the block
 	awk '/^#include "layer.h"/ { on = 1; next } /^```$/ { on = 0 } on' "$1"
 }
-shown=$(layer "$here/../README.md")
+shown=$(layer "$here/../port/baremetal/README.md")
 if [ -z "$shown" ] || [ "$shown" != "$(layer "$here/../port/baremetal/layer.c")" ]; then
-	echo 'FAILED: README.md shows another port/baremetal/layer.c'
+	echo 'FAILED: port/baremetal/README.md shows another layer.c'
 	rc=1
 fi
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AArch64 at EL1, MMU off: entry, exceptions and the semihosting call. */
+/* AArch64 at EL1, MMU off: entry and exceptions. */
 	.section .entry, "ax"
 	.globl entry
 entry:
@@ -11,12 +11,7 @@ entry:
 	msr vbar_el1, x0
 	b start
 
-	.globl semihost
-semihost:
-	hlt 0xf000
-	ret
-
-	.balign 2048
+	.balign 2048	/* VBAR_EL1 has no lower bits */
 vectors:
 	.rept 16
 	b fault

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The bare-metal program for each board: the core, a few files of C, one of assembler, a linker
-# script; no libc and no libgcc. NAME, architecture, compiler and its flags:
+# The bare-metal program for each board: the core, the files of port/baremetal and a linker script,
+# without libc and libgcc. For each board: architecture, compiler, flags.
 
 BARE = $(O)/baremetal
 BARE_BOARDS = microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64
@@ -20,11 +20,15 @@ BARE_CC_aarch64 = aarch64-linux-gnu-gcc -mgeneral-regs-only -mstrict-align -fno-
 
 BARE_CFLAGS = -std=$(STD) -Os -g $(WARNINGS) -Werror -ffreestanding -fno-stack-protector \
 	-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -Iinclude -Iport/baremetal
-BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
-BARE_START = port/baremetal/start.c port/baremetal/console.c $(addprefix src/,$(QCOW2_MEM_SRCS))
-BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) $(addprefix src/,$(QCOW2_CORE_SRCS))
+BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=none \
+	-Wl,--fatal-warnings
+BARE_START = $(addprefix port/baremetal/,semihost.S start.c stack.c console.c) \
+	$(addprefix src/,$(QCOW2_MEM_SRCS))
+BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) \
+	$(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
+		block.c status.c)
 BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
-BARE_DEPS = $(wildcard port/baremetal/* include/qcow2/*.h src/*.h) $(O)/flags
+BARE_DEPS = $(wildcard $(addprefix port/baremetal/,*.h *.S *.ld *.mk) include/qcow2/*.h src/*.h) $(O)/flags
 
 # BOARD, output, sources
 bare_link = $(BARE_CC_$(1)) $(BARE_CFLAGS) $(BARE_LDFLAGS) -Lport/baremetal \
@@ -34,7 +38,7 @@ $(BARE_PROGRAMS): $(BARE)/%.elf: $(BARE_SRCS) $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(call bare_link,$*,$@,$(BARE_SRCS))
 
-# Does the board fault where an address is not aligned? The tests ask.
+# The tests use this to show that a board faults at an unaligned address.
 $(BARE)/unaligned-%.elf: tests/firmware/unaligned.c $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(call bare_link,$*,$@,$<)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Text out, the command line in, and the exit status, by semihosting. */
+/* Messages, the command line and the exit status, by semihosting. */
 #include "board.h"
 
-enum { COMMAND_LINE_MAX = 128, EXIT_REASON = 0x20026 /* the application has come to its end */ };
+enum { COMMAND_LINE_MAX = 128, EXIT_REASON = 0x20026 /* ADP_Stopped_ApplicationExit */ };
 
 void say(const char *text)
 {
@@ -11,7 +11,7 @@ void say(const char *text)
 
 void say_number(uint64_t value)
 {
-	/* Without a division: a Cortex-M0 has none, and we link no libgcc. */
+	/* Without a division: a Cortex-M0 has no such instruction, and libgcc is not linked. */
 	static const uint32_t powers[] = { 1000000000u, 100000000u, 10000000u, 1000000u, 100000u,
 		                           10000u,      1000u,      100u,      10u,      1u };
 	uint32_t rest = (uint32_t)value;
@@ -60,7 +60,7 @@ void leave(int status)
 		(void)semihost(SEMIHOST_EXIT, block);
 }
 
-/* The words after the name of the program, for which the first word stands. */
+/* Splits the command line into words. The first one is the name of the program. */
 int command_line(char *words[], int max)
 {
 	static char line[COMMAND_LINE_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cortex-M, all of them: the vector table and the semihosting call. */
+/* Cortex-M: the vector table. The processor loads the stack pointer from its first word. */
 	.syntax unified
 	.thumb
 
@@ -10,11 +10,3 @@ entry:
 	.rept 14	/* NMI, HardFault ... SysTick */
 	.word fault
 	.endr
-
-	.section .text.semihost, "ax"
-	.globl semihost
-	.type semihost, %function
-	.thumb_func
-semihost:
-	bkpt 0xab
-	bx lr

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a driver that reads blocks to the bytes of a disk: all that a port has to write. */
+/* From a driver that reads blocks to the bytes of a disk: this is all that a port has to add. */
 #include "layer.h"
 
 static const struct qcow2_block_ops disk_ops = { disk_read };
@@ -27,7 +27,5 @@ int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow
 
 int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top)
 {
-	int rc = qcow2_reader_init(reader, top, memory, sizeof memory); /* one buffer */
-
-	return rc == QCOW2_OK ? qcow2_reader_codecs(reader, codecs) : rc;
+	return qcow2_reader_start(reader, top, codecs, memory, sizeof memory); /* one buffer */
 }

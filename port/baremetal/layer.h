@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An image on a disk, and the reader of the topmost. */
+/* An image on a block device, and the reader of the image at the top of the chain. */
 #ifndef LAYER_H
 #define LAYER_H
 
@@ -16,8 +16,9 @@ struct layer {
 	uint32_t bounce[DISK_BLOCK_LEN / 4];
 };
 
-/* Opens the image on layer->disk, over the image `below` if that is not NULL. */
+/* Opens the image on layer->disk. `below` is its backing file, or NULL. Returns a qcow2_status. */
 int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow2_error *error);
+/* Prepares the only reader. Returns a qcow2_status. */
 int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top);
 
 #endif

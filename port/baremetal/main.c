@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a qcow2 image, or an image and the one below it, from block devices, and prints size and
- * CRC-32 of the disk; or what is wrong, and where. No libc, no heap, 16 KiB of RAM for all.
- *	PROGRAM IMAGE [BACKING]
+ * Reads a qcow2 image, or an image and its backing file, from block devices, and prints the size
+ *and the CRC-32 of the disk, or an error with its position. Needs no libc, no heap and 16 KiB of
+ *RAM. PROGRAM IMAGE [BACKING]
  */
 #include "board.h"
 #include "layer.h"
 
 enum { MAX_LAYERS = 2, SECTOR = 512, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
-static struct layer layers[MAX_LAYERS]; /* from the top down */
+static struct layer layers[MAX_LAYERS]; /* from the top of the chain down */
 static const char *const *names;
 static struct qcow2_reader reader;
 static uint8_t sector[SECTOR];
@@ -31,7 +31,7 @@ static int open_chain(int n, struct qcow2_error *error)
 	return QCOW2_OK;
 }
 
-/* CRC-32 as in zip and Ethernet, four bits at a time. */
+/* CRC-32 as in zip and Ethernet, four bits at a time to keep the table small. */
 static uint32_t crc32_add(uint32_t crc, const uint8_t *bytes, size_t len)
 {
 	static const uint32_t table[16] = {
@@ -64,7 +64,8 @@ static int checksum(uint64_t size, uint32_t *result)
 	return QCOW2_OK;
 }
 
-/* Which of the images an error is about: the io in it is the layer's, or the image's copy of it. */
+/* The image that an error is about: the io in the error is the layer's or the image's copy of it.
+ */
 static const char *name_of(const struct qcow2_io *io)
 {
 	for (int i = 0; i < MAX_LAYERS; i++) {
@@ -80,12 +81,12 @@ static int complain(int status, const struct qcow2_error *error)
 	say(name_of(error->io));
 	say(": ");
 	say(qcow2_status_text(status));
-	if (status <= QCOW2_E_IO) { /* no mistake of ours: there is a place */
+	if (status <= QCOW2_E_IO) { /* all but mistakes of the caller have a position */
 		say(", at byte ");
 		say_hex(error->pos);
 	}
 	if (status == QCOW2_E_IO) {
-		say(", the disk says ");
+		say(", disk driver error ");
 		say_number((uint32_t)error->io_code);
 	}
 	say("\n");

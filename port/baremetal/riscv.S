@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RISC-V in machine mode, 32 and 64 bits: entry, exceptions and the semihosting call. */
+/* RISC-V in machine mode, 32 and 64 bits: entry and exceptions. */
 	.option norvc
 	.option norelax
 	.option arch, +zicsr
@@ -11,15 +11,6 @@ entry:
 	la t0, fault_entry
 	csrw mtvec, t0
 	tail start
-	.balign 4
+	.balign 4	/* the low bits of mtvec select a mode */
 fault_entry:
 	tail fault
-
-	/* These three, uncompressed and on one page, are what says that it is a call. */
-	.balign 16
-	.globl semihost
-semihost:
-	slli x0, x0, 0x1f
-	ebreak
-	srai x0, x0, 7
-	ret

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes UTF-8 (RFC 3629): the names in an image, for every port that shows or opens them.
+ * Decodes UTF-8 (RFC 3629). Every port that prints or opens the names in an image needs it.
  */
 #include "utf8.h"
 
 /* The smallest code point that needs a sequence of this many bytes. */
 static const uint32_t utf8_least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
 
+/* The length of a sequence, by its first byte; 0 if no sequence starts with that byte. */
 static size_t utf8_announced(unsigned char first)
 {
 	if (first < 0x80u)
@@ -33,6 +34,7 @@ size_t port_utf8_decode(const char *bytes, size_t len, uint32_t *code)
 			return 0;
 		c = c << 6 | (p[i] & 0x3fu);
 	}
+	/* Longer than necessary, outside Unicode, or half of a surrogate pair. */
 	if (c < utf8_least[n] || c > 0x10ffffu || (c >= 0xd800u && c <= 0xdfffu))
 		return 0;
 	*code = c;

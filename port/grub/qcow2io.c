@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GRUB: a file filter like gzio, for files that become disks: with it,
+ * GRUB: a file filter like gzio, for files that become disks:
  *	grub> insmod qcow2io
  *	grub> loopback vm (hd0,gpt2)/vm.qcow2
  *	grub> ls (vm,gpt1)/
- * show the disk in the image. Written against GRUB 2.06, and tried by hand there: i386-pc, a file
- * in a FAT partition in a compressed image on a FAT disk. The test in the tree,
- * tests/glue/test_grub.c, runs it over a model of grub_file_open.
+ * lists the files in the image. Written for GRUB 2.06 and tried by hand there: i386-pc, a file in a
+ * FAT partition in a compressed image on a FAT disk. tests/glue/test_grub.c runs it over a model of
+ * grub_file_open.
  *
  * Copy this file, src/ and include/qcow2/ to grub-core/io/qcow2/; name GRUB_FILE_FILTER_QCOW2 in
  * include/grub/file.h, before GRUB_FILE_FILTER_MAX; and in grub-core/Makefile.core.def:
  *	module = {
  *	  name = qcow2io;
  *	  common = io/qcow2/qcow2io.c;
- *	  common = io/qcow2/src/header.c;   and so on: image.c io.c wide.c cache.c map.c chain.c
- *	                                    reader.c unpack.c inflate_small.c status.c
+ *	  common = io/qcow2/src/header.c;   and so on for each file of QCOW2_CORE_READ,
+ *	                                    QCOW2_CORE_UNPACK and QCOW2_CORE_DEFLATE_SMALL in
+ *	                                    src/sources.mk, and for status.c
  *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *
- * (Without -ffreestanding, the compiler's stdint.h goes on to a libc's.)
+ * (Without -ffreestanding, the compiler's stdint.h includes that of a libc.)
  *
- * As with gzio, the magic decides: other files are left alone, and a raw disk is not to be had
- * through loopback while the module is loaded if its first bytes say that it is an image. Images
- * that need another file (backing, external data) are refused; none is ever opened.
+ * As with gzio, the magic decides, and the filter passes other files on unchanged. So while the
+ * module is loaded, loopback cannot show a raw disk whose first bytes are the magic. Images that
+ * need another file (backing file, external data file) are refused; no other file is ever opened.
  */
 #include <grub/dl.h>
 #include <grub/err.h>
@@ -34,7 +35,8 @@
 
 #include "qcow2/reader.h"
 
-GRUB_MOD_LICENSE("GPLv3+"); /* GRUB loads no other; the MIT licence lets it be combined so */
+/* GRUB loads no module with another licence string; the MIT licence allows the combination. */
+GRUB_MOD_LICENSE("GPLv3+");
 
 struct qcow2_file {
 	grub_file_t below;
@@ -64,7 +66,7 @@ static int below_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 static const struct qcow2_io_ops below_ops = { below_read };
 
-/* A failure of the storage has said in grub_errno what it is; that stays. */
+/* Reports an error, unless a failed read has already set grub_errno. */
 static grub_err_t complain(const struct qcow2_error *error)
 {
 	if (error->status != QCOW2_E_IO || grub_errno == GRUB_ERR_NONE)
@@ -73,13 +75,13 @@ static grub_err_t complain(const struct qcow2_error *error)
 	return grub_errno;
 }
 
-/* As much memory as is good, or else as little as will do. */
+/* Gives the reader the memory that makes it fast, or else the least that it needs. */
 static grub_err_t start_reader(struct qcow2_file *qcow2)
 {
 	size_t min, good;
 
 	if (qcow2_reader_memory(&qcow2->image, codecs, &min, &good) != QCOW2_OK)
-		min = good = QCOW2_READER_MEMORY_DEFLATE; /* init says what is wrong */
+		min = good = QCOW2_READER_MEMORY_DEFLATE; /* the start fails, with the reason */
 	qcow2->memory = grub_malloc(good);
 	if (qcow2->memory == NULL) {
 		grub_errno = GRUB_ERR_NONE;
@@ -88,8 +90,8 @@ static grub_err_t start_reader(struct qcow2_file *qcow2)
 	}
 	if (qcow2->memory == NULL)
 		return grub_errno;
-	if (qcow2_reader_init(&qcow2->reader, &qcow2->image, qcow2->memory, good) != QCOW2_OK ||
-	    qcow2_reader_codecs(&qcow2->reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&qcow2->reader, &qcow2->image, codecs, qcow2->memory, good) !=
+	    QCOW2_OK)
 		return complain(&qcow2->reader.error);
 	return GRUB_ERR_NONE;
 }
@@ -100,7 +102,7 @@ static void free_file(struct qcow2_file *qcow2)
 	grub_free(qcow2);
 }
 
-/* grub_file_read has cut len to the end of the file. */
+/* grub_file_read never asks for more than the file has. */
 static grub_ssize_t qcow2io_read(grub_file_t file, char *buf, grub_size_t len)
 {
 	struct qcow2_file *qcow2 = file->data;
@@ -115,7 +117,7 @@ static grub_err_t qcow2io_close(grub_file_t file)
 {
 	struct qcow2_file *qcow2 = file->data;
 
-	grub_file_close(qcow2->below); /* and with it the device, which is the same */
+	grub_file_close(qcow2->below); /* also closes the device, which both files share */
 	file->device = NULL;
 	free_file(qcow2);
 	return grub_errno;
@@ -127,7 +129,7 @@ static struct grub_fs qcow2io_fs = {
 	.fs_close = qcow2io_close,
 };
 
-/* The file that shows the disk, or NULL and grub_errno. */
+/* Returns the file with the content of the disk, or sets grub_errno and returns NULL. */
 static grub_file_t make_file(struct qcow2_file *qcow2)
 {
 	grub_file_t file;
@@ -144,7 +146,10 @@ static grub_file_t make_file(struct qcow2_file *qcow2)
 	return file;
 }
 
-/* Answers the file below if that is no image, or NULL, grub_errno and the file still open. */
+/*
+ * Returns a file with the content of the disk, or `below` itself if that is no image. On failure,
+ * sets grub_errno, leaves `below` open and returns NULL.
+ */
 static grub_file_t qcow2io_open(grub_file_t below, enum grub_file_type type)
 {
 	struct qcow2_io io = { &below_ops, below, grub_file_size(below) };

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TF-A: an io device that shows the disk in a qcow2 image, which lies on another io device (block,
- * memmap). Written against TF-A 2.8, and built into its BL2 for qemu; not run there. The test in
- * the tree, tests/glue/test_tfa.c, runs it over a model of the io layer.
+ * TF-A: an io device with the disk in a qcow2 image, which is on another io device (block, memmap).
+ * Written for TF-A 2.8 and built into its BL2 for qemu, but not run there. tests/glue/test_tfa.c
+ * runs it over a model of the io layer.
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
- *	BL2_SOURCES += io_qcow2.c and src/ header.c image.c io.c wide.c cache.c map.c chain.c
- *		reader.c unpack.c inflate_small.c status.c
+ *	include .../src/sources.mk
+ *	BL2_SOURCES += .../io_qcow2.c $(addprefix .../src/,$(QCOW2_CORE_READ) \
+ *		$(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) status.c)
  *	PLAT_INCLUDES += -I.../include
  * In the platform's io setup, as for the FIP device:
  *	register_io_dev_qcow2(&qcow2_dev_con);
  *	io_dev_open(qcow2_dev_con, 0, &qcow2_dev_handle);
  *	io_dev_init(qcow2_dev_handle, QCOW2_IMAGE_ID);
- * where plat_get_image_source(QCOW2_IMAGE_ID, ...) answers device and place of the image file, with
- * an io_block_spec_t that says how long it is. What is opened on this device is a part of the disk:
- * an io_block_spec_t again, length 0 meaning all that follows.
+ * where plat_get_image_source(QCOW2_IMAGE_ID, ...) returns the device of the image file and an
+ * io_block_spec_t with its position and length. Users of the new device open a part of the disk,
+ * also with an io_block_spec_t; length 0 means up to the end.
  *
- * One image, and one open part of it at a time. The device below is opened for each access and
- * closed after it, for some can be open but once. Images that need another file (backing, external
- * data) are refused.
+ * There is one image, and one part of it can be open at a time. Each access opens the device below
+ * and closes it again, because some devices can be open only once. Images that need another file
+ * (backing file, external data file) are refused.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -33,13 +34,13 @@
 #include "io_qcow2.h"
 #include "qcow2/reader.h"
 
-/* Where the image is. */
+/* The device with the image, and the position of the image on it. */
 static struct {
 	uintptr_t device;
 	uintptr_t spec;
 } below;
 
-/* The part of the disk that is open. */
+/* The open part of the disk. */
 static struct {
 	bool is_open;
 	uint64_t start;
@@ -88,7 +89,7 @@ static io_type_t qcow2_type(void)
 
 static int qcow2_part_open(io_dev_info_t *dev_info, const uintptr_t spec, io_entity_t *entity)
 {
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): TF-A hands pointers on as numbers. */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): TF-A passes pointers as numbers. */
 	const io_block_spec_t *wanted = (const io_block_spec_t *)spec;
 	uint64_t left;
 
@@ -163,8 +164,7 @@ static int qcow2_dev_init(io_dev_info_t *dev_info, const uintptr_t init_params)
 	io.size = ((const io_block_spec_t *)below.spec)->length;
 	if (qcow2_image_open(&image, &io, 0, &error) != QCOW2_OK)
 		return complain(&error);
-	if (qcow2_reader_init(&reader, &image, memory, sizeof(memory)) != QCOW2_OK ||
-	    qcow2_reader_codecs(&reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&reader, &image, codecs, memory, sizeof(memory)) != QCOW2_OK)
 		return complain(&reader.error);
 	is_ready = true;
 	return 0;

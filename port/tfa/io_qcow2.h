@@ -4,7 +4,10 @@
 
 #include <drivers/io/io_driver.h>
 
-/* The io device for a disk in a qcow2 image; see io_qcow2.c. 0, or a negative errno. */
+/*
+ * Registers the io device for the disk in a qcow2 image; io_qcow2.c explains its use. Returns 0 or
+ * a negative errno.
+ */
 int register_io_dev_qcow2(const io_dev_connector_t **dev_con);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * U-Boot: the disk in a qcow2 image, which lies on a block device or a partition, as a block device
- * of its own. Written against U-Boot 2023.01 (driver model, CONFIG_BLK), and tried by hand there:
- * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk (that was
- * before it looked up the device below anew for each read). The test in the tree,
- * tests/glue/test_uboot.c, runs it over a model of the block layer.
+ * U-Boot: a block device with the disk in a qcow2 image, which fills a block device or a partition.
+ * Written for U-Boot 2023.01 (driver model, CONFIG_BLK) and tried by hand there:
+ * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk. (The
+ * lookup of the device below for each read is newer than that.) tests/glue/test_uboot.c runs it
+ *over a model of the block layer.
  *
  * Copy this file, the Makefile here, src/ and include/ to drivers/block/qcow2/; add
  *	obj-y += qcow2/				to drivers/block/Makefile
@@ -14,10 +14,10 @@
  *	=> qcow2 virtio 0:1
  *	qcow2 0: the disk of virtio 0:1, 67108864 bytes
  *	=> ls qcow2 0:2
- * Images that need another file (backing, external data) are refused, as is what the core refuses.
+ * Images that need another file (backing file, external data file) are refused.
  *
- * The EFI loader (bootefi) does not see the new disk, and says "Adding disk ... failed": it has no
- * device path for it before lib/efi_loader/efi_device_path.c gets a case for UCLASS_QCOW2.
+ * The EFI loader (bootefi) prints "Adding disk ... failed" and does not use the new disk: it has no
+ * device path for it until lib/efi_loader/efi_device_path.c gets a case for UCLASS_QCOW2.
  */
 #include <common.h>
 #include <blk.h>
@@ -36,7 +36,7 @@
 enum { SECTOR = 512 };
 
 struct qcow2_disk {
-	/* The device below, by class and number: "usb stop" may take it away. */
+	/* The device with the image, by class and number, because "usb stop" may remove it. */
 	enum uclass_id below_class;
 	int below_num;
 	ulong below_blksz;
@@ -74,13 +74,13 @@ static int complain(const struct qcow2_error *error)
 	return error->status == QCOW2_E_IO ? error->io_code : -EINVAL;
 }
 
-/* As much memory as is good, or else as little as will do. */
+/* Gives the reader the memory that makes it fast, or else the least that it needs. */
 static int start_reader(struct qcow2_disk *disk)
 {
 	size_t min, good;
 
 	if (qcow2_reader_memory(&disk->image, codecs, &min, &good) != QCOW2_OK)
-		min = good = QCOW2_READER_MEMORY_DEFLATE; /* init says what is wrong */
+		min = good = QCOW2_READER_MEMORY_DEFLATE; /* the start fails, with the reason */
 	disk->memory = malloc(good);
 	if (disk->memory == NULL) {
 		good = min;
@@ -88,8 +88,7 @@ static int start_reader(struct qcow2_disk *disk)
 	}
 	if (disk->memory == NULL)
 		return -ENOMEM;
-	if (qcow2_reader_init(&disk->reader, &disk->image, disk->memory, good) != QCOW2_OK ||
-	    qcow2_reader_codecs(&disk->reader, codecs) != QCOW2_OK)
+	if (qcow2_reader_start(&disk->reader, &disk->image, codecs, disk->memory, good) != QCOW2_OK)
 		return complain(&disk->reader.error);
 	return 0;
 }
@@ -156,7 +155,7 @@ static int qcow2_blk_unbind(struct udevice *dev)
 
 static const struct blk_ops qcow2_blk_ops = { .read = qcow2_blk_read };
 
-/* By its parent's class U-Boot finds a disk under the name of an interface. */
+/* U-Boot finds the disks of an interface by the class of their parent device. */
 UCLASS_DRIVER(qcow2) = {
 	.id = UCLASS_QCOW2,
 	.name = "qcow2",
@@ -183,12 +182,12 @@ static int probe(struct qcow2_disk *disk, struct udevice *dev)
 	plat->disk = disk;
 	ret = device_probe(dev); /* finds the partitions */
 	if (device_active(dev))
-		return 0; /* also if the EFI loader was told, and did not like it */
+		return 0; /* also if only the EFI loader, which runs after the probe, has failed */
 	plat->disk = NULL;
 	return ret;
 }
 
-/* Makes the devices; if that succeeds, the disk belongs to them. */
+/* Creates the devices. On success they own the disk. */
 static int publish(struct qcow2_disk *disk, struct udevice **devp)
 {
 	uint64_t sectors = disk->image.size / SECTOR + (disk->image.size % SECTOR != 0);
@@ -211,7 +210,7 @@ static int publish(struct qcow2_disk *disk, struct udevice **devp)
 	return ret;
 }
 
-/* Publishes the disk in the image that fills this part of a device. 0, or a negative errno. */
+/* Publishes the disk in the image that fills `part` of a device. Returns 0 or a negative errno. */
 int qcow2_blk_create(struct blk_desc *below, const struct disk_partition *part,
                      struct udevice **devp);
 
@@ -256,4 +255,4 @@ static int do_qcow2(struct cmd_tbl *cmdtp, int flag, int argc, char *const argv[
 }
 
 U_BOOT_CMD(qcow2, 3, 0, do_qcow2, "publish the disk in a qcow2 image",
-           "<interface> <dev[:part]> - make a block device of the image there");
+           "<interface> <dev[:part]> - create a block device from the image on that device");

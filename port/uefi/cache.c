@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Few large, aligned reads in place of many small ones anywhere.
+ * Turns many small reads at any position into few large, aligned ones.
  */
 #include "uefi.h"
 
-/* Straight reads at a time: some drivers of real firmware fail at more. */
+/* The most that one call reads past the cache: some firmware drivers fail with more. */
 enum { DIRECT_MAX = 1024 * 1024 };
 
 static uint8_t *line_memory(const struct qu_cache *cache, uint32_t i)
 {
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): AllocatePages gives addresses as numbers. */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): AllocatePages returns a number. */
 	return (uint8_t *)(uintptr_t)cache->memory + (size_t)i * QU_LINE_LEN;
 }
 
-/* The line that has a position, or the one that was not used for the longest time. */
+/* Returns the line that holds pos, or else the least recently used one. */
 static uint32_t line_find(const struct qu_cache *cache, uint64_t pos)
 {
 	uint32_t oldest = 0;
@@ -28,6 +28,7 @@ static uint32_t line_find(const struct qu_cache *cache, uint64_t pos)
 	return oldest;
 }
 
+/* Advances the clock. When it wraps, the order of use is lost, so all lines are dropped. */
 static void clock_tick(struct qu_cache *cache)
 {
 	uint32_t i;
@@ -40,7 +41,7 @@ static void clock_tick(struct qu_cache *cache)
 	cache->clock = 1;
 }
 
-/* Makes the line at pos be there. */
+/* Fills the line at pos unless it is cached, and points *bytes to it. */
 static int line_get(struct qu_cache *cache, uint64_t pos, const uint8_t **bytes)
 {
 	uint32_t i = line_find(cache, pos);
@@ -50,7 +51,7 @@ static int line_get(struct qu_cache *cache, uint64_t pos, const uint8_t **bytes)
 
 	*bytes = line_memory(cache, i);
 	if (line->last_use == 0u || line->pos != pos) {
-		line->last_use = 0;
+		line->last_use = 0; /* a failed read must not leave a line that looks valid */
 		line->pos = pos;
 		rc = cache->below.ops->read(cache->below.ctx, pos, line_memory(cache, i),
 		                            left < QU_LINE_LEN ? (size_t)left : QU_LINE_LEN);
@@ -62,14 +63,14 @@ static int line_get(struct qu_cache *cache, uint64_t pos, const uint8_t **bytes)
 	return 0;
 }
 
-/* May this be read straight into the caller's memory? */
+/* Can this be read directly into the caller's memory? */
 static bool is_direct(const struct qu_cache *cache, uint64_t pos, const void *buf, size_t len)
 {
 	return len >= QU_LINE_LEN && ((uint32_t)pos & (cache->unit - 1u)) == 0u &&
 	       ((uintptr_t)buf & (cache->align - 1u)) == 0u;
 }
 
-/* Reads at most *len bytes, and says how many. */
+/* Reads up to *len bytes and sets *len to the number read. */
 static int read_step(struct qu_cache *cache, uint64_t pos, uint8_t *buf, size_t *len)
 {
 	uint32_t at = (uint32_t)pos & (QU_LINE_LEN - 1u);
@@ -117,7 +118,7 @@ bool qu_cache_open(struct qu_cache *cache, const struct qcow2_io *below, uint32_
 	                                &cache->memory);
 	if (EFI_ERROR(status)) {
 		cache->memory = 0;
-		qu_say("qcow2: no memory for a cache\n");
+		qu_say("qcow2: out of memory for the read cache\n");
 		return false;
 	}
 	qu_count(n_pages * EFI_PAGE_SIZE, 0);

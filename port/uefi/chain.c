@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An image and the files below it.
+ * An image, its backing files and its external data file.
  *
- * Names that are found in an image are not trusted: they are seen from the directory of the file
- * that has them, on the same volume; absolute ones and such with a protocol are not followed, ".."
- * does not lead out of the volume, and a backing file is read as what its image says that it is,
- * or not at all. At most QU_CHAIN_MAX files lie on top of each other.
+ * Names in an image are not trusted. Only relative names are followed, from the directory of the
+ * image, on the same volume; absolute names and names with a protocol are refused, and ".." cannot
+ * leave the volume. The format of a backing file is never guessed: if the image does not give it,
+ * the user must. A chain has at most QU_CHAIN_MAX files.
  */
 #include "uefi.h"
 
@@ -15,7 +15,10 @@ static bool say_failure(const uint16_t *path, const char *why)
 	return false;
 }
 
-/* "Where", for a message: the file that err->io is a copy of the io of, if it is one of ours. */
+/*
+ * The file that an error is about, or NULL if it is none of the chain. Images have copies of a
+ * file's io, so the ctx is compared.
+ */
 static const struct qu_file *file_of(const struct qu_layer *top, const struct qcow2_io *io)
 {
 	for (; io != NULL && top != NULL; top = top->below) {
@@ -32,16 +35,16 @@ static void say_detail(int status, const struct qcow2_error *err)
 	if (status == QCOW2_E_IO)
 		qu_say(": %s", qu_efi_text(EFI_ERROR_BIT | (UINTN)err->io_code));
 	else if (status == QCOW2_E_VERSION)
-		qu_say(": version %U", err->detail);
+		qu_say(": %U", err->detail);
 	else if (status == QCOW2_E_FEATURE)
 		qu_say(": bits 0x%x", err->detail);
 	else if (status == QCOW2_E_CODEC && err->detail == QCOW2_COMPRESSION_ZSTD)
-		qu_say(": it is zstd");
+		qu_say(": zstd");
 }
 
 void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err)
 {
-	/* A call that failed before it could note anything leaves an older error there. */
+	/* A call that fails early does not fill *err, which then holds an older error. */
 	bool is_noted = err->status == status;
 	const struct qu_file *file = is_noted ? file_of(top, err->io) : NULL;
 
@@ -54,30 +57,33 @@ void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_
 	qu_say("\n");
 }
 
-/* A name in the image, as a path on the volume. */
+/* Turns a name in the image into a path on the volume. */
 static bool resolve(struct qu_layer *layer, struct qcow2_span span, uint16_t path[QU_PATH_MAX])
 {
+	static const char bad_name[] = "the name of a file it needs is too long or not UTF-8";
 	uint16_t name[QU_PATH_MAX];
 	uint8_t bytes[QCOW2_NAME_MAX];
 	struct qcow2_error err;
 	int rc;
 
 	if (span.len > sizeof bytes)
-		return say_failure(layer->file.path, "names a file by too long a name");
+		return say_failure(layer->file.path, bad_name);
 	rc = qcow2_image_bytes(&layer->image, span, bytes, &err);
 	if (rc != QCOW2_OK) {
 		qu_chain_report(layer, rc, &err);
 		return false;
 	}
 	if (!qu_path_decode(name, QU_PATH_MAX, bytes, span.len))
-		return say_failure(layer->file.path, "names a file by a name that is not UTF-8");
+		return say_failure(layer->file.path, bad_name);
 	if (!qu_path_is_absolute(name) && qu_path_join(path, layer->file.path, name))
 		return true;
-	qu_say("qcow2: %w: names a file that is not followed: %w\n", layer->file.path, name);
+	qu_say("qcow2: %w: not following %w: only relative paths on this volume are followed; "
+	       "use backing= or data=\n",
+	       layer->file.path, name);
 	return false;
 }
 
-/* What the image says that its backing file is. */
+/* The format of the backing file, from the image. */
 static bool backing_is_raw(struct qu_layer *layer, bool *is_raw)
 {
 	struct qcow2_span span = layer->image.backing_format;
@@ -90,9 +96,8 @@ static bool backing_is_raw(struct qu_layer *layer, bool *is_raw)
 		if (*is_raw || (span.len == 5u && memcmp(name, "qcow2", 5) == 0))
 			return true;
 	}
-	return say_failure(layer->file.path,
-	                   "does not say whether its backing file is raw or qcow2: "
-	                   "give it as backing=raw:PATH or backing=qcow2:PATH");
+	return say_failure(layer->file.path, "no format given for the backing file; "
+	                                     "use backing=raw:PATH or backing=qcow2:PATH");
 }
 
 static bool open_data(struct qu_layer *layer, struct qu_volume *volume,
@@ -101,8 +106,7 @@ static bool open_data(struct qu_layer *layer, struct qu_volume *volume,
 	if (is_top && request->has_data)
 		memcpy(layer->data.path, request->data, sizeof layer->data.path);
 	else if (layer->image.data_file_name.len == 0u)
-		return say_failure(layer->file.path,
-		                   "needs an external data file: give it as data=PATH");
+		return say_failure(layer->file.path, "needs an external data file; use data=PATH");
 	else if (!resolve(layer, layer->image.data_file_name, layer->data.path))
 		return false;
 	if (!qu_file_open(&layer->data, volume))
@@ -110,7 +114,7 @@ static bool open_data(struct qu_layer *layer, struct qu_volume *volume,
 	return qcow2_image_attach_data(&layer->image, &layer->data.io) == QCOW2_OK;
 }
 
-/* Opens the file of a layer, which has its path, and the image in it. */
+/* Opens the file at layer->file.path and the image in it. */
 static bool layer_open(struct qu_layer *layer, struct qu_volume *volume,
                        const struct qu_request *request, bool is_raw, bool is_top)
 {
@@ -131,10 +135,10 @@ static bool layer_open(struct qu_layer *layer, struct qu_volume *volume,
 	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u)
 		return open_data(layer, volume, request, is_top);
 	return !is_top || !request->has_data ||
-	       say_failure(layer->file.path, "takes no external data file");
+	       say_failure(layer->file.path, "has no external data file; remove data=");
 }
 
-/* Which file lies below number `depth` of the chain, by the request or by the image. */
+/* The backing file of the image number `depth`, as the user or the image names it. */
 static bool find_backing(struct qu_layer *layer, const struct qu_request *request, uint32_t depth,
                          uint16_t path[QU_PATH_MAX], bool *is_raw)
 {
@@ -153,13 +157,13 @@ static bool wants_backing(const struct qu_layer *layer, const struct qu_request 
 	       (layer->image.backing_name.len != 0u || depth < request->n_backing);
 }
 
-/* From the bottom up: an image must be complete before it is put below another. */
+/* From the bottom up: an image must be complete before another is attached to it. */
 static bool attach_all(struct qu_layer **layers, uint32_t n)
 {
 	while (n-- > 1u)
 		if (qcow2_image_attach_backing(&layers[n - 1u]->image, &layers[n]->image) !=
 		    QCOW2_OK)
-			return say_failure(layers[n - 1u]->file.path, "takes no backing file");
+			return say_failure(layers[n - 1u]->file.path, "cannot have a backing file");
 	return true;
 }
 
@@ -189,11 +193,12 @@ bool qu_chain_open(struct qu_layer **top, struct qu_volume *volume,
 			break;
 		if (n == QU_CHAIN_MAX)
 			return say_failure(request->path,
-			                   "more than 16 files on top of each other, or a loop");
+			                   "more than 16 files in the backing chain, or a loop");
 		place = &layer->below;
 	}
 	if (n <= request->n_backing)
-		return say_failure(request->path, "more backing= than there are images to take");
+		return say_failure(request->path,
+		                   "too many backing=: a raw file has no backing file");
 	return attach_all(layers, n);
 }
 

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which images: the words of the load options or of the configuration file. Both have one grammar.
+ * Parses which images the user wants, from the load options or from the configuration file. Both
+ * have the same grammar:
  *
  *	PATH                an image
- *	blocksize=SIZE      of the disk before it: 512 (default) or 4096
- *	backing=KIND:PATH   what lies below it, in place of the name that the image has; KIND is raw
- *	                    or qcow2. The next one is what lies below that, and so on.
- *	data=PATH           its external data file, in place of the name that the image has
+ *	blocksize=SIZE      the block size of its disk: 512 (default) or 4096
+ *	backing=KIND:PATH   its backing file, in place of the one that the image names; KIND is raw
+ *	                    or qcow2. A second one is the backing file of the first, and so on.
+ *	data=PATH           its external data file, in place of the one that the image names
  *
- * Paths are seen from the root of the volume, with / or \. Words are separated by blanks and line
- * ends; "..." keeps blanks. In the file, # begins a comment at the start of a word.
+ * Options follow the image they belong to. Paths start at the root of the volume and use / or \.
+ * Blanks and line ends separate words; "..." keeps blanks. In the file, a # at the start of a word
+ * begins a comment.
  */
 #include "uefi.h"
 
 enum { WORD_OK = 1, WORD_END = 0, WORD_WRONG = -1 };
 
-/* The next character; 0 at the end, which an embedded NUL is, too. */
+/* The next character; 0 at the end. An embedded NUL also ends the text. */
 static uint16_t peek(const struct qu_words *words)
 {
 	const uint8_t *bytes = words->text;
 
 	if (words->at >= words->len)
 		return 0;
-	/* Byte by byte: load options may lie at an odd address. */
+	/* Byte by byte, because load options may be at an odd address. */
 	if (words->is_wide)
 		return (uint16_t)(bytes[2u * words->at] | bytes[2u * words->at + 1u] << 8);
 	return bytes[words->at];
@@ -45,7 +47,7 @@ static void skip_blanks(struct qu_words *words)
 	}
 }
 
-/* The units of the next word, without its quotes. */
+/* The next word, without its quotes, in the units of the text. */
 static int raw_word(struct qu_words *words, uint16_t word[QU_PATH_MAX], size_t *len)
 {
 	bool is_quoted = false;
@@ -69,7 +71,7 @@ static int raw_word(struct qu_words *words, uint16_t word[QU_PATH_MAX], size_t *
 	return is_quoted ? WORD_WRONG : WORD_OK;
 }
 
-/* The same in UTF-16, whatever the text is in. */
+/* The next word in UTF-16, in whichever encoding the text is. */
 static int next_word(struct qu_words *words, uint16_t word[QU_PATH_MAX])
 {
 	size_t len;
@@ -85,12 +87,12 @@ static int next_word(struct qu_words *words, uint16_t word[QU_PATH_MAX])
 			rc = WORD_WRONG;
 	}
 	if (rc == WORD_WRONG)
-		qu_say("qcow2: options: a word that is too long, or not UTF-8, or without its "
-		       "closing quote\n");
+		qu_say("qcow2: options: a word is too long, is not UTF-8, or lacks its closing "
+		       "quote\n");
 	return rc;
 }
 
-/* What follows `prefix` in a word, or NULL. */
+/* Returns what follows `prefix` in a word, or NULL if the word does not start with it. */
 static const uint16_t *after(const uint16_t *word, const char *prefix)
 {
 	for (; *prefix != '\0'; prefix++, word++)
@@ -113,7 +115,7 @@ static bool say_wrong(const char *why, const uint16_t *word)
 
 static bool take_path(uint16_t path[QU_PATH_MAX], const uint16_t *word)
 {
-	return qu_path_join(path, NULL, word) || say_wrong("no path on this volume", word);
+	return qu_path_join(path, NULL, word) || say_wrong("not a path on this volume", word);
 }
 
 static bool take_block_size(struct qu_request *request, const uint16_t *word)
@@ -125,7 +127,7 @@ static bool take_block_size(struct qu_request *request, const uint16_t *word)
 	else if ((end = after(word, "4096")) != NULL && *end == 0u)
 		request->block_size = 4096;
 	else
-		return say_wrong("a block size is 512 or 4096, not", word);
+		return say_wrong("the block size must be 512 or 4096", word);
 	return true;
 }
 
@@ -135,9 +137,9 @@ static bool take_backing(struct qu_request *request, const uint16_t *word)
 	const uint16_t *path = raw != NULL ? raw : after(word, "qcow2:");
 
 	if (path == NULL)
-		return say_wrong("backing=raw:PATH or backing=qcow2:PATH, not", word);
+		return say_wrong("backing= needs raw:PATH or qcow2:PATH", word);
 	if (request->n_backing >= QU_CHAIN_MAX)
-		return say_wrong("too many backing files", word);
+		return say_wrong("more than 16 backing files", word);
 	request->backing[request->n_backing].is_raw = raw != NULL;
 	return take_path(request->backing[request->n_backing++].path, path);
 }
@@ -164,7 +166,7 @@ int qu_request_next(struct qu_words *words, struct qu_request *request)
 	memset(request, 0, sizeof *request);
 	request->block_size = 512;
 	if (is_option(word)) {
-		say_wrong("an option before the image that it is for", word);
+		say_wrong("this option must follow an image", word);
 		return WORD_WRONG;
 	}
 	if (!take_path(request->path, word))

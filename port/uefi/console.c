@@ -6,6 +6,9 @@
 
 #include <stdarg.h>
 
+EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
+
+/* Output is collected, because some consoles are slow for each call. */
 struct line {
 	CHAR16 text[128];
 	unsigned len;
@@ -15,7 +18,7 @@ static void flush(struct line *line)
 {
 	line->text[line->len] = 0;
 	if (line->len > 0u)
-		(void)qu_system->ConOut->OutputString(qu_system->ConOut, line->text);
+		(void)qu_console->OutputString(qu_console, line->text);
 	line->len = 0;
 }
 
@@ -26,15 +29,15 @@ static void put(struct line *line, uint16_t c)
 	line->text[line->len++] = c;
 }
 
-/* From a name: nothing that could steer a terminal. */
+/* Replaces control characters, because a name in an image must not control the terminal. */
 static void put_shown(struct line *line, uint16_t c)
 {
 	put(line, c < 0x20u || (c >= 0x7fu && c < 0xa0u) ? '?' : c);
 }
 
 /*
- * Without a division of 64 bits, which 32-bit processors lack: digit by digit from the lowest, the
- * remainder and the quotient by 10 in pieces of 16 bits.
+ * Long division in pieces of 16 bits: on 32-bit processors a 64-bit division is a call into the
+ * compiler's library, which is not linked.
  */
 static uint64_t divide_by_10(uint64_t value, uint32_t *rest)
 {
@@ -123,6 +126,7 @@ void qu_say(const char *format, ...)
 	flush(&line);
 }
 
+/* The numbers are those of the UEFI specification, appendix D "Status Codes". */
 const char *qu_efi_text(EFI_STATUS status)
 {
 	switch (status & ~EFI_ERROR_BIT) {
@@ -133,15 +137,15 @@ const char *qu_efi_text(EFI_STATUS status)
 	case 5: return "buffer too small";
 	case 7: return "device error";
 	case 9: return "out of memory";
-	case 10: return "the file system is corrupt";
+	case 10: return "corrupt file system";
 	case 12: return "no medium";
-	case 13: return "the medium has changed";
+	case 13: return "the medium was changed";
 	case 14: return "not found";
 	case 15: return "access denied";
 	case 18: return "timeout";
-	case 20: return "already there";
+	case 20: return "already started";
 	case 21: return "aborted";
 	case 26: return "security violation";
-	default: return "error of the firmware";
+	default: return "unknown firmware error";
 	}
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An image as a disk of the firmware: EFI_BLOCK_IO_PROTOCOL, read-only, and a device path of its
- * own, to which the firmware's partition and file system drivers connect.
+ * Publishes an image as a read-only disk of the firmware: EFI_BLOCK_IO_PROTOCOL and a device path,
+ * to which the firmware's partition and file system drivers connect.
  *
- * A disk whose size is no multiple of the block size has a last block that is filled up with zeros.
+ * If the size of the disk is not a multiple of the block size, zeros fill the last block.
  */
 #include "uefi.h"
 
-/* A vendor's node with the number of the disk, and the end. */
+/* A vendor-defined node with the number of the disk, and the end node. */
 struct disk_path {
 	EFI_DEVICE_PATH_PROTOCOL vendor;
 	EFI_GUID guid;
@@ -16,7 +16,7 @@ struct disk_path {
 } __attribute__((packed));
 
 struct qu_disk {
-	EFI_BLOCK_IO_PROTOCOL block_io; /* the first: what the firmware calls us with */
+	EFI_BLOCK_IO_PROTOCOL block_io; /* first, because the firmware passes its address */
 	EFI_BLOCK_IO_MEDIA media;
 	struct disk_path path;
 	EFI_HANDLE handle;
@@ -24,10 +24,14 @@ struct qu_disk {
 	struct qcow2_reader reader;
 	void *memory;
 	uint32_t block_bits;
-	uint32_t n_reports; /* failures that may still be told */
+	uint32_t n_reports; /* how many more failures are printed */
 };
 
-enum { MEDIA_ID = 1, REPORTS_MAX = 8, PATHS_MAX = 256 };
+enum {
+	MEDIA_ID = 1,    /* any number will do: the medium never changes */
+	REPORTS_MAX = 8, /* printed failures of a disk: enough to see a pattern on one screen */
+	PATHS_MAX = 256  /* values of the disk's number in its device path, which is one byte */
+};
 
 static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_fast, NULL };
 
@@ -54,7 +58,7 @@ static EFI_STATUS EFIAPI disk_flush(EFI_BLOCK_IO_PROTOCOL *self)
 	return EFI_SUCCESS;
 }
 
-/* A firmware tries again and again: a few messages tell all. */
+/* Firmware repeats a failed read many times, so only the first few failures are printed. */
 static void report(struct qu_disk *disk, int status, uint64_t off)
 {
 	if (disk->n_reports == 0u)
@@ -66,7 +70,7 @@ static void report(struct qu_disk *disk, int status, uint64_t off)
 		qu_say("qcow2: further failures of this disk are not shown\n");
 }
 
-/* Reads [off, off + len), of which the end may lie in the last block, past the end of the disk. */
+/* Reads [off, off + len), which may go past the end of the disk in its last block. */
 static EFI_STATUS read_bytes(struct qu_disk *disk, uint64_t off, uint8_t *buf, UINTN len)
 {
 	uint64_t left = disk->top->image.size - off;
@@ -102,8 +106,8 @@ static EFI_STATUS EFIAPI disk_read(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_i
 	if (lba > disk->media.LastBlock || n_blocks - 1u > disk->media.LastBlock - lba)
 		return EFI_INVALID_PARAM;
 	/*
-	 * A reader serves one call at a time, and a timer's callback may want to read, too. It runs
-	 * at TPL_CALLBACK, the highest level at which this may be called.
+	 * A reader serves one call at a time, and the callback of a timer may also read. It runs at
+	 * TPL_CALLBACK, the highest level at which the firmware may call this function.
 	 */
 	tpl = qu_boot->RaiseTPL(TPL_CALLBACK);
 	status = read_bytes(disk, lba << disk->block_bits, buf, len);
@@ -111,7 +115,7 @@ static EFI_STATUS EFIAPI disk_read(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_i
 	return status;
 }
 
-/* As much memory as makes the reader fast, or as much as it must have. */
+/* Gives the reader the memory that makes it fast, or else the least that it needs. */
 static bool reader_open(struct qu_disk *disk)
 {
 	size_t min = 0, good = 0;
@@ -125,9 +129,7 @@ static bool reader_open(struct qu_disk *disk)
 		if (disk->memory == NULL)
 			return false;
 	}
-	rc = qcow2_reader_init(&disk->reader, &disk->top->image, disk->memory, good);
-	if (rc == QCOW2_OK)
-		rc = qcow2_reader_codecs(&disk->reader, codecs);
+	rc = qcow2_reader_start(&disk->reader, &disk->top->image, codecs, disk->memory, good);
 	if (rc != QCOW2_OK)
 		qu_chain_report(disk->top, rc, &disk->reader.error);
 	return rc == QCOW2_OK;
@@ -138,15 +140,15 @@ static bool media_fill(struct qu_disk *disk, uint32_t block_size)
 	uint64_t size = disk->top->image.size;
 
 	if (size == 0u) {
-		qu_say("qcow2: %w: a disk of size 0\n", disk->top->file.path);
+		qu_say("qcow2: %w: the disk is empty\n", disk->top->file.path);
 		return false;
 	}
-	disk->block_bits = block_size == 4096u ? 12 : 9;
+	disk->block_bits = block_size == 4096u ? 12 : 9; /* config.c allows 512 and 4096 */
 	disk->media.MediaId = MEDIA_ID;
 	disk->media.MediaPresent = 1;
 	disk->media.ReadOnly = 1;
 	disk->media.BlockSize = block_size;
-	disk->media.IoAlign = 1;
+	disk->media.IoAlign = 1; /* the reader writes to any address */
 	disk->media.LastBlock = (size - 1u) >> disk->block_bits;
 	disk->block_io.Revision = EFI_BLOCK_IO_PROTOCOL_REVISION;
 	disk->block_io.Media = &disk->media;
@@ -159,6 +161,7 @@ static bool media_fill(struct qu_disk *disk, uint32_t block_size)
 
 static void path_fill(struct disk_path *path, uint32_t number)
 {
+	/* A random GUID of our own, so that no other vendor has the same device paths. */
 	static const EFI_GUID guid = {
 		0xcf3f871f, 0x5127, 0x4c9e, { 0x80, 0xfb, 0x35, 0xa3, 0xdb, 0x90, 0x65, 0x31 }
 	};
@@ -175,8 +178,8 @@ static void path_fill(struct disk_path *path, uint32_t number)
 }
 
 /*
- * Installs the protocols under the first number that is free: the firmware refuses a device path
- * that is there already, of another image or of another program of this kind.
+ * Installs the protocols under the first free number. The firmware refuses a device path that it
+ * already has, from another image or from another instance of this program.
  */
 static bool install(struct qu_disk *disk)
 {
@@ -191,8 +194,8 @@ static bool install(struct qu_disk *disk)
 			&disk->block_io, NULL);
 	}
 	if (EFI_ERROR(status))
-		qu_say("qcow2: %w: no disk can be made of it: %s\n", disk->top->file.path,
-		       qu_efi_text(status));
+		qu_say("qcow2: %w: the firmware does not accept the disk: %s\n",
+		       disk->top->file.path, qu_efi_text(status));
 	return !EFI_ERROR(status);
 }
 
@@ -205,7 +208,7 @@ static void disk_free(struct qu_disk *disk)
 
 struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_request *request)
 {
-	size_t before = qu_taken.now;
+	size_t before = qu_usage.now;
 	struct qu_disk *disk = qu_alloc(sizeof *disk);
 
 	if (disk == NULL)
@@ -218,8 +221,8 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 	}
 	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u, with %u KiB of memory\n",
 	       disk->top->file.path, disk->top->image.size, (unsigned)disk->media.BlockSize,
-	       qu_kib(qu_taken.now - before));
-	/* Not an error if no driver wants it: it may have no partitions. */
+	       qu_kib(qu_usage.now - before));
+	/* It fails if no driver connects, which is no error: a disk may have no partitions. */
 	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
 	return disk;
 }
@@ -228,7 +231,7 @@ EFI_STATUS qu_disk_retire(struct qu_disk *disk)
 {
 	EFI_STATUS status;
 
-	/* Fails where no driver is connected, too; whether it is free, uninstalling will tell. */
+	/* Fails also if no driver is connected. Uninstalling shows whether the disk is free. */
 	(void)qu_boot->DisconnectController(disk->handle, NULL, NULL);
 	status = qu_boot->UninstallMultipleProtocolInterfaces(disk->handle, &qu_device_path_guid,
 	                                                      &disk->path, &qu_block_io_guid,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of UEFI that this port uses, by the names of the UEFI specification (sections are those
- * of version 2.10). What is not called is declared as a plain pointer, to keep its place.
+ * The part of UEFI that this port uses, with the names of the UEFI specification (section numbers
+ * are those of version 2.10). Functions that the port does not call are plain pointers, which keep
+ * the layout of the structs.
  */
 #ifndef QU_EFI_H
 #define QU_EFI_H
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 2.3 "Calling Conventions": on x86-64 not that of System V. */
+/* 2.3 "Calling Conventions": x86-64 does not use that of System V. */
 #if defined(__x86_64__) && !defined(_WIN32)
 #define EFIAPI __attribute__((ms_abi))
 #else
@@ -218,7 +219,7 @@ typedef struct {
 	uint32_t BlockSize;
 	uint32_t IoAlign;
 	EFI_LBA LastBlock;
-	/* Not in revision 1, but then nobody looks. */
+	/* Only used from revision 2 of the protocol on; the disks here have revision 1. */
 	EFI_LBA LowestAlignedLba;
 	uint32_t LogicalBlocksPerPhysicalBlock;
 	uint32_t OptimalTransferLengthGranularity;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of a FAT volume: the volume's geometry, directories, cluster chains.
- * "Microsoft FAT Specification", whose field names are cited.
+ * Files on a FAT volume: geometry, directories, cluster chains. Field names such as BPB_FATSz16 are
+ * those of the "Microsoft FAT Specification".
  */
 #include "fat.h"
 
@@ -11,26 +11,26 @@ enum {
 	ENTRY_LEN = 32,
 	NAME_MAX = 255,
 	CLUSTER_MIN = 2,
-	DIR_ENTRIES_MAX = 65536, /* a directory has at most 2 MiB */
+	DIR_ENTRIES_MAX = 65536, /* a directory has at most 2 MiB, so a loop ends here */
 	ATTR_VOLUME = 0x08,
 	ATTR_DIRECTORY = 0x10,
 	ATTR_LONG_NAME = 0x0f,
-	LONG_CHARS = 13 /* of a long name, in an entry */
+	LONG_CHARS = 13 /* characters of a long name in one entry */
 };
 
-/* A place in a directory. */
+/* A position in a directory. */
 struct directory {
 	const struct qu_fat *fat;
-	uint32_t cluster; /* 0: the root directory of FAT12 and FAT16 */
-	uint32_t index;   /* of the next entry */
-	uint32_t in_cluster;
+	uint32_t cluster;    /* 0 in the root directory of FAT12 and FAT16, which has no clusters */
+	uint32_t index;      /* of the next entry */
+	uint32_t in_cluster; /* byte position of the next entry in the cluster */
 };
 
 /* The long name that precedes an entry. */
 struct long_name {
 	uint16_t text[NAME_MAX + LONG_CHARS + 1];
 	uint8_t checksum;
-	uint8_t left; /* entries that must follow; 0: complete */
+	uint8_t left; /* entries that must still follow; 0 if the name is complete */
 	bool is_valid;
 };
 
@@ -44,7 +44,7 @@ static uint32_t le32(const uint8_t *p)
 	return le16(p) + (le16(p + 2) << 16);
 }
 
-/* log2 of a power of two up to 2^15; 16: it is none. */
+/* log2 of a power of two up to 2^15; 16 for any other number. */
 static unsigned log2_of(uint32_t value)
 {
 	unsigned bits = 0;
@@ -61,12 +61,12 @@ static int volume_read(const struct qu_fat *fat, uint64_t pos, void *buf, size_t
 	return fat->io.ops->read(fat->io.ctx, pos, buf, len) == 0 ? QU_FAT_OK : QU_FAT_IO;
 }
 
-/* The numbers of the boot sector that the places of everything follow from, in sectors. */
+/* The fields of the boot sector that the positions follow from, in sectors. */
 struct boot_sector {
 	uint32_t sector_bits, cluster_bits; /* log2 of bytes, log2 of sectors */
 	uint32_t reserved, n_fats, fat_len, root_entries, total;
 	bool is_fat32;
-	uint32_t active_fat; /* the one that counts */
+	uint32_t active_fat; /* the number of the FAT that is up to date */
 };
 
 static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
@@ -82,10 +82,10 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	b->fat_len = le16(raw + 22);       /* BPB_FATSz16 */
 	if (b->fat_len == 0u)
 		b->fat_len = le32(raw + 36); /* BPB_FATSz32 */
-	/* As Linux and EDK2 have it; the number of clusters decides between the other two. */
+	/* Linux and EDK2 test the same. The number of clusters decides between FAT12 and FAT16. */
 	b->is_fat32 = le16(raw + 22) == 0u;
 	b->active_fat = 0;
-	/* BPB_ExtFlags: the others may be out of date when they do not mirror the active one. */
+	/* BPB_ExtFlags: without mirroring, only the active FAT is up to date. */
 	if (b->is_fat32 && (raw[40] & 0x80u) != 0u)
 		b->active_fat = raw[40] & 0x0fu;
 	return raw[510] == 0x55u && raw[511] == 0xaau && raw[21] >= 0xf0u && b->sector_bits >= 9u &&
@@ -94,7 +94,7 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	       b->fat_len != 0u && b->fat_len < UINT32_C(1) << 28;
 }
 
-/* From the boot sector to places in bytes. False: they are not on the volume. */
+/* Computes positions in bytes from the boot sector. Returns false if they exceed the volume. */
 static bool geometry(struct qu_fat *fat, const struct boot_sector *b)
 {
 	uint32_t root_len =
@@ -152,7 +152,7 @@ static uint64_t cluster_pos(const struct qu_fat *fat, uint32_t cluster)
 	return fat->data_pos + ((uint64_t)(cluster - CLUSTER_MIN) << fat->cluster_bits);
 }
 
-/* What follows a cluster in its chain: not is_cluster() at the end. */
+/* Sets *next to the next cluster of a chain. At the end, is_cluster(*next) is false. */
 static int next_cluster(const struct qu_fat *fat, uint32_t cluster, uint32_t *next)
 {
 	uint8_t raw[4] = { 0, 0, 0, 0 };
@@ -176,7 +176,7 @@ static void directory_open(struct directory *dir, const struct qu_fat *fat, uint
 	dir->in_cluster = 0;
 }
 
-/* The next entry, as it is; NOT_FOUND after the last. */
+/* Reads the next entry. Returns QU_FAT_NOT_FOUND after the last one. */
 static int directory_next(struct directory *dir, uint8_t raw[ENTRY_LEN])
 {
 	const struct qu_fat *fat = dir->fat;
@@ -202,7 +202,7 @@ static int directory_next(struct directory *dir, uint8_t raw[ENTRY_LEN])
 	return rc == QU_FAT_OK && raw[0] == 0u ? QU_FAT_NOT_FOUND : rc;
 }
 
-/* Takes the 13 characters of a long name entry. They come from the end of the name. */
+/* Adds the 13 characters of a long name entry. The entries start with the end of the name. */
 static void long_name_add(struct long_name *name, const uint8_t *raw)
 {
 	static const uint8_t places[LONG_CHARS] = { 1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30 };
@@ -235,7 +235,7 @@ static uint8_t short_name_checksum(const uint8_t *raw)
 	return sum;
 }
 
-/* "NAME    EXT" to "NAME.EXT". */
+/* Converts "NAME    EXT" to "NAME.EXT". */
 static void short_name(const uint8_t *raw, uint16_t name[13])
 {
 	unsigned len = 0, end, i;
@@ -244,7 +244,7 @@ static void short_name(const uint8_t *raw, uint16_t name[13])
 		;
 	for (i = 0; i < end; i++)
 		name[len++] = raw[i];
-	if (len > 0u && name[0] == 0x05u)
+	if (len > 0u && name[0] == 0x05u) /* stands for 0xe5, which would mark a deleted entry */
 		name[0] = 0xe5;
 	for (end = 11; end > 8u && raw[end - 1u] == ' '; end--)
 		;
@@ -272,7 +272,7 @@ static bool entry_has_name(const uint8_t *raw, const struct long_name *longer,
 	return is_name(shorter, wanted, len);
 }
 
-/* Finds the entry of a name in a directory. */
+/* Finds the entry with a name in a directory. */
 static int directory_find(struct directory *dir, const uint16_t *wanted, size_t len,
                           uint8_t raw[ENTRY_LEN])
 {
@@ -341,7 +341,7 @@ int qu_fat_locate(struct qu_fat_file *file, struct qu_fat_run *runs, uint32_t ma
 {
 	const struct qu_fat *fat = file->fat;
 	uint32_t cluster = file->first_cluster;
-	uint32_t expected = 0; /* to go on with the run; 0: there is none */
+	uint32_t expected = 0; /* the cluster that continues the run; 0 if there is no run yet */
 	uint32_t n = (uint32_t)(((uint64_t)file->size + (1u << fat->cluster_bits) - 1u) >>
 	                        fat->cluster_bits);
 	uint32_t index;
@@ -368,7 +368,7 @@ int qu_fat_locate(struct qu_fat_file *file, struct qu_fat_run *runs, uint32_t ma
 	return QU_FAT_OK;
 }
 
-/* The run that a cluster of the file is in. */
+/* The run that contains cluster number `index` of the file. */
 static uint32_t find_run(const struct qu_fat_file *file, uint32_t index)
 {
 	uint32_t low = 0, high = file->n_runs;
@@ -415,8 +415,8 @@ const char *qu_fat_text(int status)
 		"not a FAT volume",
 		"reading the volume failed",
 		"no such file",
-		"the file system is damaged: check it",
-		"the file is in too many pieces: copy it anew",
+		"the file system is damaged; repair it with chkdsk or fsck",
+		"the file has too many fragments; delete it and copy it again",
 	};
 
 	return status >= 0 && status < QU_FAT_STATUSES ? texts[status] : "unknown status";

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files on the volume. On FAT they are read by their blocks, fat.h says why; on what else the
- * firmware may know, through its driver.
+ * Files on the volume. On FAT this reads their blocks itself, for the reason in fat.h; on other
+ * file systems it uses the firmware's driver.
  */
 #include "uefi.h"
 
-enum { TEXT_MAX = 65536, FILE_LINES = 4 };
+enum {
+	TEXT_MAX = 65536, /* of a configuration file */
+	FILE_LINES = 4    /* of the cache of a file: 256 KiB */
+};
 
 static bool say_file_failure(const struct qu_file *file, const char *why)
 {
@@ -20,7 +23,7 @@ static int fat_file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return qu_fat_read(&file->fat, pos, buf, len);
 }
 
-/* Keeps as much of the list of runs as is in use. */
+/* Moves the list of runs to memory of the right size: there is one list for each open file. */
 static bool shrink_runs(struct qu_file *file)
 {
 	size_t len = file->fat.n_runs * sizeof *file->fat.runs;
@@ -70,7 +73,7 @@ static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 		status = file->handle->Read(file->handle, &n, to);
 		if (!EFI_ERROR(status) && (n == 0u || n > len))
-			status = EFI_DEVICE_ERROR; /* the file has become shorter */
+			status = EFI_DEVICE_ERROR; /* the file shrank */
 		if (!EFI_ERROR(status)) {
 			to += n;
 			len -= n;
@@ -79,7 +82,7 @@ static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
 }
 
-/* Everything in a file is read through its cache, which has the size; io.ctx is the file. */
+/* Reads through the cache of the file. io.ctx is the file, because chain.c finds it by that. */
 static int cached_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	struct qu_file *file = ctx;
@@ -87,7 +90,7 @@ static int cached_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return file->cache.io.ops->read(file->cache.io.ctx, pos, buf, len);
 }
 
-/* SetPosition(-1): to the end. */
+/* SetPosition with all bits set moves to the end of the file. */
 static EFI_STATUS handle_size(EFI_FILE_PROTOCOL *handle, uint64_t *size)
 {
 	EFI_STATUS status = handle->SetPosition(handle, UINT64_MAX);
@@ -97,7 +100,7 @@ static EFI_STATUS handle_size(EFI_FILE_PROTOCOL *handle, uint64_t *size)
 	return status;
 }
 
-/* Opens a file by its path from the root, if that is still there. */
+/* Opens a file by its path from the root, if the volume still has its driver. */
 static EFI_STATUS handle_open(struct qu_volume *volume, const uint16_t *path,
                               EFI_FILE_PROTOCOL **handle)
 {
@@ -120,7 +123,7 @@ static bool open_by_driver(struct qu_file *file)
 	}
 	status = handle_size(file->handle, &file->io.size);
 	if (EFI_ERROR(status))
-		return say_file_failure(file, "is a directory, or its size is not known");
+		return say_file_failure(file, "a directory, or a file of unknown size");
 	below.ops = &handle_ops;
 	below.ctx = file;
 	below.size = file->io.size;
@@ -145,7 +148,7 @@ void qu_file_close(struct qu_file *file)
 	file->handle = NULL;
 }
 
-/* Reads the file to *text, which the caller frees, also on an error. */
+/* Reads the file to *text, which the caller frees, even after an error. */
 static EFI_STATUS read_text(EFI_FILE_PROTOCOL *handle, uint8_t **text, size_t *len)
 {
 	UINTN n = TEXT_MAX;
@@ -176,6 +179,7 @@ bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text
 	qu_free(*text);
 	*text = NULL;
 	qu_say("qcow2: %w: %s\n", path,
-	       status == EFI_BUFFER_TOO_SMALL ? "is not shorter than 64 KiB" : qu_efi_text(status));
+	       status == EFI_BUFFER_TOO_SMALL ? "too long: it must be shorter than 64 KiB"
+	                                      : qu_efi_text(status));
 	return false;
 }

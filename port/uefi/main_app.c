@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The application: shows the images as disks, and starts the boot loader of the first that has one,
- * where removable media have it (UEFI specification 3.5.1.1). If that comes back, the disks go; the
- * application stays as long as one of them is in use.
+ * The application: publishes the images as disks and starts the boot loader of the first disk that
+ * has one, under the name for removable media (UEFI specification 3.5.1.1). If the loader returns,
+ * the application removes the disks; it cannot exit while one of them is in use.
  */
 #include "uefi.h"
 
@@ -13,14 +13,14 @@
 #elif defined(__i386__)
 #define LOADER "\\EFI\\BOOT\\BOOTIA32.EFI"
 #else
-#error "which boot loader does this processor have?"
+#error "the name of the boot loader for this processor is unknown: see UEFI specification 3.5.1.1"
 #endif
 
-enum { READING_TIME = 3000000 }; /* microseconds for which a failure stays on the screen */
+enum { READING_TIME = 3000000 }; /* microseconds, so that the user can read a failure */
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
-/* Gives back what the firmware has taken for us. */
+/* Frees memory that the firmware allocated, which qu_free cannot do. NULL is allowed. */
 static void free_pool(void *memory)
 {
 	if (memory != NULL)
@@ -72,7 +72,7 @@ static uint8_t *loader_path(const EFI_DEVICE_PATH_PROTOCOL *volume)
 	return path;
 }
 
-/* Starts the loader on a volume. NOT_FOUND: there is none. */
+/* Starts the loader on a volume. Returns EFI_NOT_FOUND if the volume has none. */
 static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *volume)
 {
 	uint8_t *path = loader_path(volume);
@@ -87,21 +87,21 @@ static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *
 	                            &loader);
 	qu_free(path);
 	if (EFI_ERROR(status)) {
-		/* The image is there all the same, but may not be started. */
+		/* With this status the loader is in memory, but must not be started. */
 		if (status == EFI_SECURITY_VIOLATION)
 			(void)qu_boot->UnloadImage(loader);
 		if (status != EFI_NOT_FOUND)
-			qu_say("qcow2: %s cannot be loaded: %s\n", LOADER, qu_efi_text(status));
+			qu_say("qcow2: cannot load %s: %s\n", LOADER, qu_efi_text(status));
 		return status;
 	}
 	qu_say("qcow2: starting %s\n", LOADER);
 	status = qu_boot->StartImage(loader, &exit_data_len, &exit_data);
 	free_pool(exit_data);
-	qu_say("qcow2: %s came back: %s\n", LOADER, qu_efi_text(status));
+	qu_say("qcow2: %s returned: %s\n", LOADER, qu_efi_text(status));
 	return status;
 }
 
-/* Tries the volumes of one disk. */
+/* Starts the loader of the first volume on this disk that has one. */
 static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_disk *disk, EFI_HANDLE *volumes,
                             UINTN n_volumes)
 {
@@ -133,7 +133,7 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 			status = boot_disk(self, session->disks[i], volumes, n_volumes);
 		free_pool((void *)volumes);
 	} else if (status != EFI_NOT_FOUND) {
-		qu_say("qcow2: no partition can be found: %s\n", qu_efi_text(status));
+		qu_say("qcow2: cannot list the partitions: %s\n", qu_efi_text(status));
 	}
 	if (status == EFI_NOT_FOUND)
 		qu_say("qcow2: no %s in any partition of the images\n", LOADER);
@@ -148,9 +148,9 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 	if (!EFI_ERROR(status)) {
 		status = boot(image, &session);
 		/*
-		 * An application that leaves takes its code with it, and what still points there
-		 * would bring the firmware down. It is in use only if the loader left something
-		 * behind that holds it.
+		 * The firmware frees the code of an application that exits, and a disk that is
+		 * still in use would call into it. That happens only if the loader left a driver
+		 * behind that holds a disk.
 		 */
 		while (EFI_ERROR(qu_session_end(&session)))
 			(void)qu_boot->Stall(READING_TIME);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver: shows the images as disks and stays, until it is unloaded.
+ * The driver: publishes the images as disks and stays until the user unloads it.
  */
 #include "uefi.h"
 

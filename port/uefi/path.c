@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of files: joining, decoding, comparing.
+ * File names: joining, decoding, comparing.
  */
 #include "path.h"
 
@@ -11,7 +11,7 @@ static bool is_separator(uint16_t c)
 	return c == '\\' || c == '/';
 }
 
-/* FAT and the shell have no such characters in names; a ':' would begin a protocol or a volume. */
+/* FAT does not allow these in names. A ':' also ends a protocol, or a volume name in the shell. */
 static bool is_forbidden(uint16_t c)
 {
 	static const char forbidden[] = ":*?\"<>|";
@@ -50,7 +50,7 @@ bool qu_path_equal(const uint16_t *a, const uint16_t *b, size_t len)
 	return true;
 }
 
-/* The directory of a file: all before the last separator. */
+/* The length of the directory's name: everything before the last separator. */
 static size_t directory_len(const uint16_t *from)
 {
 	size_t len = from != NULL ? qu_path_len(from) : 0u;
@@ -60,7 +60,7 @@ static size_t directory_len(const uint16_t *from)
 	return len;
 }
 
-/* Takes the last name off. False at the root. */
+/* Removes the last name. Returns false at the root. */
 static bool go_up(const uint16_t *path, size_t *len)
 {
 	if (*len == 0u)
@@ -86,7 +86,7 @@ static bool append(uint16_t *path, size_t *len, const uint16_t *name, size_t nam
 	return true;
 }
 
-/* One name between separators. */
+/* Appends one name, or follows "." or "..". */
 static bool add_name(uint16_t *path, size_t *len, const uint16_t *name, size_t name_len)
 {
 	if (name_len == 0u || (name_len == 1u && name[0] == '.'))
@@ -124,9 +124,9 @@ bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len
 		uint32_t code;
 		size_t n = port_utf8_decode((const char *)bytes, len, &code);
 
-		if (n == 0u || code == 0u || max - at < 3u)
+		if (n == 0u || code == 0u || max - at < 3u) /* two units and the NUL */
 			return false;
-		if (code >= 0x10000u) {
+		if (code >= 0x10000u) { /* a surrogate pair; 0xd7c0 is 0xd800 - (0x10000 >> 10) */
 			name[at++] = (uint16_t)(0xd7c0u + (code >> 10));
 			code = 0xdc00u + (code & 0x3ffu);
 		}

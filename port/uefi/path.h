@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of files on a volume: NUL-terminated UTF-16, absolute, with single backslashes and without
- * dots, like "\\images\\disk.qcow2". Knows nothing of UEFI.
+ * File names on a volume: NUL-terminated UTF-16, absolute, with single backslashes and without "."
+ * and "..", like "\\images\\disk.qcow2". Independent of UEFI, so that tests run it on the host.
  */
 #ifndef QU_PATH_H
 #define QU_PATH_H
@@ -13,18 +13,21 @@
 enum { QU_PATH_MAX = 512 }; /* with the NUL */
 
 /*
- * Makes `path` of `name`, seen from the directory that the file `from` lies in; NULL: from the
- * root. Both '/' and '\\' separate. False if it is too long, empty, has a character that no file
- * name has, or leads out of the volume.
+ * Writes to `path` what `name` means in the directory of the file `from`, or in the root if `from`
+ * is NULL. Both '/' and '\\' separate names. Returns false if the path is empty or too long, has a
+ * character that file names cannot have, or leaves the volume.
  */
 bool qu_path_join(uint16_t path[QU_PATH_MAX], const uint16_t *from, const uint16_t *name);
 
-/* UTF-8 to UTF-16; false if it is not UTF-8, has a NUL in it, or does not fit. */
+/*
+ * Converts UTF-8 to NUL-terminated UTF-16. Returns false if the bytes are not UTF-8, contain a NUL,
+ * or do not fit into `max` units.
+ */
 bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len);
 
 bool qu_path_is_absolute(const uint16_t *name);
 
-/* Without regard to the case of A to Z. */
+/* Compares without regard to the case of A to Z. */
 bool qu_path_equal(const uint16_t *a, const uint16_t *b, size_t len);
 uint16_t qu_path_fold(uint16_t c);
 

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the UEFI port share: qcow2 images on a volume that the firmware reads, shown to
- * it as disks.
+ * What the files of the UEFI port share. The programs publish qcow2 images on a volume as disks of
+ * the firmware. Each file calls only files that stand below it here:
  *
- *	start.c      from the image handle to disks: which volume, which images
- *	config.c     the words that say which images
- *	chain.c      an image and the files below it
- *	file.c       a file on the volume as a struct qcow2_io
- *	fat.c        where a file lies on a FAT volume
- *	cache.c      few large reads in place of many small ones
- *	volume.c     the volume's blocks
- *	disk.c       an image as EFI_BLOCK_IO_PROTOCOL
- *	console.c    messages
  *	main_app.c, main_driver.c    the two programs
+ *	session.c    from the image handle to disks: which volume, which images
+ *	disk.c       an image as EFI_BLOCK_IO_PROTOCOL
+ *	chain.c      an image and its backing files
+ *	config.c     parses the words that name the images
+ *	file.c       a file on the volume as a struct qcow2_io
+ *	volume.c     the file system that holds the images, and its blocks
+ *	cache.c      turns many small reads into few large ones
+ *	firmware.c   the firmware's tables and memory
+ *	console.c    messages
+ *	fat.c        finds the blocks of a file on a FAT volume
+ *	path.c       joins and decodes file names
  *
- * Memory, which tests/firmware/run-uefi.sh holds against what the programs say that they take:
+ * Memory at most, which tests/firmware/run-uefi.sh compares with what the programs report:
  *
- *	the volume             1 MiB on FAT, else nothing
- *	each file of a chain   512 KiB at most, but 8 bytes for each piece of it on FAT is what it
- *	                       takes; elsewhere 256 KiB; and 4 KiB
- *	each disk              what its reader calls good, 8.2 MiB at most
- *	while they are opened  600 KiB more
+ *	for the volume         1 MiB on FAT, nothing on other file systems
+ *	for each file          on FAT 8 bytes for each fragment, 512 KiB at most; on other file
+ *	                       systems 256 KiB; and 4 KiB in any case
+ *	for each disk          what qcow2_reader_memory recommends, 8.2 MiB at most
+ *	during opening         600 KiB more
  *
- * All of it is boot services data: an operating system gets it back.
+ * All of it is boot services data, which the operating system reclaims.
  */
 #ifndef QU_UEFI_H
 #define QU_UEFI_H
@@ -36,37 +38,46 @@
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
 
-/* mem.c */
+/* mem.c of the core: the compiler calls these itself, and firmware has no libc. */
 void *memcpy(void *restrict dest, const void *restrict src, size_t len);
 void *memset(void *dest, int byte, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 
-/* start.c: the firmware, and this program in it. Set once, before all else. */
+/* ---- console.c ---- */
+
+/* qu_firmware_use sets it. */
+extern EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
+
+/*
+ * Prints a message: %s is a NUL-terminated string of bytes, %w one of UTF-16, %u an unsigned,
+ * %U a uint64_t, %x a uint64_t in hexadecimal. Strings may come from an image: control characters
+ * in them are printed as '?'. A '\n' in the format ends the line.
+ */
+void qu_say(const char *format, ...);
+
+/* What a status of the firmware means: "device error". Never NULL. */
+const char *qu_efi_text(EFI_STATUS status);
+
+/* ---- firmware.c ---- */
+
+/* Set by qu_firmware_use, which must be called before anything else in this header. */
 extern EFI_BOOT_SERVICES *qu_boot;
-extern EFI_SYSTEM_TABLE *qu_system;
+void qu_firmware_use(const EFI_SYSTEM_TABLE *system);
+
 extern const EFI_GUID qu_block_io_guid;
 extern const EFI_GUID qu_device_path_guid;
 extern const EFI_GUID qu_file_system_guid;
 extern const EFI_GUID qu_loaded_image_guid;
 
-/* console.c */
-
-/*
- * Prints: %s (bytes, NUL-terminated), %w (UTF-16, the same), %u (unsigned), %U (uint64_t), %x
- * (uint64_t). Control characters come out as '?', but for '\n' in the format.
- */
-void qu_say(const char *format, ...);
-
-/* "device error", for a status of the firmware. */
-const char *qu_efi_text(EFI_STATUS status);
-
-/* start.c: all memory that is taken and given back is counted. */
-
-struct qu_taken {
-	size_t now, most; /* bytes */
+/* The memory that the program uses, in bytes. */
+struct qu_usage {
+	size_t now;
+	size_t most; /* the largest value that `now` has had */
 };
 
-extern struct qu_taken qu_taken;
+extern struct qu_usage qu_usage;
+
+/* For memory that does not come from qu_alloc: adds `more` bytes and subtracts `less`. */
 void qu_count(size_t more, size_t less);
 
 static inline unsigned qu_kib(size_t len)
@@ -74,69 +85,76 @@ static inline unsigned qu_kib(size_t len)
 	return (unsigned)((len + 1023u) / 1024u);
 }
 
-/* Zeroed memory, or NULL and a message. NULL may be freed. */
+/* Returns zeroed memory, or prints a message and returns NULL. */
 void *qu_alloc(size_t len);
-void qu_free(void *memory);
 
-/* The same, but the bytes are any, and there is no message. */
+/* Like qu_alloc, but leaves the memory uninitialised and prints nothing. */
 void *qu_try_alloc(size_t len);
 
-/* cache.c */
+/* Frees memory of qu_alloc or qu_try_alloc; does nothing with NULL. */
+void qu_free(void *memory);
+
+/* ---- cache.c ---- */
 
 enum { QU_LINE_LEN = 65536, QU_LINES_MAX = 16 };
 
 struct qu_line {
 	uint64_t pos;
-	uint32_t last_use; /* 0: empty */
+	uint32_t last_use; /* the cache's clock at that time; 0 if the line is empty */
 };
 
 /*
- * Reads through lines of 64 KiB: tables and compressed clusters lie next to each other, and a
- * firmware takes about as long for 64 KiB as for a sector. What is larger goes straight through.
+ * A cache of 64 KiB lines. Tables and compressed clusters are next to each other in an image, and
+ * firmware needs about as long to read 64 KiB as to read one sector. Longer reads bypass the cache.
  */
 struct qu_cache {
-	struct qcow2_io io;    /* what is read: any bytes */
-	struct qcow2_io below; /* is only asked for whole units, into aligned memory */
+	struct qcow2_io io;    /* reads any bytes, through the cache */
+	struct qcow2_io below; /* reads whole units only, into aligned memory */
 	uint32_t unit;         /* a power of two, at most 64 KiB */
-	uint32_t align;        /* of memory: a power of two, at most a page */
+	uint32_t align;        /* of memory; a power of two, at most a page */
 	uint32_t clock;
 	uint32_t n_lines;
-	EFI_PHYSICAL_ADDRESS memory; /* 0: none */
+	EFI_PHYSICAL_ADDRESS memory; /* of the lines; 0 if there is none */
 	struct qu_line lines[QU_LINES_MAX];
 };
 
-/* False, and a message, if there is no memory. below->size must be a multiple of unit. */
+/* below->size must be a multiple of unit. Without memory, prints a message and returns false. */
 bool qu_cache_open(struct qu_cache *cache, const struct qcow2_io *below, uint32_t unit,
                    uint32_t align, uint32_t n_lines);
 void qu_cache_close(struct qu_cache *cache);
 
-/* volume.c */
+/* ---- volume.c ---- */
 
 struct qu_volume {
 	EFI_HANDLE handle;
 	EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *file_system;
 	EFI_FILE_PROTOCOL *root;
-	uint32_t n_found;    /* files that were opened, or failed for another reason than absence */
-	bool is_fat;         /* then the rest is filled, too */
-	uint32_t media_id;   /* of the volume's blocks when it was opened */
-	uint32_t block_bits; /* log2 */
+	uint32_t n_found; /* files that exist, whether they could be opened or not */
+	bool is_fat;      /* if not, the members below are unused */
+	uint32_t media_id;
+	uint32_t block_bits; /* log2 of the block size */
 	struct qu_cache cache;
 	struct qu_fat fat;
 };
 
+/* Opens the volume of `handle`. On failure, prints a message and returns false. */
 bool qu_volume_open(struct qu_volume *volume, EFI_HANDLE handle);
 void qu_volume_close(struct qu_volume *volume);
 
-/* Is the file system still there? If not, its files must not be touched, nor its root. */
+/*
+ * Does the file system driver still serve the volume? If it does not, the root and the files that
+ * the driver opened are invalid, and the caller must not use them.
+ */
 bool qu_volume_has_driver(const struct qu_volume *volume);
 
-/* file.c */
+/* ---- file.c ---- */
 
+/* Fragments of one file on FAT: 512 KiB of memory. */
 enum { QU_RUNS_MAX = 65536 };
 
-/* A file on a volume: by its blocks on FAT, through the firmware's driver elsewhere. */
+/* A file on a volume. On FAT it is read by its blocks, elsewhere through the firmware's driver. */
 struct qu_file {
-	struct qcow2_io io; /* io.ctx is this */
+	struct qcow2_io io; /* io.ctx is this struct */
 	uint16_t path[QU_PATH_MAX];
 	struct qu_volume *volume;
 	struct qu_fat_file fat;
@@ -144,21 +162,25 @@ struct qu_file {
 	struct qu_cache cache; /* over handle */
 };
 
-/* file is all zeros but for its path. False, and a message; qu_file_close is due in any case. */
+/*
+ * Opens file->path; all other members must be zero. On failure, prints a message and returns false.
+ * The caller must call qu_file_close in either case.
+ */
 bool qu_file_open(struct qu_file *file, struct qu_volume *volume);
 void qu_file_close(struct qu_file *file);
 
 /*
- * The content of a small text file, opened by its path from the root. *text is freed by the caller;
- * NULL: there is no such file. False, and a message, if it cannot be read.
+ * Reads a small text file by its path from the root. The caller frees *text, which is NULL if the
+ * file does not exist. If it cannot be read, prints a message and returns false.
  */
 bool qu_file_text(struct qu_volume *volume, const uint16_t *path, uint8_t **text, size_t *len);
 
-/* config.c */
+/* ---- config.c ---- */
 
+/* Images of a backing chain. A longer chain is more likely a loop. */
 enum { QU_CHAIN_MAX = 16 };
 
-/* What is asked for: one image. */
+/* One image that the user asks for. */
 struct qu_request {
 	uint16_t path[QU_PATH_MAX];
 	uint32_t block_size;
@@ -166,59 +188,62 @@ struct qu_request {
 	struct {
 		uint16_t path[QU_PATH_MAX];
 		bool is_raw;
-	} backing[QU_CHAIN_MAX]; /* from the top down, in place of what the images name */
+	} backing[QU_CHAIN_MAX]; /* replace the names in the images, from the top down */
 	uint16_t data[QU_PATH_MAX];
 	bool has_data;
 };
 
-/* Words, in UTF-16 or in UTF-8. */
+/* Words in UTF-16 or in UTF-8. */
 struct qu_words {
 	const void *text;
-	size_t len; /* in units */
-	size_t at;
+	size_t len; /* in units of UTF-16 or in bytes */
+	size_t at;  /* of the next unit to parse */
 	bool is_wide;
 	bool has_comments;
 };
 
-/* The next image: 1 and *request, 0 at the end, -1 after a message. */
+/* Parses the next image into *request. Returns 1, 0 at the end, or -1 after a message. */
 int qu_request_next(struct qu_words *words, struct qu_request *request);
 
 /* Skips the first word if it names a program: *.efi. */
 void qu_words_skip_program(struct qu_words *words);
 
-/* Is there a separator of paths or a '.' in what follows? Else it may be no name of a file. */
+/* Do the words that follow contain a '.', '\' or '/', as a file name does? */
 bool qu_words_have_path(const struct qu_words *words);
 
-/* chain.c */
+/* ---- chain.c ---- */
 
 struct qu_layer {
 	struct qu_file file;
-	struct qu_file data;
+	struct qu_file data; /* the external data file, if the image has one */
 	struct qcow2_image image;
-	struct qu_layer *below;
+	struct qu_layer *below; /* the backing file, or NULL */
 };
 
-/* False, and a message; qu_chain_close is due in any case. */
+/*
+ * Opens an image and its backing files. On failure, prints a message and returns false. The caller
+ * must call qu_chain_close in either case.
+ */
 bool qu_chain_open(struct qu_layer **top, struct qu_volume *volume,
                    const struct qu_request *request);
 void qu_chain_close(struct qu_layer *top);
 
-/* "path: what (at file offset n)". */
+/* Prints "FILE: what is wrong (at file offset N)". */
 void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err);
 
-/* disk.c */
+/* ---- disk.c ---- */
 
 struct qu_disk;
 
-/* Opens an image and shows it to the firmware. NULL, and a message, if it cannot be. */
+/* Opens an image and publishes it as a disk. On failure, prints a message and returns NULL. */
 struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_request *request);
 
-/* Takes it back. On an error it is still there. */
+/* Removes the disk and frees it. If that fails, the disk is still published and usable. */
 EFI_STATUS qu_disk_retire(struct qu_disk *disk);
 
 const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk);
 
-/* start.c */
+/* ---- session.c ---- */
 
 enum { QU_DISKS_MAX = 16 };
 
@@ -230,12 +255,16 @@ struct qu_session {
 };
 
 /*
- * Publishes all images that the options of this program name, or else its configuration file. What
- * is wrong with one does not keep the others away. An error if none is published.
+ * Publishes the images that the load options of this program name, or else those that its
+ * configuration file names. An image that fails does not affect the others. Returns an error if no
+ * disk is published; then nothing is left to end.
  */
 EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
-/* Takes all back. On an error some are still there, and it can be tried again. */
+/*
+ * Removes all disks and frees all memory. If a disk is still in use, returns an error; the caller
+ * may try again.
+ */
 EFI_STATUS qu_session_end(struct qu_session *session);
 
 #endif

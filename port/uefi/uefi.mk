@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs for UEFI firmware: build/uefi/qcow2{x64,aa64,ia32}.efi, and the drivers qcow2drv*.efi.
-# They need clang and lld, whatever CC is: these make the firmware's file format.
+# They need clang and lld, whatever CC is, because these write the file format of UEFI.
 
 UEFI_CC ?= clang-14
 UEFI_ARCHS = x64 aa64 ia32
@@ -12,20 +12,21 @@ UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -f
 	-Iport/uefi
 UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref
 
-UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c path.c \
-	start.c volume.c) port/common/utf8.c
-UEFI_CORE = $(addprefix src/,$(filter-out feature.c snapshot.c,$(QCOW2_CORE_SRCS)) $(QCOW2_MEM_SRCS))
+UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c \
+	firmware.c path.c session.c volume.c) port/common/utf8.c
+UEFI_CORE = $(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_FAST) \
+	extension.c status.c $(QCOW2_MEM_SRCS))
 UEFI_HEADERS = $(wildcard port/uefi/*.h port/common/*.h src/*.h include/qcow2/*.h)
 
 uefi: $(foreach arch,$(UEFI_ARCHS),$(O)/uefi/qcow2$(arch).efi $(O)/uefi/qcow2drv$(arch).efi)
 
-# What tests/firmware/run-uefi.sh runs.
+# The programs that tests/firmware/run-uefi.sh runs.
 UEFI_TEST_PROGRAMS = $(foreach name,qcow2 qcow2drv probe probe-returns,\
 	$(UEFI_ARCHS:%=$(O)/uefi/$(name)%.efi))
 FIRMWARE_PROGRAMS += $(UEFI_TEST_PROGRAMS)
 uefi-tests: $(UEFI_TEST_PROGRAMS)
 
-# And what they boot: build/uefi-test/stick.
+# The images that they boot: build/uefi-test/stick.
 uefi-images: uefi-tests
 	$(call say,GEN,$(O)/uefi-test)bash tests/firmware/uefi-images.sh $(O)/uefi $(O)/uefi-test
 
@@ -42,7 +43,7 @@ $(O)/uefi/qcow2drv$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_dri
 	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_LDFLAGS) \
 		-Wl,-subsystem:efi_boot_service_driver $$^ -o $$@
 
-# The boot loader of the tests, which switches off, or returns.
+# The boot loader of the tests, which switches the machine off or returns.
 $(O)/uefi/probe$(1).efi $(O)/uefi/probe-returns$(1).efi: tests/firmware/uefi-probe.c src/mem.c $(UEFI_HEADERS)
 	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_CFLAGS) $$(UEFI_LDFLAGS) \
 		$$(if $$(findstring returns,$$@),-DPROBE_RETURNS) -Wl,-subsystem:efi_application \

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The volume that holds the images: its file system, and its blocks.
+ * The volume that holds the images: its file system and its blocks.
  */
 #include "uefi.h"
 
 /*
- * The blocks of a volume. Asked for anew each time: `reconnect -r` in the shell takes the protocol
- * away and makes another, and an unplugged stick takes it away for good.
+ * The protocol that reads the blocks of a volume, or NULL. It is looked up for each read, because
+ * `reconnect -r` in the shell replaces it, and it disappears when the user unplugs the stick.
  */
 static EFI_BLOCK_IO_PROTOCOL *block_io_of(const struct qu_volume *volume)
 {
@@ -17,7 +17,7 @@ static EFI_BLOCK_IO_PROTOCOL *block_io_of(const struct qu_volume *volume)
 	return block_io;
 }
 
-/* How io.read says what the firmware said: the status without its top bit. */
+/* A status of the firmware as a code of io.read: without its top bit, which marks errors. */
 static int io_code(EFI_STATUS status)
 {
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
@@ -34,7 +34,7 @@ static int device_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	                                    len, buf));
 }
 
-/* log2 of a block size between 512 and 64 KiB; 0: another. */
+/* log2 of a block size from 512 to 64 KiB; 0 for any other number. */
 static uint32_t block_bits_of(uint32_t size)
 {
 	uint32_t bits;
@@ -45,7 +45,7 @@ static uint32_t block_bits_of(uint32_t size)
 	return 0;
 }
 
-/* The cache over the blocks; false if there are none to be read so. */
+/* Opens the cache over the blocks. Returns false if this program cannot read such blocks. */
 static bool device_open(struct qu_volume *volume, const EFI_BLOCK_IO_MEDIA *media)
 {
 	static const struct qcow2_io_ops ops = { device_read };
@@ -55,7 +55,7 @@ static bool device_open(struct qu_volume *volume, const EFI_BLOCK_IO_MEDIA *medi
 	volume->media_id = media->MediaId;
 	volume->block_bits = block_bits_of(media->BlockSize);
 	if (volume->block_bits == 0u || align > EFI_PAGE_SIZE ||
-	    media->LastBlock >= UINT64_C(1) << 47)
+	    media->LastBlock >= UINT64_C(1) << 47) /* or the size in bytes overflows */
 		return false;
 	device.ops = &ops;
 	device.ctx = volume;
@@ -63,7 +63,7 @@ static bool device_open(struct qu_volume *volume, const EFI_BLOCK_IO_MEDIA *medi
 	return qu_cache_open(&volume->cache, &device, media->BlockSize, align, QU_LINES_MAX);
 }
 
-/* Is there a FAT that we read ourselves? fat.h says why. */
+/* Opens the volume as FAT, if it is one. fat.h explains why this does not use the driver. */
 static bool fat_open(struct qu_volume *volume)
 {
 	EFI_BLOCK_IO_PROTOCOL *block_io = block_io_of(volume);
@@ -89,7 +89,7 @@ bool qu_volume_open(struct qu_volume *volume, EFI_HANDLE handle)
 		status = volume->file_system->OpenVolume(volume->file_system, &volume->root);
 	}
 	if (EFI_ERROR(status)) {
-		qu_say("qcow2: no file system where this program comes from: %s\n",
+		qu_say("qcow2: cannot open the volume that this program was loaded from: %s\n",
 		       qu_efi_text(status));
 		return false;
 	}

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs each tests/firmware/run-*.sh with the build directory, and sums up what they say in their
-# last line, "N passed, N failed". A script that says nothing there, or that fails without saying
-# what, counts as a failure; so does one that is not done at FIRMWARE_END (seconds since 1970, 10
-# minutes from now where it is not set): it is stopped, and all that it has started.
+# Runs each tests/firmware/run-*.sh with the build directory and adds up their last lines,
+# "N passed, N failed". A script without such a line, or with an error status and no failed check,
+# counts as one failure. At FIRMWARE_END (seconds since 1970; default: in 10 minutes) this stops the
+# script that runs, with everything that it started; that is also a failure.
 #	check.sh BUILD-DIR [NAME...]      only run-NAME.sh
 set -u
 build=${1:?usage: check.sh BUILD-DIR [NAME...]}
@@ -29,7 +29,7 @@ for name in "$@"; do
 		passed=0 failed=1
 		echo "run-$name.sh: no result, exit status $rc"
 	fi
-	[ $rc -ne 124 ] || echo "run-$name.sh: stopped, the time for all is over"
+	[ $rc -ne 124 ] || echo "run-$name.sh: stopped, no time is left"
 	[ $rc -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 	echo "run-$name.sh: $(($(date +%s) - start)) s"
 	total_passed=$((total_passed + passed))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The console of a machine in QEMU, for scripts that read it and type."""
+"""The console of a machine in QEMU, for scripts that read from it and type into it."""
 import os
 import re
 import select
@@ -11,7 +11,7 @@ import time
 
 class Console:
     def __init__(self, command):
-        # timeout(1) ends this program so: the machine must not outlive it.
+        # timeout(1) stops this program with SIGTERM, and the machine must not outlive it.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
         self.qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -23,7 +23,7 @@ class Console:
         self.qemu.wait()
 
     def wait(self, pattern, seconds=20):
-        """All that comes until the text ends as the pattern says."""
+        """Returns the output up to the first match of the pattern."""
         end = time.monotonic() + seconds
         raw, text = b"", ""
         while not pattern.search(text):
@@ -33,7 +33,7 @@ class Console:
             data = os.read(self.qemu.stdout.fileno(), 65536)
             if not data:
                 break
-            raw += data  # an escape sequence may come in two pieces
+            raw += data  # two reads may share an escape sequence
             text = re.sub(rb"\x1b\[[0-9;=?]*[A-Za-z]|\r", b"", raw).decode(errors="replace")
         print(text, flush=True)
         return text
@@ -43,6 +43,6 @@ class Console:
         self.qemu.stdin.flush()
 
     def is_off(self, seconds=20):
-        """Has the machine switched itself off, and said no more than it said before?"""
+        """Does the machine switch itself off within this time?"""
         self.wait(re.compile(r"(?!)"), seconds)
         return self.qemu.wait(timeout=seconds) == 0

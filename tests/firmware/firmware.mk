@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Programs for machines without an operating system, run in QEMU: tests/firmware/run-*.sh.
+# Runs programs for machines without an operating system in QEMU: tests/firmware/run-*.sh.
 
 include port/baremetal/baremetal.mk
 
 FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf
 
-#: check-firmware  installs what it needs (Debian, as root), then bare metal and firmware in QEMU; 10 minutes at most
+#: check-firmware  installs its needs (Debian, as root), then runs the firmware tests in QEMU; 10 minutes
 check-firmware:
 	$(Q)end=$$(($$(date +%s) + 600)) && sh tests/install.sh && \
 		$(MAKE) --no-print-directory FIRMWARE_END=$$end firmware-runs

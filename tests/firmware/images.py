@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The images' side of the firmware tests.
+"""Makes and damages files for the firmware tests.
 
-    images.py content FILE LENGTH      bytes of all kinds: text, noise, zeros; the same on each run
-    images.py check FILE               what the program prints for this content
+    images.py content FILE LENGTH      writes text, noise and zeros; the same on each run
+    images.py check FILE               prints what the program must print for this content
     images.py break-data FILE N        damages the compressed data of guest cluster N
     images.py break-entry FILE N       damages the L2 entry of guest cluster N
-    images.py break-l1 FILE N          damages the L1 entry that leads there
-                                       all print the position that an error has to name
+    images.py break-l1 FILE N          damages the L1 entry of guest cluster N
+
+The last three print the position that the error message must name.
 """
 import random
 import struct
@@ -16,7 +17,7 @@ import zlib
 
 PIECE = 65536
 OFFSET = (1 << 56) - 512
-NO_CLUSTER = 1 << 63 | 512  # an entry, but not of the start of a host cluster
+NO_CLUSTER = 1 << 63 | 512  # an invalid entry: 512 is not the start of a host cluster
 
 
 def piece(rng, number):
@@ -47,7 +48,7 @@ def check(path):
 
 
 def l1_entry_of(image, cluster):
-    """Position and value of the L1 entry; log2 of the entries in an L2 table."""
+    """The position and value of the L1 entry, and log2 of the entries in an L2 table."""
     cluster_bits, = struct.unpack_from(">I", image, 20)
     l1_pos, = struct.unpack_from(">Q", image, 40)
     l2_bits = cluster_bits - 3
@@ -56,10 +57,10 @@ def l1_entry_of(image, cluster):
 
 
 def entry_of(image, cluster):
-    """Position and value of the L2 entry; cluster_bits."""
+    """The position and value of the L2 entry, and cluster_bits."""
     _, l1_entry, l2_bits = l1_entry_of(image, cluster)
     pos = (l1_entry & OFFSET) + 8 * (cluster & ((1 << l2_bits) - 1))
-    assert l1_entry & OFFSET, "no L2 table there"
+    assert l1_entry & OFFSET, "the L1 entry has no L2 table"
     return pos, struct.unpack_from(">Q", image, pos)[0], l2_bits + 3
 
 
@@ -73,14 +74,14 @@ def break_data(image, cluster):
 
 def break_entry(image, cluster):
     pos, entry, _ = entry_of(image, cluster)
-    assert entry, "no cluster there"
+    assert entry, "the L2 entry has no cluster"
     struct.pack_into(">Q", image, pos, NO_CLUSTER)
     return pos
 
 
 def break_l1(image, cluster):
     pos, entry, _ = l1_entry_of(image, cluster)
-    assert entry, "no L2 table there"
+    assert entry, "the L1 entry has no L2 table"
     struct.pack_into(">Q", image, pos, NO_CLUSTER)
     return pos
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# To be sourced by the runs: counts what is as it should be. $about, if it is set, says about what.
+# The run-*.sh source this: it counts passed and failed checks. $about, if set, precedes the text.
 passed=0
 failed=0
 

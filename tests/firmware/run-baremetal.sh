@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The bare-metal program on each board that QEMU has for us: content of a compressed image with the
-# largest clusters and of a chain of two, as qemu-img has it; damage, and what is said about it. At
-# the end ROM, RAM and stack of each, as the README's table must have them.
+# Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
+# a compressed image with the largest clusters and from a chain of two, and report damage. At the
+# end compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
 here=$(realpath "$(dirname "$0")")
 dir=$build/firmware/baremetal
 mkdir -p "$dir" && cd "$dir" && rm -f ./* || exit 1
-ulimit -f 131072 # 64 MiB a file, if something goes wrong
+ulimit -f 131072 # 64 MiB for each file, in case a command runs wild
 passed=0
 failed=0
 
@@ -46,16 +46,16 @@ emulator() { # BOARD PROGRAM ARGUMENT...
 		-semihosting-config "$config" -kernel "$program" </dev/null 2>&1
 }
 
-# Does the program end with this status, and print this line?
+# Does the program exit with this status and print this line?
 expect() { # NAME BOARD STATUS LINE ARGUMENT...
 	local name=$1 board=$2 status=$3 line=$4 rc=0 out
 	shift 4
 	out=$(emulator "$board" "$build/baremetal/$board.elf" "$@") || rc=$?
-	judge "$name" "$board" "$status" "$line" $rc "$out"
+	check_line "$name" "$board" "$status" "$line" $rc "$out"
 	grep '^stack:' <<<"$out" | tee -a "$board.memory"
 }
 
-judge() { # NAME BOARD STATUS LINE RC OUTPUT
+check_line() { # NAME BOARD STATUS LINE RC OUTPUT
 	if [ "$5" -eq "$3" ] && grep -qxF -- "$4" <<<"$6"; then
 		passed=$((passed + 1))
 		echo "ok      $2, $1: $4"
@@ -76,7 +76,7 @@ board_tests() { # BOARD
 	expect 'cut short' "$1" 1 "short.qcow2: image is truncated, at byte 0xf4240" short.qcow2
 	expect 'not an image' "$1" 1 "content.raw: not a qcow2 image, at byte 0x0" content.raw
 	expect 'half a chain' "$1" 1 "top.qcow2: needs its backing file" top.qcow2
-	expect 'no such file' "$1" 1 "no.qcow2: read error, at byte 0x0, the disk says 3" \
+	expect 'no such file' "$1" 1 "no.qcow2: read error, at byte 0x0, disk driver error 3" \
 		top.qcow2 no.qcow2
 }
 
@@ -84,11 +84,11 @@ make_images || { echo 'cannot make the images'; echo '0 passed, 1 failed'; exit 
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	board_tests "$board"
 done
-# The control: the Cortex-M0 run above would have noticed an access that is not aligned.
+# Shows that the Cortex-M0 of the runs above faults at an unaligned access.
 out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
-judge 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
+check_line 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
 
-# What the program says about RAM and stack, the largest of all runs; ROM is what is loaded.
+# RAM and stack are the largest values that the program printed; ROM is the size of .text and .data.
 column() { # BOARD
 	local rom ram stack
 	rom=$(llvm-size-14 -A "$build/baremetal/$1.elf" | awk '/^\.(text|data) / { n += $2 } END { print n }')
@@ -99,19 +99,19 @@ column() { # BOARD
 kib() { # BYTES
 	echo "$(((($1) * 10 + 1023) / 1024))" | sed -E 's/^$/0/; s/(.)$/.\1 KiB/'
 }
-# A program that grows is told here, and the table is to follow.
+# When the program grows, this fails, and the table has to change.
 readme_has() { # ROW
 	echo "$1"
-	if grep -qxF -- "$1" "$here/../../README.md"; then
+	if grep -qxF -- "$1" "$here/../../port/baremetal/README.md"; then
 		passed=$((passed + 1))
 	else
-		echo "FAILED: that row is not in README.md"
+		echo "FAILED: port/baremetal/README.md does not have this row"
 		failed=$((failed + 1))
 	fi
 }
-roms='| the program, all in (ROM) |'
-rams='| RAM: two images, reader, memory for deflate, 2 KiB of stack |'
-stacks='| most stack used, of it |'
+roms='| ROM: the whole program |'
+rams='| RAM: two images, reader, deflate memory, 2 KiB of stack |'
+stacks='| stack used, at most |'
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	read -r rom ram stack < <(column $board)
 	roms+=" $(kib "$rom") |" rams+=" $(kib "$ram") |" stacks+=" $stack bytes |"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The limit that check.sh sets is kept: a run that hangs in a program of its own is a failure when
-# the time is over, and nothing of it stays behind.
+# Tests the time limit of check.sh: it stops a script that hangs in a program, counts it as a
+# failure and leaves no process behind.
 #	run-limit.sh BUILD-DIR
 set -u
 dir=${1:?usage: run-limit.sh BUILD-DIR}/firmware/limit
@@ -15,7 +15,7 @@ echo 'ok: before'
 echo '1 passed, 0 failed'
 END_OF_HANG
 
-is_gone() { # PID, or its last moments
+is_gone() { # PID: waits up to 2 seconds
 	local i
 	for i in $(seq 20); do
 		kill -0 "$1" 2>/dev/null || return 0
@@ -26,12 +26,12 @@ is_gone() { # PID, or its last moments
 
 start=$SECONDS rc=0
 FIRMWARE_END=$(($(date +%s) + 2)) bash "$dir/check.sh" "$dir" >"$dir/log" || rc=$?
-ok "a run that hangs is stopped" grep -qx 'run-hang.sh: stopped, the time for all is over' "$dir/log"
-ok "it is a failure" test $rc -ne 0 -a "$(tail -n 1 "$dir/log")" = '0 passed, 1 failed'
-ok "it takes no longer" test $((SECONDS - start)) -le 20
-ok "what it had started is gone" is_gone "$(cat "$dir/pid")"
+ok "check.sh stops a script that hangs" grep -qx 'run-hang.sh: stopped, no time is left' "$dir/log"
+ok "that is a failure" test $rc -ne 0 -a "$(tail -n 1 "$dir/log")" = '0 passed, 1 failed'
+ok "it waits no longer" test $((SECONDS - start)) -le 20
+ok "its programs are gone" is_gone "$(cat "$dir/pid")"
 start=$SECONDS rc=0
 FIRMWARE_END=$(date +%s) bash "$dir/check.sh" "$dir" hang >"$dir/log" || rc=$?
-ok "the next one gets no time" test $rc -ne 0 -a $((SECONDS - start)) -le 20
+ok "the next script gets no time" test $rc -ne 0 -a $((SECONDS - start)) -le 20
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The UEFI port's FAT reader on the host, with sanitizers: volumes of mkfs.vfat and mtools, files in
-# many pieces, long names; each volume again with bytes of its tables changed, where nothing may
-# crash or hang. The names that images may use.
+# The FAT reader and the file names of the UEFI port on the host, with sanitizers: volumes of
+# mkfs.vfat and mtools with fragmented files and long names; and the same volumes with changed bytes
+# in their tables, on which the reader must not crash or hang.
 #	run-uefi-fat.sh BUILD-DIR
 set -u
 build=${1:?usage: run-uefi-fat.sh BUILD-DIR}
@@ -15,7 +15,8 @@ export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
 rm -rf "$work" && mkdir -p "$work"
 cc -std=c11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-I"$here/../../include" -I"$here/../../port/uefi" "$here/uefi-fat.c" \
-	"$here/../../port/uefi/fat.c" "$here/../../port/uefi/path.c" -o "$fat" || exit 1
+	"$here/../../port/uefi/fat.c" "$here/../../port/uefi/path.c" \
+	"$here/../../port/common/utf8.c" -o "$fat" || exit 1
 
 is_file() { # VOLUME NAME CONTENT
 	timeout --foreground 20 "$fat" "$1" "$2" 2>"$work/runs" | cmp -s - "$3"
@@ -35,7 +36,7 @@ volume() { # FILE KIB MKFS-OPTIONS...
 	mmd -i "$v" ::/dir '::/dir/a long name of a directory' ::/fill
 	for i in $(seq 40); do mcopy -i "$v" "$work/filler" "::/fill/file number $i"; done
 	for i in $(seq 1 2 40); do mdel -i "$v" "::/fill/file number $i"; done
-	# mtools begins after the last cluster that it gave out: let it begin in front.
+	# mtools searches for free clusters after the last one that it used; let it start at the front.
 	[[ "$*" != *32* ]] || printf '\x02\x00\x00\x00' | dd of="$v" bs=1 seek=$((sector + 492)) conv=notrunc status=none
 	mcopy -i "$v" "$work/content" '::/dir/a long name of a directory/The Image.qcow2'
 	mcopy -i "$v" "$work/content" ::/SHORT.BIN
@@ -44,9 +45,9 @@ volume() { # FILE KIB MKFS-OPTIONS...
 
 check_volume() { # FILE TYPE
 	ok "$2: long name" is_file "$1" '/dir/a long name of a directory/The Image.qcow2' "$work/content"
-	ok "$2: in pieces" test "$(sed -n 's/.*, \([0-9]*\) runs/\1/p' "$work/runs")" -gt 5
-	ok "$2: is that type" grep -q "^$2," "$work/runs"
-	ok "$2: no case" is_file "$1" '\DIR\A long NAME of a directory\the image.QCOW2' "$work/content"
+	ok "$2: fragmented" test "$(sed -n 's/.*, \([0-9]*\) runs/\1/p' "$work/runs")" -gt 5
+	ok "$2: the type" grep -q "^$2," "$work/runs"
+	ok "$2: upper and lower case" is_file "$1" '\DIR\A long NAME of a directory\the image.QCOW2' "$work/content"
 	ok "$2: short name" is_file "$1" short.bin "$work/content"
 	ok "$2: empty file" is_file "$1" empty /dev/null
 	ok "$2: many entries" is_file "$1" '/fill/file number 40' "$work/filler"
@@ -55,8 +56,8 @@ check_volume() { # FILE TYPE
 	ok "$2: below a file" says 'no such file' "$1" /short.bin/x
 }
 
-# Whatever the bytes, it ends, with or without the file, and without a crash (status 0 or 1).
-# A sanitizer that stops it leaves another status.
+# Whatever the bytes are, the program exits with status 0 or 1, whether it finds the file or not. If
+# a sanitizer stops it, the status is another one.
 damaged() { # FILE POSITION
 	local rc
 	cp "$1" "$work/damaged"
@@ -70,7 +71,7 @@ put() { # FILE POSITION BYTES
 	printf '%b' "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# BPB_ExtFlags of FAT32: with mirroring off only one FAT is in use; the other has nothing in it here.
+# BPB_ExtFlags of FAT32: without mirroring only the active FAT is valid. The other is empty here.
 check_active_fat() { # VOLUME
 	local v=$work/active.img reserved fat_len active
 	reserved=$(od -An -tu2 -j14 -N2 "$1")
@@ -82,14 +83,14 @@ check_active_fat() { # VOLUME
 		put "$v" 40 "\\x8$active"
 		ok "FAT $active is the active one" is_file "$v" SHORT.BIN "$work/content"
 		put "$v" 40 "\\x8$((1 - active))"
-		ok "FAT $((1 - active)) has nothing" says 'the file system is damaged: check it' "$v" SHORT.BIN
+		ok "FAT $((1 - active)) is empty" says 'the file system is damaged; repair it with chkdsk or fsck' "$v" SHORT.BIN
 	done
 	put "$v" 40 '\x01'
-	ok "mirrored: the first FAT counts" says 'the file system is damaged: check it' "$v" SHORT.BIN
+	ok "with mirroring the first FAT is used" says 'the file system is damaged; repair it with chkdsk or fsck' "$v" SHORT.BIN
 	put "$v" 40 '\x82'
-	ok "the active FAT is not there" says 'not a FAT volume' "$v" SHORT.BIN
+	ok "the active FAT does not exist" says 'not a FAT volume' "$v" SHORT.BIN
 	put "$v" 40 '\x8f'
-	ok "the active FAT is far off" says 'not a FAT volume' "$v" SHORT.BIN
+	ok "the number of the active FAT is too large" says 'not a FAT volume' "$v" SHORT.BIN
 }
 
 seq 1 90000 >"$work/content"

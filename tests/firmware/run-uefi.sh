@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The UEFI programs in QEMU, under EDK2 for three processors and under U-Boot: a stick with a FAT,
-# or another file system, holds the program, its configuration and qcow2 images; the boot loader
-# inside an image is started from there. One line for each thing that must be seen on the serial
+# Runs the UEFI programs in QEMU, under EDK2 for three processors and under U-Boot. A stick with FAT
+# or another file system holds the program, its configuration and qcow2 images, and the program
+# starts the boot loader inside an image. Prints a line for each text that must appear on the serial
 # line. Logs are in BUILD-DIR/uefi-test/log.
 #	run-uefi.sh BUILD-DIR [NAME...]
 set -u
@@ -22,7 +22,7 @@ if ! make -s -C "$here/../.." O="$(realpath "$build")" uefi-images >"$build/uefi
 fi
 mkdir -p "$work/log"
 
-# --- sticks: a disk with one partition that holds all images and the program
+# --- sticks: disks with one partition, which holds the images and the program
 
 fat_stick() { # NAME MIB PROGRAM PATH-ON-STICK FILE...: FAT32 in a GPT
 	local image=$work/$1.img mib=$2 program=$3 to=$4
@@ -41,27 +41,27 @@ text_file() { # STICK PATH-ON-STICK LINE...
 	printf '%s\r\n' "$@" >"$stick.text"
 	mcopy -i "$stick@@1M" -o "$stick.text" "::$to"
 }
-stick() { # NAME PROGRAM PATH-ON-STICK [CONFIG-LINE...]: with all images
+stick() { # NAME PROGRAM PATH-ON-STICK [CONFIG-LINE...]: a FAT stick with all images
 	local name=$1
 	fat_stick "$name" 300 "$2" "$3" "$work"/stick/* "$work/broken"
 	shift 3
 	[ $# -eq 0 ] || text_file "$name" /qcow2.cfg "$@"
 }
-damaged_stick() { # NAME PROGRAM PATH-ON-STICK IMAGE: with nothing but a damaged one
+damaged_stick() { # NAME PROGRAM PATH-ON-STICK IMAGE: the only image, a damaged one
 	fat_stick "$1" 64 "$2" "$3" "$work/broken/$4"
 	text_file "$1" /qcow2.cfg "\\$4"
 	text_file "$1" /startup.nsh "echo the shell goes on" "reset -s"
 }
 
-# The images in many pieces, each file's clusters among those of others.
-fragment() { # NAME: rewrites the images of a stick over the holes of deleted files
+# Fragments two images of a stick: writes them again into the holes that deleted files leave.
+fragment() { # NAME
 	local image=$work/$1.img@@1M i
 	head -c 40K /dev/urandom >"$work/filler"
 	mmd -i "$image" ::/fill
 	for i in $(seq 120); do mcopy -i "$image" "$work/filler" "::/fill/$i"; done
 	for i in $(seq 1 2 120); do mdel -i "$image" "::/fill/$i"; done
 	mdel -i "$image" ::/probe.qcow2 ::/zero.qcow2
-	# FSInfo: mtools looks for free clusters from here on.
+	# FSInfo: mtools searches for free clusters from this one on.
 	printf '\x02\x00\x00\x00' |
 		dd of="$work/$1.img" bs=1 seek=$((1048576 + 512 + 492)) conv=notrunc status=none
 	mcopy -i "$image" "$work/stick/probe.qcow2" "$work/stick/zero.qcow2" ::/
@@ -78,7 +78,7 @@ ext4_stick() { # NAME PROGRAM PATH-ON-STICK
 	mke2fs -q -t ext4 -O ^metadata_csum,^64bit -d "$tree" -E offset=1048576 "$image" 298M
 }
 
-# --- machines: all print to the serial line, which is their output
+# --- machines: their output is the serial line
 
 limit() { timeout --foreground -k 5 150 "$@" </dev/null; }
 plain='-nodefaults -display none -monitor none -serial stdio -no-reboot'
@@ -96,7 +96,7 @@ ia32() {
 		-drive if=pflash,unit=1,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF32_VARS_4M.fd \
 		-drive if=none,id=stick,format=raw,snapshot=on,file="$work/$1.img" -device ide-hd,drive=stick
 }
-virt() { # FIRMWARE STICK [COMMAND...]: which runs it
+virt() { # FIRMWARE STICK [COMMAND...]: the command runs QEMU
 	local firmware=$1 stick=$2
 	shift 2
 	limit "$@" qemu-system-aarch64 -M virt,accel=tcg -cpu cortex-a57 -m 512 $plain -bios "$firmware" \
@@ -109,7 +109,7 @@ uboot_prompt() { uboot "$1" python3 -B "$here/uboot-prompt.py"; }
 
 plain_text() { sed 's/\x1b\[[0-9;=?]*[A-Za-z]//g' | tr -d '\r'; }
 
-# --- what must be seen
+# --- checks of the output
 
 seen() { grep -qF -- "$1" "$log"; }
 line() { grep -qxF -- "$1" "$log"; }
@@ -122,79 +122,79 @@ check_probe() {
 		ok "$what: $text" line "$text"
 	done <"$work/expect/probe"
 	check_memory "${1:-1024}"
-	ok "all was read" line 'probe: done'
-	ok "no error is shown" unseen 'qcow2: reading'
+	ok "the loader has read all disks" line 'probe: done'
+	ok "the program prints no read error" unseen 'qcow2: reading'
 }
-# What the programs say that they take, against what port/uefi/uefi.h says: KiB for the volume, for
-# each file, for each disk, while they are opened. The 9 disks have 13 files.
+# Compares the memory that the programs report with the limits in port/uefi/uefi.h, in KiB: for the
+# volume, each file, each disk, and during opening. The 9 disks have 13 files.
 check_memory() { # KIB-OF-THE-VOLUME
 	local volume=$1 file=516 disk=8397 opening=600 now most all
-	ok "memory is said for each disk" test "$(grep -c 'with [0-9]* KiB of memory$' "$log")" -eq 9
+	ok "the program reports the memory of each disk" test "$(grep -c 'with [0-9]* KiB of memory$' "$log")" -eq 9
 	ok "no disk takes more than $disk KiB, and $file for each of at most 3 files" \
 		awk -v most=$((disk + 3 * file)) '/KiB of memory$/ && $(NF - 3) > most { exit 1 }' "$log"
-	read -r now most < <(sed -nE 's/^qcow2: memory: ([0-9]+) KiB, and at most ([0-9]+) KiB.*/\1 \2/p' "$log")
+	read -r now most < <(sed -nE 's/^qcow2: memory: ([0-9]+) KiB in use, at most ([0-9]+) KiB.*/\1 \2/p' "$log")
 	ok "memory for all: $now KiB" test "$now" -le $((volume + 13 * file + 9 * disk))
-	ok "memory while they are opened: $most KiB" test "$most" -le $((now + opening))
-	# Each disk's is rounded up.
+	ok "memory during opening: $most KiB" test "$most" -le $((now + opening))
+	# The memory of each disk is rounded up, so the sum may exceed the total.
 	all=$((volume + $(sed -nE 's/.*with ([0-9]+) KiB of memory$/\1/p' "$log" | paste -sd+) - now))
-	ok "the volume and the disks make the sum" test $all -ge 0 -a $all -le 9
+	ok "the volume and the disks make up the total" test $all -ge 0 -a $all -le 9
 }
 check_linux() {
-	ok "the boot loader inside is started" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
-	# systemd-boot says that if it does not run at TPL_APPLICATION: fat.h has the reason.
+	ok "the boot loader inside starts" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
+	# systemd-boot prints this if it does not run at TPL_APPLICATION; fat.h explains why.
 	ok "the boot loader can wait for events" unseen 'Error waiting for events'
-	ok "Linux is up" grep -q '^user space of Linux .* is up' "$log"
+	ok "Linux starts" grep -q '^user space of Linux .* is up' "$log"
 }
 check_broken() {
 	local file=/broken text
 	while read -r file text; do
 		ok "$file: $text" seen "qcow2: \\broken\\$file: $text"
 	done <"$work/expect/broken"
-	ok "the sound image is there" seen 'qcow2: \probe.qcow2: a disk of 41943040 bytes'
+	ok "the intact image is published" seen 'qcow2: \probe.qcow2: a disk of 41943040 bytes'
 	while read -r file text; do
-		ok "$file, where it is read: $text" line "qcow2: \\broken\\$file: $text"
+		ok "$file, when it is read: $text" line "qcow2: \\broken\\$file: $text"
 	done <"$work/expect/damaged"
 	ok "the absent one is named" seen 'qcow2: \broken\absent.raw: no such file'
 	ok "zstd is named" \
-		seen 'qcow2: \broken\zstd.qcow2: no decoder for compressed cluster: it is zstd'
-	ok "a loader is looked for" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
-	ok "the loader in the sound image runs" line 'probe: done'
+		seen 'qcow2: \broken\zstd.qcow2: no decoder for compressed cluster: zstd'
+	ok "the loader starts" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
+	ok "the loader in the intact image runs" line 'probe: done'
 }
 
 check_no_image() {
-	ok "the reason is said" seen 'qcow2: \broken\text.qcow2: not a qcow2 image (at file offset 0)'
+	ok "the program prints the reason" seen 'qcow2: \broken\text.qcow2: not a qcow2 image (at file offset 0)'
 	ok "the firmware goes on to its shell" line 'the shell goes on'
 }
 
-# One image, which opens, but its first block cannot be read.
+# The only image opens, but its first block cannot be read.
 check_damaged() { # FILE
 	local text
 	text=$(sed -n "s/^$1 //p" "$work/expect/damaged")
-	ok "the disk is there" seen "qcow2: \\$1: a disk of 41943040 bytes"
-	ok "what is read" line 'qcow2: reading at disk offset 0 failed:'
-	ok "which file, what, and where: $text" line "qcow2: \\$1: $text"
-	ok "there is nothing to start" grep -q '^qcow2: no .EFI.BOOT.BOOT.*\.EFI in any partition of the images' "$log"
-	ok "all memory is given back" line 'qcow2: the disks are taken back; memory: 0 KiB'
+	ok "the disk is published" seen "qcow2: \\$1: a disk of 41943040 bytes"
+	ok "the position on the disk" line 'qcow2: reading at disk offset 0 failed:'
+	ok "the file, the problem and its position: $text" line "qcow2: \\$1: $text"
+	ok "no boot loader is found" grep -q '^qcow2: no .EFI.BOOT.BOOT.*\.EFI in any partition of the images' "$log"
+	ok "all memory is freed" line 'qcow2: the disks are removed; memory: 0 KiB in use'
 	ok "the firmware goes on to its shell" line 'the shell goes on'
 }
 
-# What the README says, word for word; make has been called already.
+# Runs the commands of port/uefi/README.md word for word, except for the first one: make has run.
 readme() {
 	rm -rf "$work/readme" && mkdir -p "$work/readme"
 	ln -s "$(realpath "$build")" "$work/readme/build"
-	awk '/^## Boot from a qcow2/ { on = 1 } on && /^```$/ { exit } on == 2 { print } on && /^```sh$/ { on = 2 }' \
-		"$here/../../README.md" | sed 1d >"$work/readme/commands"
+	awk '/^## Try it in QEMU/ { on = 1 } on && /^```$/ { exit } on == 2 { print } on && /^```sh$/ { on = 2 }' \
+		"$here/../../port/uefi/README.md" | sed 1d >"$work/readme/commands"
 	(cd "$work/readme" && limit bash -e commands)
 }
 check_readme() {
 	local said
 	check_linux
-	# The lines shown there are printed, with these or other numbers.
+	# The program prints the lines that the README shows, with these or other numbers.
 	while read -r said; do
 		ok "the README shows: $said" \
 			grep -qxF -- "$(sed 's/[0-9][0-9]*/N/g' <<<"$said")" <(sed 's/[0-9][0-9]*/N/g' "$log")
-	done < <(sed -n '/^After some seconds/,/^`qcow2.cfg`/s/^    \(qcow2: .*\|user space .*\)/\1/p' \
-		"$here/../../README.md")
+	done < <(sed -n '/^After a few seconds/,/^## /s/^    \(qcow2: .*\|user space .*\)/\1/p' \
+		"$here/../../port/uefi/README.md")
 }
 
 run_readme() { readme; }
@@ -212,7 +212,7 @@ check_x64_broken() { check_broken; }
 check_ia32() { check_probe; }
 check_aa64() { check_probe; }
 check_uboot() { check_probe; }
-check_uboot_ext4() { check_probe 0; } # read through the firmware, which has the volume
+check_uboot_ext4() { check_probe 0; } # read through the driver: no cache for the volume
 run_l1() { x64_usb l1; }
 run_l2() { x64_nvme l2; }
 run_aa64_l2() { aa64 aa64_l2; }
@@ -236,7 +236,7 @@ fragment x64
 stick ia32 "$uefi/qcow2ia32.efi" /EFI/BOOT/BOOTIA32.EFI
 stick aa64 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI
 ext4_stick ext4 "$uefi/qcow2aa64.efi" /efi/boot/bootaa64.efi
-stick broken-stick "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all that is broken' \
+stick broken-stick "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all broken images' \
 	$(cd "$work/broken" && printf 'broken/%s\n' *.qcow2) probe.qcow2
 stick no_image "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2'
 text_file no_image /startup.nsh 'echo the shell goes on' 'reset -s'
@@ -251,10 +251,10 @@ short.qcow2 image is truncated (at file offset
 l1.qcow2 image is truncated (at file offset
 feature.qcow2 unknown incompatible feature: bits 0x8000000000000000 (at file offset 72)
 text.qcow2 not a qcow2 image
-absolute.qcow2 names a file that is not followed: /etc/shadow
-escape.qcow2 names a file that is not followed: ../../up.raw
-protocol.qcow2 names a file that is not followed: nbd://host/x
-loop.qcow2 more than 16 files on top of each other, or a loop
+absolute.qcow2 not following /etc/shadow: only relative paths
+escape.qcow2 not following ../../up.raw: only relative paths
+protocol.qcow2 not following nbd://host/x: only relative paths
+loop.qcow2 more than 16 files in the backing chain, or a loop
 END
 
 [ $# -gt 0 ] || set -- x64_linux readme x64 aa64 ia32 uboot no_image uboot_ext4 x64_broken shell \
@@ -270,12 +270,12 @@ while [ $# -gt 0 ]; do # two at a time
 	for name in "$1" ${2:-}; do
 		log=$work/log/$name about=$name
 		check_"$name"
-		# All machines are switched off from inside: one that had to be stopped hangs.
+		# Each machine switches itself off. A status other than 0 means that it hung.
 		ok "it ends" grep -qx 0 "$log.status"
 	done
 	shift $(($# > 1 ? 2 : 1))
 done
-# The README has these numbers: file size, and what it takes in memory.
+# The sizes of the programs: file, and memory when loaded.
 printf '%-20s %12s %12s\n' program 'file, bytes' 'loaded, bytes'
 for program in "$uefi"/qcow2*.efi; do
 	printf '%-20s %12d %12d\n' "${program##*/}" "$(stat -c %s "$program")" \

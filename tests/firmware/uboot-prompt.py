@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Waits for the prompt of U-Boot, and types there: uboot-prompt.py QEMU ARGUMENT..."""
+"""Waits for the prompt of U-Boot and switches the machine off: uboot-prompt.py QEMU ARGUMENT..."""
 import re
 import sys
 

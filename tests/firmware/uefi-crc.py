@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What uefi-probe.c must print about a disk: uefi-crc.py RAW-FILE BLOCK-SIZE"""
+"""Prints what uefi-probe.c must print about a disk: uefi-crc.py RAW-FILE BLOCK-SIZE"""
 import os
 import sys
 import zlib
@@ -11,7 +11,7 @@ size = os.path.getsize(path)
 n_blocks = -(-size // block)
 with open(path, "rb") as f:
 
-    def read(pos, length):  # the last block is filled up with zeros
+    def read(pos, length):  # zeros fill the last block
         f.seek(pos)
         return f.read(length).ljust(length, b"\0")
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The UEFI port's FAT reader and its paths, on the host: uefi-fat VOLUME PATH writes the file to
- * standard output, or says what qu_fat_text says. uefi-fat -p FROM NAME prints the joined path.
+ * Runs the FAT reader and the file names of the UEFI port on the host. uefi-fat VOLUME PATH writes
+ * the file to standard output, or prints the text of qu_fat_text. uefi-fat -p FROM NAME prints the
+ * joined path.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,10 @@
 #include "fat.h"
 #include "path.h"
 
-enum { RUNS = 65536, PIECE = 100003 };
+enum {
+	RUNS = 65536,
+	PIECE = 100003 /* a prime, so that pieces start at any byte of a cluster */
+};
 
 static int volume_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {

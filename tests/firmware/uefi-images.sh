@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes what run-uefi.sh boots, in WORK: qcow2 images in WORK/stick, and for each what its content
-# is, in WORK/expect. Needs the programs in UEFI (build/uefi).
+# Makes the images that run-uefi.sh boots: qcow2 images in WORK/stick, and in WORK/expect the output
+# that each must cause. Needs the programs in UEFI (build/uefi).
 #	uefi-images.sh UEFI WORK
 set -eu
 here=$(realpath "$(dirname "$0")")
@@ -11,14 +11,14 @@ export MTOOLS_SKIP_CHECK=1
 rm -rf stick expect raw
 mkdir -p deb stick/chain expect raw
 
-# Kernel and boot loader of Debian, unpacked and not installed.
+# Unpacks a package of Debian without installing it: the kernel, the boot loader.
 fetch() { # PACKAGE
 	[ -d "deb/$1" ] && return
 	(cd deb && apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null && dpkg-deb -x "$1"_*.deb "$1.new")
 	mv "deb/$1.new" "deb/$1"
 }
 
-# A disk with a GPT and a FAT partition that fills it: put FILE NAME... copies files into it.
+# A disk with a GPT and one FAT partition, into which put copies files.
 gpt_disk() { # FILE MIB
 	truncate -s "$2M" "$1"
 	printf 'label: gpt\nstart=2048, type=U\n' | sfdisk -q "$1"
@@ -74,17 +74,17 @@ io() { # FILE FORMAT COMMAND...: qemu-io
 	qemu-io -f "$format" "${args[@]}" "$file" >/dev/null
 }
 
-# Kinds of image; each is a line of the configuration file, too.
+# Kinds of images. Each also has a line in the configuration file.
 zero_clusters() {
 	qemu-img create -q -f qcow2 zero.qcow2 64M
 	io zero.qcow2 qcow2 'write -P 1 0 5M' 'write -z 1M 1M' 'write -z -u 3M 64k' 'write -P 2 9M 1M' \
 		'write -P 3 63M 1M'
 }
-sparse_and_big() { # more than 32 bits of bytes, 4096-byte blocks
+sparse_and_big() { # more bytes than 32 bits can count, 4096-byte blocks
 	qemu-img create -q -f qcow2 big.qcow2 6G
 	io big.qcow2 qcow2 'write -P 4 1M 3M' 'write -P 5 4100M 2M' 'write -P 6 6143M 1M'
 }
-backing_chain() { # raw below qcow2 below qcow2, in a directory, one name with ..
+backing_chain() { # qcow2 over qcow2 over raw, in a directory; one name has a ..
 	truncate -s 20M base.raw
 	io base.raw raw 'write -P 7 0 20M'
 	qemu-img create -q -f qcow2 -b ../base.raw -F raw chain/middle.qcow2
@@ -92,7 +92,7 @@ backing_chain() { # raw below qcow2 below qcow2, in a directory, one name with .
 	io chain/middle.qcow2 qcow2 'write -P 8 2M 2M' 'write -z 10M 1M'
 	io chain/top.qcow2 qcow2 'write -P 9 3M 3M' 'write -P 10 23M 1M'
 }
-odd_size() { # no multiple of 4096
+odd_size() { # not a multiple of 4096
 	qemu-img create -q -f qcow2 -o compat=0.10,cluster_size=512 odd.qcow2 9438720
 	io odd.qcow2 qcow2 'write -P 11 0 9438720'
 }
@@ -106,7 +106,7 @@ huge_clusters() { # 2 MiB each, compressed
 	qemu-img convert -f raw -c -O qcow2 -o cluster_size=2M numbers.raw huge.qcow2
 	rm numbers.raw
 }
-named_by_hand() { # its own name for the backing file leads nowhere
+named_by_hand() { # the image names a backing file that does not exist; an option replaces it
 	truncate -s 16M other.raw
 	io other.raw raw 'write -P 15 0 16M'
 	qemu-img create -q -f qcow2 -b other.raw -F raw byhand.qcow2
@@ -151,7 +151,7 @@ external|external data file|external.qcow2|512|
 END
 }
 
-# Images that must be refused, or fail when they are read.
+# Images that the program must refuse, or that fail when it reads them.
 broken() {
 	mkdir -p broken && cd broken && rm -f ./*
 	patch() { # FILE OFFSET BYTES
@@ -171,7 +171,7 @@ broken() {
 	cd ..
 }
 
-# Images that open, and fail where the first block of the disk is read; and what is said then.
+# Images that open, but fail when the program reads the first block, with its message.
 damaged() { # NAME HOW TEXT
 	cp stick/probe.qcow2 "broken/$1.qcow2"
 	echo "$1.qcow2 $3 (at file offset $(($(python3 "$here/images.py" "$2" "broken/$1.qcow2" 0))))" >>expect/damaged

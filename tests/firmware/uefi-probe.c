@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A boot loader for the tests, started from inside a qcow2 image. It prints a line for each thing
+ * A boot loader for the tests, which the firmware starts from inside a qcow2 image. It prints lines
  * that the host compares:
  *
- *	probe: tpl N                       the task priority that it runs at: 4, or a lock was
- *broken probe: disk N blocks B of S        a disk of the driver probe: disk N crc C of what the
- *ranges below hold probe: disk N refusals ok|WRONG    calls that must fail do, with the right
- *status probe: done
+ *	probe: tpl N                        its task priority: 4, unless a driver forgot to restore it
+ *	probe: disk N blocks B of S         a disk of the program: B blocks of S bytes
+ *	probe: disk N crc C                 the checksum of the blocks that it reads
+ *	probe: disk N refusals ok|WRONG     whether calls that must fail return the right status
+ *	probe: done
  *
- * Read are the first 8 MiB, in pieces of changing length, then one block in each 1 MiB, and the
- * last block. Then it switches off; compiled with PROBE_RETURNS, it returns.
+ * It reads the first 8 MiB in pieces of varying length, then one block of each 1 MiB, and the last
+ * block. At the end it switches the machine off; if compiled with PROBE_RETURNS, it returns.
  */
 #include "efi.h"
 
@@ -78,7 +79,7 @@ static uint32_t crc_add(uint32_t crc, const uint8_t *bytes, size_t len)
 	return ~crc;
 }
 
-/* Adds blocks to *crc. The buffer is never aligned: IoAlign allows that. */
+/* Adds blocks to *crc. The buffer is at any address, which IoAlign allows. */
 static EFI_STATUS add_blocks(EFI_BLOCK_IO_PROTOCOL *disk, uint64_t lba, uint32_t n, uint32_t *crc)
 {
 	UINTN len = (UINTN)n * disk->Media->BlockSize;
@@ -113,7 +114,7 @@ static EFI_STATUS checksum(EFI_BLOCK_IO_PROTOCOL *disk, uint32_t *crc)
 	return EFI_ERROR(status) ? status : add_blocks(disk, last, 1, crc);
 }
 
-/* What a driver must refuse: UEFI specification 13.9. */
+/* Calls that a driver must refuse: UEFI specification 13.9. */
 static int refusals_are_right(EFI_BLOCK_IO_PROTOCOL *disk)
 {
 	uint32_t id = disk->Media->MediaId;
@@ -149,7 +150,7 @@ static void probe_disk(uint32_t number, EFI_BLOCK_IO_PROTOCOL *disk)
 	           refusals_are_right(disk) ? " refusals ok\r\n" : " refusals WRONG\r\n");
 }
 
-/* The number of a disk of the driver: its path is one vendor node of 24 bytes. -1: it is none. */
+/* The number of a disk of the program, whose path is one vendor node of 24 bytes; else -1. */
 static int disk_number(const uint8_t *path)
 {
 	static const uint8_t start[12] = { HARDWARE_DEVICE_PATH,

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Types into the UEFI shell of OVMF what a user would: uefi-shell.py STICK
+"""Types commands into the UEFI shell of OVMF as a user does: uefi-shell.py STICK
 
-Prints all that the shell says, and a line "ok WHAT" or "FAILED WHAT" for each thing that must be
-seen. The driver is loaded, its file system read, it is unloaded, and loaded again; the application
-is given a loader that returns, and images that cannot be opened.
+Prints the output of the shell, and "ok WHAT" or "FAILED WHAT" for each check. Loads the driver,
+reads a file through it, unloads it and loads it again; starts the application with a boot loader
+that returns, and with images that fail.
 """
 import re
 import sys
@@ -30,7 +30,7 @@ def check(what, seen):
 
 
 def our_volume(text):
-    """FSn: of the partition inside the image, in what map says."""
+    """The name FSn of the partition inside the image, from the output of map."""
     found = re.search(r"(FS\d+):[^\n]*\n\s*" + re.escape(OURS) + r"[^\n]*/HD\(", text)
     return found.group(1) if found else None
 
@@ -41,7 +41,7 @@ def load(shell, again):
     check("its disk has a file system" + again, volume is not None)
     text = shell.run(f"type {volume}:\\inside.txt")
     check("a file inside can be read" + again, "a file inside the image" in text)
-    check("a directory, too" + again,
+    check("a directory can be read" + again,
           "BOOTX64.EFI" in shell.run(f"dir {volume}:\\EFI\\BOOT"))
 
 
@@ -50,21 +50,21 @@ def unload(shell, again):
     check("the driver is among the handles" + again, found is not None)
     text = shell.run("unload -n " + (found.group(1) if found else "0"))
     check("it unloads" + again, "uccess" in text)
-    check("it gives all memory back" + again, "the disks are taken back; memory: 0 KiB" in text)
+    check("it frees all memory" + again, "the disks are removed; memory: 0 KiB in use" in text)
     check("its disk is gone" + again, OURS not in shell.run("map -r"))
 
 
 def application(shell):
     text = shell.run("fs0:\\qcow2x64.efi \\returns.qcow2")
     check("the application starts a loader", "probe: done" in text)
-    check("the loader comes back", "came back: no error" in text)
-    check("the application takes its disk back", OURS not in shell.run("map -r"))
+    check("the loader returns", "returned: no error" in text)
+    check("the application removes its disk", OURS not in shell.run("map -r"))
     for words, message in (
             ("\\broken\\text.qcow2", "qcow2: \\broken\\text.qcow2: not a qcow2 image"),
             ("\\absent.qcow2", "qcow2: \\absent.qcow2: no such file"),
-            ("\\inside\\..\\..\\x", "no path on this volume"),
-            ("blocksize=512", "an option before the image"),
-            ("\\zero.qcow2 blocksize=1000", "a block size is 512 or 4096"),
+            ("\\inside\\..\\..\\x", "not a path on this volume"),
+            ("blocksize=512", "this option must follow an image"),
+            ("\\zero.qcow2 blocksize=1000", "the block size must be 512 or 4096"),
             ("\\zero.qcow2", "no \\EFI\\BOOT\\BOOTX64.EFI in any partition")):
         check(f"{words}: {message}", message in shell.run("fs0:\\qcow2x64.efi " + words))
 
@@ -74,11 +74,11 @@ def main():
         shell.wait(re.compile("skip startup.nsh"), 90)
         shell.type("\x1b")
         shell.wait(PROMPT)
-        check("no disk of ours before", OURS not in shell.run("map -r"))
+        check("no disk of this program at the start", OURS not in shell.run("map -r"))
         load(shell, "")
         unload(shell, "")
         load(shell, " again")
-        check("reconnecting everything does no harm", "fs0" in shell.run("reconnect -r") + shell.run("map -r").lower())
+        check("reconnecting all drivers does no harm", "fs0" in shell.run("reconnect -r") + shell.run("map -r").lower())
         unload(shell, " again")
         application(shell)
         shell.type("reset -s\r")

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control of the other runs: an access that is not aligned, which has to end in the fault
- * handler on a board whose processor allows none. On such a board, the program that reads images
- * shows that the library has no such access.
+ * Makes an unaligned access, which must end in the fault handler on a processor that allows none.
+ * This shows that on such a board the program that reads images would fault if the library made an
+ * unaligned access.
  */
 #include "board.h"
 
 int main(int argc, char **argv)
 {
 	static uint32_t words[2];
-	volatile uintptr_t at = (uintptr_t)words + 1; /* or the compiler sees it, and loads bytes */
+	volatile uintptr_t at = (uintptr_t)words + 1; /* volatile, or the compiler loads bytes instead */
 
 	(void)argc;
 	(void)argv;

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "efi_model.h"
 
+#include "efi_messages.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { HANDLES_MAX = 16, PROTOCOLS_MAX = 2, OPEN_MAX = 32, MEDIA_ID = 7, IO_ALIGN = 8 };
+enum {
+	HANDLES_MAX = 40, /* volume, program, loader, and 16 disks with a partition each */
+	PROTOCOLS_MAX = 2,
+	OPEN_MAX = 32,
+	MEDIA_ID = 7,
+	IO_ALIGN = 8
+};
 
-/* Statuses that the port only passes on. */
+/* Statuses that the port only prints. */
 #define EFI_UNSUPPORTED     (EFI_ERROR_BIT | 3u)
 #define EFI_ALREADY_STARTED (EFI_ERROR_BIT | 20u)
 
@@ -22,7 +29,7 @@ static const EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 
 static void *const garbage = (void *)(uintptr_t)0xdddddddddddddd00;
 
-/* Counts a call. Is it to fail, with this status? */
+/* Counts a call of a service. Returns true if it must fail, with this status. */
 static bool fails(EFI_STATUS status)
 {
 	efi.calls++;
@@ -49,7 +56,7 @@ static EFI_STATUS EFIAPI output_string(EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *self, co
 	return EFI_SUCCESS;
 }
 
-bool efi_was_said(const char *part)
+bool efi_printed(const char *part)
 {
 	return strstr(efi.console, part) != NULL;
 }
@@ -139,8 +146,7 @@ struct handle {
 		const EFI_GUID *guid;
 		void *interface;
 	} protocols[PROTOCOLS_MAX];
-	const struct handle *disk; /* of which this is a partition; NULL: it is none */
-	/* A partition's: what it is found by. */
+	const struct handle *disk; /* if this is a partition of it; else NULL */
 	struct {
 		uint8_t bytes[64];
 		size_t len;
@@ -175,7 +181,7 @@ static void *protocol_of(const struct handle *h, const EFI_GUID *guid)
 
 static struct handle *handle_new(void)
 {
-	size_t i = 2; /* behind those of volume and image */
+	size_t i = 2; /* the first two are those of the volume and the program */
 
 	while (i < HANDLES_MAX && handles[i].n != 0)
 		i++;
@@ -316,7 +322,8 @@ static EFI_STATUS EFIAPI uninstall(EFI_HANDLE handle, ...)
 	return EFI_SUCCESS;
 }
 
-/* The drivers: each disk whose first block can be read has one partition, with a file system. */
+/* The drivers find one partition with a file system on each disk whose first block they can read.
+ */
 static EFI_STATUS EFIAPI connect(EFI_HANDLE controller, EFI_HANDLE *drivers,
                                  EFI_DEVICE_PATH_PROTOCOL *rest, BOOLEAN is_recursive)
 {
@@ -418,7 +425,7 @@ static struct model_file {
 	uint64_t pos;
 } open_files[OPEN_MAX];
 
-/* The driver has one or the other instance of its protocol. */
+/* A restart replaces the instance of the driver's protocol by the other one. */
 static EFI_SIMPLE_FILE_SYSTEM_PROTOCOL file_systems[2];
 
 static bool file_system_is_in_use(void)
@@ -439,7 +446,7 @@ static void file_system_restart(void)
 	efi.was_restarted = true;
 }
 
-/* A file must be one that is open: not closed, and not of a driver that is gone. */
+/* Checks that a file is open: neither closed nor lost in a restart of the driver. */
 static struct model_file *file_check(EFI_FILE_PROTOCOL *self)
 {
 	struct model_file *f = (struct model_file *)(void *)self;
@@ -567,7 +574,7 @@ static EFI_SYSTEM_TABLE system_table;
 static EFI_LOADED_IMAGE_PROTOCOL loaded;
 static CHAR16 load_options[256];
 
-/* Where the program is: \EFI\BOOT\BOOTX64.EFI, say, whose directory the volume does not have. */
+/* The path of the program, in a directory that has no qcow2.cfg. */
 static struct {
 	EFI_DEVICE_PATH_PROTOCOL node;
 	CHAR16 name[10];
@@ -589,7 +596,7 @@ static bool has_loader(const struct handle *partition)
 	return block_io->Media->LastBlock + 1 == efi.loader_blocks;
 }
 
-/* The partition that a path leads to; what follows must be the path of a boot loader. */
+/* The partition that a path leads to. The rest must be the path of a boot loader. */
 static const struct handle *partition_by_path(const uint8_t *path)
 {
 	static const char directory[] = "\\EFI\\BOOT\\BOOT";
@@ -632,7 +639,7 @@ static EFI_STATUS EFIAPI load_image(BOOLEAN is_boot_policy, EFI_HANDLE parent,
 	loader_handle = handle_new();
 	protocol_add(loader_handle, &loaded_image_guid, &loader_image);
 	*image = loader_handle;
-	/* It is loaded all the same, and must be unloaded. */
+	/* With EFI_SECURITY_VIOLATION it is loaded all the same, and the caller must unload it. */
 	return is_refused ? EFI_SECURITY_VIOLATION : EFI_SUCCESS;
 }
 
@@ -657,7 +664,7 @@ static EFI_STATUS EFIAPI start_image(EFI_HANDLE image, UINTN *exit_data_len, CHA
 	return EFI_ERROR(unload_image(image)) ? EFI_LOAD_ERROR : status;
 }
 
-/* Whoever waits long enough lives to see all mended. */
+/* Ends the fault at the third call, because the application retries until the disks are free. */
 static EFI_STATUS EFIAPI stall(UINTN microseconds)
 {
 	LE(1000, microseconds);
@@ -759,4 +766,5 @@ void efi_check_clean(void)
 	for (size_t i = 2; i < HANDLES_MAX; i++)
 		EQ(handles[i].n, 0);
 	(void)efi_complaints();
+	efi_messages_add(efi.console);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A firmware for the host: as much of UEFI as port/uefi calls. It runs one program from a volume,
- * connects drivers to the disks that this makes, and can let any of its services fail, once or from
- * there on for ever. It is as strict as a firmware may be: what a service that fails has to give
- * back is garbage, buffers are aligned as they must be, and what is freed or uninstalled was there.
+ * A model of a firmware on the host, with the part of UEFI that port/uefi calls. It runs one
+ * program from a volume, connects drivers to the disks that the program publishes, and can let any
+ * of its services fail, once or from that call on. It is as strict as UEFI allows: a service that
+ * fails returns garbage in its results, buffers must have the alignment that the medium asks for,
+ * and only what exists can be freed or uninstalled.
  */
 #ifndef EFI_MODEL_H
 #define EFI_MODEL_H
@@ -11,7 +12,7 @@
 #include "efi.h"
 #include "glue.h"
 
-/* ---- The volume that the program and the images are on ---- */
+/* ---- The volume with the program and the images ---- */
 
 enum { EFI_FILES_MAX = 16 };
 
@@ -24,13 +25,15 @@ struct efi_file {
 struct efi_volume {
 	struct efi_file files[EFI_FILES_MAX];
 	size_t n_files;
-	uint8_t *blocks; /* of 512 bytes; NULL: no block device is seen below the file system */
+	uint8_t *blocks; /* of 512 bytes; NULL if the file system has no block device */
 	size_t len;
 };
 
 void efi_volume_add(struct efi_volume *volume, const char *name, const void *bytes, size_t len);
-/* Makes the blocks: FAT16 with all the files, in pieces; or what no one here can read. */
+/* Makes the blocks: FAT16 with all files, fragmented; or blocks that hold no FAT. */
 void efi_volume_fat(struct efi_volume *volume);
+/* Clears the file allocation table of efi_volume_fat. */
+void efi_volume_damage(struct efi_volume *volume);
 void efi_volume_other(struct efi_volume *volume);
 void efi_volume_free(struct efi_volume *volume);
 
@@ -42,42 +45,42 @@ typedef EFI_STATUS(EFIAPI *efi_program)(EFI_HANDLE image, EFI_SYSTEM_TABLE *syst
 
 struct efi_model {
 	unsigned calls;    /* of services that can fail */
-	unsigned fail_at;  /* the number of the call that fails, from 1; 0: none */
-	bool persistent;   /* and all after it */
-	unsigned failed;   /* how many did, */
-	EFI_STATUS status; /* and how the first of them */
+	unsigned fail_at;  /* the number of the call that fails, from 1; 0 if none fails */
+	bool persistent;   /* all calls after it fail as well */
+	unsigned failed;   /* calls that failed */
+	EFI_STATUS status; /* of the first of them */
 
-	char console[EFI_CONSOLE_MAX]; /* what was said, all of it */
+	char console[EFI_CONSOLE_MAX]; /* all output */
 	size_t console_len;
 	/*
-	 * The driver of the volume's file system was restarted, as it is after one failure to
-	 * find its protocol: the files that were open are no more.
+	 * The driver of the volume's file system restarts after one failure to find its protocol,
+	 * as with `reconnect -r`. The files that were open are then invalid.
 	 */
 	bool was_restarted;
-	unsigned stalls;
+	unsigned stalls; /* calls of Stall */
 
-	/* Of the disk that has a boot loader: its number of blocks. And the boot loader. */
-	uint64_t loader_blocks;
-	EFI_STATUS (*loader)(void);
+	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader, */
+	EFI_STATUS (*loader)(void); /* which is this function */
 	unsigned loader_runs;
 };
 
 extern struct efi_model efi;
 
-/* Starts the firmware with a volume. options: the load options; NULL: none. */
+/* Starts the firmware with a volume. `options` are the load options of the program, or NULL. */
 void efi_power_on(const struct efi_volume *volume, const char *options);
 EFI_STATUS efi_run(efi_program program);
-/* Unloads the program, which must have said how. */
+/* Unloads the program, which must have set Unload. */
 EFI_STATUS efi_unload(void);
 bool efi_can_unload(void);
 
-/* The disks that the program has made: the n-th, or NULL. */
+/* The n-th disk that the program has published, or NULL. */
 EFI_BLOCK_IO_PROTOCOL *efi_disk(size_t n);
 
-/* Nothing that the program took is left; and what it said is whole lines of text. */
+/* Checks that the program has freed everything and that its output is whole lines of text. */
 void efi_check_clean(void);
-bool efi_was_said(const char *part);
-/* How many lines were said that tell of no disk that was made. */
+/* Does the output contain this text? */
+bool efi_printed(const char *part);
+/* The number of lines that report neither a new disk nor the memory in use. */
 unsigned efi_complaints(void);
 
 #endif

@@ -6,8 +6,9 @@
 #include <string.h>
 
 /*
- * "Microsoft FAT Specification". A cluster is a sector; more than 4084 of them make it FAT16. Boot
- * sector, table and root lie as far from each other as takes a read for each of them.
+ * A FAT16 volume after the "Microsoft FAT Specification". A cluster is one sector; FAT16 has more
+ * than 4084 clusters. Boot sector, FAT and root directory are so far apart that the program needs a
+ * read for each of them.
  */
 enum {
 	SECTOR = 512,
@@ -17,7 +18,7 @@ enum {
 	ENTRY_LEN = 32,
 	ROOT_SECTOR = FAT_SECTOR + FAT_SECTORS,
 	DATA_SECTOR = ROOT_SECTOR + 1,
-	/* Clusters of a file that lie together, before this position and after it. */
+	/* Clusters in a fragment of a file, before LONG_FROM and after it. */
 	LONG_FROM = 65536,
 	PIECE = 5,
 	PIECE_LONG = 400
@@ -69,7 +70,7 @@ static void put_entry(uint8_t *entry, const struct efi_file *file)
 	put16(entry + 30, file->len >> 16);
 }
 
-/* Lays a piece of a file, `done` bytes into it, from `cluster` on. How many clusters? */
+/* Writes the fragment of a file that starts at byte *done. Returns its number of clusters. */
 static size_t put_piece(struct efi_volume *volume, size_t i, size_t *done, size_t *last,
                         size_t cluster)
 {
@@ -113,6 +114,11 @@ void efi_volume_fat(struct efi_volume *volume)
 			cluster += put_piece(volume, i, &done[i], &last[i], cluster);
 		}
 	}
+}
+
+void efi_volume_damage(struct efi_volume *volume)
+{
+	memset(volume->blocks + FAT_SECTOR * SECTOR, 0, FAT_SECTORS * SECTOR);
 }
 
 void efi_volume_other(struct efi_volume *volume)

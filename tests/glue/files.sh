@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The files of the core that an adapter's instructions name, by hand, are all that it needs, and no
-# more: each is linked with just these.
+# The instructions of each port name the files of the core that it needs, by name or by the sets of
+# src/sources.mk. Links the port with these files, and fails if one is missing or not needed.
 #	files.sh BUILD-DIR
 set -u
 build=${1:?usage: files.sh BUILD-DIR}
@@ -10,13 +10,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rc=0
 
-named() { # FILE: the files of src/ whose names, with .c or .o, are in it
-	grep -oE '[a-z_]+\.[co]\b' "$1" | sort -u | while read -r name; do
-		[ ! -f "src/${name%.?}.c" ] || echo "$build/src/${name%.?}.o"
+members() { # SET: the files of a set of src/sources.mk
+	printf 'include src/sources.mk\nall: ; @echo $(%s)\n' "$1" | make -s -f -
+}
+
+named() { # FILE: the objects of the files of src/ that it names
+	{
+		grep -oE '[a-z_]+\.c\b' "$1"
+		for set in $(grep -oE '\bQCOW2_CORE_[A-Z_]+' "$1" | sort -u); do members "$set"; done
+	} | tr ' ' '\n' | sort -u | while read -r name; do
+		[ ! -f "src/$name" ] || echo "$build/src/${name%.c}.o"
 	done
 }
 
-needs() { # OBJECT...: what of the core is missing
+needs() { # OBJECT...: prints the symbols of the core that are undefined; fails if there are none
 	cc -nostdlib -r -o "$work/all.o" "$@" && nm -u "$work/all.o" | grep -E ' (qcow2|q2)_'
 }
 

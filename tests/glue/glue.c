@@ -70,7 +70,7 @@ void glue_storage_free(struct glue_storage *storage)
 	free(storage->bytes);
 }
 
-/* Is this the call that fails, or one after it? */
+/* Must this call fail? */
 static bool is_due(unsigned call, unsigned fail_at, bool persistent)
 {
 	return fail_at != 0 && (persistent ? call >= fail_at : call == fail_at);
@@ -117,7 +117,7 @@ int glue_say(const char *format, ...)
 	return n;
 }
 
-bool glue_was_said(const char *part)
+bool glue_printed(const char *part)
 {
 	bool was = strstr(glue_said, part) != NULL;
 
@@ -131,14 +131,14 @@ void glue_heap_reset(void)
 	memset(&glue_heap, 0, sizeof glue_heap);
 }
 
-/* The place of a piece in the list; NULL: of a free place. */
+/* The place of a piece in the list, or a free place if p is NULL. */
 static struct guarded *piece_of(const void *p)
 {
 	size_t i = 0;
 
 	while (i < GLUE_PIECES_MAX && glue_heap.pieces[i].p != p)
 		i++;
-	TRUE(i < GLUE_PIECES_MAX); /* else it is none of this heap's, or was given back before */
+	TRUE(i < GLUE_PIECES_MAX); /* else it is not from this heap, or it was freed before */
 	return &glue_heap.pieces[i];
 }
 
@@ -177,4 +177,28 @@ void glue_release(void *p)
 size_t glue_size(const void *p)
 {
 	return piece_of(p)->len;
+}
+
+void glue_storage_fails(const struct glue_disk *disk, glue_storage_fault run)
+{
+	for (int persistent = 0; persistent <= 1; persistent++) {
+		unsigned n = 1;
+
+		while (run(disk, n, persistent))
+			n++;
+		LE(10, n); /* the loop did find reads that can fail */
+	}
+}
+
+void glue_heap_fails(const struct glue_disk *disk, unsigned first, glue_heap_fault run)
+{
+	unsigned survived = 0;
+	bool fired = true;
+
+	for (unsigned n = first; fired; n++)
+		survived += run(disk, n, false, &fired);
+	EQ(survived, 1); /* the reader takes less memory if it cannot have what makes it fast */
+	fired = true;
+	for (unsigned n = first; fired; n++)
+		TRUE(!run(disk, n, true, &fired));
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The adapters of port/uboot, port/grub and port/tfa, each under a test that plays the layer which it
-# is for. Its headers are one header here, tests/glue/LAYER.h, under the names that the layer has.
-# And port/uefi under one that plays the firmware: efi_model.c, efi_volume.c.
+# Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. One header here,
+# tests/glue/LAYER.h, stands for all headers of the layer, under their names. The test of port/uefi
+# has a model of the firmware: efi_*.c.
 
 GLUE_LAYERS = uboot grub tfa
 GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h
@@ -15,7 +15,7 @@ GLUE = $(O)/tests/glue
 GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_uefi
 GLUE_UEFI = $(patsubst %.c,$(O)/%.o,port/uefi/main_app.c port/uefi/main_driver.c $(UEFI_SRCS))
 GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_UEFI)
-GLUE_FIRMWARE = $(GLUE)/efi_model.o $(GLUE)/efi_volume.o
+GLUE_FIRMWARE = $(GLUE)/efi_messages.o $(GLUE)/efi_model.o $(GLUE)/efi_volume.o
 GLUE_SUPPORT = $(GLUE)/glue.o $(GLUE_FIRMWARE)
 
 $(GLUE)/%.headers: tests/glue/%.h tests/glue/glue.mk
@@ -32,10 +32,11 @@ $(GLUE)/test_$(1): $(O)/$(GLUE_PORT_$(1)).o
 endef
 $(foreach layer,$(GLUE_LAYERS),$(eval $(call glue_rules,$(layer))))
 
-# Both programs are one function here, under names of their own.
+# The test links both programs, so their entry points get different names.
 $(O)/port/uefi/main_app.o: EXTRA_CPPFLAGS = -Defi_main=efi_main_app
 $(O)/port/uefi/main_driver.o: EXTRA_CPPFLAGS = -Defi_main=efi_main_driver
-$(GLUE_FIRMWARE) $(GLUE)/test_uefi.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -Iport/uefi
+$(GLUE_FIRMWARE) $(GLUE)/test_uefi.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -Iport/uefi \
+	-DGLUE_MESSAGES='"$(abspath tests/glue/uefi-messages.txt)"'
 $(GLUE)/test_uefi: $(GLUE_UEFI) $(GLUE_FIRMWARE)
 
 $(GLUE_TESTS): $(O)/%: $(O)/%.o $(GLUE)/glue.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a

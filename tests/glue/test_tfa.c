@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* port/tfa over an io device of our own, which can be open but once, as some are. */
+/*
+ * Tests port/tfa over a model of the io layer. Its io device can be open only once, as with some
+ * drivers of TF-A.
+ */
 #include "glue.h"
 
 #include <string.h>
@@ -9,7 +12,7 @@
 
 enum { IMAGE_ID = 5, IMAGE_POS = 12345 };
 
-/* ---- TF-A's part ---- */
+/* ---- The model of TF-A ---- */
 
 static struct glue_storage storage;
 static io_block_spec_t image_spec;
@@ -118,7 +121,7 @@ static int open_part(size_t offset, size_t length)
 	return dev->funcs->open(dev, (uintptr_t)&spec, &entity);
 }
 
-/* To guarded memory; what is got must be what is wanted. */
+/* Reads to guarded memory and checks the content. */
 static int read_part(const uint8_t *want, size_t length, size_t *got)
 {
 	uint8_t *buf = glue_dest(length);
@@ -186,7 +189,7 @@ static void reads_a_part(void **state)
 	EQ(dev->funcs->seek(&entity, IO_SEEK_END, 0), -ENOSYS);
 	EQ(dev->funcs->close(&entity), 0);
 
-	EQ(open_part(disk.size, 0), 0); /* nothing, but not wrong */
+	EQ(open_part(disk.size, 0), 0); /* an empty part at the end of the disk is allowed */
 	EQ(read_part(NULL, 1, &got), 0);
 	EQ(got, 0);
 	EQ(dev->funcs->close(&entity), 0);
@@ -239,8 +242,9 @@ static void damage_is_an_error(void **state)
 }
 
 /*
- * The n-th read below fails, while the device is started or read: its error comes back, for as long
- * as it is broken, and then all is well. Returns false if there was no such read.
+ * Lets the n-th read of the storage fail, while the device is started or read. The port must return
+ * the error as long as the storage fails, and work afterwards. Returns false if there is no such
+ * read.
  */
 static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persistent)
 {
@@ -249,23 +253,23 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 	size_t got;
 	bool fired;
 
-	test_case("read %u below fails%s", n, persistent ? " and all after it" : "");
+	test_case("storage read %u fails%s", n, persistent ? " and all after it" : "");
 	insert(&disk->img.file);
 	storage.fail_at = n;
 	storage.persistent = persistent;
 	for (unsigned i = 0; i < tries && started != 0; i++) {
 		started = init();
 		TRUE(started == GLUE_FAULT || (started == 0 && i == 0));
-		EQ(glue_was_said("qcow2: read error"), started != 0);
+		EQ(glue_printed("qcow2: read error"), started != 0);
 		EQ(open_part(0, 0), started == 0 ? 0 : -EINVAL);
 	}
 	for (unsigned i = 0; i < tries && rc != 0 && started == 0; i++) {
 		rc = read_part(disk->want, disk->size + 1, &got);
 		TRUE(rc == GLUE_FAULT || (rc == 0 && i == 0));
-		EQ(glue_was_said("qcow2: read error"), rc != 0);
+		EQ(glue_printed("qcow2: read error"), rc != 0);
 	}
 	fired = storage.calls >= n;
-	EQ(fired, rc != 0); /* none is passed over */
+	EQ(fired, rc != 0); /* no failure is ignored */
 	storage.fail_at = 0;
 	if (started != 0) {
 		EQ(init(), 0);
@@ -282,20 +286,14 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 static void storage_fails(void **state)
 {
 	struct glue_disk disk;
-	unsigned n;
 
 	(void)state;
 	glue_disk_init(&disk);
-	for (n = 1; storage_fault(&disk, n, false); n++)
-		;
-	LE(10, n);
-	for (n = 1; storage_fault(&disk, n, true); n++)
-		;
-	LE(10, n);
+	glue_storage_fails(&disk, storage_fault);
 	glue_disk_free(&disk);
 }
 
-/* Another call of the layer fails, again and again. */
+/* Lets another call of the io layer fail repeatedly. */
 static void layer_fault(const struct glue_disk *disk, bool *fails, int error)
 {
 	size_t got;

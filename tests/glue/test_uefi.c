@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * port/uefi, the driver and the application, in a firmware of our own: on a FAT volume that they
- * read by its blocks, and on volumes with another file system. What they take is given back, a
- * fault is told, and costs no more than the image that it hits.
+ * Runs the driver and the application of port/uefi in the model of a firmware, on a FAT volume,
+ * which they read by its blocks, and on volumes with another file system. They must free all that
+ * they allocate and report each fault, and a fault must affect no more than the image it hits.
  */
+#include "efi_messages.h"
 #include "efi_model.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,49 +32,49 @@ static struct {
 		uint8_t *want;
 		size_t size, block_size;
 	} disks[N_DISKS];
-} world;
+} images;
 
 static void set_disk(size_t i, const char *name, uint64_t size, size_t block_size)
 {
-	world.disks[i].name = name;
-	world.disks[i].size = (size_t)(size + block_size - 1) / block_size * block_size;
-	world.disks[i].block_size = block_size;
-	world.disks[i].want = calloc(1, world.disks[i].size);
-	TRUE(world.disks[i].want != NULL);
+	images.disks[i].name = name;
+	images.disks[i].size = (size_t)(size + block_size - 1) / block_size * block_size;
+	images.disks[i].block_size = block_size;
+	images.disks[i].want = calloc(1, images.disks[i].size);
+	TRUE(images.disks[i].want != NULL);
 }
 
-/* A chain of three, of which the raw one is the shortest. */
+/* A chain of three; the raw file at the bottom is the shortest. */
 static void make_chain(void)
 {
 	struct layer layers[3];
 
-	image_buf_resize(&world.raw, 30 * CLUSTER + 123);
-	image_fill(world.raw.data, world.raw.len, 3, 0);
-	image_init(&world.middle, 3, BITS, 35 * CLUSTER);
-	world.middle.active.seed = 2;
-	image_add_range(&world.middle, &world.middle.active, 5, 4, IMAGE_DATA);
-	image_add(&world.middle, &world.middle.active, 12, IMAGE_COMPRESSED);
-	image_set_backing(&world.middle, "base.raw", 8, 0);
-	image_add_ext(&world.middle, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
-	image_finish(&world.middle);
-	image_init(&world.top, 3, BITS, 40 * CLUSTER + 1000);
-	image_add_range(&world.top, &world.top.active, 0, 2, IMAGE_DATA);
-	image_add_range(&world.top, &world.top.active, 3, 3, IMAGE_COMPRESSED);
-	image_add(&world.top, &world.top.active, 7, IMAGE_ZERO);
-	image_add(&world.top, &world.top.active, 40, IMAGE_DATA);
-	image_set_backing(&world.top, "mid.q", 5, 0);
-	image_add_ext(&world.top, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
-	image_finish(&world.top);
-	set_disk(0, "\\top.q", world.top.size, 512);
-	layers[0] = (struct layer){ .img = &world.top, .size = world.top.size };
-	layers[1] = (struct layer){ .img = &world.middle, .size = world.middle.size };
-	layers[2] = (struct layer){ .raw = &world.raw, .size = world.raw.len };
-	expect_chain(layers, 3, 0, world.disks[0].want, (size_t)world.top.size);
+	image_buf_resize(&images.raw, 30 * CLUSTER + 123);
+	image_fill(images.raw.data, images.raw.len, 3, 0);
+	image_init(&images.middle, 3, BITS, 35 * CLUSTER);
+	images.middle.active.seed = 2;
+	image_add_range(&images.middle, &images.middle.active, 5, 4, IMAGE_DATA);
+	image_add(&images.middle, &images.middle.active, 12, IMAGE_COMPRESSED);
+	image_set_backing(&images.middle, "base.raw", 8, 0);
+	image_add_ext(&images.middle, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
+	image_finish(&images.middle);
+	image_init(&images.top, 3, BITS, 40 * CLUSTER + 1000);
+	image_add_range(&images.top, &images.top.active, 0, 2, IMAGE_DATA);
+	image_add_range(&images.top, &images.top.active, 3, 3, IMAGE_COMPRESSED);
+	image_add(&images.top, &images.top.active, 7, IMAGE_ZERO);
+	image_add(&images.top, &images.top.active, 40, IMAGE_DATA);
+	image_set_backing(&images.top, "mid.q", 5, 0);
+	image_add_ext(&images.top, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
+	image_finish(&images.top);
+	set_disk(0, "\\top.q", images.top.size, 512);
+	layers[0] = (struct layer){ .img = &images.top, .size = images.top.size };
+	layers[1] = (struct layer){ .img = &images.middle, .size = images.middle.size };
+	layers[2] = (struct layer){ .raw = &images.raw, .size = images.raw.len };
+	expect_chain(layers, 3, 0, images.disks[0].want, (size_t)images.top.size);
 }
 
 static void make_others(void)
 {
-	struct image *img = &world.external;
+	struct image *img = &images.external;
 
 	image_init(img, 3, BITS, 20 * CLUSTER);
 	img->has_data_file = true;
@@ -82,17 +82,17 @@ static void make_others(void)
 	image_add_ext(img, IMAGE_EXT_DATA_FILE, 7, "ext.raw", 7);
 	image_finish(img);
 	set_disk(1, "\\ext.q", img->size, 512);
-	image_expect(img, &img->active, 0, world.disks[1].want, (size_t)img->size);
-	img = &world.plain;
+	image_expect(img, &img->active, 0, images.disks[1].want, (size_t)img->size);
+	img = &images.plain;
 	image_init(img, 3, 16, 5 * 65536 + 5000);
 	image_add_range(img, &img->active, 0, 2, IMAGE_COMPRESSED);
 	image_add_range(img, &img->active, 3, 3, IMAGE_DATA);
 	image_finish(img);
 	set_disk(2, "\\plain.q", img->size, 4096);
-	image_expect(img, &img->active, 0, world.disks[2].want, (size_t)img->size);
+	image_expect(img, &img->active, 0, images.disks[2].want, (size_t)img->size);
 }
 
-static int make_world(void **state)
+static int make_images(void **state)
 {
 	(void)state;
 	make_chain();
@@ -100,55 +100,55 @@ static int make_world(void **state)
 	return 0;
 }
 
-static int free_world(void **state)
+static int free_images(void **state)
 {
 	(void)state;
-	image_free(&world.top);
-	image_free(&world.middle);
-	image_free(&world.external);
-	image_free(&world.plain);
-	free(world.raw.data);
+	image_free(&images.top);
+	image_free(&images.middle);
+	image_free(&images.external);
+	image_free(&images.plain);
+	free(images.raw.data);
 	for (size_t i = 0; i < N_DISKS; i++)
-		free(world.disks[i].want);
+		free(images.disks[i].want);
 	return 0;
 }
 
-/* All files; config may be NULL. */
+/* Puts all files on the volume. Without `text`, it has no configuration file. */
 static void add_files(struct efi_volume *volume, const char *text)
 {
 	memset(volume, 0, sizeof *volume);
-	efi_volume_add(volume, "top.q", world.top.file.data, world.top.file.len);
-	efi_volume_add(volume, "mid.q", world.middle.file.data, world.middle.file.len);
-	efi_volume_add(volume, "base.raw", world.raw.data, world.raw.len);
-	efi_volume_add(volume, "ext.q", world.external.file.data, world.external.file.len);
-	efi_volume_add(volume, "ext.raw", world.external.data.data, world.external.data.len);
-	efi_volume_add(volume, "plain.q", world.plain.file.data, world.plain.file.len);
+	efi_volume_add(volume, "top.q", images.top.file.data, images.top.file.len);
+	efi_volume_add(volume, "mid.q", images.middle.file.data, images.middle.file.len);
+	efi_volume_add(volume, "base.raw", images.raw.data, images.raw.len);
+	efi_volume_add(volume, "ext.q", images.external.file.data, images.external.file.len);
+	efi_volume_add(volume, "ext.raw", images.external.data.data, images.external.data.len);
+	efi_volume_add(volume, "plain.q", images.plain.file.data, images.plain.file.len);
 	efi_volume_add(volume, "text.q", no_image, sizeof no_image - 1);
 	if (text != NULL)
 		efi_volume_add(volume, "qcow2.cfg", text, strlen(text));
 }
 
-/* ---- Scenes ---- */
+/* ---- Setups ---- */
 
-static const struct scene {
+static const struct setup {
 	const char *name;
-	void (*make_blocks)(struct efi_volume *volume); /* NULL: none are seen */
+	void (*make_blocks)(struct efi_volume *volume); /* NULL if the volume has no block device */
 	const char *config, *options;
-} scenes[] = {
+} setups[] = {
 	{ "FAT, configuration", efi_volume_fat, config, NULL },
 	{ "FAT, options", efi_volume_fat, NULL, all_options },
 	{ "another file system", efi_volume_other, NULL, all_options },
 	{ "no blocks", NULL, config, NULL },
 };
 
-static void open_scene(const struct scene *scene, struct efi_volume *volume)
+static void open_setup(const struct setup *setup, struct efi_volume *volume)
 {
-	add_files(volume, scene->config);
-	if (scene->make_blocks != NULL)
-		scene->make_blocks(volume);
+	add_files(volume, setup->config);
+	if (setup->make_blocks != NULL)
+		setup->make_blocks(volume);
 }
 
-/* ---- Reading the disks that were made ---- */
+/* ---- Reading the disks ---- */
 
 static size_t count_disks(void)
 {
@@ -159,7 +159,7 @@ static size_t count_disks(void)
 	return n;
 }
 
-/* Which of the world's it is. */
+/* The index of a disk in images.disks, identified by its size. */
 static size_t disk_index(const EFI_BLOCK_IO_PROTOCOL *block_io)
 {
 	const EFI_BLOCK_IO_MEDIA *media = block_io->Media;
@@ -167,24 +167,24 @@ static size_t disk_index(const EFI_BLOCK_IO_PROTOCOL *block_io)
 
 	EQ(media->ReadOnly, 1);
 	EQ(media->MediaPresent, 1);
-	while (i < N_DISKS && (media->LastBlock + 1) * media->BlockSize != world.disks[i].size)
+	while (i < N_DISKS && (media->LastBlock + 1) * media->BlockSize != images.disks[i].size)
 		i++;
 	LE(i, N_DISKS - 1);
-	EQ(media->BlockSize, world.disks[i].block_size);
+	EQ(media->BlockSize, images.disks[i].block_size);
 	return i;
 }
 
-/* Reads n blocks, to any address; what is read must be right. */
+/* Reads n blocks to an even or odd address and checks the content. */
 static EFI_STATUS read_blocks(EFI_BLOCK_IO_PROTOCOL *block_io, uint64_t lba, size_t n)
 {
 	size_t i = disk_index(block_io);
-	size_t len = n * world.disks[i].block_size;
+	size_t len = n * images.disks[i].block_size;
 	uint8_t *buf = lba % 2 == 0 ? glue_dest(len) : glue_dest(len + 1) + 1;
 	EFI_STATUS status = block_io->ReadBlocks(block_io, block_io->Media->MediaId, lba, len, buf);
 
 	glue_dest_check();
 	if (!EFI_ERROR(status))
-		SAME(buf, world.disks[i].want + lba * world.disks[i].block_size, len);
+		SAME(buf, images.disks[i].want + lba * images.disks[i].block_size, len);
 	else
 		EQ(status, EFI_DEVICE_ERROR);
 	return status;
@@ -203,7 +203,7 @@ static EFI_STATUS read_disk(EFI_BLOCK_IO_PROTOCOL *block_io)
 	return status;
 }
 
-/* Reads all that were made. How many had an error? */
+/* Reads all disks and returns how many had an error. */
 static size_t read_disks(void)
 {
 	size_t n_bad = 0;
@@ -213,26 +213,25 @@ static size_t read_disks(void)
 	return n_bad;
 }
 
-/* ---- All is well ---- */
+/* ---- Without faults ---- */
 
 static void driver_shows_disks(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(scenes); i++) {
+	for (size_t i = 0; i < COUNT(setups); i++) {
 		struct efi_volume volume;
 
-		test_case("%s", scenes[i].name);
-		open_scene(&scenes[i], &volume);
-		efi_power_on(&volume, scenes[i].options);
+		test_case("%s", setups[i].name);
+		open_setup(&setups[i], &volume);
+		efi_power_on(&volume, setups[i].options);
 		EQ(efi_run(efi_main_driver), EFI_SUCCESS);
 		EQ(count_disks(), N_DISKS);
 		for (size_t k = 0; k < N_DISKS; k++)
 			EQ(disk_index(efi_disk(k)), k);
 		EQ(read_disks(), 0);
 		EQ(efi_complaints(), 0);
-		TRUE(efi_was_said(
-			"qcow2: \\top.q: a disk of 164840 bytes in blocks of 512, with "));
-		TRUE(efi_was_said(
+		TRUE(efi_printed("qcow2: \\top.q: a disk of 164840 bytes in blocks of 512, with "));
+		TRUE(efi_printed(
 			"qcow2: \\plain.q: a disk of 332680 bytes in blocks of 4096, with "));
 		EQ(efi_unload(), EFI_SUCCESS);
 		efi_check_clean();
@@ -250,7 +249,7 @@ static void refuses_bad_calls(void **state)
 
 	(void)state;
 	test_case("bad calls");
-	open_scene(&scenes[0], &volume);
+	open_setup(&setups[0], &volume);
 	efi_power_on(&volume, NULL);
 	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
 	disk = efi_disk(0);
@@ -272,7 +271,7 @@ static void refuses_bad_calls(void **state)
 	efi_volume_free(&volume);
 }
 
-/* What the boot loader does that the application starts. */
+/* The boot loader that the application starts reads all disks. */
 static size_t loader_bad, loader_disks;
 
 static EFI_STATUS loader(void)
@@ -282,11 +281,11 @@ static EFI_STATUS loader(void)
 	return EFI_SUCCESS;
 }
 
-static void power_on_with_loader(const struct scene *scene, const struct efi_volume *volume)
+static void power_on_with_loader(const struct setup *setup, const struct efi_volume *volume)
 {
-	efi_power_on(volume, scene->options);
+	efi_power_on(volume, setup->options);
 	efi.loader = loader;
-	efi.loader_blocks = world.disks[1].size / 512;
+	efi.loader_blocks = images.disks[1].size / 512;
 	loader_disks = 0;
 	loader_bad = 0;
 }
@@ -294,12 +293,12 @@ static void power_on_with_loader(const struct scene *scene, const struct efi_vol
 static void application_boots(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(scenes); i++) {
+	for (size_t i = 0; i < COUNT(setups); i++) {
 		struct efi_volume volume;
 
-		test_case("%s", scenes[i].name);
-		open_scene(&scenes[i], &volume);
-		power_on_with_loader(&scenes[i], &volume);
+		test_case("%s", setups[i].name);
+		open_setup(&setups[i], &volume);
+		power_on_with_loader(&setups[i], &volume);
 		EQ(efi_run(efi_main_app), EFI_SUCCESS);
 		EQ(efi.loader_runs, 1);
 		EQ(loader_disks, N_DISKS);
@@ -308,15 +307,26 @@ static void application_boots(void **state)
 		efi_check_clean();
 		efi.loader_blocks = 0;
 		EQ(efi_run(efi_main_app), EFI_NOT_FOUND);
-		TRUE(efi_was_said(".EFI in any partition of the images\r\n"));
+		TRUE(efi_printed(".EFI in any partition of the images\r\n"));
 		efi_check_clean();
 		efi_volume_free(&volume);
 	}
 }
 
-/* ---- What is asked for makes no sense ---- */
+/* ---- Requests that fail ---- */
 
 static char long_config[65536 + 1]; /* blanks */
+static char many_images[17 * 8 + 1], many_backing[7 + 17 * 21 + 1];
+
+static void make_configs(void)
+{
+	memset(long_config, ' ', sizeof long_config - 1);
+	strcpy(many_backing, "top.q ");
+	for (size_t i = 0; i < 17; i++) {
+		strcat(many_images, "plain.q ");
+		strcat(many_backing, "backing=raw:base.raw ");
+	}
+}
 
 static const struct request_case {
 	const char *config, *options;
@@ -327,32 +337,36 @@ static const struct request_case {
 	{ config, " \t ", N_DISKS, "\\top.q: a disk" },
 	{ config, "\\EFI\\BOOT\\A.EFI", N_DISKS, "\\top.q: a disk" },
 	{ config, "A.EFI top.q", 1, "\\top.q: a disk" },
-	{ config, "Linux Boot Manager", N_DISKS, "no file of this volume: qcow2.cfg is read" },
+	{ config, "Linux Boot Manager", N_DISKS, "no file matches the load options; using" },
 	{ NULL, "nothing.q", 0, "\\nothing.q: n" },
-	{ NULL, "nothing", 0, "no image is named" },
-	{ config, "nothing.q", 0, "\\nothing.q: not shown as a disk" }, /* and no other is */
+	{ NULL, "nothing", 0, "no image given" },
+	{ config, "nothing.q", 0, "\\nothing.q: not shown as a disk" }, /* nor is any other */
 	{ config, "\\nothing", 0, "\\nothing: not shown as a disk" },
 	{ config, "nothing.q text.q", 0, "\\nothing.q: n" },
 	{ config, "nothing.q ext.q", 1, "\\nothing.q: not shown as a disk" },
-	{ NULL, NULL, 0, "no image is named" },
-	{ long_config, NULL, 0, "\\qcow2.cfg: is not shorter than 64 KiB" },
+	{ NULL, NULL, 0, "no image given" },
+	{ long_config, NULL, 0, "\\qcow2.cfg: too long: it must be shorter than 64 KiB" },
 	{ "# nothing", NULL, 0, "qcow2.cfg names no image" },
 	{ "text.q top.q nothing.q ext.q", NULL, 2, "\\text.q: not a qcow2 image" },
-	{ "blocksize=512", NULL, 0, "an option before the image" },
-	{ "top.q blocksize=511", NULL, 0, "a block size is 512 or 4096, not: 511" },
+	{ "blocksize=512", NULL, 0, "this option must follow an image: blocksize=512" },
+	{ "top.q blocksize=511", NULL, 0, "the block size must be 512 or 4096: 511" },
+	{ "..\\top.q", NULL, 0, "not a path on this volume: ..\\top.q" },
 	{ "top.q \"ext.q", NULL, 0, "closing quote" },
-	{ "top.q backing=base.raw", NULL, 0, "backing=raw:PATH or backing=qcow2:PATH" },
+	{ "top.q backing=base.raw", NULL, 0, "backing= needs raw:PATH or qcow2:PATH: base.raw" },
+	{ "mid.q backing=raw:base.raw backing=raw:base.raw", NULL, 0, "too many backing=" },
+	{ many_backing, NULL, 0, "more than 16 backing files" },
+	{ many_images, NULL, 16, "more than 16 images, ignoring the rest" },
 	{ "mid.q backing=raw:nothing.raw ext.q", NULL, 1, "\\nothing.raw: " },
 	{ "ext.q data=text.q", NULL, 1, "\\ext.q: a disk" },
 	{ "plain.q backing=raw:base.raw", NULL, 1, "\\plain.q: a disk" },
-	{ "plain.q data=base.raw", NULL, 0, "takes no external data file" },
+	{ "plain.q data=base.raw", NULL, 0, "has no external data file; remove data=" },
 	{ "base.raw", NULL, 0, "\\base.raw: not a qcow2 image" },
 };
 
 static void requests(void **state)
 {
 	(void)state;
-	memset(long_config, ' ', sizeof long_config - 1);
+	make_configs();
 	for (size_t i = 0; i < 2 * COUNT(request_cases); i++) {
 		const struct request_case *c = &request_cases[i / 2];
 		struct efi_volume volume;
@@ -366,12 +380,128 @@ static void requests(void **state)
 		status = efi_run(efi_main_driver);
 		EQ(status, c->n_disks != 0 ? EFI_SUCCESS : EFI_LOAD_ERROR);
 		EQ(count_disks(), c->n_disks);
-		TRUE(efi_was_said(c->said));
+		TRUE(efi_printed(c->said));
 		if (c->n_disks != 0)
 			EQ(efi_unload(), EFI_SUCCESS);
 		efi_check_clean();
 		efi_volume_free(&volume);
 	}
+}
+
+/* ---- Images that fail ---- */
+
+struct bad_image {
+	const char *name, *backing, *format; /* of the backing file */
+	enum image_field field;              /* gets the value, if that is not 0 */
+	uint64_t value;
+	const char *said;
+};
+
+static const struct bad_image bad_images[] = {
+	{ "abs.q", "/abs.raw", "raw", 0, 0, "\\abs.q: not following /abs.raw: only relative" },
+	{ "up.q", "../up.raw", "raw", 0, 0, "\\up.q: not following ../up.raw: only relative" },
+	{ "probe.q", "base.raw", NULL, 0, 0, "\\probe.q: no format given for the backing file; " },
+	{ "utf.q", "\xff", "raw", 0, 0, "\\utf.q: the name of a file it needs is too long or not" },
+	{ "loop.q", "loop.q", "qcow2", 0, 0, "\\loop.q: more than 16 files in the backing chain" },
+	{ "empty.q", NULL, NULL, 0, 0, "\\empty.q: the disk is empty" },
+	{ "next.q", NULL, NULL, IMAGE_VERSION, 4,
+	  "\\next.q: unsupported qcow version: 4 (at file" },
+	{ "new.q", NULL, NULL, IMAGE_INCOMPATIBLE_FEATURES, 1 << 14, "feature: bits 0x4000 (at" },
+	{ "data.q", NULL, NULL, IMAGE_INCOMPATIBLE_FEATURES, 4, "data file; use data=PATH" },
+};
+
+static void make_bad_image(struct image *img, const struct bad_image *bad)
+{
+	image_init(img, 3, BITS, strcmp(bad->name, "empty.q") == 0 ? 0 : CLUSTER);
+	if (bad->backing != NULL)
+		image_set_backing(img, bad->backing, strlen(bad->backing), 0);
+	if (bad->format != NULL)
+		image_add_ext(img, IMAGE_EXT_BACKING_FORMAT, (uint32_t)strlen(bad->format),
+		              bad->format, strlen(bad->format));
+	if (bad->value != 0)
+		image_set(img, bad->field, bad->value);
+	image_finish(img);
+}
+
+/* A disk reports only its first failures. */
+static void read_until_silent(EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	uint8_t buf[512];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < 10; i++) {
+		LE(len, efi.console_len);
+		len = efi.console_len;
+		EQ(disk->ReadBlocks(disk, disk->Media->MediaId, 0, sizeof buf, buf),
+		   EFI_DEVICE_ERROR);
+	}
+	EQ(efi.console_len, len);
+	TRUE(efi_printed("qcow2: further failures of this disk are not shown"));
+}
+
+/*
+ * Runs the driver, which must print `said`, with one image on the volume. If it publishes a disk,
+ * the disk cannot be read.
+ */
+static void run_image(const char *name, const struct image_buf *file, size_t n_disks,
+                      const char *said)
+{
+	struct efi_volume volume = { 0 };
+
+	test_case("%s", name);
+	efi_volume_add(&volume, name, file->data, file->len);
+	efi_power_on(&volume, name);
+	EQ(efi_run(efi_main_driver), n_disks != 0 ? EFI_SUCCESS : EFI_LOAD_ERROR);
+	EQ(count_disks(), n_disks);
+	TRUE(efi_printed(said));
+	if (n_disks != 0) {
+		read_until_silent(efi_disk(0));
+		EQ(efi_unload(), EFI_SUCCESS);
+	}
+	efi_check_clean();
+	efi_volume_free(&volume);
+}
+
+/* It is published, because only reading its first cluster, as drivers do, shows the problem. */
+static void no_codec(void)
+{
+	struct image img;
+
+	image_init(&img, 3, BITS, CLUSTER);
+	image_add(&img, &img.active, 0, IMAGE_COMPRESSED);
+	img.compression_type = QCOW2_COMPRESSION_ZSTD;
+	image_finish(&img);
+	run_image("zstd.q", &img.file, 1, "\\zstd.q: no decoder for compressed cluster: zstd (at");
+	image_free(&img);
+}
+
+static void damaged_volume(void)
+{
+	struct efi_volume volume;
+
+	test_case("damaged volume");
+	add_files(&volume, config);
+	efi_volume_fat(&volume);
+	efi_volume_damage(&volume);
+	efi_power_on(&volume, NULL);
+	EQ(efi_run(efi_main_driver), EFI_LOAD_ERROR);
+	TRUE(efi_printed("\\top.q: the file system is damaged; repair it with"));
+	efi_check_clean();
+	efi_volume_free(&volume);
+}
+
+static void bad_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad_images); i++) {
+		struct image img;
+
+		make_bad_image(&img, &bad_images[i]);
+		run_image(bad_images[i].name, &img.file, 0, bad_images[i].said);
+		image_free(&img);
+	}
+	no_codec();
+	damaged_volume();
 }
 
 /* ---- Faults ---- */
@@ -387,124 +517,125 @@ static void disarm(void)
 	efi.fail_at = 0;
 }
 
-/* Has it been said what failed? Of a protocol that is gone: as if there were no medium. */
-static bool reason_was_said(void)
+/* Did the program report the fault? For a missing protocol it reports a missing medium. */
+static bool reason_was_printed(void)
 {
 	if (efi.status == EFI_OUT_OF_RESOURCES)
-		return efi_was_said("memory");
-	if (efi_was_said(": reading the volume failed"))
+		return efi_printed("memory");
+	if (efi_printed(": reading the volume failed"))
 		return true;
 	if (efi.status == EFI_DEVICE_ERROR)
-		return efi_was_said(": device error") || efi_was_said("its size is not known");
-	return efi_was_said(": no medium") || efi_was_said(": unsupported");
+		return efi_printed(": device error") || efi_printed("a file of unknown size");
+	return efi_printed(": no medium") || efi_printed(": unsupported");
 }
 
-/* One that is not there has its reason on the console; one fault does not take them all. */
+/* The console has a reason for each missing disk, and a single fault must not affect all disks. */
 static void check_made(EFI_STATUS status, size_t n_disks, bool persistent)
 {
 	if (status != EFI_SUCCESS)
 		EQ(n_disks, 0);
 	if (n_disks < N_DISKS) {
 		LE(n_disks == 0 ? 1 : N_DISKS - n_disks, efi_complaints());
-		TRUE(persistent || reason_was_said()); /* of many, one is enough */
+		TRUE(persistent ||
+		     reason_was_printed()); /* after many faults, any reason will do */
 	}
-	if (efi_was_said("not shown as a disk") && !persistent && !efi.was_restarted)
+	if (efi_printed("not shown as a disk") && !persistent && !efi.was_restarted)
 		LE(N_DISKS - 1, n_disks);
 	for (size_t i = 0; i < N_DISKS && n_disks != 0; i++)
-		TRUE(efi_was_said(world.disks[i].name));
+		TRUE(efi_printed(images.disks[i].name));
 }
 
-/* What is read of files through a driver that was restarted fails from then on. */
-static bool may_fail(const struct efi_volume *volume, const struct scene *scene)
+/* After a restart of the file system driver, reads through its files keep failing. */
+static bool may_fail(const struct efi_volume *volume, const struct setup *setup)
 {
 	(void)volume;
-	return efi.was_restarted && scene->make_blocks != efi_volume_fat;
+	return efi.was_restarted && setup->make_blocks != efi_volume_fat;
 }
 
-/* The disks are there: they are read, mended, read again, and taken back. */
-static void use_disks(const struct scene *scene, const struct efi_volume *volume, bool persistent)
+/* Reads the disks with the fault and again without it, and unloads the driver. */
+static void use_disks(const struct setup *setup, const struct efi_volume *volume, bool persistent)
 {
 	size_t n_bad = read_disks();
 	unsigned n_failed = efi.failed;
 
 	if (n_bad != 0)
-		TRUE(n_failed != 0 && efi_was_said("qcow2: reading at disk offset"));
+		TRUE(n_failed != 0 && efi_printed("qcow2: reading at disk offset"));
 	if (n_failed != 0) {
 		disarm();
 		n_bad = read_disks();
-		TRUE(n_bad == 0 || may_fail(volume, scene));
+		TRUE(n_bad == 0 || may_fail(volume, setup));
 		if (persistent)
 			arm(1, true);
 	}
 	if (EFI_ERROR(efi_unload())) {
 		TRUE(efi.failed > n_failed);
-		TRUE(efi_was_said(": still in use: access denied"));
+		TRUE(efi_printed(": still in use: access denied"));
 		LE(1, count_disks());
 		disarm();
 		EQ(efi_unload(), EFI_SUCCESS);
 	}
 }
 
-/* The n-th call fails, in the life of the driver. Returns false if there was none. */
-static bool driver_fault(const struct scene *scene, const struct efi_volume *volume, unsigned n,
+/* Lets the n-th call of the driver to the firmware fail. Returns false if there is no such call. */
+static bool driver_fault(const struct setup *setup, const struct efi_volume *volume, unsigned n,
                          bool persistent)
 {
 	EFI_STATUS status;
 
-	test_case("%s: call %u fails%s", scene->name, n, persistent ? " and all after it" : "");
-	efi_power_on(volume, scene->options);
+	test_case("%s: call %u fails%s", setup->name, n, persistent ? " and all after it" : "");
+	efi_power_on(volume, setup->options);
 	arm(n, persistent);
 	status = efi_run(efi_main_driver);
 	check_made(status, count_disks(), persistent);
 	EQ(status == EFI_SUCCESS, efi_can_unload());
 	if (status == EFI_SUCCESS)
-		use_disks(scene, volume, persistent);
+		use_disks(setup, volume, persistent);
 	else
 		TRUE(efi.failed != 0);
 	efi_check_clean();
 	return efi.failed != 0;
 }
 
-/* The same, of the application: it comes back in any case, and then nothing is left. */
-static bool application_fault(const struct scene *scene, const struct efi_volume *volume,
+/* The same for the application, which must return in any case and leave nothing behind. */
+static bool application_fault(const struct setup *setup, const struct efi_volume *volume,
                               unsigned n, bool persistent)
 {
 	EFI_STATUS status;
 
-	test_case("%s, application: call %u fails%s", scene->name, n,
+	test_case("%s, application: call %u fails%s", setup->name, n,
 	          persistent ? " and all after it" : "");
-	power_on_with_loader(scene, volume);
+	power_on_with_loader(setup, volume);
 	arm(n, persistent);
 	status = efi_run(efi_main_app);
 	if (status != EFI_SUCCESS) {
 		TRUE(efi.failed != 0);
 		LE(1, efi_complaints());
-		LE(1, efi.stalls); /* that it can be read */
+		LE(1, efi.stalls); /* so that the user can read the message */
 	} else {
 		EQ(efi.loader_runs, 1);
 	}
 	if (loader_bad != 0)
-		TRUE(efi.failed != 0 && efi_was_said("qcow2: reading at disk offset"));
+		TRUE(efi.failed != 0 && efi_printed("qcow2: reading at disk offset"));
 	efi_check_clean();
 	return efi.failed != 0;
 }
 
-typedef bool (*fault)(const struct scene *scene, const struct efi_volume *volume, unsigned n,
+typedef bool (*fault)(const struct setup *setup, const struct efi_volume *volume, unsigned n,
                       bool persistent);
 
 static void fault_loop(fault run)
 {
 	unsigned step = test_brief() ? 7 : 1;
 
-	for (size_t i = 0; i < COUNT(scenes) * 2; i++) {
-		const struct scene *scene = &scenes[i / 2];
+	for (size_t i = 0; i < COUNT(setups) * 2; i++) {
+		const struct setup *setup = &setups[i / 2];
 		struct efi_volume volume;
 		unsigned n = 1;
 
-		open_scene(scene, &volume);
-		while (run(scene, &volume, n, i % 2))
+		open_setup(setup, &volume);
+		while (run(setup, &volume, n, i % 2))
 			n += step;
-		LE(40, n); /* there is much to fail */
+		LE(40, n); /* the loop did find calls that can fail */
 		efi_volume_free(&volume);
 	}
 }
@@ -521,13 +652,21 @@ static void application_faults(void **state)
 	fault_loop(application_fault);
 }
 
+/* Runs last, and compares what the tests before it printed. */
+static void messages(void **state)
+{
+	(void)state;
+	TRUE(efi_messages_match(GLUE_MESSAGES, test_brief()));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(driver_shows_disks), cmocka_unit_test(refuses_bad_calls),
 		cmocka_unit_test(application_boots),  cmocka_unit_test(requests),
-		cmocka_unit_test(driver_faults),      cmocka_unit_test(application_faults),
+		cmocka_unit_test(bad_files),          cmocka_unit_test(driver_faults),
+		cmocka_unit_test(application_faults), cmocka_unit_test(messages),
 	};
 
-	return cmocka_run_group_tests(tests, make_world, free_world);
+	return cmocka_run_group_tests(tests, make_images, free_images);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of TF-A as port/tfa uses, for a compiler on the host; test_tfa.c is behind it. The names
- * and types are those of TF-A 2.8.
+ * The part of TF-A 2.8 that port/tfa uses, for a compiler on the host; test_tfa.c implements it.
  */
 #ifndef GLUE_TFA_H
 #define GLUE_TFA_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of U-Boot as port/uboot uses, for a compiler on the host; test_uboot.c is behind it. The
- * names and types are those of U-Boot 2023.01 with 32-bit block numbers, and the adapter's own
- * class of devices.
+ * The part of U-Boot 2023.01 that port/uboot uses, for a compiler on the host; test_uboot.c
+ * implements it. Block numbers have 32 bits. UCLASS_QCOW2 is the one name that the port adds.
  */
 #ifndef GLUE_UBOOT_H
 #define GLUE_UBOOT_H
@@ -77,7 +76,7 @@ int blk_get_device_part_str(const char *ifname, const char *dev_part_str,
                             struct blk_desc **dev_desc, struct disk_partition *info,
                             int allow_whole_dev);
 
-/* The heap is the test's, which counts and fails. */
+/* The heap is that of glue.h, which fails on demand, */
 void *uboot_malloc(size_t len);
 void *uboot_calloc(size_t n, size_t len);
 void uboot_free(void *p);
@@ -86,7 +85,7 @@ void *malloc_cache_aligned(size_t len);
 #define calloc uboot_calloc
 #define free   uboot_free
 
-/* So is the console. */
+/* and so is the console. */
 int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define printf glue_say
 

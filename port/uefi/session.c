@@ -1,67 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the image handle to disks: where this program comes from, what it is told, what it shows.
+ * From the image handle to disks: finds the volume that this program was loaded from, reads which
+ * images the user wants, and publishes them.
  */
 #include "uefi.h"
 
-EFI_BOOT_SERVICES *qu_boot;
-EFI_SYSTEM_TABLE *qu_system;
-const EFI_GUID qu_block_io_guid = EFI_BLOCK_IO_PROTOCOL_GUID;
-const EFI_GUID qu_device_path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
-const EFI_GUID qu_file_system_guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
-const EFI_GUID qu_loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
-
-struct qu_taken qu_taken;
-
-/* In front of memory from the firmware's pool, which is aligned to 8 bytes and stays so. */
-struct pool_head {
-	uint64_t len; /* with this */
-};
-
-void qu_count(size_t more, size_t less)
-{
-	qu_taken.now += more;
-	qu_taken.now -= less;
-	if (qu_taken.now > qu_taken.most)
-		qu_taken.most = qu_taken.now;
-}
-
-void *qu_try_alloc(size_t len)
-{
-	struct pool_head *head;
-	void *memory;
-
-	len += sizeof *head;
-	if (EFI_ERROR(qu_boot->AllocatePool(EfiBootServicesData, len, &memory)))
-		return NULL;
-	head = memory;
-	head->len = len;
-	qu_count(len, 0);
-	return head + 1;
-}
-
-void *qu_alloc(size_t len)
-{
-	void *memory = qu_try_alloc(len);
-
-	if (memory == NULL)
-		qu_say("qcow2: out of memory\n");
-	return memory == NULL ? NULL : memset(memory, 0, len);
-}
-
-void qu_free(void *memory)
-{
-	struct pool_head *head = memory;
-
-	if (memory == NULL)
-		return;
-	head--;
-	qu_count(0, (size_t)head->len);
-	(void)qu_boot->FreePool(head);
-}
-
 /*
- * Are the load options words? Some firmwares pass numbers or nothing to what they find on a stick.
+ * Are the load options text? Some firmware passes binary data, or nothing, to the programs that it
+ * finds on a stick.
  */
 static bool options_are_text(const EFI_LOADED_IMAGE_PROTOCOL *loaded)
 {
@@ -82,7 +28,7 @@ static bool options_are_text(const EFI_LOADED_IMAGE_PROTOCOL *loaded)
 	return i > 0u;
 }
 
-/* Publishes what the words name. False, and a message, if they make no sense. */
+/* Publishes the images that the words name. If it cannot parse them, prints a message. */
 static bool publish_all(struct qu_session *session, struct qu_words *words,
                         struct qu_request *request, uint32_t *n_wanted)
 {
@@ -93,19 +39,20 @@ static bool publish_all(struct qu_session *session, struct qu_words *words,
 
 		(*n_wanted)++;
 		if (session->n_disks == QU_DISKS_MAX) {
-			qu_say("qcow2: more than %u images\n", (unsigned)QU_DISKS_MAX);
+			qu_say("qcow2: more than %u images, ignoring the rest\n",
+			       (unsigned)QU_DISKS_MAX);
 			return false;
 		}
 		disk = qu_disk_publish(&session->volume, request);
 		if (disk != NULL)
 			session->disks[session->n_disks++] = disk;
-		else /* what was said before may be about another file, or about none */
+		else /* the message before this one may name another file, or none */
 			qu_say("qcow2: %w: not shown as a disk\n", request->path);
 	}
 	return rc == 0;
 }
 
-/* The path of this program on its volume, from all file path nodes one after the other. */
+/* The path of this program on its volume, joined from all nodes of its device path. */
 static bool program_path(const EFI_LOADED_IMAGE_PROTOCOL *loaded, uint16_t path[QU_PATH_MAX])
 {
 	const uint8_t *node = (const uint8_t *)loaded->FilePath;
@@ -135,7 +82,7 @@ static bool program_path(const EFI_LOADED_IMAGE_PROTOCOL *loaded, uint16_t path[
 	return qu_path_join(path, NULL, name);
 }
 
-/* The configuration file: beside this program, or in the root. */
+/* Reads the configuration file beside this program, or else the one in the root. */
 static bool read_config(struct qu_session *session, uint8_t **text, size_t *len)
 {
 	static const uint16_t name[] = { 'q', 'c', 'o', 'w', '2', '.', 'c', 'f', 'g', 0 };
@@ -149,12 +96,12 @@ static bool read_config(struct qu_session *session, uint8_t **text, size_t *len)
 	    !qu_file_text(&session->volume, path, text, len))
 		return false;
 	if (*text == NULL)
-		qu_say("qcow2: no image is named, neither as an option nor in qcow2.cfg beside "
-		       "this program or in the root\n");
+		qu_say("qcow2: no image given: pass its path as a load option, or write it to "
+		       "qcow2.cfg beside this program or in the root\n");
 	return *text != NULL;
 }
 
-/* A text file: UTF-8 with or without a mark, or UTF-16 with one. */
+/* The file is UTF-8 with or without a byte order mark, or UTF-16 with one. */
 static void words_of_file(struct qu_words *words, const uint8_t *text, size_t len)
 {
 	memset(words, 0, sizeof *words);
@@ -186,11 +133,12 @@ static bool run_options(struct qu_session *session, struct qu_request *request, 
 	if (!publish_all(session, &words, request, n_wanted))
 		return false;
 	/*
-	 * Some firmwares have words of their own for all programs. But whoever asks for an image
-	 * that is not there must not get another.
+	 * Some firmware passes its own words to every program; they must not hide qcow2.cfg. But if
+	 * the user names an image that does not exist, booting another one would be wrong. So the
+	 * options are ignored only if they do not look like file names and match no file.
 	 */
 	if (*n_wanted != 0u && session->volume.n_found == 0u && !have_path) {
-		qu_say("qcow2: the options name no file of this volume: qcow2.cfg is read\n");
+		qu_say("qcow2: no file matches the load options; using qcow2.cfg\n");
 		*n_wanted = 0;
 	}
 	return true;
@@ -230,12 +178,11 @@ EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SY
 	EFI_STATUS status;
 	void *loaded;
 
-	qu_system = system;
-	qu_boot = system->BootServices;
+	qu_firmware_use(system);
 	memset(session, 0, sizeof *session);
 	status = qu_boot->HandleProtocol(image, &qu_loaded_image_guid, &loaded);
 	if (EFI_ERROR(status)) {
-		qu_say("qcow2: where this program comes from is not known: %s\n",
+		qu_say("qcow2: cannot find out where this program was loaded from: %s\n",
 		       qu_efi_text(status));
 		return status;
 	}
@@ -243,8 +190,8 @@ EFI_STATUS qu_session_start(struct qu_session *session, EFI_HANDLE image, EFI_SY
 	if (!qu_volume_open(&session->volume, session->loaded->DeviceHandle))
 		return EFI_NOT_FOUND;
 	publish(session);
-	qu_say("qcow2: memory: %u KiB, and at most %u KiB to get there\n", qu_kib(qu_taken.now),
-	       qu_kib(qu_taken.most));
+	qu_say("qcow2: memory: %u KiB in use, at most %u KiB while opening\n", qu_kib(qu_usage.now),
+	       qu_kib(qu_usage.most));
 	if (session->n_disks > 0u)
 		return EFI_SUCCESS;
 	qu_volume_close(&session->volume);
@@ -261,6 +208,6 @@ EFI_STATUS qu_session_end(struct qu_session *session)
 		session->n_disks--;
 	}
 	qu_volume_close(&session->volume);
-	qu_say("qcow2: the disks are taken back; memory: %u KiB\n", qu_kib(qu_taken.now));
+	qu_say("qcow2: the disks are removed; memory: %u KiB in use\n", qu_kib(qu_usage.now));
 	return EFI_SUCCESS;
 }
