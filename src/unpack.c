@@ -4,14 +4,15 @@
  * caller's buffer. reader.c gets here through reader->unpack, so nothing of this is linked unless a
  * program calls qcow2_reader_codecs or qcow2_reader_memory.
  *
- *	file       [ packed bytes of a cluster .............. ]
- *	                | packed_fill, a piece at a time
- *	                v
- *	memory     [slices and keys][ work ][ packed ][ window ]
- *	                               |        |        |
- *	                               '----- codec -----'  memcpy, if not all is wanted at once
- *	                                        |                |
- *	buffer     [ a whole cluster: the codec writes here ][ or a part of one ]
+ *	file     [ packed bytes of a cluster ..................... ]
+ *	                                   |
+ *	                                   | packed_fill: a piece at a time
+ *	                                   v
+ *	memory   [ slices, keys ][ work ][ packed ][    window    ]
+ *	                                   |           ^      |
+ *	                                   +-- codec --+      | memcpy
+ *	                                   |                  v
+ *	buffer                             +-- codec --> [ bytes that are wanted ]
  *
  * If a whole cluster is wanted, the caller's buffer is the window. Otherwise the window is in the
  * reader's memory. If it has room for a cluster, the cluster is decoded once and stays there. If
@@ -28,10 +29,9 @@
 #include "internal.h"
 
 enum {
-	PACKED_MIN = 512,  /* bytes of input at a time: the least that every device can read */
-	WINDOW_MIN = 4096, /* QEMU's deflate uses a history of 4 KiB: windowBits is -12 */
-	HISTORY_MAX =
-		32768 /* of a codec that works in parts: that of deflate, RFC 1951 section 2 */
+	PACKED_MIN = 512,   /* bytes of input at a time: the least that every device can read */
+	WINDOW_MIN = 4096,  /* QEMU compresses with a history of 4 KiB: windowBits is -12 */
+	HISTORY_MAX = 32768 /* of deflate, the codec that works in parts: RFC 1951 section 2 */
 };
 
 /* Bytes of memory that decoding needs, in addition to slices. */
@@ -79,7 +79,7 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 		if (codec->whole)
 			whole = true;
 	}
-	needs->work = (work + 7u) & ~(size_t)7; /* what precedes it in the memory stays aligned */
+	needs->work = (work + 7u) & ~(size_t)7; /* so that it and the keys before it are aligned */
 	needs->cluster = cluster;
 	needs->least = needs_good(needs);
 	if (!whole && cluster != 0u)

@@ -49,6 +49,7 @@ os.environ["CMOCKA_TEST_ABORT"] = "1"
 FIRST = {
     "block": ["arguments", "block"],
     "cache": ["cache", "chain", "read"],
+    "deflate": ["inflate"],
     "chain": ["map", "chain"],
     "extension": ["extension"],
     "feature": ["extension"],
@@ -264,7 +265,8 @@ class Bench:
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
         # What is compiled anew for a mutant that is not compiled alone.
-        self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"]}
+        self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
+                      "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"]}
         common = [p for p in ("tests/unit/support.c", "tests/unit/guard.c", "tests/unit/zlib_oracle.c") if os.path.exists(p)]
         common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
         tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
