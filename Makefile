@@ -3,8 +3,9 @@
 #	make                    the libraries and the command, in build/
 #	make help               all targets
 #
-# CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX are as everywhere; what is given is
-# added to what is needed. O=DIR builds in DIR, V=1 shows the commands.
+# CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX have their usual meaning. The
+# flags that you give are added to those that the build needs. O=DIR builds in DIR, and V=1 shows the
+# commands.
 
 .DEFAULT_GOAL := all
 
@@ -35,8 +36,8 @@ WARNINGS = -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
-# Optional libraries, found by pkg-config. POSIX_DEFLATE=libdeflate|zlib|builtin and
-# POSIX_ZSTD=libzstd|none choose by hand.
+# The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin and
+# POSIX_ZSTD=libzstd|none override its choice.
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
 POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),none)
@@ -68,27 +69,28 @@ help:
 	@sed -n 's/^#: *//p' $(MAKEFILE_LIST) | \
 		awk '{ name = $$1; sub(/^[^ ]+ +/, ""); printf "%-18s %s\n", name, $$0 }'
 
-#: all          the libraries, the command (default)
-#: core         the freestanding core alone: build/libqcow2-core.a
-#: amalgamation  the library and the core as two files each, in build/amalgamation
-#: demo         info, map and checksum of a real compressed image
-#: check        all tests that need no installed package but cmocka, zlib, pytest and qemu-utils
-#: check-all    installs what the tests need (Debian, as root), then all tests in all builds
-#: uefi         boot a PC or a board from a qcow2 file: build/uefi/*.efi (needs clang-14, lld-14)
-#: freestanding  the core for 27 processors and compilers: needs no header, no helper
-#: size         what the core costs in code, memory and stack, against its budgets
-#: install      into $(DESTDIR)$(PREFIX)
-#: clean        removes $(O)
+#: all          build the libraries and the command (default)
+#: core         build the freestanding core alone: build/libqcow2-core.a
+#: amalgamation  write the library and the core as two files each, into build/amalgamation
+#: demo         show info, map and checksum of a real compressed image
+#: check        run the tests for a commit: a few minutes, installs nothing
+#: check-all    install what the tests need (Debian, as root), then run all tests in all builds
+#: uefi         build the UEFI programs that boot from an image: build/uefi/*.efi (needs clang-14, lld-14)
+#: freestanding  compile the core for 27 targets and check that it needs no header and no helper
+#: size         compare the code, memory and stack of the core with its budgets
+#: install      install into $(DESTDIR)$(PREFIX)
+#: clean        remove the build directory
 
 core: $(O)/libqcow2-core.a
 
-# What a build depends on but make cannot see in files: compiler, flags, choice of codecs.
+# A build also depends on the compiler, the flags and the choice of codecs, which are in no file that
+# make sees. This file changes with them.
 FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
 
-# The core knows no threads, and compilers for firmware no such option.
+# The core uses no threads, and compilers for firmware do not have the option.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
 $(O)/%.o: %.c $(O)/flags
@@ -119,7 +121,7 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
-# Made each time, as PREFIX may be another one when installing.
+# Made each time, because `make install` may have another PREFIX.
 $(O)/libqcow2.pc: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \
@@ -127,14 +129,14 @@ $(O)/libqcow2.pc: FORCE
 		'Libs: -L$${prefix}/lib -lqcow2' 'Libs.private: -pthread' \
 		'Requires.private: $(CODEC_PKGS)' > $@
 
-# The library as two files, and the core as two files: build/amalgamation/.
+# Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_%,$(POSIX_SRCS)) \
 		$(addprefix port/posix/codec/,deflate_builtin.c zstd_none.c)
 
-# For programs that link the static library by hand: tests/example.sh.
+# Prints what a program must link with the static library, for tests/example.sh.
 print-libs:
 	@echo $(POSIX_LIBS)
 
@@ -143,7 +145,9 @@ demo: all
 
 programs: $(TEST_PROGRAMS)
 
-check: programs all
+check:
+	$(Q)sh tests/install.sh missing check
+	+$(Q)$(MAKE) --no-print-directory programs all
 	$(Q)sh tests/check.sh $(O)
 
 check-all:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AFL++'s door to the mutator: a shared object with mutator.c in it, for
- * AFL_CUSTOM_MUTATOR_LIBRARY. What is left to the engine there is done by AFL++'s own stages
- * between our calls; here it gets a few random bytes.
+ * The interface of the mutator for AFL++: a shared object with mutator.c, for
+ * AFL_CUSTOM_MUTATOR_LIBRARY. libFuzzer has a mutator of its own that mutator.c can call. AFL++ has
+ * stages of its own between our calls, so here LLVMFuzzerMutate only flips a few random bits.
  */
 #include <stdlib.h>
 #include <string.h>

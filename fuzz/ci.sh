@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Fuzzing with a time limit: what `make fuzz-ci` runs.
+# Fuzzing with a time limit, which `make fuzz-ci` runs.
 #	ci.sh BUILD/fuzz SECONDS
-# Each target: seeds and past findings through the replay driver and both engines, then SECONDS
-# with libFuzzer and SECONDS with AFL++. A finding, a hang, or an engine that does not run is a
-# failure; what was found is kept in BUILD/fuzz/found. The last line counts.
+# Each target reads the seeds and past findings with the replay driver and both engines, and then
+# runs SECONDS with libFuzzer and SECONDS with AFL++. A finding, a hang, or an engine that does not
+# run is a failure. BUILD/fuzz/found keeps the findings. The last line counts.
 set -u
 build=$(realpath "$1")
 seconds=$2
@@ -28,7 +28,7 @@ verdict() { # NAME STATUS LOG
 	fi
 }
 
-replay() { # TARGET: gcc's build on all seeds and findings
+replay() { # TARGET: runs the gcc build on all seeds and findings
 	local inputs=("$work/seeds")
 	[ ! -d "$here/findings/$1" ] || inputs+=("$here/findings/$1")
 	timeout 300 "$build/replay/out/fuzz_$1" "${inputs[@]}" >"$work/replay.log" 2>&1
@@ -74,7 +74,7 @@ for program in "$build"/libfuzzer/out/fuzz_*_seed_corpus.zip; do
 	replay "$target"
 	replayed=$?
 	verdict "$target replay" $replayed "$work/replay.log"
-	# An input that fails anyway would only stop the engines of this target at once.
+	# An input that already fails would stop the engines of this target at once.
 	[ $replayed -eq 0 ] || continue
 	libfuzzer "$target"
 	verdict "$target libFuzzer" $? "$work/libfuzzer.log"

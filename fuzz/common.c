@@ -8,7 +8,7 @@ enum { CHOICES_POS = 48, CHOICES_LEN = 12, CANARY = 0xc5, RUBBISH = 0xa5 };
 
 void fuzz_fail(const char *file, int line, const char *property)
 {
-	fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, property);
+	fprintf(stderr, "%s:%d: property does not hold: %s\n", file, line, property);
 	abort();
 }
 
@@ -110,7 +110,7 @@ static uint64_t be64(const uint8_t *p)
 	return value;
 }
 
-/* The n-th L1 entry that is not 0, cyclically; or 0. */
+/* The index of an L1 entry that is not 0, chosen by n; or 0 if there is none. */
 static uint64_t used_l1_entry(const struct qcow2_image *image, const uint8_t *bytes, size_t len,
                               uint64_t n)
 {
@@ -155,7 +155,7 @@ uint8_t *fuzz_buf_new(size_t len)
 	if (block == NULL)
 		abort();
 	memset(block, CANARY, FUZZ_CANARY_LEN);
-	/* Large buffers are mostly for large clusters: the beginning shows what is wrong, too. */
+	/* Filling all of a large buffer would be slow, and its beginning shows a fault as well. */
 	memset(block + FUZZ_CANARY_LEN, RUBBISH, len < FUZZ_WINDOW ? len : FUZZ_WINDOW);
 	memset(block + FUZZ_CANARY_LEN + len, CANARY, FUZZ_CANARY_LEN);
 	return block + FUZZ_CANARY_LEN;

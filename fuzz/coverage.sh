@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# What the fuzz targets reach of src/, in lines and branches: what `make fuzz-coverage` runs.
+# Shows which lines and branches of src/ the fuzz targets reach; `make fuzz-coverage` runs it.
 #	coverage.sh BUILD/fuzz SECONDS
-# For each target: all seeds, not fuzzed; and what libFuzzer makes in SECONDS of a single one of them
-# (the first in the alphabet) without our mutator ("plain") and with it. Then all targets together.
+# For each target it measures all seeds without fuzzing, and then what libFuzzer reaches in SECONDS
+# from a single seed (the first in the alphabet) without our mutator ("plain") and with it. At the
+# end it measures all targets together.
 set -eu
 build=$(realpath "$1")
 seconds=$2
@@ -20,7 +21,7 @@ profile() { # TARGET NAME CORPUS...
 	LLVM_PROFILE_FILE=$work/$target-$name.profraw timeout 300 "$work/out/fuzz_$target" "$@" >/dev/null
 }
 
-grow() { # TARGET NAME: libFuzzer into a corpus of that name
+grow() { # TARGET NAME: runs libFuzzer into a corpus of that name
 	local corpus=$work/$1-$2
 	rm -rf "$corpus" && mkdir -p "$corpus"
 	timeout $((seconds + 60)) "$build/libfuzzer/out/fuzz_$1" "$corpus" "$work/$1-one" \
@@ -29,7 +30,7 @@ grow() { # TARGET NAME: libFuzzer into a corpus of that name
 		-artifact_prefix="$corpus." >"$corpus.log" 2>&1 || echo "$1 $2: a finding, $corpus.log"
 }
 
-report() { # LABEL PROGRAMS PROFILES...: lines and branches of src/
+report() { # LABEL PROGRAMS PROFILES...: prints the lines and branches of src/
 	local label=$1 programs=$2
 	shift 2
 	llvm-profdata-19 merge -sparse "$@" -o "$work/merged.profdata"

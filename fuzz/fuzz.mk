@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-#: fuzz         the fuzz targets, three ways: libFuzzer, AFL++, replay; in build/fuzz/WAY/out
-#: fuzz-ci      seeds and findings, then each target FUZZ_SECONDS (10) with both engines
-#: fuzz-coverage  what the targets reach, with the mutator and without
-#: fuzz-differential  images of the mutator, cluster by cluster against qemu-io, SECONDS (60) long
+#: fuzz         build the fuzz targets for libFuzzer, AFL++ and replay: build/fuzz/WAY/out
+#: fuzz-ci      replay seeds and findings, then run each target FUZZ_SECONDS (10) with both engines
+#: fuzz-coverage  show what the targets reach, with and without the mutator
+#: fuzz-differential  compare mutated images with qemu-io, cluster by cluster, SECONDS (60) long
 #
-# The usual contract: make fuzz CC=clang CFLAGS=... LIB_FUZZING_ENGINE=... OUT=dir puts programs,
+# For other engines: make fuzz CC=clang CFLAGS=... LIB_FUZZING_ENGINE=... OUT=dir puts the programs,
 # <target>_seed_corpus.zip and <target>.dict into OUT, and builds nothing else.
 
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
@@ -13,13 +13,13 @@ SECONDS ?= 60
 FUZZ_CLANG ?= clang-19
 FUZZ_HOSTCC ?= $(firstword $(shell command -v cc clang gcc))
 OUT ?= $(O)/fuzz/out
-# An engine in C++ is linked by a C++ compiler, if one is given.
+# An engine written in C++ needs the C++ compiler as the linker, if CXX is given.
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
-# Not for engines that take it as a shared object, or do not mutate.
+# Empty for engines that load the mutator as a shared object, and for those that do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
 FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
 
-# Unsigned arithmetic wraps on purpose in the core, where it says so: not the `integer` group.
+# Without the `integer` group, because unsigned arithmetic in the core wraps on purpose.
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 ifdef LIB_FUZZING_ENGINE
@@ -32,13 +32,14 @@ fuzz-set: $(FUZZ_TARGETS:%=$(OUT)/fuzz_%) $(FUZZ_TARGETS:%=$(OUT)/fuzz_%_seed_co
 	$(FUZZ_TARGETS:%=$(OUT)/fuzz_%.dict)
 
 $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
-# It lets these calls of the library fail.
-$(OUT)/fuzz_posix: FUZZ_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
+# The target makes these calls of the library fail.
+$(OUT)/fuzz_posix: FUZZ_LDFLAGS = \
+	$(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
 
-# A target's own, or else that of images.
+# The dictionary of the target, or else the one for images.
 $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
 	$(Q)cp $(or $(wildcard fuzz/$*.dict),fuzz/qcow2.dict) $@
@@ -49,7 +50,7 @@ $(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.
 $(O)/fuzz/seed: $(O)/fuzz/seeds
 	$(Q)rm -rf $@ && $< $@ && find $@ -exec touch -d @0 {} + && touch $@
 
-# Which seeds a target gets: directories of $(O)/fuzz/seed, and what was found once.
+# The seeds of a target: folders of $(O)/fuzz/seed, and past findings.
 FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
 FUZZ_SEEDS_posix = image snapshot chain

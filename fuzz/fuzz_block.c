@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block adapter: any bytes over devices of any block size and alignment read as they are, with
- * no more calls than block.h says, twice the same, and after a fault what is right; an image read
- * through it, with little memory or much, is the image read without it.
+ * The block adapter. Over devices of any block size and alignment, it reads the right bytes with no
+ * more calls than block.h allows, also the second time and after a fault. An image read through it,
+ * with little memory or much, is the image read without it.
  */
 #include <stdlib.h>
 
@@ -29,7 +29,7 @@ static int read_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf)
 	CHECK(count > 0 && (b->max_blocks == 0 || count <= b->max_blocks));
 	CHECK(pos < b->size && len - 1 - (b->block_len - 1) < b->size - pos);
 	CHECK(((uintptr_t)buf & (b->align - 1)) == 0);
-	/* What is on the device after the file is nobody's business. */
+	/* The device may hold anything after the end of the file. */
 	memset(buf, 0xa5, (size_t)len);
 	d->n_calls++;
 	if (d->n_calls == d->fail_at)
@@ -38,12 +38,12 @@ static int read_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf)
 	return 0;
 }
 
-/* The most calls for a read, of which none finds its block held. */
+/* The most calls for a read that finds no block in the bounce buffer. */
 static uint64_t cost(const struct qcow2_block *b, uint64_t pos, const uint8_t *buf, size_t len)
 {
 	uint64_t first = pos / b->block_len;
 	uint64_t n_blocks = (pos + len - 1) / b->block_len - first + 1;
-	/* Where the first whole block comes to lie. */
+	/* The bytes before the first whole block. */
 	uint64_t head = (b->block_len - pos % b->block_len) % b->block_len;
 	uint64_t most = b->max_blocks != 0 ? b->max_blocks : UINT32_MAX;
 
@@ -52,7 +52,7 @@ static uint64_t cost(const struct qcow2_block *b, uint64_t pos, const uint8_t *b
 	return 2 + (n_blocks + most - 1) / most;
 }
 
-/* Are these bytes what they were before the read? */
+/* True if these bytes are still the pattern from before the read. */
 static bool is_untouched(const uint8_t *bytes, const uint8_t *end)
 {
 	while (bytes < end)
@@ -61,7 +61,7 @@ static bool is_untouched(const uint8_t *bytes, const uint8_t *end)
 	return true;
 }
 
-/* One read, of which the fail_at-th call fails; 0: none. What it may call and write. */
+/* Reads, and checks calls and writes. Call number fail_at fails; 0 if none does. */
 static int read_guarded(struct device *d, const struct qcow2_io *io, uint64_t pos, uint8_t *to,
                         size_t len, uint64_t fail_at)
 {
@@ -94,14 +94,14 @@ static void check_read(struct device *d, const struct qcow2_io *io, struct fuzz_
 		pos -= pos % d->block->block_len;
 	if (len > io->size - pos)
 		len = (size_t)(io->size - pos);
-	/* A fault, or none; then the same again, and that is right. */
+	/* With a fault or without; then again without. */
 	read_guarded(d, io, pos, to, len, fail_at);
 	CHECK(read_guarded(d, io, pos, to, len, 0) == 0);
 }
 
 /* ---- An image through the adapter and without it ---- */
 
-/* The read of the adapter's reader, with a fault of the device, and then without. */
+/* Reads through the adapter, first with a fault of the device and then without. */
 static int read_after_fault(struct device *d, struct fuzz_reader *r, uint64_t off, uint8_t *buf,
                             size_t len, uint64_t fail_at)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Backing chains of images that are all the fuzzer's. Against a simple model: each image is asked
- * alone, with a reader of its own, and what it does not hold is looked for in the next one.
+ * Backing chains in which the fuzzer makes every image, compared with a simple model. The model
+ * asks each image alone, with a reader of its own, and goes to the next image for what it does not
+ * hold.
  *
  * The input is a container: "LAYR", three lengths of 4 bytes, big-endian, and then the images, the
- * top one first, each of its length; what is left after them is the last. One that is no qcow2
- * image, if not the top, is a raw disk and ends the chain.
+ * top one first. The rest after the three lengths is the fourth image. An image below the top that
+ * is no qcow2 image is a raw disk and ends the chain.
  */
 #include "common.h"
 
@@ -15,9 +16,9 @@ struct chain {
 	struct fuzz_file file[LAYERS_MAX], external;
 	struct fuzz_files files;
 	struct fuzz_choices choices;
-	struct qcow2_image image[LAYERS_MAX]; /* put together */
+	struct qcow2_image image[LAYERS_MAX]; /* attached to each other */
 	struct qcow2_image alone[LAYERS_MAX];
-	struct fuzz_reader reader[LAYERS_MAX]; /* of those alone */
+	struct fuzz_reader reader[LAYERS_MAX]; /* of the images alone */
 	unsigned n;
 	unsigned flags;
 };
@@ -27,7 +28,7 @@ static uint32_t be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* The bytes of each layer; how many there are. */
+/* Finds the bytes of each layer and returns the number of layers. */
 static unsigned split(const uint8_t *data, size_t len, const uint8_t **bytes, size_t *lens)
 {
 	size_t at = HEAD_LEN;
@@ -57,7 +58,7 @@ static int open_layer(struct chain *c, unsigned i)
 	return rc;
 }
 
-/* Opens all layers that can be; false if not even the top one. */
+/* Opens layers until one fails; false if the top one does. */
 static bool open_all(struct chain *c, const uint8_t *data, size_t len)
 {
 	const uint8_t *bytes[LAYERS_MAX];
@@ -96,7 +97,7 @@ static void put_together(struct chain *c)
 	}
 }
 
-/* The model: reads [off, off + len), which lies on the disk of image i, len at most a sector. */
+/* The model: reads [off, off + len), which is at most a sector. */
 static int model_read(struct chain *c, uint64_t off, uint8_t *buf, size_t len)
 {
 	struct qcow2_extent e;
@@ -104,7 +105,7 @@ static int model_read(struct chain *c, uint64_t off, uint8_t *buf, size_t len)
 	int rc;
 
 	for (i = 0;; i++) {
-		/* One byte past the end of a disk: none of the images below counts. */
+		/* Past the end of an image, the images below it do not count. */
 		if (i == c->n || off >= c->alone[i].size) {
 			memset(buf, 0, len);
 			return QCOW2_OK;
@@ -139,7 +140,7 @@ static void check_chain(struct chain *c)
 		uint64_t off = fuzz_choose_offset(&c->choices, &c->alone[layer],
 		                                  c->file[layer].bytes, c->file[layer].io.size);
 
-		/* Around the place, in all layers. */
+		/* The byte before it, the byte, or the one after it. */
 		off += fuzz_choose(&c->choices, 3) - 1;
 		if (off < c->image[0].size)
 			check_model(c, &r, off);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Header and extensions: opening an image in all ways, names of features, bytes of all spans; each
- * twice the same, within the io calls of image.h, and right again after a fault.
+ * Header and extensions: opening an image with all flags, names of features, bytes of all spans.
+ * Each call gives the same answer twice, makes no more io calls than image.h allows, and succeeds
+ * after a fault.
  */
 #include "common.h"
 
@@ -13,7 +14,7 @@ static void check_error(const struct qcow2_error *err, int rc, const struct qcow
 	CHECK(qcow2_status_text(rc) != NULL);
 }
 
-/* What holds of all that is open. */
+/* Checks what must be true of every open image. */
 static void check_open(const struct qcow2_image *image, unsigned flags)
 {
 	uint64_t l1_len = (uint64_t)image->l1_entries * 8;
@@ -33,7 +34,7 @@ static void check_open(const struct qcow2_image *image, unsigned flags)
 	CHECK(image->version == 3 || (image->incompatible == 0 && image->header_len == 72));
 }
 
-/* One call, or none; the same with a fault, and then without. */
+/* Makes at most one io call; also with a fault, and then without. */
 static int bytes_guarded(const struct qcow2_image *image, struct qcow2_span span, uint8_t *buf,
                          struct qcow2_error *err)
 {
@@ -51,7 +52,7 @@ static int bytes_guarded(const struct qcow2_image *image, struct qcow2_span span
 	return want;
 }
 
-/* The bytes are those of the file; past its end zeros where that is allowed, else an error. */
+/* The bytes are those of the file. Past its end they are zeros, or an error, by the flags. */
 static void check_span(const struct qcow2_image *image, struct qcow2_span span)
 {
 	const struct fuzz_file *file = image->io.ctx;
@@ -84,7 +85,7 @@ static void check_spans(const struct qcow2_image *image)
 	check_span(image, image->crypto);
 }
 
-/* All of opening in one: on failure the image is closed, and the error about the caller's io. */
+/* Opens with extensions. On failure the image is closed and the error names the caller's io. */
 static int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
                       struct qcow2_error *err)
 {
@@ -95,7 +96,7 @@ static int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsi
 	rc = qcow2_image_extensions(image, err);
 	if (rc == QCOW2_OK)
 		return rc;
-	CHECK(image->io.ops == io->ops); /* it can be used all the same */
+	CHECK(image->io.ops == io->ops); /* the image stays open */
 	if (err != NULL) {
 		CHECK(err->io == &image->io);
 		err->io = io;
@@ -104,7 +105,7 @@ static int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsi
 	return rc;
 }
 
-/* One call that fails, at any place: the answer is that, and the next try has the right one. */
+/* If any one io call fails, opening fails with QCOW2_E_IO; the next try gives the answer. */
 static void check_faults(struct fuzz_file *file, unsigned flags, int want, uint64_t n_calls)
 {
 	uint64_t n = n_calls > 6 ? 6 : n_calls;
@@ -122,7 +123,7 @@ static void check_faults(struct fuzz_file *file, unsigned flags, int want, uint6
 	CHECK(open_whole(&image, &file->io, flags, NULL) == want);
 }
 
-/* The most io calls of opening it: one, and "never more than cluster size / 8". */
+/* The most io calls of opening: one, and for extensions at most cluster size / 8. */
 static uint64_t open_cost(const struct fuzz_file *file)
 {
 	uint8_t bits = file->io.size > 23 ? file->bytes[23] : 0;
@@ -156,7 +157,7 @@ static void check_flags(struct fuzz_file *file, unsigned flags)
 	check_faults(file, flags, rc, n_calls);
 }
 
-/* A name, between canaries: any bytes and a NUL, or nothing. */
+/* Gets a name into a buffer between canaries. */
 static int name_guarded(struct fuzz_file *file, unsigned kind, unsigned bit,
                         char name[QCOW2_FEATURE_NAME_ROOM])
 {

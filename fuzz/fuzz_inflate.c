@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in deflate decoders against zlib: the same verdict and the same bytes, however the
- * input comes and the output is asked for. The whole one gets and makes all at once. A callback
- * that fails is told as such, what was made until then is right, and begin() makes all good.
+ * The built-in deflate decoders give the verdict and the bytes of zlib, whatever the pieces of
+ * input and output. The fast decoder gets the whole input and makes the whole output at once. If
+ * the callback fails, the decoder reports that, its output so far is right, and begin() starts
+ * afresh.
  *
- * The first 8 bytes of the input say how: length of the output, window, pieces, steps.
+ * The first 8 bytes of the input choose the length of the output, the window, pieces and steps.
  *
- * Where it may differ: when all output was made and the input was over, zlib could not tell how the
- * stream goes on, and we need not either. A window that is too small is QCOW2_E_MEMORY.
+ * Two differences are allowed. If the output is complete and the input is at its end, zlib cannot
+ * know how the stream continues, and our decoders need not. A window that is too small is
+ * QCOW2_E_MEMORY.
  */
 #include <stdlib.h>
 #include <zlib.h>
@@ -20,18 +22,18 @@ struct run {
 	const struct qcow2_codec *codec;
 	uint32_t out_len;
 	uint32_t window_len;
-	uint32_t step;    /* output asked for at a time */
-	uint32_t piece;   /* input given at a time */
-	uint32_t fail_at; /* number of the call for input that fails in a first try; 0: no such try
-	                   */
+	uint32_t step;    /* bytes of output for each call */
+	uint32_t piece;   /* bytes of input for each call of fill */
+	uint32_t fail_at; /* the call of fill that fails in a first try; 0 for no such try */
 };
 
 struct input {
-	struct qcow2_stream stream; /* first: fill finds the rest */
+	struct qcow2_stream stream; /* the first member, so that fill finds the others */
 	const uint8_t *bytes;
 	size_t left;
 	uint32_t piece;
-	uint8_t *copy; /* piece bytes on the heap: each piece ends where they end */
+	uint8_t *
+		copy; /* `piece` bytes on the heap; a piece ends at their end, to catch overreads */
 	uint32_t n_fills;
 	uint32_t fail_at;
 };
@@ -56,7 +58,7 @@ struct answer {
 	uint8_t out[OUT_MAX];
 	uint32_t done;
 	int status;
-	int finish; /* of the call after the last byte */
+	int finish; /* the status of the call after the last byte */
 };
 
 static uint32_t next_stop(const struct run *run, const struct qcow2_stream *stream)
@@ -86,7 +88,7 @@ static void decode_steps(const struct run *run, struct qcow2_stream *stream, voi
 	a->done = stream->done;
 }
 
-/* All of it, from begin() on; true if the callback has failed. */
+/* Decodes everything from begin() on. Returns true if the callback failed. */
 static bool decode_once(struct input in, const struct run *run, uint8_t *window, void *work,
                         struct answer *a)
 {
@@ -126,13 +128,13 @@ static void decode(const uint8_t *bytes, size_t len, const struct run *run, stru
 	fuzz_buf_free(work, run->codec->work_len);
 }
 
-/* What zlib says. */
+/* The verdict of zlib. */
 struct verdict {
 	uint8_t out[OUT_MAX];
 	uint32_t done;
-	bool all;     /* all output was made */
-	bool damaged; /* and after that something is wrong */
-	bool unknown; /* and the input was over */
+	bool all;     /* zlib made all output */
+	bool damaged; /* zlib found an error */
+	bool unknown; /* the input ended before the end of the stream */
 };
 
 static void judge(const uint8_t *bytes, size_t len, uint32_t out_len, struct verdict *v)
@@ -209,12 +211,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	run.codec = &qcow2_deflate_fast;
 	run.step = OUT_MAX;
 	run.piece = UINT32_MAX;
-	run.fail_at = 1; /* it makes no second call */
+	run.fail_at = 1; /* the fast decoder calls fill once */
 	decode(data, len, &run, &whole);
 	compare(&run, &whole, &v);
 	CHECK(whole.status == a.status && whole.finish == a.finish);
 	if (in_small.status == QCOW2_E_MEMORY) {
-		/* Up to the match that reaches too far all is the same. */
+		/* The output is the same up to the match that reaches too far back. */
 		CHECK(in_small.done <= a.done && memcmp(in_small.out, a.out, in_small.done) == 0);
 		return 0;
 	}

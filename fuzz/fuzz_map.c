@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1 and L2 tables, extended ones too: all of the disk is mapped, with little and with much memory,
- * which must agree; no call costs more than reader.h says, nor anything twice the second time. What
- * map calls zeros reads as zeros, what it calls data as the bytes at that place.
+ * L1 and L2 tables, also extended ones. The target maps the disk with little and with much memory,
+ * which must agree. No call makes more io calls than reader.h allows, and a repeated call makes
+ * none. What map calls zeros reads as zeros, and what it calls data reads as the bytes at that
+ * place.
  */
 #include "common.h"
 
@@ -15,13 +16,13 @@ struct walker {
 	struct fuzz_reader small, large, content;
 };
 
-/* Where the extent ends when its place in the file goes on after that. */
+/* The position after the extent in its file. */
 static uint64_t pos_after(const struct qcow2_extent *e)
 {
 	return e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED ? e->pos + e->len : e->pos;
 }
 
-/* Do two answers agree on the part that both tell of? `b` is asked for somewhere in `a`. */
+/* True if `b`, an answer for an offset inside `a`, agrees with `a`. */
 static bool agree(const struct qcow2_extent *a, const struct qcow2_extent *b)
 {
 	uint64_t before = b->off - a->off;
@@ -33,7 +34,7 @@ static bool agree(const struct qcow2_extent *a, const struct qcow2_extent *b)
 	       (a->io == NULL || b->pos == pos);
 }
 
-/* Map, with what must hold of each call. */
+/* Maps, and checks what must be true of each call. */
 static int ask(struct walker *w, struct fuzz_reader *r, uint64_t off, uint64_t len,
                struct qcow2_extent *e)
 {
@@ -54,7 +55,7 @@ static int ask(struct walker *w, struct fuzz_reader *r, uint64_t off, uint64_t l
 	return rc;
 }
 
-/* The same question again, now to a reader that knows: the same answer for free. */
+/* Asks again a reader that has the tables: the same answer without io calls. */
 static void ask_again(struct walker *w, uint64_t off, uint64_t len, const struct qcow2_extent *e)
 {
 	struct qcow2_extent again;
@@ -64,7 +65,7 @@ static void ask_again(struct walker *w, uint64_t off, uint64_t len, const struct
 	CHECK(ask(w, &w->large, off, len, &again) == QCOW2_OK && agree(e, &again));
 }
 
-/* A question for a part of the extent, with a reader that is elsewhere. */
+/* Asks for a part of the extent, after the reader has mapped another place. */
 static void ask_inside(struct walker *w, const struct qcow2_extent *e)
 {
 	uint64_t before = fuzz_choose(w->choices, e->len);
@@ -75,7 +76,7 @@ static void ask_inside(struct walker *w, const struct qcow2_extent *e)
 	CHECK(agree(e, &part));
 }
 
-/* Some bytes of an extent, `before` bytes after its beginning, as they are read. */
+/* Reads some bytes, `before` bytes after the beginning of the extent, and checks them. */
 static void check_bytes(struct walker *w, const struct qcow2_extent *e, uint64_t before)
 {
 	size_t len = e->len - before < PIECE_MAX ? (size_t)(e->len - before) : PIECE_MAX;
@@ -101,7 +102,7 @@ static void check_bytes(struct walker *w, const struct qcow2_extent *e, uint64_t
 	fuzz_buf_free(buf, len);
 }
 
-/* Its beginning, and a place in it. */
+/* Checks the beginning of the extent and a place in it. */
 static void check_content(struct walker *w, const struct qcow2_extent *e)
 {
 	check_bytes(w, e, 0);
@@ -117,7 +118,7 @@ static void walk(struct walker *w, uint64_t off, uint64_t end)
 	for (i = 0; i < STEPS_MAX && off < end; i++) {
 		rc = ask(w, &w->large, off, end - off, &e);
 		CHECK(ask(w, &w->small, off, end - off, &e2) == rc);
-		if (rc != QCOW2_OK) { /* of one cluster only */
+		if (rc != QCOW2_OK) { /* an error of one cluster only */
 			off += cluster - off % cluster;
 			continue;
 		}
@@ -153,7 +154,7 @@ static void check_fault(struct walker *w, uint64_t off, uint64_t end)
 	CHECK(rc_want != QCOW2_OK || agree(&want, &e));
 }
 
-/* How far to walk: cut short, a table can be told to be much larger than the file. */
+/* Where a walk ends. In a truncated image a table may be much larger than the file. */
 static uint64_t walk_end(const struct qcow2_image *image, uint64_t off)
 {
 	uint64_t most = (image->flags & QCOW2_OPEN_TRUNCATED) != 0 ? 512 : 1 << 17;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The POSIX library, with options, on files in memory: what it reads is what the core reads with
- * its own decoder, at once or in pieces, with little memory or much, from short reads or long ones;
- * map agrees with read; what fails is told and can be tried again; and no descriptor is lost.
+ * The POSIX library with options, on files in memory. It reads what the core reads with its own
+ * decoder, at once or in pieces, with little memory or much, from short preads or long ones. Map
+ * agrees with read. A failure is reported and the call can be repeated. No descriptor is lost.
  *
- * The input is an image or a container of fuzz_chain.c, whose layers are given to whoever asks for
- * a backing file; the last one is the external data file, too.
+ * The input is an image or a container of fuzz_chain.c. The callback opens the layers of a
+ * container as backing files, and the last one also as the external data file.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <errno.h>
@@ -27,7 +27,7 @@ struct inputs {
 	size_t len[FILES_MAX];
 	unsigned n;
 	struct fuzz_choices choices;
-	int said; /* errno that the callback gave */
+	int callback_errno; /* the errno that the callback set */
 };
 
 static void split(struct inputs *in, const uint8_t *data, size_t len)
@@ -70,7 +70,7 @@ static int open_file(void *ctx, const struct qcow2_file_request *request, const 
 	if (request->kind == QCOW2_FILE_DATA)
 		return file_new(in, in->n - 1);
 	if (i >= in->n) {
-		errno = in->said = EXDEV;
+		errno = in->callback_errno = EXDEV;
 		return -1;
 	}
 	*format = in->len[i] >= 4 && memcmp(in->bytes[i], "QFI\xfb", 4) == 0 ? "qcow2" : "raw";
@@ -85,19 +85,20 @@ static void check_failure(const struct inputs *in, const char *text, int error)
 	CHECK(memchr(failure->message, 0, sizeof failure->message) != NULL);
 	CHECK(text == NULL || text == failure->text);
 	CHECK(error == ENOTSUP || error == EINVAL || error == EFBIG || error == EIO ||
-	      error == ENOENT || error == ELOOP || (in->said != 0 && error == in->said));
+	      error == ENOENT || error == ELOOP ||
+	      (in->callback_errno != 0 && error == in->callback_errno));
 }
 
-/* ---- Calls of the library that come here: the linker's --wrap ---- */
+/* ---- Calls of the library that the linker redirects to this file (--wrap) ---- */
 
 enum { PREAD_ERRNO = ENODATA };
 
 static struct {
 	uint64_t n_preads, n_allocs;
-	uint64_t fail_pread, fail_alloc; /* number of the call that fails; 0: none */
-	bool for_good;                   /* and all after it */
+	uint64_t fail_pread, fail_alloc; /* the call that fails, from 1; 0 if none does */
+	bool for_good;                   /* true if all calls after it also fail */
 	bool has_failed;
-	size_t pread_most; /* short reads, and every fifth interrupted; 0: neither */
+	size_t pread_most; /* not 0: the most bytes of a pread; then every fifth is interrupted */
 } hooks;
 
 void *__real_malloc(size_t len);
@@ -158,7 +159,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 	return __real_pread64(fd, buf, len, pos);
 }
 
-/* One of the next calls fails, or more. */
+/* Makes one of the next calls fail, or also all after it. */
 static void faults_on(struct fuzz_choices *choices)
 {
 	uint64_t n = 1 + fuzz_choose(choices, 6);
@@ -177,15 +178,15 @@ static void faults_off(void)
 	hooks.fail_pread = hooks.fail_alloc = 0;
 }
 
-/* Is the errno of a call that of a fault in it? */
+/* True if a call failed with the errno of a fault in it. */
 static bool is_fault(int error)
 {
 	return hooks.has_failed && (error == PREAD_ERRNO || error == ENOMEM);
 }
 
 /*
- * The library reads a slice of a table ahead or else alone: at most two calls for each io call of
- * the core. It makes no others.
+ * The library makes at most two preads for each io call of the core: it tries to read ahead, and
+ * then reads the slice alone. It makes no others.
  */
 static void check_preads(uint64_t n_io)
 {
@@ -195,11 +196,11 @@ static void check_preads(uint64_t n_io)
 
 /* ---- Reading ---- */
 
-/* What is read from, what the core makes of the same files, and how much memory there is. */
+/* A handle of the library, a reader of the core on the same files, and the memory of readers. */
 struct subject {
 	struct qcow2 *q;
 	struct inputs *in;
-	struct qcow2_image image; /* the snapshot's, or the active one */
+	struct qcow2_image image; /* the image of the snapshot, or the active one */
 	struct fuzz_reader core;
 	int how;
 };
@@ -217,7 +218,7 @@ static uint64_t read_cost(struct subject *s, uint64_t off, size_t len)
 	return n;
 }
 
-/* A read to a place between canaries, with a fault or not; -1 with errno, or all of it in bytes. */
+/* Reads into a buffer between canaries, with a fault or without. Returns -1 and errno, or len. */
 static int read_guarded(struct subject *s, uint64_t off, uint8_t *bytes, size_t len, bool faulty)
 {
 	uint8_t *buf = fuzz_buf_new(len);
@@ -237,7 +238,7 @@ static int read_guarded(struct subject *s, uint64_t off, uint8_t *bytes, size_t 
 	return n;
 }
 
-/* A fault is told, or made good, or what is wrong anyway comes first. */
+/* A read with a fault reports it, or succeeds all the same, or meets another error first. */
 static void read_faulty(struct subject *s, uint64_t off, const uint8_t *want, size_t len, int rc)
 {
 	static uint8_t got[READ_MAX];
@@ -263,7 +264,7 @@ static void read_in_two(struct subject *s, uint64_t off, const uint8_t *want, si
 	CHECK(rc != QCOW2_OK || memcmp(got, want, len) == 0);
 }
 
-/* The same bytes from the core, on the same files: with a fault, after it, again, in pieces. */
+/* The library reads the bytes of the core: with a fault, after it, again, and in pieces. */
 static void check_read(struct subject *s, uint64_t off)
 {
 	static uint8_t got[READ_MAX], want[READ_MAX];
@@ -312,7 +313,7 @@ static void check_segment(struct subject *subject, const struct qcow2_segment *s
 	CHECK(memcmp(got, want, len) == 0);
 }
 
-/* Map, with a fault or not, and what must hold of each call. */
+/* Maps, with a fault or without, and checks what must be true of each call. */
 static int map_guarded(struct subject *s, uint64_t off, struct qcow2_segment *segment, bool faulty)
 {
 	uint8_t *buf = fuzz_buf_new(sizeof *segment);
@@ -362,7 +363,7 @@ static void check_map(struct subject *s, uint64_t off)
 
 	for (steps = 0; steps < 8; steps++) {
 		rc = map_guarded(s, off, &first, false);
-		/* Somewhere else, and with a fault; then the same again. */
+		/* Maps another place, then this one with a fault, then this one again. */
 		map_guarded(s, fuzz_choose(&s->in->choices, s->image.size), &again, false);
 		map_faulty(s, off, &first, rc);
 		CHECK(map_guarded(s, off, &again, false) == rc);
@@ -376,7 +377,7 @@ static void check_map(struct subject *s, uint64_t off)
 
 /* ---- Snapshots ---- */
 
-/* Has the snapshot this id, or this name? */
+/* True if the snapshot has this id, or this name. */
 static bool has_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
                      const char *text, bool is_name)
 {
@@ -421,7 +422,7 @@ static int list_guarded(struct qcow2 *q)
 		return n;
 	for (i = 0; i < n; i++)
 		CHECK(list[i].id[list[i].id_len] == 0 && list[i].name[list[i].name_len] == 0);
-	/* An entry is looked for twice, its strings once. */
+	/* The library reads each entry twice and its strings once. */
 	check_preads(5 * (uint64_t)n);
 	free(list);
 	return n;
@@ -492,7 +493,10 @@ static void choose_options(struct inputs *in, struct qcow2_options *o)
 	o->open_file_ctx = in;
 }
 
-/* A header, 8 bytes for each extension; for a snapshot three calls for 40 bytes, by id and name. */
+/*
+ * The most io calls of opening: for each image the header and each extension of 8 bytes, and for
+ * each snapshot of at least 40 bytes three calls, once by id and once by name.
+ */
 static uint64_t open_cost(const struct inputs *in)
 {
 	uint64_t n = 0;
@@ -503,7 +507,7 @@ static uint64_t open_cost(const struct inputs *in)
 	return n;
 }
 
-/* Opens with a fault: it is told, or no matter. The file has the same descriptor again after it. */
+/* Opens with a fault, which is reported or does no harm. The descriptor is free afterwards. */
 static void open_faulty(struct inputs *in, const struct qcow2_options *o, int fd)
 {
 	const char *text = NULL;
@@ -549,7 +553,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_snapshots(q, &in);
 		qcow2_close(q);
 	}
-	/* All is closed: the next descriptor is the one that was the first. */
+	/* If everything is closed, the next descriptor is the first one again. */
 	next = file_new(&in, 0);
 	CHECK(next == fd);
 	close(next);

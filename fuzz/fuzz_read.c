@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An image as a whole, read with little and with much memory: the properties in reading.c. */
+/* Reads an image with little and with much memory; reading.c has the properties. */
 #include "common.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	fuzz_choices_init(&choices, data, len);
 	fuzz_file_init(&file, data, len);
-	/* An external data file that is the image itself: data at its place passes for data. */
+	/* The external data file is the image itself, so that its data has known bytes. */
 	fuzz_file_init(&external, data, len);
 	flags = QCOW2_OPEN_LAYER | (unsigned)fuzz_choose(&choices, 2);
 	if (qcow2_image_open(&image, &file.io, flags, NULL) != QCOW2_OK)

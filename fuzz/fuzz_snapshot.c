@@ -6,7 +6,7 @@
 
 enum { SNAPSHOTS_MOST = 64, READ_MOST = 4 };
 
-struct world {
+struct subject {
 	struct fuzz_file file;
 	struct fuzz_files files;
 	struct fuzz_choices choices;
@@ -14,14 +14,14 @@ struct world {
 	unsigned n_read;
 };
 
-static void check_strings(struct world *w, const struct qcow2_snapshot *s)
+static void check_strings(struct subject *w, const struct qcow2_snapshot *s)
 {
 	size_t len = (size_t)s->id_len + s->name_len;
 	uint8_t *buf = fuzz_buf_new(len);
 	struct qcow2_error err;
 	int rc, faulty;
 
-	/* With a fault, after it, and again. */
+	/* With a fault, after it, and once more. */
 	fuzz_calls_reset(&w->files, 1);
 	faulty = qcow2_snapshot_strings(&w->image, s, buf, &err);
 	CHECK(!fuzz_has_failed(&w->files) || (faulty == QCOW2_E_IO && err.io_code == FUZZ_FAULT));
@@ -36,7 +36,7 @@ static void check_strings(struct world *w, const struct qcow2_snapshot *s)
 	fuzz_buf_free(buf, len);
 }
 
-static void check_as_image(struct world *w, const struct qcow2_snapshot *s)
+static void check_as_image(struct subject *w, const struct qcow2_snapshot *s)
 {
 	struct qcow2_image image, again;
 	struct qcow2_error err;
@@ -57,8 +57,8 @@ static void check_as_image(struct world *w, const struct qcow2_snapshot *s)
 		fuzz_check_windows(&image, &w->files, &w->choices, 1);
 }
 
-/* One call that fails; then the same as before. */
-static void check_fault(struct world *w, const struct qcow2_snapshot *previous, int want)
+/* One io call fails; afterwards the answer is as before. */
+static void check_fault(struct subject *w, const struct qcow2_snapshot *previous, int want)
 {
 	struct qcow2_snapshot s;
 	struct qcow2_error err;
@@ -73,7 +73,7 @@ static void check_fault(struct world *w, const struct qcow2_snapshot *previous, 
 	fuzz_calls_reset(&w->files, 0);
 }
 
-static void check_table(struct world *w)
+static void check_table(struct subject *w)
 {
 	struct qcow2_snapshot s, again, in_place;
 	const struct qcow2_snapshot *previous = NULL;
@@ -102,7 +102,7 @@ static void check_table(struct world *w)
 		CHECK(previous == NULL || s.next_pos > last.next_pos);
 		check_strings(w, &s);
 		check_as_image(w, &s);
-		/* Previous and result may be the same object. */
+		/* The previous entry and the result may be the same object. */
 		CHECK(qcow2_snapshot_next(&w->image, previous, &in_place, NULL) == QCOW2_OK);
 		CHECK(in_place.id_pos == s.id_pos && in_place.l1_pos == s.l1_pos);
 		previous = &in_place;
@@ -111,7 +111,7 @@ static void check_table(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct world w = { .files = { .n = 1 } };
+	struct subject w = { .files = { .n = 1 } };
 
 	fuzz_choices_init(&w.choices, data, len);
 	fuzz_file_init(&w.file, data, len);

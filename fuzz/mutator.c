@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mutator that knows what an image looks like: header fields, extensions, entries of tables,
- * descriptors of compressed clusters, snapshots. It is asked by libFuzzer
- * (LLVMFuzzerCustomMutator) and, through afl_mutator.c, by AFL++; half of the time it leaves the
- * work to the engine. Inputs that are no image, and all of them if FUZZ_PLAIN is in the
- * environment, are the engine's alone.
+ * A mutator that knows the format: header fields, extensions, table entries, descriptors of
+ * compressed clusters, snapshots. libFuzzer calls it (LLVMFuzzerCustomMutator), and so does AFL++
+ * through afl_mutator.c. Half of the time it calls the mutator of the engine instead. It always
+ * does so if the input is no image, or if FUZZ_PLAIN is in the environment.
  *
- * A container of fuzz_chain.c is changed in one of its layers, which keep their lengths.
+ * In a container of fuzz_chain.c it changes one of the layers; their lengths stay.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,14 +15,14 @@
 
 #include "mutator.h"
 
-/* The engine's own; some have none. */
+/* The mutator of the engine; weak, because some engines have none. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t max) __attribute__((weak));
 
 struct mutation {
-	uint8_t *data; /* of the image */
+	uint8_t *data; /* the image */
 	size_t len;
 	uint64_t random;
-	unsigned bits; /* of a cluster */
+	unsigned bits; /* log2 of the cluster size */
 	bool extended;
 };
 
@@ -56,7 +55,7 @@ static void put(struct mutation *m, size_t pos, uint64_t value, unsigned n)
 
 /* ---- Numbers ---- */
 
-/* A position in the file: mostly of a cluster, sometimes just beside one, or past the end. */
+/* A position in the file: usually of a cluster, sometimes beside one, or past the end. */
 static uint64_t any_pos(struct mutation *m)
 {
 	uint64_t n_clusters = (m->len >> m->bits) + 2;
@@ -71,7 +70,7 @@ static uint64_t any_pos(struct mutation *m)
 	}
 }
 
-/* A number near one of those at which something changes. */
+/* A number near a limit, or near the present one. */
 static uint64_t any_number(struct mutation *m, uint64_t now)
 {
 	switch (below(m, 8)) {
@@ -110,7 +109,7 @@ static void mutate_header(struct mutation *m)
 		put(m, f.pos, any_number(m, get(m, f.pos, f.len)), f.len);
 }
 
-/* What the harness chooses from: see common.h. */
+/* The bytes from which a target takes its choices: see common.h. */
 static void mutate_choices(struct mutation *m)
 {
 	put(m, 48 + below(m, 12), below(m, 256), 1);
@@ -169,7 +168,7 @@ static void mutate_l1(struct mutation *m)
 	}
 }
 
-/* An L2 table: a few tries to find one. */
+/* The position of an L2 table, after a few tries; 0 if none was found. */
 static size_t l2_at(struct mutation *m)
 {
 	uint64_t table = 0;
@@ -180,7 +179,7 @@ static size_t l2_at(struct mutation *m)
 	return table < m->len ? (size_t)table : 0;
 }
 
-/* "Compressed Clusters Descriptor": bits 0 to x - 1 position, x to 61 further sectors. */
+/* "Compressed Clusters Descriptor": bits 0 to x - 1 are the position, x to 61 the sectors. */
 static uint64_t descriptor(struct mutation *m)
 {
 	unsigned x = 70 - m->bits;
@@ -205,7 +204,7 @@ static uint64_t any_entry(struct mutation *m, uint64_t now)
 	}
 }
 
-/* The bitmap of an extended entry: each subcluster absent, allocated, zero or, rarely, both. */
+/* The bitmap of an extended entry: subclusters are absent, allocated, zero or, rarely, both. */
 static uint64_t any_bitmap(struct mutation *m)
 {
 	uint64_t data = below(m, UINT32_MAX);
@@ -220,7 +219,7 @@ static uint64_t any_bitmap(struct mutation *m)
 	return zero << 32 | data;
 }
 
-/* A run: entries that continue each other. */
+/* Makes a run of entries that continue each other. */
 static void make_run(struct mutation *m, size_t pos, unsigned step)
 {
 	uint64_t entry = get(m, pos, 8);
@@ -273,7 +272,7 @@ static void mutate_snapshot(struct mutation *m)
 
 /* ---- All ---- */
 
-/* A bit in packed data: wherever it is. */
+/* Flips any bit of the image, such as one of packed data. */
 static void flip(struct mutation *m)
 {
 	size_t pos = below(m, (uint32_t)m->len);
@@ -286,7 +285,7 @@ static bool is_image(const uint8_t *data, size_t len)
 	return len >= 104 && memcmp(data, "QFI\xfb", 4) == 0;
 }
 
-/* The image in the input; in a container, one of them. */
+/* Finds the image in the input, or one of the images of a container. */
 static bool find_image(struct mutation *m, uint8_t *data, size_t len)
 {
 	uint64_t start = 16;

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* libFuzzer's interface: changes the input in place, which is then at most max bytes long. */
+/* The interface of libFuzzer. Changes the input in place, to at most max bytes. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t max, unsigned seed);
 
-/* The engine's own mutator. */
+/* The mutator of the engine. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t max);
 
 #endif

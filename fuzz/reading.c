@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The properties of map and read, on a part of the disk:
+ * The properties of map and read, on a part of the disk (a "window"):
  *
- *   what is read in pieces, in any order, is what is read at once, and so is what goes wrong;
- *   little memory answers as much memory does, but for QCOW2_E_MEMORY;
- *   what map calls zeros reads as zeros, what it calls data reads as the bytes that it names;
- *   map fails where read does;
- *   no more io calls than reader.h says;
- *   a fault of the storage is told as such, and the same call after it has the right answer.
+ *   reading in pieces, in any order, gives the bytes and the errors of reading at once;
+ *   a reader with little memory gives the answers of one with much, except QCOW2_E_MEMORY;
+ *   what map calls zeros reads as zeros, and what it calls data reads as the bytes at that place;
+ *   map fails where read fails;
+ *   no call makes more io calls than reader.h allows;
+ *   a fault of the storage is reported as QCOW2_E_IO, and the same call after it succeeds.
  */
 #include "common.h"
 
@@ -17,19 +17,19 @@ enum { PIECES_MAX = FUZZ_WINDOW / 512 + 2 };
 
 const struct qcow2_codec *const fuzz_codecs[] = { &qcow2_deflate_small, NULL };
 
-/* The part of the disk that is looked at, and what it is known to be. */
+/* The part of the disk that is checked, and its content as far as it is known. */
 struct window {
 	const struct qcow2_image *image;
 	struct fuzz_files *files;
 	struct fuzz_choices *choices;
 	uint64_t off;
 	size_t len;
-	uint8_t *bytes; /* as read piece by piece with much memory */
+	uint8_t *bytes; /* the content, read piece by piece with much memory */
 	size_t piece;
 	size_t n_pieces;
 	int status[PIECES_MAX]; /* of each piece */
 	bool has_packed[PIECES_MAX];
-	uint64_t cost[2]; /* most io calls for reading it at once, with FUZZ_SMALL or _LARGE */
+	uint64_t cost[2]; /* the most io calls for reading it at once: FUZZ_SMALL, FUZZ_LARGE */
 };
 
 /* ---- Readers ---- */
@@ -53,7 +53,8 @@ int fuzz_reader_start(struct fuzz_reader *r, const struct qcow2_image *image, in
 	if (rc != QCOW2_OK)
 		return rc;
 	CHECK(min <= good && min >= QCOW2_READER_MEMORY);
-	/* All that decoding can use, but not room for all tables: that is only slow here. */
+	/* All memory that decoding can use, but not room for all tables, which is only slow here.
+	 */
 	most = QCOW2_READER_MEMORY_CLUSTER(largest_cluster_bits(image), QCOW2_DEFLATE_SMALL_WORK) +
 	       63 * QCOW2_READER_SLICE;
 	r->memory_len = how == FUZZ_SMALL ? min : good < most ? good : most;
@@ -69,7 +70,7 @@ void fuzz_reader_stop(struct fuzz_reader *r)
 		fuzz_buf_free(r->memory, r->memory_len);
 }
 
-/* Reads [off, off + len) to a place between canaries; on success *bytes, which is len long. */
+/* Reads [off, off + len) into a buffer between canaries; on success copies it to bytes. */
 static int read_guarded(struct fuzz_reader *r, uint64_t off, size_t len, uint8_t *bytes)
 {
 	uint8_t *buf = fuzz_buf_new(len);
@@ -119,8 +120,8 @@ static void check_piece(const struct window *w, struct fuzz_reader *r, size_t i)
 }
 
 /*
- * Pieces in any order, some again after one or two others. A large cluster may be decoded again for
- * each: not so many.
+ * Reads pieces in any order, some of them again after one or two others. If clusters are large
+ * there are few of them, because each may decode its cluster again.
  */
 static void check_pieces(const struct window *w, struct fuzz_reader *r)
 {
@@ -140,7 +141,7 @@ static void check_pieces(const struct window *w, struct fuzz_reader *r)
 
 /* ---- At once ---- */
 
-/* What reading it at once should answer: as the first piece that cannot be read. */
+/* The status of reading at once: that of the first piece that cannot be read. */
 static int window_status(const struct window *w)
 {
 	size_t i;
@@ -165,8 +166,8 @@ static void check_whole(const struct window *w, struct fuzz_reader *r)
 /* ---- Map ---- */
 
 /*
- * log2 of the bytes of the disk for which 2 io calls are allowed in an image: 64 clusters, 32 with
- * extended entries; where few slices must hold more than that, one cluster or subcluster.
+ * log2 of the bytes of the disk for which reader.h allows 2 io calls in an image: 64 clusters, or
+ * 32 with extended entries. If there are too few slices ("crowded"), one cluster or subcluster.
  */
 static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 {
@@ -179,20 +180,20 @@ static unsigned step_bits(const struct qcow2_image *image, bool is_crowded)
 
 uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_extent *extent, int how)
 {
-	/* The L1 and the L2 table push each other out, whenever a step ends. */
+	/* With few slices, the L1 and the L2 table push each other out at the end of a step. */
 	bool is_crowded = image->backing != NULL || how == FUZZ_SMALL;
 	uint64_t last = extent->off + (extent->len - 1);
 	const struct qcow2_image *layer;
 	unsigned least = 64, bits;
 	uint64_t n = 0;
 
-	/* Where slices push each other out, a step in one image makes those above it look again. */
+	/* If slices push each other out, a step in one image makes those above it look up again. */
 	for (layer = image; layer != NULL && layer->version != 0; layer = layer->backing)
 		if (step_bits(layer, is_crowded) < least)
 			least = step_bits(layer, is_crowded);
 	for (; image != NULL && image->version != 0; image = image->backing) {
 		bits = is_crowded ? least : step_bits(image, is_crowded);
-		/* What follows is looked at, too. */
+		/* Plus the steps at both ends: map also looks up what follows the extent. */
 		n += 2 * ((last >> bits) - (extent->off >> bits) + 2);
 	}
 	return n;
@@ -241,7 +242,7 @@ static void check_extent(const struct window *w, const struct qcow2_extent *e)
 	CHECK((e->kind == QCOW2_EXTENT_COMPRESSED) == (e->packed_len != 0));
 }
 
-/* Is byte number `at` of the extent what was read? */
+/* Checks that byte number `at` of the extent is the byte that was read. */
 static void check_byte(const struct window *w, const struct qcow2_extent *e, uint64_t at)
 {
 	uint8_t want = 0;
@@ -265,7 +266,7 @@ static void check_content(struct window *w, const struct qcow2_extent *e)
 	}
 }
 
-/* Are the beginnings of two answers for the same offset the same? */
+/* True if two answers for the same offset agree in all but their length. */
 static bool same_extent(const struct qcow2_extent *a, const struct qcow2_extent *b)
 {
 	return a->off == b->off && a->kind == b->kind && a->image == b->image && a->io == b->io &&
@@ -274,8 +275,8 @@ static bool same_extent(const struct qcow2_extent *a, const struct qcow2_extent 
 }
 
 /*
- * Walks the window with a reader; at each stop the other reader is asked, too. `how` the first one
- * was started.
+ * Maps the window with a reader, which was started as `how` says, and compares each answer with
+ * that of the other reader.
  */
 static void walk(struct window *w, struct fuzz_reader *r, struct fuzz_reader *other, int how)
 {
@@ -310,7 +311,7 @@ static void walk(struct window *w, struct fuzz_reader *r, struct fuzz_reader *ot
 		CHECK(w->status[i] == QCOW2_OK || fails[i] || w->has_packed[i]);
 }
 
-/* ---- Cost and faults: each with a reader that knows nothing ---- */
+/* ---- Cost and faults, each with a new reader ---- */
 
 static void check_cost(const struct window *w, int how)
 {
@@ -325,9 +326,9 @@ static void check_cost(const struct window *w, int how)
 }
 
 /*
- * A read that meets a fault: of all of the window, or of the piece after two that were just read.
- * (In little memory the first decodes a whole cluster, the second what it needs, the third goes
- * on.)
+ * A read that meets a fault: of the whole window, or of the piece after two pieces that were just
+ * read. (With little memory the first decodes a whole cluster, the second decodes what it needs,
+ * and the third continues there.)
  */
 static int read_faulty(const struct window *w, struct fuzz_reader *r, size_t piece, bool is_part)
 {
@@ -405,7 +406,7 @@ void fuzz_check_windows(const struct qcow2_image *image, struct fuzz_files *file
 		uint64_t most = fuzz_choose(choices, 4) == 0 ? FUZZ_WINDOW : 6000;
 		uint64_t len = image->size - off;
 
-		/* Mostly from the beginning of a sector: pieces are then sectors. */
+		/* Usually start at a sector, so that pieces consist of sectors. */
 		if (fuzz_choose(choices, 4) != 0)
 			off -= off % 512;
 		len = len < most ? len : 1 + fuzz_choose(choices, most);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a target on files, and on all files of directories: for compilers that have no fuzzing
- * engine, for valgrind, for coverage. Prints how many, and none is an error; a finding aborts.
+ * Runs a target on files and on all files of directories, for compilers without a fuzzing engine,
+ *for valgrind and for coverage. Prints the number of inputs, and fails if there are none. A finding
+ * aborts.
  *	replay FILE|DIR...
  */
 #ifndef _POSIX_C_SOURCE
@@ -30,7 +31,7 @@ static void run_file(const char *path)
 	}
 	len = fread(bytes, 1, FILE_MAX, f);
 	fclose(f);
-	bytes = realloc(bytes, len != 0 ? len : 1); /* so that a read past its end is seen */
+	bytes = realloc(bytes, len != 0 ? len : 1); /* so that sanitizers see a read past its end */
 	if (bytes == NULL)
 		abort();
 	LLVMFuzzerTestOneInput(bytes, len);

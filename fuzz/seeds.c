@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the seeds: seeds DIR puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate. The
- * same ones every time; small ones, that hold each feature of the format.
+ * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain and DIR/inflate.
+ * They are the same every time. They are small, and together have each feature of the format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -73,7 +73,7 @@ static void tables(void)
 	image_add(&img, &img.active, 2, IMAGE_ZERO);
 	finish(&img, "image", "v3-64k");
 
-	/* Runs over the end of an L2 table and of slices; L1 entries that are not used. */
+	/* Runs that cross the end of an L2 table and of slices; unused L1 entries. */
 	image_init(&img, 3, 9, 40 * 32768 - 100);
 	image_add_range(&img, &img.active, 60, 8, IMAGE_DATA);
 	image_add_range(&img, &img.active, 639, 3, IMAGE_COMPRESSED);
@@ -112,7 +112,7 @@ static void damage(void)
 	image_free(&img);
 }
 
-/* Clusters that are decoded, of which one cannot be. */
+/* Compressed clusters, one of which cannot be decoded. */
 static void damaged_packed(const char *name, unsigned bits)
 {
 	struct image img;
@@ -221,7 +221,7 @@ static void snapshots(void)
 	finish(&img, "snapshot", "bad");
 }
 
-/* ---- Chains: see fuzz_chain.c for the container ---- */
+/* ---- Chains; fuzz_chain.c describes the container ---- */
 
 static struct image_buf container;
 static unsigned n_layers;
@@ -302,7 +302,7 @@ static void chains(void)
 	chain_end("over-raw", 20000);
 }
 
-/* ---- Deflate streams, with the 8 bytes that fuzz_inflate.c begins with ---- */
+/* ---- Deflate streams, after the 8 bytes from which fuzz_inflate.c takes its choices ---- */
 
 static void stream(const char *name, unsigned kind, size_t len, unsigned window)
 {
@@ -329,7 +329,7 @@ static void stream(const char *name, unsigned kind, size_t len, unsigned window)
 	free(out);
 }
 
-/* Dynamic blocks are zlib's work. Bytes whose frequencies halve have long codes. */
+/* zlib makes the dynamic blocks. Bytes whose frequencies halve get long codes. */
 static void dynamic(const char *name, size_t len, int level, int strategy)
 {
 	uint8_t *in = malloc(len);

@@ -1,69 +1,148 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# All tests, in all builds: gcc and clang, C99 and C11, 32 bits, sanitizers, valgrind. Each step
-# writes a log to build/check/; its tests are counted, and those of all steps are summed up in the
-# last line.
-#	check-all.sh [STEP...]      only the steps whose names begin like this
+# All tests, in all builds: gcc and clang, C99 and C11, 32 bits, sanitizers, valgrind.
+#	check-all.sh [STEP...]      only the steps whose names begin with one of these
+#
+# As many steps run side by side as the machine has processors, and each uses one processor. The
+# results appear in the order of the list at the end of this file. Each step writes its log to
+# build/check/STEP.log; the script counts the tests in it, and the last line is the sum of all steps.
+#
+# Steps that run side by side must not write the same files. Only the steps before `parallel` may
+# change the programs in build/; every other step that needs a build of its own has a directory of
+# its own.
 set -u
+# Job control gives each step a process group, so that an interrupt can stop all that it started.
+# Without it, bash also starts background commands with SIGINT ignored, and the tests send SIGINT.
+set -m
 cd "$(dirname "$0")/.."
 logs=build/check
 mkdir -p "$logs"
 wanted=("$@")
+slots=1
+started=()
+reported=0
 passed=0
 failed=0
-jobs=$(nproc)
+TIMEFORMAT='%0R %0U %0S'
 
-# Counts what cmocka, pytest and our own scripts say at the end.
+stop() {
+	local pid
+	for pid in $(jobs -p); do kill -- "-$pid"; done
+	exit 130
+}
+trap stop INT TERM HUP
+
+# Sums up the counts of WORD that cmocka, pytest and our own scripts print at the end.
 count() { # LOG WORD
 	sed -nE -e "s/^\[  ${2^^}  \] ([0-9]+) test\(s\).*/\1/p" \
 		-e "s/^.*\b([0-9]+) ${2,,}\b.*( in |, [0-9]+ (passed|failed|skipped)|$).*/\1/p" "$1" |
 		awk '{ n += $1 } END { print n + 0 }'
 }
 
-step() { # NAME COMMAND...
-	local name=$1 log=$logs/$1.log start=$SECONDS rc=0 p f
+# Runs a step and writes its exit status and its times (elapsed, user, system) to NAME.result.
+run() { # NAME COMMAND...
+	local name=$1 rc=0
 	shift
-	if [ ${#wanted[@]} -gt 0 ]; then
-		local w hit=
-		for w in "${wanted[@]}"; do [[ $name == "$w"* ]] && hit=1; done
-		[ -n "$hit" ] || return 0
-	fi
-	"$@" >"$log" 2>&1 </dev/null || rc=$?
-	p=$(count "$log" passed)
-	f=$(count "$log" failed)
-	# A step that counts nothing is one test; one that fails has at least one failure.
-	[ $((p + f)) -gt 0 ] || [ $rc -ne 0 ] || p=1
-	[ "$f" -gt 0 ] || [ $rc -eq 0 ] || f=1
-	passed=$((passed + p))
-	failed=$((failed + f))
-	printf '%-24s %5d passed %3d failed  %4d s\n' "$name" "$p" "$f" $((SECONDS - start))
-	[ "$f" -eq 0 ] || tail -n 60 "$log" | sed 's/^/    /'
+	{ time "$@" >"$logs/$name.log" 2>&1 </dev/null; } 2>"$logs/$name.time" || rc=$?
+	echo "$rc $(cat "$logs/$name.time")" >"$logs/$name.new"
+	mv "$logs/$name.new" "$logs/$name.result" # the result is complete once it has this name
 }
 
-variant() { # NAME MAKE-VARIABLES...: build everything and run the programs of the unit tests
+# Prints the results of the steps that have ended, up to the first that has not.
+report() {
+	local name log rc seconds user sys p f
+	while [ $reported -lt ${#started[@]} ]; do
+		name=${started[reported]} log=$logs/${started[reported]}.log
+		[ -f "$logs/$name.result" ] || return 0
+		read -r rc seconds user sys <"$logs/$name.result"
+		p=$(count "$log" passed)
+		f=$(count "$log" failed)
+		# A step that counts nothing is one test; one that fails has at least one failure.
+		[ $((p + f)) -gt 0 ] || [ "$rc" -ne 0 ] || p=1
+		[ "$f" -gt 0 ] || [ "$rc" -eq 0 ] || f=1
+		passed=$((passed + p))
+		failed=$((failed + f))
+		printf '%-24s %5d passed %3d failed  %4d s, processor %4d s\n' "$name" "$p" "$f" \
+			"$seconds" $((user + sys))
+		[ "$f" -eq 0 ] || tail -n 60 "$log" | sed 's/^/    /'
+		reported=$((reported + 1))
+	done
+}
+
+# Waits until fewer than N steps run.
+wait_below() { # N
+	while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
+		sleep 0.2
+		report
+	done
+	report
+}
+
+# Starts a step as soon as a processor is free; AFTER names a step that must have ended before.
+step() { # NAME COMMAND...
+	local w hit= after=${AFTER-}
+	# The other step may not be among those wanted; its build is then that of a run before.
+	[[ " ${started[*]} " == *" $after "* ]] || after=
+	if [ ${#wanted[@]} -gt 0 ]; then
+		for w in "${wanted[@]}"; do [[ $1 == "$w"* ]] && hit=1; done
+		[ -n "$hit" ] || return 0
+	fi
+	rm -f "$logs/$1.result"
+	wait_below "$slots"
+	while [ -n "$after" ] && [ ! -f "$logs/$after.result" ] && [ -n "$(jobs -rp)" ]; do
+		sleep 0.2
+		report
+	done
+	started+=("$1")
+	run "$@" &
+}
+
+# From here on, steps run side by side. nproc obeys this variable: in every script and Makefile a step
+# runs, it then answers 1, and so no step starts more than one compiler or prover at a time.
+parallel() {
+	wait_below 1
+	slots=$(nproc)
+	export OMP_NUM_THREADS=1
+}
+
+# From here on, each step has the machine for itself.
+serial() {
+	wait_below 1
+	slots=1
+	unset OMP_NUM_THREADS
+}
+
+# ---- What the steps do ----
+
+variant() { # NAME MAKE-VARIABLES...: builds everything, and runs the C test programs
 	local name=$1
 	shift
-	make -s -j"$jobs" O="build/$name" "$@" all programs || return 1
+	make -s -j"$(nproc)" O="build/$name" "$@" all programs || return 1
 	sh tests/run-programs.sh "build/$name"
 }
 
-guarded() { # before|after COMMAND...: where the tests' buffers lie next to their guard pages
-	local rc=0
-	export TEST_GUARD=$1
+guarded() { # before|after COMMAND...: on which side of the tests' buffers the guard page is
+	local -x TEST_GUARD=$1
 	shift
-	"$@" || rc=$?
-	unset TEST_GUARD # by lot again: tests/unit/guard.h
-	return $rc
+	"$@"
+}
+
+# The library that decompresses matters to the programs of tests/posix alone: the others run from
+# build/ instead of being built once more.
+with_zlib() {
+	make -s -j"$(nproc)" O=build/zlib CFLAGS='-O2 -g -Werror' POSIX_DEFLATE=zlib all posix-tests &&
+		sh tests/run-programs.sh build/zlib posix &&
+		sh tests/run-programs.sh build unit glue
 }
 
 build_only() { # NAME MAKE-VARIABLES...
 	local name=$1
 	shift
-	make -s -j"$jobs" O="build/$name" "$@" all programs
+	make -s -j"$(nproc)" O="build/$name" "$@" all programs
 }
 
-headers_alone() { # each public header, in C99 and in C++, with nothing before it
+headers_alone() { # each public header compiles as the first line of a C99 and of a C++ file
 	local h
 	for h in include/*.h include/qcow2/*.h; do
 		echo "#include \"${h#include/}\"" >build/check/header.c
@@ -79,15 +158,15 @@ formatted() {
 
 cross() { # TRIPLET EMULATOR: the core's tests and the command on another processor
 	local build=build/$1
-	make -s -j"$jobs" O="$build" CROSS_COMPILE="$1-" PKG_CONFIG=false \
+	make -s -j"$(nproc)" O="$build" CROSS_COMPILE="$1-" PKG_CONFIG=false \
 		CFLAGS='-O2 -Werror' LDFLAGS=-static "$build/libqcow2.a" "$build/qcow2" || return 1
 	test "$("$2" "$build/qcow2" cat tests/data/sample.qcow2 | sha256sum | cut -d' ' -f1)" = \
 		"$(cat tests/data/sample.sha256)" || return 1
 	sh tests/unit/cross.sh "$build/tests" "$1-gcc" "$2"
 }
 
-no_codecs() { # the libraries are optional: without them all works but zstd, and that says so
-	make -s -j"$jobs" O=build/builtin POSIX_DEFLATE=builtin POSIX_ZSTD=none all programs &&
+no_codecs() { # without libdeflate, zlib and libzstd all works but zstd, which has an error of its own
+	make -s -j"$(nproc)" O=build/builtin POSIX_DEFLATE=builtin POSIX_ZSTD=none all posix-tests &&
 		sh tests/run-programs.sh build/builtin posix &&
 		sh tests/demo.sh build/builtin/qcow2
 }
@@ -97,7 +176,7 @@ example() {
 	sh tests/example.sh include build/libqcow2.a $(make -s print-libs)
 }
 
-installed() { # what make install has put somewhere serves programs in C and C++, shared and static
+installed() { # C and C++ programs find what make install has installed, shared and static
 	local dest=$PWD/build/installed
 	local -x PKG_CONFIG_PATH=$dest/lib/pkgconfig LD_LIBRARY_PATH=$dest/lib CC
 	rm -rf "$dest"
@@ -112,7 +191,7 @@ installed() { # what make install has put somewhere serves programs in C and C++
 		"$(cat tests/data/sample.sha256)"
 }
 
-amalgamation() { # the two files in place of all the others, headers too: all tests pass with them
+amalgamation() { # all tests pass with the two files in place of all other sources and headers
 	local dir=build/amalgamation names=build/two/headers/qcow2 h
 	make -s amalgamation || return 1
 	local flags='-std=c99 -O2 -Wall -Wextra -pedantic -Wconversion -Wshadow -Werror -fvisibility=hidden -fPIC'
@@ -124,7 +203,7 @@ amalgamation() { # the two files in place of all the others, headers too: all te
 	gcc $flags -ffreestanding -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
 		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
-		make -s -j"$jobs" O=build/two CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
+		make -s -j"$(nproc)" O=build/two CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			BASE_CPPFLAGS="-I$dir -I${names%/*}" POSIX_DEFLATE=builtin POSIX_ZSTD=none all programs &&
 		sh tests/run-programs.sh build/two &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest tests/conform -k 'not zstd'
@@ -134,37 +213,62 @@ asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 export PYTEST_ADDOPTS='-q -p no:cacheprovider'
 
-step build            make -s -j"$jobs" CFLAGS='-O2 -g -Werror' all programs
+firmware() { # with a limit of an hour in place of the ten minutes of make check-firmware
+	FIRMWARE_END=$(($(date +%s) + 3600)) make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' firmware-runs
+}
+
+# ---- The list ----
+
+# These change the programs in build/ or are over at once.
+step build            make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' all programs
 step demo             make -s CFLAGS='-O2 -g -Werror' demo
-step check            make -s CFLAGS='-O2 -g -Werror' check
 step example          example
 step install          installed
 step headers          headers_alone
 step format           formatted
-step clang            guarded before variant clang CC=clang-14 CFLAGS='-O2 -g -Werror'
-step c99              build_only c99 STD=c99 CFLAGS='-O2 -g -Werror'
-step no-codecs        no_codecs
+
+# Long steps first, so that at the end no long one runs alone.
+parallel
+step check            make -s CFLAGS='-O2 -g -Werror' check
+step firmware         firmware
+step proof-wp         make -s proof-wp
+step proof-eva        make -s proof-eva
+step coverage         make -s coverage
 step amalgamation     amalgamation
-step zlib             guarded after variant zlib POSIX_DEFLATE=zlib CFLAGS='-O2 -g -Werror'
+step asan             variant asan CFLAGS="$asan"
+step mutation         make -s mutation
+step valgrind         sh tests/run-programs.sh build valgrind
+AFTER=asan step asan-conform env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" \
+	/usr/bin/python3 -m pytest tests/conform/test_c*.py
+step fuzz             make -s fuzz-ci FUZZ_SECONDS=4
+step analyze          make -s analyze
+step clang            guarded before variant clang CC=clang-14 CFLAGS='-O2 -g -Werror'
+step zlib             guarded after with_zlib
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
 step cross-x86        cross i686-linux-gnu qemu-i386-static
 step freestanding     make -s freestanding
-step size             make -s size
-step firmware         make -s -j"$jobs" check-firmware
-step asan             variant asan CFLAGS="$asan"
-step asan-conform     env QCOW2_MEMORY=0 QCOW2="$PWD/build/asan/qcow2" /usr/bin/python3 -m pytest tests/conform/test_c*.py
-step tsan             sh tests/tsan.sh
-step proof            make -s -j"$jobs" proof
-step coverage         make -s coverage
-step analyze          make -s analyze
-step mutation         make -s mutation
-step fuzz             make -s -j"$jobs" fuzz-ci FUZZ_SECONDS=4
+step c99              build_only c99 STD=c99 CFLAGS='-O2 -g -Werror'
 step bench-gate       make -s bench-gate
-step bench-runs       make -s CFLAGS='-O2 -g -Werror' bench-quick BENCH_ARGS='--rounds 1 w9'
-step valgrind         sh tests/run-programs.sh build valgrind
+step no-codecs        no_codecs
+step size             make -s size
+step tsan             sh tests/tsan.sh
 
+# It measures time.
+serial
+step bench-runs       make -s CFLAGS='-O2 -g -Werror' bench-quick BENCH_ARGS='--rounds 1 w9'
+wait_below 1
+
+for name in "${started[@]:reported}"; do # report stops at a step that was killed
+	echo "$name: no result"
+	failed=$((failed + 1))
+done
+if [ ${#started[@]} -eq 0 ]; then
+	echo "no step has such a name: ${wanted[*]}" >&2
+	exit 2
+fi
 echo
+echo "$SECONDS s in all"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

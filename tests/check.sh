@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The tests of one build: what make check runs.
+# The tests of one build: what make check runs. With two processors or more, the C programs run beside
+# the conformance tests, and what they print follows at the end.
 #	check.sh BUILD-DIR
 set -u
 build=$1
@@ -11,8 +12,17 @@ MKIMAGE=$(realpath "$build/tests/image/mkimage")
 PYTEST_ADDOPTS=${PYTEST_ADDOPTS--q -p no:cacheprovider}
 export QCOW2 MKIMAGE PYTEST_ADDOPTS
 
-sh "$here/run-programs.sh" "$build" || rc=1
-"$build/tests/freestanding/read" || rc=1
+programs() {
+	ended=0
+	sh "$here/run-programs.sh" "$build" || ended=1
+	"$build/tests/freestanding/read" || ended=1
+	return $ended
+}
+
+conformance() {
+	/usr/bin/python3 -m pytest "$here/conform"
+}
+
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
 sh "$here/glue/files.sh" "$build" || rc=1
 
@@ -33,5 +43,19 @@ if [ -z "$shown" ] || [ "$shown" != "$(layer "$here/../port/baremetal/layer.c")"
 	rc=1
 fi
 
-/usr/bin/python3 -m pytest "$here/conform" || rc=1
+if [ "$(nproc)" -gt 1 ]; then
+	programs >"$build/programs.log" 2>&1 &
+	trap 'kill $!; exit 130' INT TERM
+	conformance || rc=1
+	wait $! || rc=1
+	cat "$build/programs.log"
+else
+	programs || rc=1
+	conformance || rc=1
+fi
+if [ $rc -eq 0 ]; then
+	echo 'check: all is well'
+else
+	echo 'check: something has FAILED, see above'
+fi
 exit $rc

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The main job on a real image: what it is, where its data lies, and that its content is right.
+# The main commands on a real image: what it is, where its data is, and its checksum.
 #	demo.sh QCOW2-COMMAND
 set -eu
 qcow2=$1
@@ -18,7 +18,7 @@ echo "\$ $qcow2 cat $image | sha256sum"
 sum=$("$qcow2" cat "$image" | sha256sum | cut -d' ' -f1)
 echo "$sum"
 if [ "$sum" != "$(cat "$(dirname "$0")/data/sample.sha256")" ]; then
-	echo "demo: that is not the content of the image" >&2
+	echo "demo: the checksum is wrong" >&2
 	exit 1
 fi
-echo "The content is right."
+echo "The checksum is right."

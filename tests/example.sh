@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The program in the README compiles as it stands, and reads the sample image right.
+# Compiles the program in the README, which must read the sample image correctly.
 #	example.sh INCLUDE-DIR LIBRARY-OR-SOURCE [COMPILER-OPTION...]      CC: the compiler, or C++'s
 set -eu
 include=$1

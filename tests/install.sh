@@ -1,11 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs what the tests need: Debian 12 packages, as root.
+# Installs what the tests need, as Debian 12 packages.
+#	install.sh                    as root: what make check-all needs
+#	install.sh check              as root: the dozen packages that make check needs
+#	install.sh missing [check]    installs nothing, lists what is missing; exit status 1 if any is
 set -eu
-packages='
-gcc g++ make libc6-dev pkg-config binutils
+check='
+gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev
-libcmocka-dev python3 python3-pytest qemu-utils zstd
+libcmocka-dev python3 python3-pytest qemu-utils
+'
+all="$check
+g++ binutils zstd
 clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 frama-c-base why3 z3 cvc4
@@ -19,13 +25,34 @@ libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 dosfstools mtools fdisk e2fsprogs busybox-static cpio
-'
+"
+only_list=
+if [ "${1-}" = missing ]; then
+	only_list=yes
+	shift
+fi
+case ${1-} in
+'') packages=$all ;;
+check) packages=$check ;;
+*) echo "usage: install.sh [missing] [check]" >&2; exit 2 ;;
+esac
+
+if [ -n "$only_list" ] && ! command -v dpkg-query >/dev/null; then
+	# Other systems have other names: the tests themselves fail there if something is missing.
+	echo "no dpkg: cannot tell whether the equivalents of these packages are installed:" $packages
+	exit 0
+fi
 missing=
 for package in $packages; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
 		missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+if [ -n "$only_list" ]; then
+	echo "missing packages:$missing" >&2
+	echo "to install them, run as root: sh tests/install.sh${1:+ $1}" >&2
+	exit 1
+fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 # shellcheck disable=SC2086

@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: MIT
-# The test programs: each tests/DIR/test_*.c is one, linked with cmocka, the image writer, and the
-# library that its directory is about.
+# The C test programs: each tests/DIR/test_*.c is one, linked with cmocka, the checks of tests/support,
+# the image writer, and the library that its directory tests.
 
 IMAGE_WRITER = $(patsubst %.c,$(O)/%.o,$(filter-out %/mkimage.c,$(wildcard tests/image/*.c)))
-TEST_GUARD = $(O)/tests/unit/guard.o
-TEST_SUPPORT = $(O)/tests/unit/support.o $(TEST_GUARD)
-CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c tests/fault/test_*.c))
+TEST_CHECKS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+TEST_SUPPORT = $(O)/tests/unit/support.o $(TEST_CHECKS)
+CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
 POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c))) \
-	$(TEST_GUARD)
+	$(TEST_CHECKS)
+# What the tests of the decoders share.
+INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
-TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage $(O)/tests/freestanding/read \
-	$(COMMAND_FAULTS)
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) $(O)/tests/unit/zlib_oracle.o $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) \
-	$(GLUE_SUPPORT)
+TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
+	$(O)/tests/freestanding/read $(COMMAND_FAULTS)
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) \
+	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
 TEST_CPPFLAGS = -Itests -DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
 include tests/glue/glue.mk
 
-$(O)/tests/unit/test_inflate: $(O)/tests/unit/zlib_oracle.o
+$(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@
 
 $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka \
+		$(POSIX_LIBS) -o $@
 
 $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@

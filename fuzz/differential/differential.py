@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Images of the seed generator, the mutator and the fuzzers, read by this library and by qemu-io.
+"""Compares this library with qemu-io on images of the seed generator, the mutator and the fuzzers.
 
     differential.py --build DIR --seconds N [--seed N] [--corpus DIR]... [--keep DIR]
     differential.py --build DIR IMAGE...
 
-For each image: do both open it, and cluster by cluster, do both read it, and the same bytes? A
-difference must be one of RULES; what is not is kept in DIR and makes the exit status 1.
-No image can make either of the two open another file: all that an image may name is given.
+For each image, both must open it or both must refuse it, and cluster by cluster both must read the
+same bytes or fail. A difference must have a rule. Other differences are printed, their images are
+kept in DIR, and the exit status is 1. No image can make either reader open another file, because
+the command line names all files.
 """
 import argparse
 import json
@@ -24,8 +25,9 @@ E_CODEC, E_TRUNCATED, E_COMPRESSED = -37, -54, -52
 RANGES_MAX = 160
 PIECE = 4096
 
-# Differences that are known, by rule: what we do, what QEMU does. "open": one of them does not open
-# it; (our status or 0, QEMU's message or "") -> bool. Those for reading are in read_rule().
+# The known differences in opening: the name of the rule, and a function that takes our status (or
+# 0) and QEMU's message (or "") and returns True if the rule explains them. read_rule() has the rules
+# for reading.
 OPEN_RULES = [
     ('P10: refcount table, snapshot table or bitmaps are damaged: we open the disk, QEMU does not',
      lambda ours, qemu: ours == 0 and re.search(
@@ -34,7 +36,7 @@ OPEN_RULES = [
 
 
 class Layer:
-    """The header of an image, as far as it is needed here."""
+    """The fields of the header of an image that this program uses."""
 
     def __init__(self, path):
         self.path = path
@@ -64,7 +66,7 @@ class Layer:
         return 16 if self.incompatible & 16 else 8
 
     def clusters(self):
-        """Guest clusters worth a look: those with an entry, and their neighbours."""
+        """The guest clusters to compare: those with an entry, and their neighbours."""
         if not self.is_qcow2 or not 9 <= self.bits <= 21:
             return
         per_table = (1 << self.bits) // self.entry_len()
@@ -86,7 +88,7 @@ class Layer:
 
 
 def ranges_of(layers):
-    """(offset, length) in the disk of the first layer, in whole sectors."""
+    """The ranges to compare: (offset, length) in the disk of the first layer, in sectors."""
     top = layers[0]
     size = top.size - top.size % 512
     found = {}
@@ -130,7 +132,7 @@ def qemu_node(layers, data_path):
 
 
 def ask_qemu(layers, data_path, ranges):
-    """None and a message, or a list: bytes, or None for an error."""
+    """None and a message, or a list with the bytes of each range, or None for an error."""
     name = 'json:' + json.dumps(qemu_node(layers, data_path))
     commands = ''.join('read -v %d %d\n' % r for r in ranges) + 'quit\n'
     p = subprocess.run(['qemu-io', '-r', name], input=commands.encode(), timeout=60,
@@ -243,7 +245,7 @@ class Comparison:
         self.unexplained_at(layers, 'open: ours %s %s, qemu: %s' % (ours[0], ours[1], message))
 
     def compare_strict(self, layers, ours):
-        """Strict may only differ by E_TRUNCATED: rule P2."""
+        """The strict way may differ from the lenient one only by E_TRUNCATED (rule P2)."""
         name = 'P2: tables or data past the end of the file: we fail (unless asked), QEMU has zeros'
         if ours['strict'][0] != 0:
             if ours['strict'][0] == E_TRUNCATED:
@@ -285,7 +287,7 @@ class Comparison:
 # ---- Images ----
 
 def repair(data):
-    """QEMU loads the refcount table, in whose fields the fuzz targets keep their choices."""
+    """Resets the refcount table fields. QEMU loads the table; the targets keep choices there."""
     if data[:4] == b'QFI\xfb' and len(data) >= 72:
         data = bytearray(data)
         data[48:60] = struct.pack('>QI', 0, 1)
@@ -293,7 +295,7 @@ def repair(data):
 
 
 def layers_of(path, workdir):
-    """Files of the layers of an image or container, in a directory of their own."""
+    """Writes the layers of an image or container into files."""
     with open(path, 'rb') as f:
         data = f.read()
     parts = [data]
@@ -320,7 +322,7 @@ def layers_of(path, workdir):
         if not layers[i].names_backing:
             break
     if len(layers) > 1 and layers[-1].names_backing:
-        # A length of 0 is no name.
+        # A name of length 0 is no name.
         with open(layers[-1].path, 'r+b') as f:
             f.seek(16)
             f.write(bytes(4))
@@ -329,7 +331,7 @@ def layers_of(path, workdir):
 
 
 def copies(directories, workdir):
-    """A corpus may be in use: the fuzzer removes files."""
+    """Copies the corpora, because a running fuzzer may remove files from them."""
     paths = []
     for directory in directories:
         for name in sorted(os.listdir(directory)):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes images out of images with the fuzzers' mutator.
+ * Makes images from images with the mutator of the fuzz targets.
  *	mutate SEED N DIR FILE...
- * writes DIR/0 to DIR/N-1; the same ones for the same arguments. Prints which file each is of.
+ * writes DIR/0 to DIR/N-1, the same ones for the same arguments, and prints the source of each.
  */
 #include <stdio.h>
 #include <stdlib.h>

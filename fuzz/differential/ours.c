@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What this library says of an image, for differential.py.
+ * Prints what this library reads from an image, for differential.py.
  *	ours FORMAT IMAGE [FORMAT BACKING]... [data DATA_FILE]
- * Standard input: lines "OFFSET LENGTH". Standard output: for each of the two ways of opening,
- * strict and with QCOW2_ALLOW_TRUNCATED, a line "strict STATUS SIZE" (STATUS 0: opened; else the
- * library's status and its message), and if the image was opened for each range a line "STATUS"
- * and, for 0 and the second way, the bytes.
+ * Standard input has lines "OFFSET LENGTH". The program opens the image in two ways, strict and
+ *with QCOW2_ALLOW_TRUNCATED. For each way it prints a line "strict 0 SIZE" or "strict STATUS
+ *MESSAGE", and, if the image opened, a line "STATUS" for each range. In the second way the bytes of
+ *the range follow a status of 0.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L

@@ -39,7 +39,7 @@ $(BARE)/unaligned-%.elf: tests/firmware/unaligned.c $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(call bare_link,$*,$@,$<)
 
-#: baremetal    the program of port/baremetal for Cortex-M0, M3, M4, RV32, RV64, AArch64
+#: baremetal    build port/baremetal for Cortex-M0, M3, M4, RV32, RV64, AArch64
 baremetal: $(BARE_PROGRAMS)
 
 .PHONY: baremetal

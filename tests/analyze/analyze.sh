@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Static analysis, no findings: gcc -fanalyzer on each file, clang-tidy and cppcheck on all. Nothing
-# is suppressed here: what is no fault is said where it stands, with the reason.
+# Static analysis: gcc -fanalyzer on each file, clang-tidy and cppcheck on all. Any finding is a
+# failure. Nothing is suppressed here: a comment in the source suppresses a wrong finding, and says why.
 #	analyze.sh BUILD-DIR GLUE-DIR CORE-SOURCE...
-# GLUE-DIR has the headers of U-Boot, GRUB and TF-A as far as the adapters need them.
+# GLUE-DIR has the headers of U-Boot, GRUB and TF-A that the adapters include.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 out=$1
@@ -15,8 +15,8 @@ passed=0
 failed=0
 choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_none.c'
 
-# How a file is compiled, as far as an analyzer must know. Firmware is looked at as if it were for
-# this machine: none of its C depends on the processor.
+# The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine:
+# its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
 	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
@@ -38,20 +38,20 @@ judge() { # NAME LOG STATUS
 	fi
 }
 
-# gcc's analyzer sees most where nothing is optimized. port/posix/core.c has no code of its own: it
-# includes the files of src/, which are looked at one by one, and all in one below.
+# gcc's analyzer finds most without optimization. port/posix/core.c has no code of its own: it includes
+# the files of src/, which are analyzed one by one here, and together below.
 for file in src/*.c port/*/*.c port/posix/*/*.c; do
 	[ "$file" != port/posix/core.c ] || continue
 	log=$out/gcc.log
 	rc=0
 	# shellcheck disable=SC2046
-	timeout 300 gcc -O0 -fanalyzer -std=c11 -Iinclude $(flags_of "$file") -c "$file" \
+	timeout 3600 gcc -O0 -fanalyzer -std=c11 -Iinclude $(flags_of "$file") -c "$file" \
 		-o "$out/gcc.o" >"$log" 2>&1 || rc=$?
 	judge "gcc -fanalyzer $file" "$log" $rc
 done
 
-# clang's follows calls only within one file, so it gets programs in one: it then knows what the
-# others return. The decompressors that have the same names apart, and the adapters.
+# clang's analyzer follows calls only within one file, so each program is one file for it. The other
+# choices of decompressors define the same names and are analyzed apart, as are the adapters.
 in_one() { # OUTPUT FILE...
 	to=$1
 	shift
@@ -60,12 +60,12 @@ in_one() { # OUTPUT FILE...
 		echo "#include \"$PWD/$file\" // NOLINT(bugprone-suspicious-include)"
 	done >"$to"
 }
-uefi=$(ls port/uefi/*.c | grep -v main_)
+uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 # shellcheck disable=SC2086
 {
 	in_one "$out/core.c" $(printf 'src/%s ' "$@")
-	in_one "$out/posix.c" $(ls port/posix/*.c port/posix/open/*.c port/posix/read/*.c port/posix/codec/*.c |
-		grep -v /core.c)
+	in_one "$out/posix.c" port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
+		port/posix/read/*.c port/posix/codec/*.c | grep -v /core.c)
 	in_one "$out/tool.c" port/posix/tool/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c
@@ -77,7 +77,7 @@ cat >"$out/tidy.sh" <<'END'
 file=$1
 out=$2
 shift 2
-timeout 500 clang-tidy-19 --quiet --config-file=.clang-tidy --extra-arg=-Xclang \
+timeout 3600 clang-tidy-19 --quiet --config-file=.clang-tidy --extra-arg=-Xclang \
 	--extra-arg=-analyzer-opt-analyze-headers "$file" -- -std=c11 -Iinclude "$@" \
 	>"$out/tidy-$(basename "$file").log" 2>"$out/tidy.err"
 echo $? >"$out/tidy-$(basename "$file").status"
@@ -91,7 +91,7 @@ for file in $tidy; do
 done
 
 rc=0
-timeout 300 cppcheck -q --enable=warning,style,performance,portability --inconclusive \
+timeout 3600 cppcheck -q --enable=warning,style,performance,portability --inconclusive \
 	--inline-suppr --error-exitcode=1 --std=c11 -Iinclude '-DQCOW2_VERSION="0"' -D__x86_64__ \
 	--template='{file}:{line}: warning: {message} [{id}]' \
 	src port include >"$out/cppcheck.log" 2>&1 || rc=$?

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Speed: against others, against committed counts, and how it grows. See README.md in this directory.
+# Speed: against other readers, against committed counts, and how cost grows. See README.md here.
 
 BENCH = $(O)/tests/bench
 BENCH_DIR ?= $(O)/bench
@@ -8,16 +8,17 @@ BENCH_PROGRAMS = $(BENCH_DRIVERS) $(BENCH)/measure $(BENCH)/inflate
 BENCH_UPDATE = $(if $(UPDATE),--update)
 BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR) $(BENCH_ARGS)
 
-# The gate counts instructions: always with the same compiler and flags, in a directory of its own.
+# The gate counts instructions, so it builds with a fixed compiler and flags, in its own directory.
 GATE = build/gate
-GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= LDFLAGS= \
-	POSIX_DEFLATE=builtin POSIX_ZSTD=none
+GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= \
+	LDFLAGS= POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-#: bench        speed against other readers of qcow2 (about 2 GiB; BENCH_ARGS='--rounds 3 w4'; UPDATE=1: in README.md)
+# UPDATE=1 writes bench and bench-growth into tests/bench/RESULTS.md, bench-gate into expected.txt.
+#: bench        compare speed with other readers (2 GiB; BENCH_ARGS='--rounds 3 w4', UPDATE=1)
 #: bench-quick  the same with small images, in a few minutes
-#: bench-gate   instructions, io calls and system calls against tests/bench/expected.txt (UPDATE=1: writes it)
-#: bench-m4     instructions on a Cortex-M4 for opening and reading (needs arm-none-eabi-gcc, qemu-system-arm)
-#: bench-growth time and memory against disk size, cluster size, depth of the chain, threads (UPDATE=1: in README.md)
+#: bench-gate   compare instruction and system call counts with tests/bench/expected.txt (UPDATE=1)
+#: bench-m4     count instructions on a Cortex-M4 (needs arm-none-eabi-gcc, qemu-system-arm)
+#: bench-growth show how time and memory grow with disk, clusters, chain, threads (UPDATE=1)
 
 bench: bench-programs
 	$(Q)$(BENCH_RUN) $(BENCH_UPDATE)
@@ -38,7 +39,8 @@ bench-m4:
 
 bench-programs: all $(BENCH_PROGRAMS)
 
-gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(BENCH)/driver-raw $(O)/tests/image/mkimage $(O)/qcow2 m4-programs
+gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(BENCH)/driver-raw $(O)/tests/image/mkimage \
+	$(O)/qcow2 m4-programs
 
 m4-programs: $(BENCH)/m4.elf $(BENCH)/count.so $(O)/tests/image/mkimage
 
@@ -54,14 +56,14 @@ $(BENCH)/driver-libqcow: $(BENCH)/driver.o $(BENCH)/reader_libqcow.o
 $(BENCH)/measure: $(BENCH)/measure.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-$(BENCH)/inflate: $(BENCH)/inflate_small.o $(O)/libqcow2.a
+$(BENCH)/inflate: $(BENCH)/inflate.o $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -ldeflate -lz -o $@
 
-# With the core's own memcpy: libc's depends on the processor.
+# It links the core's own memcpy, because the one of libc depends on the processor.
 $(BENCH)/gate: $(BENCH)/gate.o $(IMAGE_WRITER) $(O)/libqcow2-core.a $(O)/src/mem.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-# As firmware is built: -Os, and the core's own memcpy. A Cortex-M4 with 16 KiB.
+# Built as firmware is: -Os and the core's own memcpy, for a Cortex-M4 with 16 KiB of RAM.
 M4_SRCS = tests/bench/m4.c port/baremetal/disk.c $(addprefix src/,$(QCOW2_CORE_SRCS))
 $(BENCH)/m4.elf: $(M4_SRCS) $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)

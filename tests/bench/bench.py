@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the workloads with this library and with its peers, and prints a table.
+"""Runs the workloads with this library and with other readers, and prints a table.
 
     bench.py --build DIR --dir DIR [--quick] [--rounds N] [--update | WORKLOAD...]
 
 The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 
-In each round every reader of a row runs once, so that whatever else the machine does hits all of
-them; one run before that is not counted, so that caches are warm. A cost is CPU time, user and
-system, of the whole process and its children; a figure is the median over the rounds, a ratio the
-median of the ratios within a round. The table also goes to DIR/bench.md, a plot to DIR/bench.svg.
-With --update the table in README.md and the plot in tests/bench become those of this run.
+In each round every reader of a row runs once, so that other work on the machine disturbs all of
+them alike. One run before the first round warms the caches and is not counted. A cost is the CPU
+time, user and system, of the whole process and its children. A figure is the median over the
+rounds; a ratio is the median of the ratios within a round. The table also goes to DIR/bench.md, and
+a plot to DIR/bench.svg.
+With --update, RESULTS.md gets the table of this run, and bench.svg its plot.
 """
 import argparse
 import os
@@ -20,14 +21,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 import plot
-import readme
+import results_page
 import workloads
 
 TIMEOUT = 120       # seconds, for each run
-PEAK_LIMIT = 4096   # KiB: our goal for peak memory on every row
+PEAK_LIMIT = 4096   # KiB: the goal for our peak memory in every row
+LINE_WIDTH = 100    # of the text below the table
 
 
 class Cost:
@@ -54,7 +57,7 @@ def measure(b, reader, options=()):
 
 
 def count_calls(b, row, reader):
-    """System calls of a reader and its threads on the image, for each GiB, as the cost."""
+    """The cost is the number of system calls on the image for each GiB, of all threads."""
     log = os.path.join(b.dir, "strace.out")
     subprocess.run(["strace", "-f", "-qq", "-o", log, "-P", row.ours.command[2], *reader.command],
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -70,7 +73,7 @@ def checksum(driver, path, buffer):
 
 
 def reads_wrong(b, row, reader):
-    """Does a driver read other bytes than are in the raw file of the same content?"""
+    """True if a driver reads other bytes than the raw file of the same content has."""
     if not row.content or "/driver-" not in reader.command[0]:
         return False
     raw = checksum(b.program("driver-raw"), row.content, workloads.BUFFER)
@@ -78,7 +81,7 @@ def reads_wrong(b, row, reader):
 
 
 class Result:
-    """What came out of a row: costs by reader, each a list by round; and who cannot do it."""
+    """The costs of a row: a list by round for each reader; and the readers that failed."""
 
     def __init__(self, row):
         self.row = row
@@ -90,7 +93,7 @@ class Result:
         return statistics.median(getattr(c, what) for c in self.costs[name])
 
     def ratio(self, name):
-        """Our cost, divided by that of the other."""
+        """Our cost divided by the cost of the other reader."""
         what = self.row.what()
         return statistics.median(getattr(a, what) / max(getattr(b, what), 1e-6)
                                  for a, b in zip(self.costs["ours"], self.costs[name]))
@@ -103,7 +106,7 @@ class Result:
         return min(real, key=self.median) if real else None
 
     def met(self):
-        """True, False, or None where there is no goal, or nobody to compare with."""
+        """True or False; None if the row has no goal or nothing to compare with."""
         if self.row.counts:
             return self.median("ours") <= self.row.limit
         if not self.row.limit or self.row.against not in self.costs:
@@ -111,7 +114,7 @@ class Result:
         return self.ratio(self.row.against) <= self.row.limit
 
     def peak(self):
-        """KiB; 0 where that means nothing."""
+        """KiB; 0 if the row does not measure a reader of images."""
         return int(self.median("ours", "peak")) if self.row.is_reader else 0
 
     def show(self, name):
@@ -179,7 +182,7 @@ def line(columns):
 
 
 def version():
-    """The commit that is measured, and the date."""
+    """The measured commit and the date."""
     done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=8"],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
                           cwd=os.path.dirname(os.path.abspath(__file__)))
@@ -208,18 +211,18 @@ def goals_met(results):
 def summary(results):
     missed = [r.row.name for r in results if r.met() is False]
     fat = [r.row.name for r in results if r.peak() > PEAK_LIMIT]
-    text = goals_met(results)
+    text = goals_met(results) + "."
     if missed:
-        text += "; not: " + "; ".join(missed)
+        text += " Missed: " + "; ".join(missed) + "."
     if fat:
-        text += f". More than {PEAK_LIMIT // 1024} MiB of memory: " + "; ".join(fat)
-    return text + "."
+        text += f" More than {PEAK_LIMIT // 1024} MiB of memory: " + "; ".join(fat) + "."
+    return textwrap.fill(text, LINE_WIDTH)
 
 
 # ---- All of it ----
 
 def run_workload(b, make, rounds, show):
-    """Runs the rows of a workload in a directory that is removed afterwards."""
+    """Runs the rows of a workload in a directory that it removes afterwards."""
     os.makedirs(b.root, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=b.root) as b.dir:
         results = []
@@ -240,13 +243,13 @@ def main():
     args = parser.parse_args()
     unknown = [name for name in args.workload if name not in workloads.ALL]
     if unknown:
-        parser.error(f"no such workload: {' '.join(unknown)}; there are {' '.join(workloads.ALL)}")
+        parser.error(f"no such workload: {' '.join(unknown)} (known: {' '.join(workloads.ALL)})")
     if args.update and args.workload:
-        parser.error("--update takes all workloads")
+        parser.error("--update needs all workloads: name none")
     rounds = args.rounds or (5 if args.quick else 7)
     for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
         if not shutil.which(program):
-            sys.exit(f"bench: {program} is missing; tests/install.sh installs it")
+            sys.exit(f"bench: {program} is missing; install it with tests/install.sh")
     b = workloads.Bench(os.path.abspath(args.build), None, args.quick)
     b.root = os.path.abspath(args.dir)
     os.makedirs(b.root, exist_ok=True)
@@ -263,11 +266,11 @@ def main():
         for name in args.workload or workloads.ALL:
             results += run_workload(b, workloads.ALL[name], rounds, show)
         show("\n" + summary(results))
-        caption.append(goals_met(results) + ", those that count system calls with them")
+        caption.append(goals_met(results) + ", including those that count system calls")
     plot.write(os.path.join(b.root, "bench.svg"), results, caption)
     if args.update:
-        plot.write(readme.PLOT, results, caption)
-        readme.update("make bench", "\n".join(lines))
+        plot.write(results_page.PLOT, results, caption)
+        results_page.update("make bench", "\n".join(lines))
     print(f"{time.time() - began:.0f} s; {b.root}/bench.md, {b.root}/bench.svg")
 
 

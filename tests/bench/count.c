@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A plugin for QEMU: counts the instructions that the guest executes, but not those in the ranges
- * of addresses that are given.
+ * A plugin for QEMU that counts the instructions that the guest executes, except those in the given
+ * ranges of addresses.
  *
  *	qemu-system-arm ... -plugin count.so,skip=FROM:TO,skip=...
  *
- * FROM and TO are hexadecimal; TO is the first address behind. Prints "instructions N" on standard
- * error at the end. QEMU's header for plugins is not packaged: what is used of it is declared here,
- * as of version 1 of the interface.
+ * FROM and TO are hexadecimal; TO is the first address after the range. At the end the plugin
+ *prints "instructions N" on standard error. Debian does not package QEMU's header for plugins, so
+ *this file declares what it uses, as of version 1 of the interface.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 
 typedef uint64_t plugin_id;
-struct qemu_plugin_tb; /* a piece of straight code, translated */
+struct qemu_plugin_tb; /* a translated block of straight code */
 struct qemu_info;
 
 enum { ADD_U64 = 0, SKIPS_MAX = 8 };

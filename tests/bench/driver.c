@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does one piece of reading work with the reader that it is linked with (reader.h).
+ * Does one piece of work with the reader that it is linked with (reader.h).
  *
- *	driver seq IMAGE BUFFER [TIMES [BYTES]]     all of it, or its first BYTES, in order
- *	driver par IMAGE BUFFER THREADS             all of it, by threads that take what is next
- *	driver rand IMAGE OFFSETS BUFFER [THREADS]  at the places in the file OFFSETS, on one handle
- *	driver open IMAGE TIMES                     open, read 4 KiB in the middle, close
- *	driver sum IMAGE BUFFER                     prints a checksum of all of it
- *	driver fill BYTES BUFFER                    reads nothing: memset of a buffer, over and over
+ *	driver seq IMAGE BUFFER [TIMES [BYTES]]     reads the disk, or its first BYTES, in order
+ *	driver par IMAGE BUFFER THREADS             the same by threads that each take the next
+ *piece driver rand IMAGE OFFSETS BUFFER [THREADS]  reads at the offsets in a file, on one handle
+ *	driver open IMAGE TIMES                     opens, reads 4 KiB in the middle, closes
+ *	driver sum IMAGE BUFFER                     prints a checksum of the disk
+ *	driver fill BYTES BUFFER                    reads nothing, but clears a buffer repeatedly
  *
- * OFFSETS holds numbers of 64 bits in the machine's order. Sizes are bytes. Exit 0, or 1 when a
- * call fails; it does nothing else worth mentioning, so that its cost is that of the reader.
+ * OFFSETS is a file of 64-bit numbers in the byte order of the machine. Sizes are in bytes. The
+ *exit status is 0, or 1 if a call fails. The driver does as little else as possible, so that its
+ *cost is the cost of the reader.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -111,12 +112,12 @@ static void run_sum(char **argv)
 	free(buf);
 }
 
-/* What the threads of one run have in common. */
+/* What the threads of one run share. */
 struct queue {
 	struct reader *reader;
 	size_t room;
 	uint64_t bytes;
-	uint64_t next; /* by atomic access only */
+	uint64_t next; /* accessed by atomic operations only */
 };
 
 static void *run_queue(void *arg)
@@ -142,7 +143,7 @@ static unsigned n_threads(const char *text)
 	uint64_t n = number(text);
 
 	if (n == 0u || n > THREADS_MAX)
-		die("that many threads?");
+		die("not a number of threads from 1 to 64");
 	return (unsigned)n;
 }
 
@@ -170,7 +171,7 @@ struct share {
 	pthread_t thread;
 };
 
-/* Every parts-th of the places, taken in pieces so that the list takes no memory to speak of. */
+/* Reads every parts-th piece of the list. Reading it piece by piece keeps the memory small. */
 static void *run_share(void *arg)
 {
 	const struct share *share = arg;
@@ -181,7 +182,7 @@ static void *run_share(void *arg)
 	size_t n, i;
 
 	if (file == NULL)
-		die("cannot open the list of places");
+		die("cannot open the list of offsets");
 	while ((n = fread(off, sizeof off[0], 512, file)) > 0u) {
 		if (turn++ % share->parts != share->part)
 			continue;
@@ -240,7 +241,10 @@ static void run_fill(char **argv)
 
 	for (off = 0; off < bytes; off += room) {
 		memset(buf, 0, room);
-		__asm__ volatile("" : : "r"(buf) : "memory"); /* it is wanted */
+		__asm__ volatile(""
+		                 :
+		                 : "r"(buf)
+		                 : "memory"); /* keeps the compiler from dropping memset */
 	}
 	free(buf);
 }

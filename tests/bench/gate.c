@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fixed pieces of work for the core, on images in memory, whose instructions and io calls gate.py
- * counts.
+ * Fixed pieces of work for the core on images in memory; gate.py counts their instructions and io
+ * calls.
  *
- *	gate WORK SAMPLE      prints "OPERATIONS IO_CALLS" of that work
+ *	gate WORK SAMPLE      does the work and prints "OPERATIONS IO_CALLS"
  *
  * SAMPLE is a compressed image.
  *
- * Instructions are counted in gate_run(), but not in read_counted(): what is left is the library.
- * Clusters of data are read from nowhere: their place in the file lies past all that is in memory.
+ * Callgrind counts inside gate_run() but not inside read_counted(), so the count is that of the
+ * library. Only the metadata of the images is in memory. Clusters of data have positions past it,
+ *and reading them copies nothing.
  */
 #include "image/image.h"
 
@@ -42,7 +43,7 @@ static struct file files[CHAIN_MAX];
 static struct qcow2_image images[CHAIN_MAX];
 static const struct qcow2_image *top;
 static struct qcow2_reader reader;
-static uint64_t compressed[COMPRESSED_MAX]; /* where on the disk such clusters are */
+static uint64_t compressed[COMPRESSED_MAX]; /* offsets of compressed clusters */
 static size_t n_compressed;
 
 static void must(int rc)
@@ -62,7 +63,7 @@ static int read_memory(void *ctx, uint64_t pos, void *buf, size_t len)
 	return 0;
 }
 
-/* The same while the work is done. Callgrind leaves it out, so it must not be called before. */
+/* The callback while the work runs. Callgrind toggles at its entry, so nothing else may call it. */
 int read_counted(void *ctx, uint64_t pos, void *buf, size_t len);
 
 __attribute__((noinline)) int read_counted(void *ctx, uint64_t pos, void *buf, size_t len)
@@ -73,7 +74,7 @@ __attribute__((noinline)) int read_counted(void *ctx, uint64_t pos, void *buf, s
 
 static struct qcow2_io_ops memory_ops = { read_memory };
 
-/* The image number `depth` of the chain, to be built from the bottom up. */
+/* Opens image number `depth` of the chain. Chains are built from the bottom up. */
 static void open_layer(unsigned depth, const void *bytes, size_t len, uint64_t size)
 {
 	struct qcow2_io io;
@@ -95,10 +96,10 @@ static void start_reader(size_t len)
 	must(qcow2_reader_init(&reader, top, memory, len));
 }
 
-/* A disk of CLUSTERS clusters in one piece, or with each two of them in the wrong order. */
+/* A disk of CLUSTERS clusters, in order or with each pair of clusters swapped. */
 static void build_disk(unsigned cluster_bits, bool scattered, bool extended)
 {
-	struct image img; /* never freed: its bytes are the file */
+	struct image img; /* never freed, because its bytes are the file */
 	uint64_t i, at;
 
 	image_init(&img, 3, cluster_bits, (uint64_t)CLUSTERS << cluster_bits);
@@ -112,7 +113,7 @@ static void build_disk(unsigned cluster_bits, bool scattered, bool extended)
 	open_layer(0, img.file.data, img.file.len, FILE_SIZE);
 }
 
-/* An image with tables but without a cluster, over the one that is there. */
+/* An image with tables but no clusters, over the current top image. */
 static void build_overlay(unsigned depth)
 {
 	const struct qcow2_image *below = top;
@@ -128,7 +129,7 @@ static void build_overlay(unsigned depth)
 	must(qcow2_image_attach_backing(&images[depth], below));
 }
 
-/* Has the reader look into each slice of the tables, until it has all of them. */
+/* Maps the disk until the reader has all slices of the tables in memory. */
 static void warm_up(void)
 {
 	uint64_t step = UINT64_C(32) << top->cluster_bits;
@@ -194,7 +195,7 @@ static void build_chain_of_4(void)
 	build_chain(4);
 }
 
-/* More images than a set of the cache has slots. */
+/* More images than a set of the cache has slots, so that slices push each other out. */
 static void build_chain_of_8(void)
 {
 	build_chain(CHAIN_MAX);
@@ -240,7 +241,7 @@ static uint64_t run_open(void)
 	return OPENS;
 }
 
-/* 4 KiB of each cluster, one in 2^k * 5 + 1 after the other: never the one that was just read. */
+/* 4 KiB of each cluster, in an order that never repeats the cluster just read. */
 static uint64_t run_random(void)
 {
 	uint64_t i, n = 0;
@@ -282,9 +283,9 @@ static uint64_t run_inflate(void)
 
 static const struct work {
 	const char *name;
-	void (*build)(void); /* NULL: the sample */
+	void (*build)(void); /* NULL to use the sample */
 	uint64_t (*run)(void);
-	const struct qcow2_codec *codec; /* of the sample */
+	const struct qcow2_codec *codec; /* for the sample */
 } works[] = {
 	{ "open", build_sequence, run_open, NULL },
 	{ "lookup-hit", build_cached, run_random, NULL },

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Holds what the library does against the numbers in expected.txt, which do not depend on how busy
-the machine is: instructions (within 2 %; of the core alone, on this processor by callgrind, on a
-Cortex-M4 by QEMU; and of the library, where all tables are in memory, beyond those of pread), io
-calls and system calls (exactly; by strace, of the library and the command).
+"""Compares counts with those in expected.txt. The counts do not depend on the load of the machine:
+
+    instructions of the core (within 2 %), on this processor by callgrind, on a Cortex-M4 by QEMU
+    instructions of a read by the library with all tables in memory, beyond those of pread (2 %)
+    io calls of the core (exactly)
+    system calls of the library and the command (exactly), by strace
 
     gate.py --build DIR [--update] [--only core|m4|system]      --update writes expected.txt instead
 
-DIR is where `make gate-programs' has built. Exit 1 if a number is off, also for the better: then
-expected.txt is out of date.
+DIR is where `make gate-programs' has built. The exit status is 1 if a count is off, even if it is
+better, because then expected.txt is out of date.
 """
 import argparse
 import array
@@ -33,11 +35,11 @@ PARTS = ["core", "m4", "system"]
 CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-chain-of-8 lookup-subclusters
     map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-fast""".split()
 
-# What a Cortex-M4 does (m4.c), how often, and on which image.
+# The work of a Cortex-M4 (m4.c), how often it does it, and on which image.
 M4 = [("open", 100, "64k"), ("cold", 512, "64k"), ("hot", 512, "64k"), ("in-order", 4096, "64k"),
       ("deflate", 64, "sample")]
 
-# Images of the system calls: tests/image/mkimage.c says what a recipe is.
+# Images for the system calls. tests/image/mkimage.c explains recipes.
 RECIPES = {
     "64k": "size 32M\nl2 0-511 data",
     "512": "cluster_bits 9\nsize 2M\nl2 0-4095 data",
@@ -47,7 +49,7 @@ RECIPES = {
     "over": "size 32M\nbacking 64k qcow2\nl2 1 data",
 }
 
-# Which calls of which command are counted; those that only start a program are not.
+# The commands. Calls that only start a program do not count.
 WRITES = "pwrite64,write,writev,ftruncate,splice,sendfile,copy_file_range,fallocate"
 SYSTEM = [
     ("read 64k", "64k", "driver seq {image} 262144"),
@@ -75,38 +77,38 @@ def compiler(name):
 
 
 def callgrind(tmp, *words):
-    """Instructions, and what the program said."""
+    """The instructions and the output of a program."""
     out = os.path.join(tmp, "callgrind.out")
-    said = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out, *words])
+    output = run(["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + out, *words])
     with open(out) as f:
-        return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)), said
+        return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1)), output
 
 
 def core_numbers(build, work, tmp):
-    """Instructions, io calls and operations of one piece of work for the core."""
+    """The instructions, io calls and operations of one piece of work of the core."""
     gate = os.path.join(build, "tests/bench/gate")
-    instructions, said = callgrind(tmp, "--toggle-collect=gate_run",
+    instructions, output = callgrind(tmp, "--toggle-collect=gate_run",
                                    "--toggle-collect=read_counted", gate, work, SAMPLE)
-    operations, calls = said.split()
+    operations, calls = output.split()
     return [instructions, int(calls), int(operations)]
 
 
 def outside_of_count(elf):
-    """The ranges of addresses that are the io callback, as the plugin takes them."""
+    """The ranges of addresses of the io callback, as options for the plugin."""
     skips = []
     for symbol in run(["arm-none-eabi-nm", "-S", elf]).splitlines():
         words = symbol.split()
         if words[-1] == "m4_read":
             skips.append((int(words[0], 16), int(words[1], 16)))
-        elif words[-1] == "semihost":  # of assembler: no size; two instructions
+        elif words[-1] == "semihost":  # in assembler, so nm prints no size; two instructions
             skips.append((int(words[0], 16), 4))
     if len(skips) != 2:
-        sys.exit("gate: the io callback is not in " + elf)
+        sys.exit("gate: no io callback in " + elf)
     return ",".join(f"skip={at & ~1:x}:{(at & ~1) + size:x}" for at, size in skips)
 
 
 def m4_run(build, work, times, tmp, image):
-    """Instructions and io calls of a whole run. The command line has little room: plain names."""
+    """The instructions and io calls of a run. File names are short, as the command line must be."""
     elf = os.path.join(os.path.abspath(build), "tests/bench/m4.elf")
     plugin = os.path.join(os.path.abspath(build), "tests/bench/count.so")
     done = subprocess.run(
@@ -116,8 +118,8 @@ def m4_run(build, work, times, tmp, image):
          f"enable=on,target=native,arg=m4,arg={work},arg={times:04},arg={image}", "-kernel", elf],
         check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, cwd=tmp)
-    said = done.stdout.decode()
-    return [int(re.search(rf"^{what} (\d+)$", said, re.M).group(1))
+    output = done.stdout.decode()
+    return [int(re.search(rf"^{what} (\d+)$", output, re.M).group(1))
             for what in ("instructions", "calls")]
 
 
@@ -127,7 +129,7 @@ def m4_numbers(build, work, times, tmp, image):
 
 
 def look_up_numbers(build, tmp, image):
-    """What LOOK_UPS random reads of 4 KiB cost the library, tables in memory, beyond pread."""
+    """The cost of LOOK_UPS random reads of 4 KiB with all tables in memory, beyond pread."""
     rng = random.Random(9)
     places = [rng.randrange(8192) * 4096 for _ in range(LOOK_UPS)]
     lists = {n: os.path.join(tmp, f"places{n}") for n in (1, 2)}
@@ -149,7 +151,7 @@ def system_calls(words, tmp, *which):
     """{call: number}"""
     log = os.path.join(tmp, "strace.out")
     found = {}
-    # To /dev/null: how a pipe is filled depends on who empties it.
+    # Output goes to /dev/null, because the writes to a pipe depend on the speed of its reader.
     run(["strace", "-f", "-qq", "-o", log, *which, *words], subprocess.DEVNULL)
     with open(log) as f:
         for call in re.findall(r"^\d+ +(\w+)\(", f.read(), re.M):
@@ -158,7 +160,7 @@ def system_calls(words, tmp, *which):
 
 
 def system_numbers(build, command, tmp, image):
-    """{call: number} of the calls on the image or below it, and of those that write anywhere."""
+    """{call: number} of the calls on the image and its backing file, and of all that write."""
     programs = {"driver": "tests/bench/driver-qcow2", "qcow2": "qcow2"}
     words = command.format(image=image, out=os.path.join(tmp, "out")).split()
     words[0] = os.path.join(build, programs[words[0]])
@@ -205,7 +207,7 @@ def as_text(value):
 
 
 def is_close(value, wanted):
-    """Is the number as expected? `wanted` is text as in the file."""
+    """True if the count is as expected. `wanted` is text as in the file."""
     if not isinstance(value, list):
         return as_text(value) == wanted
     numbers = [int(n) for n in re.findall(r"\d+", wanted)]
@@ -225,13 +227,13 @@ def read_expected():
 
 def write_expected(got):
     with open(EXPECTED, "w") as f:
-        f.write("# Written by `make bench-gate UPDATE=1'; what it means: gate.py, gate.c, m4.c.\n")
+        f.write("# Written by `make bench-gate UPDATE=1'. gate.py, gate.c, m4.c explain the counts.\n")
         for name, value in got.items():
             f.write(f"{name}: {as_text(value)}\n")
 
 
 def report(got, expected, parts):
-    """Prints a line for each number that was to be found; how many are off."""
+    """Prints a line for each count and returns how many are off."""
     failed = 0
     names = list(got) + [n for n in expected if n not in got and part_of(n) in parts]
     for name in names:

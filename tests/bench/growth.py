@@ -1,40 +1,43 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How time and memory of this library grow: tables of what is counted, with what is expected.
+"""Shows how the time and memory of this library grow: tables of counts beside expected counts.
 
-    growth.py --build DIR --dir DIR [--update]    --update: the tables in README.md become these
+    growth.py --build DIR --dir DIR [--update]    --update: writes the tables into RESULTS.md
 
-What can be is counted, not timed: the io calls on the images (strace) and the instructions of the
-process (callgrind, user space), of one operation where there are many: two runs, one with twice as
-many, and the difference. Memory is what the process has from malloc at once (dhat), touched or not.
-CPU time is the least of several runs.
+The script counts what it can instead of timing it: the io calls on the images (strace) and the
+instructions of the process in user space (callgrind). For the cost of one operation it makes two
+runs, the second with twice as many operations, and takes the difference. Memory is the largest
+amount that the process has from malloc at one time (dhat), whether it touches it or not. CPU time
+is the least of several runs.
 
-What is expected follows from how the library is made, with the reason above each table. Where a law
-has a constant that is not known beforehand it is taken from two lines, which are named and marked
-with "=", and the others are a test of it.
+The expected counts follow from how the library works; the reason is above each table. If a law has
+a constant that is not known beforehand, the constant comes from two lines, which are marked with
+"="; the other lines test the law.
 """
 import argparse
 import os
 import re
 import subprocess
 import tempfile
+import textwrap
 
 import images
-import readme
+import results_page
 from bench import measure
 from images import GIB, KIB, MIB, TIB
 from workloads import BLOCK, Bench, Reader
 
 RUNS = 5
+LINE_WIDTH = 100  # of the text above a table
 TIMEOUT = 300  # seconds, for each program
 BUFFER = 256 * KIB
 SIZES = [GIB, 16 * GIB, 256 * GIB, 4 * TIB, 64 * TIB]
 DEPTHS = [2, 3, 5, 9, 17, 33]
-SLICE = 512          # bytes of a table that are read at once
-AHEAD = 16 * KIB     # of tables that are read in order
-HANDLE = 2 * KIB     # handle, slots, paths: at most
-LAYER = KIB          # each image of the chain: at most
-DRIVER = 10 * KIB    # of the driver itself, for each of its threads: at most
+SLICE = 512          # bytes of a table that the core reads at once
+AHEAD = 16 * KIB     # bytes of tables that the library reads ahead
+HANDLE = 2 * KIB     # upper limit for a handle with its slots and paths
+LAYER = KIB          # upper limit for each image of the chain
+DRIVER = 10 * KIB    # upper limit for each thread of the driver itself
 INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../include/qcow2")
 
 
@@ -63,13 +66,13 @@ def instructions(b, command):
 
 
 def heap(command):
-    """Bytes from malloc at the moment when they are most."""
-    said = run("valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", *command)
-    return int(re.search(r"At t-gmax: ([\d,]+) bytes", said).group(1).replace(",", ""))
+    """The most bytes that the program had from malloc at one time."""
+    output = run("valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", *command)
+    return int(re.search(r"At t-gmax: ([\d,]+) bytes", output).group(1).replace(",", ""))
 
 
 def cpu(b, command, times):
-    """Microseconds of the cheapest run."""
+    """The CPU time of the cheapest run in microseconds."""
     costs = [measure(b, Reader("ours", command, times)) for _ in range(RUNS)]
     if any(c.status for c in costs):
         raise SystemExit("growth: a run failed")
@@ -77,14 +80,14 @@ def cpu(b, command, times):
 
 
 def each(count, few, many, n):
-    """What one of n operations more takes."""
+    """The cost of one operation, from two runs that differ by n operations."""
     return (count(many) - count(few)) / n
 
 
 # ---- What is expected ----
 
 def constant(name, header):
-    """The sum that a header defines a constant to be, in bytes."""
+    """The value of a constant that a header defines as a sum of bytes."""
     with open(os.path.join(INCLUDE, header)) as f:
         text = re.search(rf"#define {name} +(.*)", f.read()).group(1).split("/*")[0]
     return sum(int(n) for n in re.findall(r"\d+", text))
@@ -92,9 +95,9 @@ def constant(name, header):
 
 def reader_memory(size, cluster, layers=1):
     """
-    A reader has room for twice the L2 tables of all images, in slices, a power of two and 4096 at
-    most, but 16 slices for each image at least; for a compressed cluster, packed and unpacked; and
-    for reading ahead.
+    A reader has room for twice the L2 tables of all images. The room is a number of slices that is
+    a power of two, at most 4096, but at least 16 for each image. It also has room for a compressed
+    cluster, packed and unpacked, and for reading ahead.
     """
     slices = 4
     while slices < 4096 and slices * SLICE < 4 * SLICE + layers * (size // (cluster // 16)):
@@ -105,7 +108,7 @@ def reader_memory(size, cluster, layers=1):
 
 
 def line_through(points, i, k):
-    """The line through two of the points (x, y), as a function; where both are, it is exact."""
+    """The line through two of the points (x, y), as a function."""
     (xi, yi), (xk, yk) = points[i], points[k]
     return lambda x: yi + (yk - yi) * (x - xi) / (xk - xi)
 
@@ -119,7 +122,8 @@ def number(value):
 
 
 def table(title, law, head, rows):
-    lines = [f"**{title}.** {law}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines = [textwrap.fill(f"**{title}.** {law}", LINE_WIDTH), "",
+             "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += ["| " + " | ".join(number(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
@@ -144,8 +148,9 @@ def by_size_open(b):
                      kib(reader_memory(size, images.CLUSTER) + HANDLE),
                      cpu(b, opens(times), times)))
     yield table("Open, read 4 KiB, close: by size of the disk",
-          "No table is loaded: header, a slice of L1, a slice of L2, data. Memory for tables grows "
-          "with the disk up to 4,096 slices; they are taken into use as they are needed.",
+          "Opening loads no table. Four calls read the header, a slice of the L1 table, a slice of "
+          "an L2 table, and the data. The memory for tables grows with the disk, up to 4,096 "
+          "slices; the reader begins to use them when misses show the need.",
           ["disk", "io calls", "expected", "instructions", "expected", "KiB reserved",
            "expected, at most", "CPU us"], rows)
 
@@ -165,14 +170,15 @@ def by_size_map(b):
              got[0][5], time)
             for i, (name, entries, calls, expected, work, memory, time) in enumerate(got)]
     yield table("qcow2 map of an empty disk: by size of the disk",
-          "Header and first slice of L1, then L1 by 16 KiB. Instructions: those of a program that "
-          "starts, and so many for each L1 entry. The command reads with little memory.",
+          "The command reads the header and the first slice of the L1 table, then the rest of the "
+          "L1 table by 16 KiB. The instructions are those of starting a program and a constant for "
+          "each L1 entry. The command gives its reader little memory.",
           ["disk", "L1 entries", "io calls", "expected", "instructions", "expected",
            "KiB reserved", "expected", "CPU us"], rows)
 
 
 def in_order_calls(size, cluster):
-    """Of an image that QEMU has filled from front to end."""
+    """The calls for an image that QEMU filled from the first cluster to the last."""
     under_table = cluster * (cluster // 8)
     tables = size // under_table or 1
     slices = min(cluster, size // cluster * 8) // SLICE or 1
@@ -197,10 +203,10 @@ def by_cluster(b):
                     memory, reader_memory(size, cluster) + HANDLE, time,
                     raw))
     yield table("64 MiB in order by 256 KiB: by size of the clusters",
-          "A call for each buffer of data, or for each L2 table's worth of it if that is less; for "
-          "each L2 table its first slice, and the rest by 16 KiB; slices of L1. QEMU's refcount "
-          "blocks lie between the data and add a call where they do. CPU time is expected to be "
-          "that of pread of the same file.",
+          "One call for each buffer of data, or for the data of each L2 table if that is less. For "
+          "each L2 table one call for its first slice and one for each further 16 KiB; and one for "
+          "each slice of the L1 table. QEMU puts refcount blocks between the data, and each of "
+          "them adds a call. The expected CPU time is that of pread of the same file.",
           ["cluster", "io calls", "expected", "KiB reserved", "expected, at most", "CPU us",
            "expected"],
           [(name, calls, expected, kib(memory), kib(limit), time, raw)
@@ -208,12 +214,12 @@ def by_cluster(b):
 
 
 def images_asked(n):
-    """Each image above the lowest has one cluster in 64, of those asked for."""
+    """The images that an average read asks: each one above the lowest holds one cluster in 64."""
     return sum((63 / 64) ** i for i in range(n))
 
 
 def by_depth(b):
-    size, n, times = 60 * MIB, 4000, 500  # the cluster in the middle is the lowest image's
+    size, n, times = 60 * MIB, 4000, 500  # the lowest image holds the cluster in the middle
     paths = [b.path(f"chain{i}.qcow2") for i in range(max(DEPTHS))]
     few, many = b.path("few"), b.path("many")
     images.chain(paths, size)
@@ -238,9 +244,10 @@ def by_depth(b):
                       cpu(b, opening(times), times)))
     law = line_through([(images_asked(r[0]), r[3]) for r in reads], 0, 2)
     yield table("Random 4 KiB: by images of the chain",
-          "All tables are in memory: one call, for the data. Instructions: those of a read, and so "
-          "many for each image that is asked, a look at its tables; one cluster in 64 is found "
-          "before the next image is asked. Memory: the tables of all images.",
+          "All tables are in memory, so a read is one call, for the data. The instructions are "
+          "those of a read and a constant for each image whose tables the reader searches; each image "
+          "above the lowest holds one cluster in 64, where the search ends. The memory is for the "
+          "tables of all images.",
           ["images", "io calls", "expected", "instructions", "expected", "KiB reserved",
            "expected, at most", "CPU us"],
           [(depth, calls, expected, work, "=" if i in (0, 2) else law(images_asked(depth)),
@@ -248,8 +255,9 @@ def by_depth(b):
            for i, (depth, calls, expected, work, memory, limit, time) in enumerate(reads)])
     law = line_through([(depth, work) for depth, _, work, _ in opens], 0, 2)
     yield table("Open, read 4 KiB, close: by images of the chain",
-          "The header of each image, a slice of its L1 and one of its L2; and the data. "
-          "Instructions: in a line, and a little more: each file is compared with those above it.",
+          "For each image one call for the header, one for a slice of the L1 table and one for a "
+          "slice of an L2 table; and one for the data. The instructions grow a little faster than "
+          "a straight line, because the library compares each file with all files above it.",
           ["images", "io calls", "expected", "instructions", "expected", "CPU us"],
           [(depth, calls, 3 * depth + 1, work, "=" if i in (0, 2) else law(depth), time)
            for i, (depth, calls, work, time) in enumerate(opens)])
@@ -276,10 +284,11 @@ def by_threads(b):
                      kib(HANDLE + readers * reader_memory(size, images.CLUSTER) + threads * DRIVER),
                      cpu(b, rand("qcow2", many), 2 * n), cpu(b, rand("raw", many), 2 * n)))
     yield table("Random 4 KiB on one handle: by threads",
-          "The same for each read, however many threads; but who finds a reader taken looks for "
-          "another one, or waits. Memory: a reader for each thread, and at most one for each "
-          f"processor, here {processors}, and 10 KiB of the driver for each thread. CPU time is "
-          "expected to be that of pread by as many threads, and what a read takes more.",
+          "A read costs the same with any number of threads, except that a thread that finds a "
+          "reader in use tries another one or waits. The memory is one reader for each thread, at "
+          f"most one for each processor (here {processors}), and 10 KiB of the driver for each "
+          "thread. The expected CPU time is that of pread by as many threads plus what one read "
+          "adds to it.",
           ["threads", "io calls", "expected", "instructions beyond pread's", "expected",
            "KiB reserved", "expected, at most", "CPU us", "pread"], rows)
 
@@ -300,7 +309,7 @@ def main():
                 print(text, flush=True)
                 tables.append(text)
     if args.update:
-        readme.update("make bench-growth", "\n".join(tables))
+        results_page.update("make bench-growth", "\n".join(tables))
 
 
 if __name__ == "__main__":

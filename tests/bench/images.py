@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The images of the benchmark, made by qemu-img and qemu-io. The same each time: all that is random
-has a fixed seed."""
+"""Makes the images of the benchmark with qemu-img and qemu-io. They are the same each time, because
+all random numbers have a fixed seed."""
 import array
 import os
 import random
@@ -39,7 +39,7 @@ def write_commands(path, commands):
 
 
 def write_clusters(path, clusters):
-    """Writes these clusters of the disk, in this order, each with a byte of its own."""
+    """Writes these clusters of the disk in this order, each filled with one byte value."""
     write_commands(path, [f"write -q -P {c % 251 + 1} {c * CLUSTER} {CLUSTER}" for c in clusters])
 
 
@@ -63,7 +63,7 @@ def _records(rng):
 
 
 def _mixed_blocks(n):
-    """Blocks that deflate makes 2 to 3 times smaller, as it does with programs and documents."""
+    """Blocks that deflate makes 2 to 3 times smaller, as it does programs and documents."""
     rng = random.Random(5)
     words = [bytes(rng.choices(b"etaoinshrdlucmfwypvbgkjqxz", weights=range(26, 0, -1),
                                k=rng.randrange(2, 11))) for _ in range(4096)]
@@ -96,7 +96,7 @@ def mixture(path, size):
 # ---- Places for random reads ----
 
 def write_places(path, places):
-    """For the driver, and a script for qemu-io beside it: path.qemu."""
+    """Writes a list of offsets for the driver, and path.qemu, a script for qemu-io."""
     with open(path, "wb") as f:
         array.array("Q", places).tofile(f)
     with open(path + ".qemu", "w") as f:
@@ -114,10 +114,10 @@ def places_in_clusters(path, clusters, n):
                         for _ in range(n)])
 
 
-# ---- Images: each takes the path of what it makes ----
+# ---- Images: each function takes the path of the image that it makes ----
 
 def full(path, size, cluster):
-    """All of the disk allocated, in order."""
+    """A disk whose clusters are all allocated, in order."""
     noise(path + ".raw", size)
     convert(path + ".raw", path, "-f", "raw", "-O", "qcow2", "-o", f"cluster_size={cluster}")
     os.unlink(path + ".raw")
@@ -131,7 +131,7 @@ def shuffled(path, size):
 
 
 def scattered(path, size, clusters, raw):
-    """Few clusters of a large disk, and the same as a sparse raw file."""
+    """A large disk with few clusters, and a sparse raw file with the same content."""
     create(path, size)
     write_clusters(path, clusters)
     convert(path, raw, "-f", "qcow2", "-O", "raw")
@@ -143,13 +143,13 @@ def compressed(path, size, kind, raw):
 
 
 def chain_clusters(i, size):
-    """Those of the disk that image number i, above the lowest, has itself: one in 64."""
+    """The clusters that image number i, above the lowest, holds itself: one in 64."""
     n = size // CLUSTER
     return sorted(random.Random(80 + i).sample(range(n), n // 64))
 
 
 def chain(paths, size):
-    """Each but the first over the one before."""
+    """A chain: each image but the first has the one before as its backing file."""
     full(paths[0], size, CLUSTER)
     for i, path in enumerate(paths[1:], 1):
         create(path, size, "-F", "qcow2", "-b", os.path.basename(paths[i - 1]))

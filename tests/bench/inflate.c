@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes the compressed clusters of an image, all found before, with one deflate decoder.
+ * Finds the compressed clusters of an image, then decodes them with one deflate decoder.
  *
  *	inflate IMAGE fast|small|zlib|libdeflate TIMES
  *
- * Each cluster is decoded in one call from all its bytes to all its bytes. Prints seconds of CPU
- * for the decoding alone, and MiB of output: "0.123 64".
+ * One call decodes a whole cluster. Prints the CPU seconds of the decoding alone and the MiB of
+ * output, such as "0.123 64".
  */
 #define _POSIX_C_SOURCE 200809L
 

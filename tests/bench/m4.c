@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fixed pieces of work on a bare Cortex-M4, whose instructions gate.py counts.
+ * Fixed pieces of work on a bare Cortex-M4; gate.py counts their instructions.
  *
- *	m4 WORK TIMES IMAGE      prints the io calls of the work done TIMES times
+ *	m4 WORK TIMES IMAGE      does the work TIMES times and prints the number of io calls
  *
- * What is done before the work does not depend on TIMES: the difference of two runs is the work
- * alone. The io callback is not counted (count.c): what is left is the library, with its memcpy.
+ * The preparation does not depend on TIMES, so the difference of two runs is the work alone.
+ *count.c leaves out the io callback, so the count is that of the library with its memcpy.
  */
 #include "board.h"
 
@@ -19,7 +19,7 @@ static struct qcow2_image image;
 static struct qcow2_reader reader;
 static uint64_t memory[SLOTS * QCOW2_READER_SLICE / 8];
 static uint8_t buffer[BLOCK];
-static uint32_t packed[PACKED_MAX]; /* where compressed clusters are, as a number of blocks */
+static uint32_t packed[PACKED_MAX]; /* the first blocks of compressed clusters */
 static uint32_t n_packed;
 static uint32_t n_calls;
 
@@ -32,7 +32,7 @@ static void must(int rc)
 	leave(STATUS_FAILED);
 }
 
-/* Named in gate.py, which has it left out. */
+/* gate.py finds this function by its name, to leave it out of the count. */
 int m4_read(void *ctx, uint64_t pos, void *buf, size_t len);
 
 __attribute__((noinline)) int m4_read(void *ctx, uint64_t pos, void *buf, size_t len)
@@ -63,7 +63,7 @@ static void read_block(uint32_t block)
 	must(qcow2_reader_read(&reader, (uint64_t)block * BLOCK, buffer, BLOCK));
 }
 
-/* The first block of one cluster after the other, in an order in which no two are neighbours. */
+/* The first block of each cluster, in an order in which no two clusters are neighbours. */
 static uint32_t scattered_block(uint32_t i)
 {
 	uint32_t n_clusters = (uint32_t)(image.size >> image.cluster_bits); /* a power of two */
@@ -91,7 +91,7 @@ static void work_scattered(uint32_t i)
 	read_block(scattered_block(i));
 }
 
-/* Goes through all clusters until there is room for all tables, and they are there. */
+/* Reads all clusters until the reader uses enough slots and all tables are in memory. */
 static void setup_hot(void)
 {
 	must(qcow2_reader_init(&reader, &image, memory, sizeof memory));
@@ -129,11 +129,11 @@ static const struct work {
 	void (*setup)(void);
 	void (*once)(uint32_t i);
 } works[] = {
-	{ "open", setup_none, work_open },        /* the image is opened */
-	{ "cold", setup_cold, work_scattered },   /* 4 KiB, with no table in the reader */
-	{ "hot", setup_hot, work_scattered },     /* 4 KiB, with all tables in it */
+	{ "open", setup_none, work_open },        /* open the image */
+	{ "cold", setup_cold, work_scattered },   /* 4 KiB with no table in memory */
+	{ "hot", setup_hot, work_scattered },     /* 4 KiB with all tables in memory */
 	{ "in-order", setup_hot, work_in_order }, /* 4 KiB after 4 KiB */
-	{ "deflate", setup_packed, work_packed }, /* 4 KiB, a compressed cluster */
+	{ "deflate", setup_packed, work_packed }, /* 4 KiB of a compressed cluster */
 };
 
 static int same(const char *a, const char *b)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a command and prints what it has cost.
+ * Runs a command and prints its cost.
  *
  *	measure [-p] [-r] SECONDS COMMAND [ARGUMENT...]
  *
- * Prints "STATUS CPU WALL PEAK": exit status (128 + signal if it was killed), seconds of user and
- * system time of the command and of all that it has waited for, seconds it took, and peak memory
- * of the largest of these processes in KiB. The command's standard input is empty and its output
- * goes to /dev/null, or with -p to a pipe that is emptied by a process that does not count. A
- * command that takes longer than SECONDS is killed, with its process group. With -r it goes before
- * all others on the machine, if that is allowed (to root), so that the time that passes is its own.
+ * Prints "STATUS CPU WALL PEAK": the exit status (128 + signal if a signal killed the command); the
+ * seconds of user and system time of the command and of all children that it waited for; the
+ *seconds that passed; and the peak memory, in KiB, of the largest of these processes. Standard
+ *input is empty. Output goes to /dev/null, or with -p to a pipe that another process empties, whose
+ *cost does not count. A command that takes longer than SECONDS is killed with its process group.
+ *With -r, and if the user is root, the command runs before everything else on the machine, so that
+ *the time that passes is its own.
  *
- * A program of its own, because the peak of a process is never less than that of the process that
- * started it.
+ * This is a program of its own because the peak of a process is never less than the peak of the
+ * process that started it.
  */
 #define _GNU_SOURCE
 
@@ -49,7 +50,7 @@ static double seconds(struct timeval t)
 	return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
 }
 
-/* The end of a pipe whose other end is emptied until it is closed. */
+/* Returns the end of a pipe for writing. A child empties the other end until this one is closed. */
 static int drained_pipe(int null)
 {
 	int ends[2];
@@ -118,6 +119,6 @@ int main(int argc, char **argv)
 	printf("%d %.6f %.6f %ld\n",
 	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
 	       seconds(used.ru_utime) + seconds(used.ru_stime), now() - began, used.ru_maxrss);
-	kill(-child, SIGKILL); /* what it has left behind */
+	kill(-child, SIGKILL); /* processes that the command left behind */
 	return 0;
 }

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The table as a picture: one line for each row, a mark for each reader, by its cost divided by ours
-on a logarithmic scale. Right of the line at 1 are those that we beat."""
+"""Draws the table as a plot: one line for each row, one mark for each reader, placed by its cost
+divided by ours on a logarithmic scale. Readers right of the line at 1 are slower than we are."""
 import math
 from html import escape
 
 LEFT, WIDTH, RIGHT, STEP, TOP = 300, 610, 160, 20, 84
-LOW, HIGH = 0.1, 1000.0  # of the scale
+LOW, HIGH = 0.1, 1000.0  # the ends of the scale
 
-# What a reader is drawn with: those of one program have one colour.
+# The mark of each reader. Readers of one program share a colour.
 MARKS = {
     "raw": ("square", "#444444"),
     "qemu-img convert": ("circle", "#1f77b4"),
@@ -91,7 +91,7 @@ def marks(results):
 
 
 def write(path, results, caption):
-    """caption: lines of text."""
+    """The caption is a list of lines."""
     results = [r for r in results if not r.row.counts]
     used = {name for r in results for name in r.costs}
     bottom = TOP + STEP * len(results) - STEP // 2

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libqcow, which leaves it to the caller to open backing files. */
+/* libqcow. It leaves opening backing files to the caller. */
 #include "bench/reader.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static struct reader *complain(libqcow_file_t *file, libqcow_error_t *error)
 	return NULL;
 }
 
-/* The path of the backing file, which lies in the directory of the image; "": there is none. */
+/* The path of the backing file, in the directory of the image; "" if the image has none. */
 static bool backing_path(libqcow_file_t *file, const char *path, char out[NAME_ROOM])
 {
 	const char *slash = strrchr(path, '/');

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The rows of the benchmark: what is read, by whom, and what we want to reach.
+"""The rows of the benchmark: the image, the readers, and our goal.
 
-Each workload is a generator that makes its images, yields its rows, and is asked for the next one
-when the images may go."""
+Each workload is a generator. It makes its images and yields its rows; when the caller asks for the
+next row, the workload may remove or replace the images of the row before."""
 import os
 import random
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 import images
 from images import BLOCK, CLUSTER, GIB, KIB, MIB, TIB
 
-BUFFER = 256 * KIB  # of those that read in order, if nothing else is said
+BUFFER = 256 * KIB  # for reading in order, unless the row names another size
 
 
 @dataclass
 class Reader:
-    """A command; its cost is divided by `times`, how often it does the work."""
+    """A command that does the work `times` times; its cost is divided by that."""
     name: str
     command: list
     times: float = 1
-    piped: bool = False  # into a pipe that another process empties
-    makes: str = ""      # a file that must not be there before
+    piped: bool = False  # True: write into a pipe that another process empties
+    makes: str = ""      # a file that must not exist before the run
 
 
 @dataclass
@@ -29,21 +29,21 @@ class Row:
     ours: Reader
     raw: Reader                 # the yardstick
     peers: list = field(default_factory=list)
-    limit: float = 0            # our cost divided by that of ...
-    against: str = "raw"        # ... this reader must not be more; 0: no goal; "": not divided
-    yardstick: str = "pread"    # what raw is
-    wall: bool = False          # time that passes counts, not CPU time: more than one thread
-    counts: int = 0             # bytes read: system calls for each GiB count, not CPU time
-    is_reader: bool = True      # its peak memory counts
-    content: str = ""           # raw file of the same content: what is read is checked with it
+    limit: float = 0            # the goal: the highest ratio or count that meets it; 0 for no goal
+    against: str = "raw"        # the reader by whose cost ours is divided; "" for a count
+    yardstick: str = "pread"    # the name of the reader `raw` in the table
+    wall: bool = False          # True: compare the time that passes instead of CPU time (threads)
+    counts: int = 0             # the bytes read, to compare system calls for each GiB; or 0
+    is_reader: bool = True      # True: the row has a peak of memory
+    content: str = ""           # a raw file of the same content, to check the readers
 
     def what(self):
-        """Which of the costs is compared."""
+        """The name of the cost that the row compares."""
         return "wall" if self.wall else "cpu"
 
 
 class Bench:
-    """Where things are, and how large."""
+    """The paths of programs and images, and the sizes of images."""
 
     def __init__(self, build, directory, quick):
         self.build = build
@@ -69,7 +69,7 @@ class Bench:
 # ---- Readers ----
 
 def in_order(b, image, raw, size, buffer=BUFFER, libqcow=True, times=0):
-    """Ours, raw, and all peers, for the whole disk in order, thrown away."""
+    """Our reader, the yardstick and all peers, which read the whole disk in order and drop it."""
     times = times or max(1, GIB // size)
     ours = Reader("ours", b.driver("qcow2", "seq", image, buffer, times), times)
     yard = Reader("raw", b.driver("raw", "seq", raw, buffer, times), times)
@@ -84,13 +84,13 @@ def in_order(b, image, raw, size, buffer=BUFFER, libqcow=True, times=0):
                            "null:"]),
     ]
     if libqcow:
-        # 64 KiB: it is faster with it than with more
+        # libqcow is fastest with 64 KiB
         peers.append(Reader("libqcow", b.driver("libqcow", "seq", image, 64 * KIB)))
     return ours, yard, peers
 
 
 def calls_row(b, name, image, size, limit):
-    """System calls on the image for each GiB, read with a buffer of 2 MiB."""
+    """The system calls on the image for each GiB, reading with a buffer of 2 MiB."""
     return Row(name, Reader("ours", b.driver("qcow2", "seq", image, 2 * MIB)),
                Reader("raw", b.driver("raw", "seq", image, 2 * MIB)),
                [Reader("libqcow", b.driver("libqcow", "seq", image, 2 * MIB)),
@@ -114,7 +114,7 @@ def at_random(b, image, raw, places, libqcow=True):
 
 
 def map_row(b, name, image, limit):
-    """No yardstick: reading all of the tables would be one, but for most images they are tiny."""
+    """Has no yardstick. Reading all tables would be one, but most images have tiny tables."""
     qemu = Reader("qemu-img map", ["qemu-img", "map", "--output=json", "-f", "qcow2", image])
     ours = Reader("ours", b.command("map", "--json", image))
     return Row(name, ours, None, [qemu], limit, "qemu-img map", "-")
@@ -201,7 +201,7 @@ def w4t(b):
 
 
 def _two_threads(b, w, kind, image, peers, limit):
-    """Time that passes, of readers that use both processors."""
+    """Compares the time that passes, for readers that use both processors."""
     out = b.path("out")
     several = [p for p in peers if p.name in ("qemu-img convert", "nbdcopy")]
     yield Row(f"{w} in order, {kind}, two threads: wall",

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A table of what is covered, and the judgement of it.
+"""Prints a table of what the tests reach, and fails if that is too little.
 
     gate.py SUMMARY.json DIRECTORY all|lines=PERCENT FILE...
 
-SUMMARY.json is what `llvm-cov export -summary-only` writes. Each FILE of DIRECTORY must be in it:
-one that is not linked into any program would not be missed otherwise. With `all`, everything that
-is counted in any file of DIRECTORY must be covered; with lines=N, N percent of each FILE's lines.
-The lines of headers are not judged: in a file that includes an inline function but never calls it,
-clang counts what the preprocessor took out of it, too. Its regions are those lines again.
+`llvm-cov export -summary-only` writes SUMMARY.json. Each FILE of DIRECTORY must be in it: a file that
+no program links would go unnoticed otherwise. With `all`, everything that clang counts in any file of
+DIRECTORY must be covered; with lines=N, N percent of each FILE's lines. The rule `all` leaves out the
+lines of headers: if a file includes an inline function and never calls it, clang also counts lines
+that the preprocessor has removed from it. The regions cover the same lines.
 """
 import json
 import os

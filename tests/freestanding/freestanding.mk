@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The program that links the core with nothing. Its core is built anew: sanitizers and coverage in
-# CFLAGS would need a libc. The images are made on the machine that builds (HOST_CC).
+# The program that links the core without a libc. It compiles the core once more, because sanitizers
+# and coverage in CFLAGS would need a libc. HOST_CC builds what makes its images.
 
 HOST_CC ?= cc
 FREE = $(O)/tests/freestanding
@@ -31,7 +31,7 @@ $(FREE)/read: tests/freestanding/read.c $(FREE)/images.h $(FREE_SRCS) $(wildcard
 		-fno-stack-protector -Iinclude -I$(FREE) $(FREE_LINK) \
 		$(filter %.c,$^) -lgcc -o $@
 
-# The core for many processors, and what it takes and costs there; and its archive, as the README has it.
+# The core for many processors, and its archive as a firmware author builds it.
 freestanding:
 	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(QCOW2_CORE_SRCS)
 	+$(Q)$(MAKE) -s core O=$(O)/freestanding/core CROSS_COMPILE=arm-none-eabi- \

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Compiles the core for each line of `targets`, small and fast, with no headers but the compiler's
-# own, and checks what it needs from outside: nothing but four memory functions, no helper of any
-# compiler. mem.c, which has these four, must need nothing at all.
+# Compiles the core for each line of `targets`, with -Os and -O2 and no headers but the compiler's own,
+# and checks that it needs nothing from outside but four memory functions: no helper function of a
+# compiler. mem.c, which defines these four, must need nothing at all.
 #	freestanding.sh DIR FILE...      FILE: as in QCOW2_CORE_SRCS; TARGETS: only these
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -15,7 +15,7 @@ flags='-std=c11 -ffreestanding -nostdinc -fno-stack-protector -fno-pic -fno-asyn
 passed=0
 failed=0
 
-# Some limits.h of gcc asks for that of a libc, which is not there: an empty one takes its place.
+# The limits.h of some gcc includes that of the libc, which is missing: an empty file takes its place.
 mkdir -p "$dir/include"
 : >"$dir/include/limits.h"
 
@@ -23,7 +23,7 @@ compile() { # FILE OBJECT COMPILER FLAGS...
 	file=$1 object=$2 cc=$3
 	shift 3
 	# shellcheck disable=SC2086
-	timeout 60 "$cc" "$@" $flags -isystem "$("$cc" -print-file-name=include)" \
+	timeout 3600 "$cc" "$@" $flags -isystem "$("$cc" -print-file-name=include)" \
 		-idirafter "$dir/include" -Iinclude -c "src/$file" -o "$object"
 }
 
@@ -37,7 +37,8 @@ core_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
 		PREFIX=$prefix NM=$nm sh tests/freestanding/check-symbols.sh "$out/core.a"
 }
 
-# By other names, the functions of mem.c still need nothing: no loop was made a call to itself.
+# The functions of mem.c must also need nothing under other names: then the compiler has not turned a
+# loop into a call to the very function that it implements.
 mem_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
 	out=$1 prefix=$2
 	shift 2

@@ -77,7 +77,7 @@ class Failure(Exception):
 
 
 def run(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=3600,
                           universal_newlines=True)
     if done.returncode != 0:
         raise Failure("%s:\n%s" % (" ".join(command), done.stderr))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds qcow2 images in memory, valid or evil, for tests.
+ * Builds qcow2 images in memory, valid or damaged, for tests.
  *
- * Knows nothing of the library under test. Host clusters are given out as content is added, so
- * that the order of the calls is the order in the file; image_finish() places the tables that are
- * not placed yet and writes them, refcounts and header. After that any byte may be changed with
- * image_put*(). Without such changes, raw entries or overrides, `qemu-img check` is content.
+ * It shares no code with the library under test. Adding content allocates host clusters, so that
+ *the order of the calls is the order in the file. image_finish() places the remaining tables and
+ *writes them, the refcounts and the header. After that, a test may change any byte with
+ *image_put*(). Without such changes, raw entries or overrides, `qemu-img check` finds no fault.
  *
  *	struct image img;
  *	image_init(&img, 3, 16, 1 << 20);
@@ -14,8 +14,9 @@
  *	... img.file.data, img.file.len ...
  *	image_free(&img);
  *
- * The content of a cluster is a function of the guest offset and of the seed of its table, so
- * that it can be computed again: image_expect(). No byte of it is 0. Out of memory aborts.
+ * The content of a cluster is a function of its offset in the disk and of the seed of its table, so
+ *that image_expect() can compute it again. No byte of it is 0. The writer aborts if memory runs
+ *out.
  */
 #ifndef TEST_IMAGE_H
 #define TEST_IMAGE_H
@@ -66,7 +67,7 @@ enum image_field {
 #define IMAGE_ALL_ALLOCATED   UINT64_C(0x00000000ffffffff) /* extended L2 bitmaps */
 #define IMAGE_ALL_ZERO        UINT64_C(0xffffffff00000000)
 
-/* What fills the parts of allocated clusters that no reader may show. */
+/* Fills the parts of allocated clusters that no reader may return. */
 #define IMAGE_GARBAGE 0xee
 
 enum image_kind {
@@ -119,7 +120,7 @@ struct image_table {
 struct image_snapshot {
 	struct image_table table;
 	char *id, *name;
-	uint32_t id_len, name_len; /* what the entry says */
+	uint32_t id_len, name_len; /* as written to the entry */
 	uint32_t date_sec, date_nsec;
 	uint64_t vm_clock_nsec;
 	uint32_t vm_state_size;
@@ -132,7 +133,7 @@ struct image_snapshot {
 
 struct image_ext {
 	uint32_t type;
-	uint32_t len; /* what the header says */
+	uint32_t len; /* as written to the header */
 	uint8_t *bytes;
 	size_t n_bytes;
 };
@@ -143,7 +144,7 @@ struct image {
 
 	/* May be changed after image_init(), before anything is added. */
 	unsigned version;
-	unsigned cluster_bits; /* used to build; IMAGE_CLUSTER_BITS says what the header tells */
+	unsigned cluster_bits; /* of the layout; IMAGE_CLUSTER_BITS sets what the header has */
 	uint64_t size;
 	bool extended_l2;
 	bool has_data_file; /* data goes to `data`, at its guest offset */
@@ -191,13 +192,14 @@ void image_init(struct image *img, unsigned version, unsigned cluster_bits, uint
 void image_free(struct image *img);
 void image_finish(struct image *img);
 
-/* Header: what is set here is written as it is, whatever was built. */
+/* Overrides a field of the header, whatever the layout is. */
 void image_set(struct image *img, enum image_field field, uint64_t value);
 const char *image_field_name(enum image_field field);
 unsigned image_field_pos(enum image_field field);
 unsigned image_field_len(enum image_field field);
 
-/* A header extension; says_len is its length field. Bytes are padded to 8. */
+/* Adds a header extension; says_len is its length field. The bytes are padded to a multiple of 8.
+ */
 void image_add_ext(struct image *img, uint32_t type, uint32_t says_len, const void *bytes,
                    size_t n_bytes);
 /* One more 48-byte record of the feature name table (one extension for all). */
@@ -210,7 +212,7 @@ uint64_t image_alloc(struct image *img, uint64_t n);
 /* Counts a reference to each host cluster that the bytes touch. image_alloc() does not. */
 void image_ref(struct image *img, uint64_t pos, uint64_t len);
 
-/* Clusters of a table; the last call for an index counts. */
+/* Adds clusters to a table; a second call for an index replaces the first. */
 void image_add(struct image *img, struct image_table *t, uint64_t index, enum image_kind kind);
 void image_add_range(struct image *img, struct image_table *t, uint64_t index, uint64_t n,
                      enum image_kind kind);
@@ -222,7 +224,7 @@ void image_add_raw(struct image *img, struct image_table *t, uint64_t index, uin
                    uint64_t bitmap);
 /*
  * A compressed cluster of the bytes given. align: IMAGE_ANYWHERE, or the wanted position % 512.
- * sectors: 0 for the right number, or what the entry says (1 is the least it can say).
+ * sectors: 0 for the right number, or the number in the entry (at least 1).
  * plain: the content of the cluster if it is not the pattern; NULL otherwise.
  */
 #define IMAGE_ANYWHERE 512u
@@ -247,7 +249,7 @@ void image_set_l1(struct image *img, struct image_table *t, uint64_t l1_index, u
  * until the next call. */
 struct image_snapshot *image_add_snapshot(struct image *img, const char *id, const char *name);
 
-/* Bytes of the file, big-endian, at any time after image_finish(). */
+/* Changes bytes of the file, big-endian, at any time after image_finish(). */
 void image_buf_put(struct image_buf *buf, uint64_t pos, const void *bytes, size_t len);
 void image_buf_fill(struct image_buf *buf, uint64_t pos, uint8_t byte, size_t len);
 void image_buf_resize(struct image_buf *buf, size_t len); /* cut, or add zeros */

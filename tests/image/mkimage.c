@@ -40,7 +40,7 @@
  *	                       autoclear_features refcount_order header_length compression_type
  *	ext TYPE BYTES...      TYPE is a number or backing_format feature_names data_file bitmaps
  *	                       crypto
- *	ext_len TYPE LEN BYTES...   the same, but the extension says LEN
+ *	ext_len TYPE LEN BYTES...   the same with LEN as its length field
  *	no_ext_end             no end marker
  *	feature KIND BIT NAME  one more record of the feature name table
  *	backing NAME [FORMAT]  backing file name, after the extensions; FORMAT makes an extension
@@ -53,7 +53,7 @@
  *	l2 INDEX subclusters BITMAP [host]  alloc bits 0-31, zero bits 32-63; `host`: a cluster even
  *	                                    if no bit is allocated
  *	l2 INDEX packed [at N] [sectors N] BYTES...   compressed data given; position % 512 is N;
- *	                                    the entry says `sectors` sectors instead of enough
+ *	                                    the entry has this number of sectors, not enough
  *	l2 INDEX last N        a data cluster at the very end of the file, only N bytes of it there
  *	l2 INDEX last_packed [at N] [sectors N] BYTES...   the same with compressed data
  *	l2 INDEX share         (in a snapshot) the cluster of the active table at that index

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Changes the core in one place at a time, and looks whether the unit and fault tests notice.
+"""Changes the core in one place at a time, and checks that the unit tests notice.
 
     mutate.py [--max N] [--seed S] [--jobs N] [--seconds N] [--log FILE] [--build DIR]
               [--lines A-B] [--least PERCENT] FILE...
 
-Mutants: another relational, logical or arithmetic operator, a constant plus or minus 1, a condition
-that is always or never true, a statement that is not there. One that does not compile, or gives the
-same object code at -O2, is none; one that gives the object code of another has its verdict. A
-mutant of a header or of a file that a test includes is compiled into all that include it. One is
-killed when a test fails, crashes or takes several times its processor time. That all tests pass
-without a mutant is looked at first, and one that does not link says nothing about the tests: it is
-an error, as is a compiler that crashes. It is an error, too, when less than PERCENT of the mutants
-are killed, those in the list counted as not killed.
+A mutant has another relational, logical or arithmetic operator, a constant plus or minus 1, a
+condition that is always or never true, or lacks a statement. A change that does not compile, or that
+gives the same object code at -O2, is no mutant; two mutants with the same object code have one
+verdict. A mutant of a header, or of a file that a test includes, is compiled into all files that
+include it. A mutant is killed if a test fails, crashes or takes several times its processor time.
+All tests must pass without a mutant. A mutant that does not link is an error, because it shows
+nothing about the tests; so is a compiler that crashes, and so is a rate of killed mutants below
+PERCENT. The rate counts the mutants in the list below as not killed.
 
-Only tests that reach the changed line, by gcov, are run. Mutants come in an order like that of a
-shuffled deck, so that the first N, or those of the first N seconds, are a fair sample. A run with a
-log goes on where one before it ended: what was killed is not judged again, what survived is.
+For each mutant, only the tests that reach the changed line run; gcov knows which. The order is
+pseudo-random, so that the first N mutants, or those of the first N seconds, are a fair sample. With a
+log, a run continues an earlier one: killed mutants are not tried again, survivors are.
 
-Survivors must be listed in survivors.txt beside this script, each with the reason why no test can
-notice it, or need not, and with \\| for a | in it:
+Each survivor must be in survivors.txt beside this script, with the reason why no test can notice it
+or need notice it, and with \\| for a | in it:
 
     FILE | MUTATION | the line of source, without its indentation | reason
 
-so that an entry survives when lines are added. An entry whose line is not in FILE any more is an
-error, too: the list stays true.
+There is no line number, so that an entry stays valid when lines are added. An entry whose line is no
+longer in FILE is an error.
 """
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -38,33 +39,35 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 CC = os.environ.get("CC", "gcc")
-# What is not set any more has a pattern in it, so that its use does not go unnoticed.
+# A variable that a mutant leaves unset holds a pattern, so that a test can notice its use.
 FLAGS = ["-std=c11", "-Iinclude", "-Itests", "-ftrivial-auto-var-init=pattern"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-# A failed test ends its program: the others would tell nothing more.
+# One failed test kills a mutant: the program need not run the others.
 os.environ["CMOCKA_TEST_ABORT"] = "1"
 
-# Which programs look at a file most closely: these run first. All others follow, the quick ones
-# before the slow ones.
+# The test programs that most likely notice a mutant of a file: they run first. All others follow, the
+# quick ones before the slow ones.
 FIRST = {
+    "bitmap": ["bitmap"],
     "block": ["arguments", "block"],
     "cache": ["cache", "chain", "read"],
-    "deflate": ["inflate"],
     "chain": ["map", "chain"],
+    "deflate": ["inflate_format", "inflate_stream"],
     "extension": ["extension"],
     "feature": ["extension"],
     "header": ["open"],
     "image": ["open", "arguments"],
-    "inflate": ["inflate"],
-    "inflate_fast": ["inflate"],
+    "inflate_small": ["inflate_format", "inflate_stream"],
+    "inflate_fast": ["inflate_format", "inflate_stream"],
+    "internal": ["map", "open", "read"],
     "io": ["read", "faults"],
     "map": ["map", "data_file", "chain"],
     "mem": ["mem"],
-    "q2": ["map", "open", "read"],
     "reader": ["read", "arguments", "chain"],
+    "refcount": ["refcount"],
     "snapshot": ["snapshot"],
     "status": ["status"],
-    "unpack": ["compressed"],
+    "unpack": ["compressed", "codecs"],
     "wide": ["open", "map"],
 }
 
@@ -259,20 +262,20 @@ def digest(paths):
 class Bench:
     """The objects that do not change, and the order in which test programs run."""
 
-    def __init__(self, build, sources):
-        self.build = build
+    def __init__(self, build, sources, n_jobs):
+        self.build, self.n_jobs = build, n_jobs
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
         # What is compiled anew for a mutant that is not compiled alone.
         self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
                       "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"]}
-        common = [p for p in ("tests/unit/support.c", "tests/unit/guard.c", "tests/unit/zlib_oracle.c") if os.path.exists(p)]
+        units = sorted(glob.glob("tests/unit/*.c"))
+        tests = [p for p in units if os.path.basename(p).startswith("test_")]
+        common = [p for p in units if p not in tests] + sorted(glob.glob("tests/support/*.c"))
         common += ["tests/image/%s.c" % n for n in ("image", "image_finish", "pack")]
-        tests = sorted(os.path.join(d, f) for d in ("tests/unit", "tests/fault")
-                       for f in os.listdir(d) if f.startswith("test_") and f.endswith(".c"))
         jobs = [(p, self.object_path(p)) for p in common + tests + sources]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(self.n_jobs) as pool:
             for (path, _), rc in zip(jobs, pool.map(lambda j: compile_c(*j), jobs)):
                 if rc != 0:
                     sys.exit("%s does not compile" % path)
@@ -307,7 +310,7 @@ class Bench:
 
     def check_unchanged(self):
         """A test that fails anyway would kill all mutants."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(self.n_jobs) as pool:
             wrong = ["without a mutant, test_%s %s" % (test, what)
                      for test, what in zip(self.tests, pool.map(self.fails_unchanged, self.tests))
                      if what]
@@ -508,7 +511,7 @@ def main():
     if args.max:
         mutants = mutants[:args.max]
     core = sorted("src/" + f for f in os.listdir("src") if f.endswith(".c") and f != "mem.c")
-    bench = Bench(os.path.abspath(args.build), core)
+    bench = Bench(os.path.abspath(args.build), core, args.jobs)
     bench.check_unchanged()
     bench.look_at_reach()
     judge_all(bench, mutants, args)

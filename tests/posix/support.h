@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the POSIX library share: cmocka, files, and system calls that fail on demand.
- * The calls are caught by the linker: -Wl,--wrap, POSIX_TEST_LDFLAGS in port/posix/posix.mk.
+ * What the tests of the POSIX library share: files, and system calls that fail on demand. The
+ * linker redirects these calls to the functions in support.c: -Wl,--wrap, POSIX_TEST_LDFLAGS in
+ * posix.mk.
  */
 #ifndef TEST_POSIX_SUPPORT_H
 #define TEST_POSIX_SUPPORT_H
@@ -9,23 +10,15 @@
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "image/image.h"
 #include "qcow2.h"
-#include "unit/guard.h"
+#include "support/check.h"
+#include "support/guard.h"
 
 /* What a segment is aligned to, at most. */
 enum { SEGMENT_ALIGN = 8 };
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
-/* The calls that are caught: those of the library that can fail. */
+/* The redirected calls, and the errno with which each fails. */
 enum call {
 	CALL_ALLOC,    /* malloc, calloc, strdup, strndup: ENOMEM */
 	CALL_PREAD,    /* ENODATA */
@@ -38,19 +31,19 @@ enum call {
 
 extern const int call_errno[CALLS];
 
-/* What the caught calls do. All zeros: what they always do. */
+/* What the redirected calls do. All zeros: what they do without a test. */
 struct hooks {
 	unsigned fail_at[CALLS]; /* the number of the call that fails, from 1; 0: none */
-	bool persistent;         /* and all after it */
+	bool persistent;         /* all calls after it also fail */
 	unsigned eintr;          /* every n-th read is interrupted first */
-	size_t pread_most;       /* no read gives more than this; 0: no limit */
-	bool no_openat2;         /* the kernel does not have it */
-	bool block_device;       /* what fstat says of each file */
-	bool no_sysconf;         /* it does not know */
+	size_t pread_most;       /* no read returns more than this; 0: no limit */
+	bool no_openat2;         /* as on a kernel without it */
+	bool block_device;       /* fstat reports each file as a block device */
+	bool no_sysconf;         /* it fails */
 
-	unsigned n[CALLS];    /* what has been called, */
-	unsigned n_failed;    /* and failed */
-	unsigned n_inherited; /* opens below a directory that a program started now would inherit */
+	unsigned n[CALLS];    /* calls of each kind since hooks_reset() */
+	unsigned n_failed;    /* those of them that failed */
+	unsigned n_inherited; /* openat calls whose directory a new program would inherit */
 };
 
 extern struct hooks hooks;
@@ -62,29 +55,28 @@ int dir_teardown(void **state);
 const char *dir_path(void);
 
 void file_write(const char *path, const void *bytes, size_t len);
-/* Finishes the image, if it is not, and writes it, and its data file if data_path is not NULL. */
+/* Finishes the image if needed and writes it; data_path: also its data file. */
 void image_to_file(struct image *img, const char *path, const char *data_path);
-/* Finishes the image, if it is not, and gives a descriptor of a file with it that has no name. */
+/* Finishes the image if needed and returns a descriptor of an unnamed file with it. */
 int image_to_fd(struct image *img);
 
 /* An image with one data cluster, 64 KiB clusters, 256 KiB. */
 void small_image(struct image *img);
-/* Writes such an image, which names a backing file; format NULL: does not say which. */
+/* Writes such an image with the name of a backing file; format NULL: without its format. */
 void write_overlay(const char *path, const char *backing, const char *format);
 
 int open_read(const char *path);
 bool fd_is_open(int fd);
 unsigned count_fds(void);
 
+/* qcow2_open, which must succeed and leave errno and the message alone. */
+struct qcow2 *open_good(int fd);
 /* qcow2_open_options on a file with these flags. */
 struct qcow2 *open_with(const char *path, unsigned flags);
-/*
- * qcow2_read and qcow2_map, which get memory of just that length between guard pages for what they
- * are to fill. From there it is copied.
- */
+/* qcow2_read and qcow2_map into memory of exactly that length, with a guard page next to it. */
 int read_guarded(struct qcow2 *q, void *buf, size_t len, uint64_t off);
 int map_guarded(struct qcow2 *q, uint64_t off, uint64_t len, struct qcow2_segment *segment);
-/* Opens, and checks that it fails with this errno, and that no descriptor is left. */
+/* Opening must fail with this errno and leave no descriptor open. */
 void fails_with(const char *path, const struct qcow2_options *options, int error);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every allocation, every read and every other call of the system that can fail does so, once or
- * from there on for ever: the error is told, nothing leaks, and the same call succeeds after that.
+ * from there on for ever: the call reports it, nothing leaks, and the same call succeeds after
+ * that.
  */
 #include "support.h"
 
@@ -161,10 +162,10 @@ static int read_part(struct qcow2 *q, const uint8_t *want, size_t len, uint64_t 
 
 	guard_init(&buf, len, 1);
 	n = qcow2_read(q, buf.p, len, off);
-	assert_true(guard_intact(&buf));
+	TRUE(guard_intact(&buf));
 	if (n >= 0) {
-		assert_int_equal(n, len);
-		assert_memory_equal(buf.p, want + off, len);
+		EQ(n, len);
+		SAME(buf.p, want + off, len);
 	}
 	guard_unmap(&buf);
 	return n;
@@ -193,8 +194,8 @@ static int list(struct qcow2 *q, const struct way *way)
 
 	(void)way;
 	if (n >= 0) {
-		assert_int_equal(n, 1);
-		assert_string_equal(entries[0].name, "first");
+		EQ(n, 1);
+		TEXT(entries[0].name, "first");
 		free(entries);
 	}
 	return n;
@@ -210,7 +211,7 @@ static int map_all(struct qcow2 *q, const struct way *way)
 	while ((rc = map_guarded(q, at, UINT64_MAX, &segment)) > 0)
 		at += segment.length;
 	if (rc == 0)
-		assert_int_equal(at, DISK);
+		EQ(at, DISK);
 	return rc;
 }
 
@@ -245,23 +246,23 @@ static void arm(enum call call, unsigned n, bool persistent)
 	hooks.persistent = persistent;
 }
 
-/* A call that failed has said why. */
+/* A failed call has left a failure to ask for. */
 static void check_failure(enum call call)
 {
-	assert_int_equal(errno, call_errno[call]);
-	assert_int_equal(qcow2_last_failure()->error, call_errno[call]);
-	assert_string_not_equal(qcow2_last_failure()->message, "");
+	EQ(errno, call_errno[call]);
+	EQ(qcow2_last_failure()->error, call_errno[call]);
+	TRUE(qcow2_last_failure()->message[0] != '\0');
 }
 
 static void check_open_failure(const struct qcow2 *q, const char *text, enum call call)
 {
-	assert_null(q);
-	assert_non_null(text);
-	assert_string_not_equal(text, "");
+	TRUE(q == NULL);
+	TRUE(text != NULL);
+	TRUE(text[0] != '\0');
 	check_failure(call);
 }
 
-/* The n-th call fails while the disk is opened. Returns false if there is none. */
+/* The n-th call fails while the disk opens. Returns false if no n-th call was made. */
 static bool open_fault(const struct way *way, enum call call, unsigned n, bool persistent)
 {
 	unsigned before = count_fds();
@@ -281,14 +282,14 @@ static bool open_fault(const struct way *way, enum call call, unsigned n, bool p
 		q = open_way(way, &text);
 		check_open_failure(q, text, call);
 	}
-	assert_int_equal(count_fds() == before, fired);
+	EQ(count_fds() == before, fired);
 	hooks_for(way);
 	if (fired)
 		q = open_way(way, NULL);
-	assert_non_null(q);
-	assert_true(read_pieces(q, way) >= 0);
+	TRUE(q != NULL);
+	TRUE(read_pieces(q, way) >= 0);
 	qcow2_close(q);
-	assert_int_equal(count_fds(), before);
+	EQ(count_fds(), before);
 	return fired;
 }
 
@@ -302,7 +303,7 @@ static void open_faults(const struct way *way, enum call call, bool persistent)
 		begin(way->name, call, ++n, persistent);
 		more = open_fault(way, call, n, persistent);
 	}
-	assert_true(n > 1u || ((way->calls | all) & CALL(call)) == 0u);
+	TRUE(n > 1u || ((way->calls | all) & CALL(call)) == 0u);
 	hooks_reset();
 }
 
@@ -312,7 +313,7 @@ static void test_open(void **state)
 	int call;
 
 	(void)state;
-	for (i = 0; i < COUNT_OF(ways); i++)
+	for (i = 0; i < COUNT(ways); i++)
 		for (call = 0; call < CALLS; call++) {
 			open_faults(&ways[i], (enum call)call, false);
 			open_faults(&ways[i], (enum call)call, true);
@@ -341,24 +342,24 @@ static bool job_fault(const struct job *job, enum call call, unsigned n, bool pe
 
 	hooks_for(way);
 	q = open_way(way, NULL);
-	assert_non_null(q);
+	TRUE(q != NULL);
 	arm(call, n, persistent);
 	errno = 0;
 	rc = job->run(q, way);
 	fired = hooks.n_failed != 0u;
 	if (rc < 0) {
-		assert_true(fired);
+		TRUE(fired);
 		check_failure(call);
 		*n_failed += 1u;
 	}
 	if (rc < 0 && persistent) { /* still broken */
 		errno = 0;
-		assert_int_equal(job->run(q, way), -1);
+		EQ(job->run(q, way), -1);
 		check_failure(call);
 	}
-	assert_true(rc < 0 || !fired || !persistent || call != CALL_PREAD);
+	TRUE(rc < 0 || !fired || !persistent || call != CALL_PREAD);
 	hooks_reset();
-	assert_true(job->run(q, way) >= 0);
+	TRUE(job->run(q, way) >= 0);
 	qcow2_close(q);
 	return fired;
 }
@@ -372,7 +373,7 @@ static void job_faults(const struct job *job, enum call call, bool persistent)
 		begin(job->name, call, ++n, persistent);
 		more = job_fault(job, call, n, persistent, &n_failed);
 	}
-	assert_true(n > 1u && n_failed >= n / 2u);
+	TRUE(n > 1u && n_failed >= n / 2u);
 }
 
 static void test_jobs(void **state)
@@ -386,7 +387,7 @@ static void test_jobs(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < COUNT_OF(jobs); i++) {
+	for (i = 0; i < COUNT(jobs); i++) {
 		job_faults(&jobs[i], CALL_ALLOC, false);
 		job_faults(&jobs[i], CALL_ALLOC, true);
 		job_faults(&jobs[i], CALL_PREAD, false);
@@ -395,21 +396,21 @@ static void test_jobs(void **state)
 	*what = '\0';
 }
 
-/* That a name goes through a link is said even if the link cannot be looked at. */
+/* The error is that of the link in the name, even if the link cannot be examined. */
 static void test_link(void **state)
 {
 	static const struct way way = { "a link", "linked", QCOW2_FOLLOW, 0, .no_openat2 = true };
 	unsigned before = count_fds(), n;
 
 	(void)state;
-	assert_int_equal(symlink("sub", "link"), 0);
+	EQ(symlink("sub", "link"), 0);
 	write_top("linked", "link/mid");
 	for (n = 1; n <= 3u; n++) {
 		hooks_for(&way);
 		arm(CALL_STAT, n, false);
-		assert_null(open_way(&way, NULL));
-		assert_int_equal(errno, n == 1u ? EOVERFLOW : n == 2u ? ENOTDIR : ELOOP);
-		assert_int_equal(count_fds(), before);
+		TRUE(open_way(&way, NULL) == NULL);
+		EQ(errno, n == 1u ? EOVERFLOW : n == 2u ? ENOTDIR : ELOOP);
+		EQ(count_fds(), before);
 	}
 	hooks_reset();
 }
@@ -424,13 +425,13 @@ static void test_position(void **state)
 		int fd = open_read("external");
 		int other = dup(fd);
 
-		assert_int_equal(lseek(fd, 77, SEEK_SET), 77);
+		EQ(lseek(fd, 77, SEEK_SET), 77);
 		hooks_reset();
 		hooks.block_device = true;
 		arm(CALL_LSEEK, n, false);
-		assert_null(qcow2_open(fd, NULL));
+		TRUE(qcow2_open(fd, NULL) == NULL);
 		hooks_reset();
-		assert_int_equal(lseek(other, 0, SEEK_CUR), 77);
+		EQ(lseek(other, 0, SEEK_CUR), 77);
 		close(other);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the files that an image names are opened: only those that the caller allows, and as what
- * the caller or the image says they are.
+ * Which of the files that an image names the library opens: only those that the caller allows, in
+ * the format that the caller or the image states.
  */
 #include "support.h"
 
@@ -23,7 +23,7 @@ static void write_raw(const char *path, int byte)
 {
 	char *bytes = malloc(DISK);
 
-	assert_non_null(bytes);
+	TRUE(bytes != NULL);
 	memset(bytes, byte, DISK);
 	file_write(path, bytes, DISK);
 	free(bytes);
@@ -34,8 +34,8 @@ static int first_byte(struct qcow2 *q)
 {
 	unsigned char byte;
 
-	assert_non_null(q);
-	assert_int_equal(read_guarded(q, &byte, 1, 0), 1);
+	TRUE(q != NULL);
+	EQ(read_guarded(q, &byte, 1, 0), 1);
 	return byte;
 }
 
@@ -45,7 +45,7 @@ static void follows(const char *name, unsigned flags, int byte)
 
 	write_overlay("top", name, "raw");
 	q = open_with("top", flags);
-	assert_int_equal(first_byte(q), byte);
+	EQ(first_byte(q), byte);
 	qcow2_close(q);
 }
 
@@ -59,14 +59,19 @@ static void refuses(const char *name, unsigned flags, int error)
 	fails_with("top", &options, error);
 }
 
-/* Both ways to stay in a directory: by the kernel, and without its help. */
-static void both_ways(void (*check)(void))
+/* A new directory with the files that most tests name. */
+static int files_setup(void **state)
 {
-	hooks_reset();
-	check();
-	hooks.no_openat2 = true;
-	check();
-	hooks_reset();
+	if (dir_setup(state) != 0)
+		return 1;
+	write_raw("base", 1);
+	mkdir("sub", 0777);
+	write_raw("sub/base", 2);
+	write_raw("subway", 3);
+	symlink("base", "link");
+	symlink("sub", "linked");
+	mkfifo("fifo", 0666);
+	return 0;
 }
 
 /* ---- Inside the directory ---- */
@@ -78,10 +83,11 @@ static void check_relative(void)
 	follows("file:base", QCOW2_FOLLOW, 1);
 	follows("sub/base", QCOW2_FOLLOW, 2);
 	follows("sub//./base", QCOW2_FOLLOW, 2);
-	assert_int_equal(hooks.n_inherited, 0);
+	EQ(hooks.n_inherited, 0);
 }
 
-/* An absolute name is inside only if the image's own path says where it is; or in full. */
+/* An absolute name is inside the directory only if the path of the image leads to the same place.
+ */
 static void check_absolute(void)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -92,10 +98,10 @@ static void check_absolute(void)
 	snprintf(top, sizeof top, "%s/top", dir_path());
 	write_overlay("top", name, "raw");
 	q = open_with(top, QCOW2_FOLLOW);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
 	q = open_with("top", QCOW2_FOLLOW);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
 
 	options.flags = QCOW2_FOLLOW;
@@ -138,43 +144,21 @@ static void check_kinds(void)
 	refuses("/dev/null", QCOW2_FOLLOW_ANY, ESPIPE);
 }
 
-static void make_files(void)
+/* The library has two ways to stay inside a directory: openat2(2), and its own walk without it. */
+static void test_inside(void **state)
 {
-	write_raw("base", 1);
-	mkdir("sub", 0777);
-	write_raw("sub/base", 2);
-	write_raw("subway", 3);
-	symlink("base", "link");
-	symlink("sub", "linked");
-	mkfifo("fifo", 0666);
-}
+	static void (*const checks[])(void) = { check_relative, check_absolute, check_outside,
+		                                check_kinds };
+	size_t i;
 
-static void test_absolute(void **state)
-{
 	(void)state;
-	make_files();
-	both_ways(check_absolute);
-}
-
-static void test_relative(void **state)
-{
-	(void)state;
-	make_files();
-	both_ways(check_relative);
-}
-
-static void test_outside(void **state)
-{
-	(void)state;
-	make_files();
-	both_ways(check_outside);
-}
-
-static void test_kinds(void **state)
-{
-	(void)state;
-	make_files();
-	both_ways(check_kinds);
+	for (i = 0; i < 2 * COUNT(checks); i++) {
+		test_case("check %zu, %s openat2", i / 2, i % 2 == 0 ? "with" : "without");
+		hooks_reset();
+		hooks.no_openat2 = i % 2 == 1;
+		checks[i / 2]();
+	}
+	hooks_reset();
 }
 
 static void test_anywhere(void **state)
@@ -182,7 +166,6 @@ static void test_anywhere(void **state)
 	char absolute[256];
 
 	(void)state;
-	make_files();
 	follows("link", QCOW2_FOLLOW_ANY, 1);
 	follows("linked/base", QCOW2_FOLLOW_ANY, 2);
 	follows("sub/../base", QCOW2_FOLLOW_ANY, 1);
@@ -205,13 +188,12 @@ static void test_no_file_name(void **state)
 	size_t i;
 
 	(void)state;
-	make_files();
 	write_raw("x:base", 4);
-	for (i = 0; i < COUNT_OF(names); i++) {
+	for (i = 0; i < COUNT(names); i++) {
 		hooks_reset();
 		refuses(names[i], QCOW2_FOLLOW, ENOTSUP);
 		refuses(names[i], QCOW2_FOLLOW_ANY, ENOTSUP);
-		assert_int_equal(hooks.n[CALL_OPEN], 0);
+		EQ(hooks.n[CALL_OPEN], 0);
 	}
 	follows("./x:base", QCOW2_FOLLOW, 4);
 }
@@ -222,7 +204,6 @@ static void test_nul_in_name(void **state)
 	struct image img;
 
 	(void)state;
-	make_files();
 	small_image(&img);
 	image_set_backing(&img, "base\0.txt", 9, 0);
 	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
@@ -233,13 +214,12 @@ static void test_nul_in_name(void **state)
 	fails_with("top", &options, EINVAL);
 }
 
-/* Without a path there is no directory. */
+/* Without the path of the image, its directory is unknown. */
 static void test_no_path(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
 
 	(void)state;
-	make_files();
 	write_overlay("top", "base", "raw");
 	options.flags = QCOW2_FOLLOW;
 	fails_with("top", &options, EINVAL);
@@ -251,14 +231,13 @@ static void test_not_allowed(void **state)
 	struct qcow2_options options = { .struct_size = sizeof options };
 
 	(void)state;
-	make_files();
 	write_overlay("top", "ba\nse", "raw");
 	options.path = "top";
 	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	assert_int_equal(hooks.n[CALL_OPEN], 0);
-	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_BACKING);
-	assert_non_null(strstr(qcow2_last_failure()->message, "'ba\\x0ase'"));
+	EQ(hooks.n[CALL_OPEN], 0);
+	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	HAS(qcow2_last_failure()->message, "'ba\\x0ase'");
 }
 
 /* ---- Formats ---- */
@@ -269,31 +248,30 @@ static void test_formats(void **state)
 	struct qcow2 *q;
 
 	(void)state;
-	make_files();
 	options.flags = QCOW2_FOLLOW;
 	options.path = "top";
-	/* Not said: neither probed nor opened. */
+	/* Without a format, the file is neither probed nor opened. */
 	write_overlay("top", "base", NULL);
 	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	assert_int_equal(hooks.n[CALL_OPEN], 0);
-	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
+	EQ(hooks.n[CALL_OPEN], 0);
+	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 	options.backing_format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	options.backing_format = "qcow2";
 	fails_with("top", &options, EINVAL);
-	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_NOT_QCOW2);
-	assert_int_equal(qcow2_last_failure()->depth, 1);
-	/* What the image says goes first. */
+	EQ(qcow2_last_failure()->status, QCOW2_E_NOT_QCOW2);
+	EQ(qcow2_last_failure()->depth, 1);
+	/* The format in the image goes before that of the options. */
 	write_overlay("top", "base", "raw");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	write_overlay("top", "base", "vmdk");
 	fails_with("top", &options, ENOTSUP);
-	assert_non_null(strstr(qcow2_last_failure()->message, "vmdk"));
+	HAS(qcow2_last_failure()->message, "vmdk");
 }
 
 /* CVE-2008-2004: a raw disk in which the guest has written a qcow2 header stays a raw disk. */
@@ -322,7 +300,7 @@ static void test_loops(void **state)
 	fails_with("a", &options, ELOOP);
 	/* Another name of the same file. */
 	write_overlay("b", "d", "qcow2");
-	assert_int_equal(link("b", "d"), 0);
+	EQ(link("b", "d"), 0);
 	fails_with("a", &options, ELOOP);
 }
 
@@ -350,11 +328,11 @@ static void test_depth(void **state)
 	write_raw("base", 5);
 	write_overlay("n254", "base", "raw");
 	q = open_with("n0", QCOW2_FOLLOW);
-	assert_int_equal(first_byte(q), 5);
-	assert_non_null(qcow2_get_image(q, 255));
-	assert_int_equal(qcow2_get_image(q, 255)->version, 0);
-	assert_null(qcow2_get_image(q, 256));
-	assert_string_equal(qcow2_get_path(q, 255), "./base");
+	EQ(first_byte(q), 5);
+	TRUE(qcow2_get_image(q, 255) != NULL);
+	EQ(qcow2_get_image(q, 255)->version, 0);
+	TRUE(qcow2_get_image(q, 256) == NULL);
+	TEXT(qcow2_get_path(q, 255), "./base");
 	qcow2_close(q);
 }
 
@@ -364,11 +342,10 @@ static void test_relative_to_namer(void **state)
 	struct qcow2 *q;
 
 	(void)state;
-	make_files();
 	write_overlay("sub/mid", "base", "raw");
 	write_overlay("top", "sub/mid", "qcow2");
 	q = open_with("top", QCOW2_FOLLOW);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
 }
 
@@ -382,7 +359,6 @@ static void test_given_backing(void **state)
 	unsigned before;
 
 	(void)state;
-	make_files();
 	before = count_fds();
 	write_overlay("mid", "nothing", "raw");
 	write_overlay("top", "json:{}", NULL);
@@ -390,26 +366,26 @@ static void test_given_backing(void **state)
 	options.n_backing = 2;
 	files[0].fd = open_read("mid");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
-	assert_int_equal(count_fds(), before);
+	EQ(count_fds(), before);
 
 	/* Without the second, the first is refused; and closed. */
 	options.n_backing = 1;
 	files[0].fd = open_read("mid");
-	assert_null(qcow2_open_options(open_read("top"), &options, NULL));
-	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_BACKING);
-	assert_int_equal(count_fds(), before);
+	TRUE(qcow2_open_options(open_read("top"), &options, NULL) == NULL);
+	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	EQ(count_fds(), before);
 
-	/* More than there is room for. */
+	/* More files than the chain needs. */
 	options.n_backing = 2;
 	files[0].path = "base";
 	files[0].format = "raw";
 	files[1].path = NULL;
 	files[1].fd = open_read("mid");
-	assert_null(qcow2_open_options(open_read("top"), &options, NULL));
-	assert_int_equal(errno, EINVAL);
-	assert_int_equal(count_fds(), before);
+	TRUE(qcow2_open_options(open_read("top"), &options, NULL) == NULL);
+	EQ(errno, EINVAL);
+	EQ(count_fds(), before);
 }
 
 /* An image that names no backing file can be given one. */
@@ -421,14 +397,13 @@ static void test_given_unnamed(void **state)
 	struct qcow2 *q;
 
 	(void)state;
-	make_files();
 	small_image(&img);
 	image_to_file(&img, "alone", NULL);
 	image_free(&img);
 	options.backing = &file;
 	options.n_backing = 1;
 	q = qcow2_open_options(open_read("alone"), &options, NULL);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	options.flags = QCOW2_LAYER_ONLY;
 	fails_with("alone", &options, EINVAL);
@@ -456,33 +431,32 @@ static void test_data_file(void **state)
 	unsigned before;
 
 	(void)state;
-	make_files();
 	before = count_fds();
 	write_data_image("top", "base");
 	q = open_with("top", QCOW2_FOLLOW);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	q = open_with("top", QCOW2_FOLLOW | QCOW2_LAYER_ONLY);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	options.data_file = &file;
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
 	file.path = NULL;
 	file.fd = open_read("base");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 1);
+	EQ(first_byte(q), 1);
 	qcow2_close(q);
-	assert_int_equal(count_fds(), before);
+	EQ(count_fds(), before);
 
 	/* Given to an image that has none. */
 	write_overlay("over", "base", "raw");
 	file.fd = open_read("base");
 	options.flags = QCOW2_LAYER_ONLY;
-	assert_null(qcow2_open_options(open_read("over"), &options, NULL));
-	assert_int_equal(errno, EINVAL);
-	assert_int_equal(count_fds(), before);
+	TRUE(qcow2_open_options(open_read("over"), &options, NULL) == NULL);
+	EQ(errno, EINVAL);
+	EQ(count_fds(), before);
 
 	/* CVE-2024-32498. */
 	options.data_file = NULL;
@@ -494,7 +468,7 @@ static void test_data_file(void **state)
 	fails_with("top", &options, ENOTSUP);
 	write_data_image("top", NULL);
 	fails_with("top", &options, ENOTSUP);
-	assert_int_equal(qcow2_last_failure()->status, QCOW2_E_DATA_FILE);
+	EQ(qcow2_last_failure()->status, QCOW2_E_DATA_FILE);
 }
 
 static void test_layer_only(void **state)
@@ -504,7 +478,7 @@ static void test_layer_only(void **state)
 	(void)state;
 	write_overlay("top", "missing", NULL);
 	q = open_with("top", QCOW2_LAYER_ONLY);
-	assert_int_equal(first_byte(q), 0);
+	EQ(first_byte(q), 0);
 	qcow2_close(q);
 }
 
@@ -542,50 +516,56 @@ static void test_callback(void **state)
 	unsigned before;
 
 	(void)state;
-	make_files();
 	before = count_fds();
 	options.open_file = answer;
 	options.open_file_ctx = &asked;
 	options.path = "top";
 	write_overlay("top", "json:{}", NULL);
 	fails_with("top", &options, EACCES);
-	assert_int_equal(asked.n, 1);
-	assert_int_equal(asked.last.kind, QCOW2_FILE_BACKING);
-	assert_int_equal(asked.last.depth, 0);
-	assert_int_equal(asked.last.name_len, 7);
-	assert_null(asked.last.format);
-	assert_string_equal(asked.name, "json:{}");
+	EQ(asked.n, 1);
+	EQ(asked.last.kind, QCOW2_FILE_BACKING);
+	EQ(asked.last.depth, 0);
+	EQ(asked.last.name_len, 7);
+	TRUE(asked.last.format == NULL);
+	TEXT(asked.name, "json:{}");
 	asked.answer = "sub/base";
-	fails_with("top", &options, ENOTSUP); /* still nobody said the format */
+	fails_with("top", &options, ENOTSUP); /* the format is still unknown */
 	asked.format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 2);
+	EQ(first_byte(q), 2);
 	qcow2_close(q);
 	asked.format = "floppy";
 	fails_with("top", &options, ENOTSUP);
 
 	write_data_image("top", "other");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
-	assert_int_equal(first_byte(q), 2);
-	assert_int_equal(asked.last.kind, QCOW2_FILE_DATA);
+	EQ(first_byte(q), 2);
+	EQ(asked.last.kind, QCOW2_FILE_DATA);
 	qcow2_close(q);
-	assert_int_equal(count_fds(), before);
+	EQ(count_fds(), before);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, dir_setup, dir_teardown)
-		IN_DIR(test_relative),      IN_DIR(test_absolute),
-		IN_DIR(test_outside),       IN_DIR(test_kinds),
-		IN_DIR(test_anywhere),      IN_DIR(test_no_file_name),
-		IN_DIR(test_nul_in_name),   IN_DIR(test_no_path),
-		IN_DIR(test_not_allowed),   IN_DIR(test_formats),
-		IN_DIR(test_no_probing),    IN_DIR(test_loops),
-		IN_DIR(test_depth),         IN_DIR(test_relative_to_namer),
-		IN_DIR(test_given_backing), IN_DIR(test_given_unnamed),
-		IN_DIR(test_data_file),     IN_DIR(test_layer_only),
-		IN_DIR(test_callback),
+#define IN_DIR(test)     cmocka_unit_test_setup_teardown(test, dir_setup, dir_teardown)
+#define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, files_setup, dir_teardown)
+		WITH_FILES(test_inside),
+		WITH_FILES(test_anywhere),
+		WITH_FILES(test_no_file_name),
+		WITH_FILES(test_nul_in_name),
+		WITH_FILES(test_no_path),
+		WITH_FILES(test_not_allowed),
+		WITH_FILES(test_formats),
+		IN_DIR(test_no_probing),
+		IN_DIR(test_loops),
+		IN_DIR(test_depth),
+		WITH_FILES(test_relative_to_namer),
+		WITH_FILES(test_given_backing),
+		WITH_FILES(test_given_unnamed),
+		WITH_FILES(test_data_file),
+		IN_DIR(test_layer_only),
+		WITH_FILES(test_callback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

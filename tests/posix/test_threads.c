@@ -45,7 +45,7 @@ static int write_disk(void **state)
 		};
 
 		if (i != BAD)
-			image_add(&img, &img.active, i, kinds[i * 7u % COUNT_OF(kinds)]);
+			image_add(&img, &img.active, i, kinds[i * 7u % COUNT(kinds)]);
 	}
 	image_add_raw(&img, &img.active, BAD, 0x200, 0);
 	image_to_file(&img, "disk", NULL);
@@ -127,21 +127,21 @@ static void run(unsigned max_readers)
 
 	options.max_readers = max_readers;
 	q = qcow2_open_options(open_read("disk"), &options, NULL);
-	assert_non_null(q);
+	TRUE(q != NULL);
 	for (i = 0; i < THREADS; i++) {
 		jobs[i] = (struct job){ .q = q, .random = 88172645463325252u + i * 7919u };
 		guard_map(&jobs[i].buf, MOST);
 		guard_init(&jobs[i].segment, sizeof(struct qcow2_segment), SEGMENT_ALIGN);
-		assert_int_equal(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
+		EQ(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
 	}
 	for (i = 0; i < THREADS; i++) {
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		EQ(pthread_join(threads[i], NULL), 0);
 		guard_unmap(&jobs[i].buf);
 		guard_unmap(&jobs[i].segment);
-		assert_int_equal(jobs[i].n_wrong, 0);
+		EQ(jobs[i].n_wrong, 0);
 		refused += jobs[i].n_refused;
 	}
-	assert_true(refused > 0u);
+	TRUE(refused > 0u);
 	qcow2_close(q);
 }
 

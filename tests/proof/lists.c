@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Snapshots and feature names: any image, any arguments, any failure.
+ * Snapshots, bitmaps, refcounts and feature names: any image, any arguments, any failure.
  */
 #include "proof.h"
 #include "../../src/internal.h"
+#include "qcow2/bitmap.h"
+#include "qcow2/refcount.h"
 #include "qcow2/snapshot.h"
 
 static struct qcow2_image image, old;
@@ -25,6 +27,33 @@ static void snapshots(void)
 	}
 }
 
+static void bitmaps(void)
+{
+	static char name[65535];
+	struct qcow2_bitmap bitmap;
+	struct qcow2_error err;
+
+	if (qcow2_bitmap_next(&image, NULL, &bitmap, &err) != QCOW2_OK)
+		return;
+	while (Frama_C_interval(0, 1)) {
+		(void)qcow2_bitmap_name(&image, &bitmap, name, &err);
+		if (qcow2_bitmap_next(&image, &bitmap, &bitmap, NULL) != QCOW2_OK)
+			return;
+	}
+}
+
+/* Each width of a refcount, each number of them up to some, from any cluster on. */
+static void refcounts(void)
+{
+	static uint64_t counts[3];
+	struct qcow2_error err;
+	uint32_t n = Frama_C_unsigned_int_interval(0, 3);
+
+	/*@ split image.refcount_order; */
+	/*@ split n; */
+	(void)qcow2_refcounts(&image, any64(), &n, counts, &err);
+}
+
 int main(void)
 {
 	char name[47];
@@ -32,7 +61,12 @@ int main(void)
 	any_io(&file);
 	(void)qcow2_feature_name(&file, Frama_C_unsigned_int_interval(0, UINT32_MAX),
 	                         Frama_C_unsigned_int_interval(0, UINT32_MAX), name);
-	if (qcow2_image_open(&image, &file, Frama_C_unsigned_int_interval(0, 7), NULL) == QCOW2_OK)
+	if (qcow2_image_open(&image, &file, Frama_C_unsigned_int_interval(0, 7), NULL) ==
+	    QCOW2_OK) {
+		(void)qcow2_image_extensions(&image, NULL);
 		snapshots();
+		bitmaps();
+		refcounts();
+	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 
-#: proof        Frama-C's Eva and WP on the core (needs frama-c-base, why3, z3, cvc4)
-#: proof-sensitivity  takes one check after the other out of the core; the proof must fail each time
+#: proof        run Frama-C's Eva and WP on the core (needs frama-c-base, why3, z3, cvc4)
+#: proof-sensitivity  take one check after the other out of the core; the proof must fail each time
 
 proof: proof-eva proof-wp
 

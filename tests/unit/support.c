@@ -5,109 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Checks ---- */
-
-#ifdef MINI_CMOCKA_H
-jmp_buf mini_where;
-#endif
-
-static char case_name[256];
-
-void test_case(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(case_name, sizeof case_name, format, args);
-	va_end(args);
-}
-
-static void wrong(const char *file, int line)
-{
-	print_error("  in case: %s\n", case_name);
-#ifdef MINI_CMOCKA_H
-	mini_fail(file, line);
-#else
-	_fail(file, line);
-#endif
-}
-
-void test_eq(uint64_t got, uint64_t want, const char *what, const char *file, int line)
-{
-	if (got == want)
-		return;
-	print_error("%s is %lld (0x%llx), not %lld (0x%llx)\n", what, (long long)got,
-	            (unsigned long long)got, (long long)want, (unsigned long long)want);
-	wrong(file, line);
-}
-
-void test_le(uint64_t got, uint64_t most, const char *what, const char *file, int line)
-{
-	if (got <= most)
-		return;
-	print_error("%s is %llu, more than %llu\n", what, (unsigned long long)got,
-	            (unsigned long long)most);
-	wrong(file, line);
-}
-
-void test_true(int so, const char *what, const char *file, int line)
-{
-	if (so)
-		return;
-	print_error("not so: %s\n", what);
-	wrong(file, line);
-}
-
-void test_same(const void *got, const void *want, size_t len, const char *what, const char *file,
-               int line)
-{
-	const uint8_t *a = got;
-	const uint8_t *b = want;
-	size_t i = 0;
-
-	if (len == 0 || memcmp(a, b, len) == 0)
-		return;
-	while (a[i] == b[i])
-		i++;
-	print_error("%s: byte %zu of %zu is %02x, not %02x\n", what, i, len, a[i], b[i]);
-	wrong(file, line);
-}
-
-void test_all(const void *got, uint8_t byte, size_t len, const char *what, const char *file,
-              int line)
-{
-	const uint8_t *a = got;
-
-	for (size_t i = 0; i < len; i++) {
-		if (a[i] != byte) {
-			print_error("%s: byte %zu of %zu is %02x, not %02x\n", what, i, len, a[i],
-			            byte);
-			wrong(file, line);
-		}
-	}
-}
-
-bool test_brief(void)
-{
-	return getenv("TEST_BRIEF") != NULL;
-}
-
-/* ---- Numbers ---- */
-
-uint64_t test_random_state = 1;
-
-/* xorshift64* */
-uint64_t test_random(uint64_t below)
-{
-	uint64_t x = test_random_state;
-
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	test_random_state = x;
-	return x * UINT64_C(0x2545f4914f6cdd1d) % below;
-}
-
 /* ---- A file in memory ---- */
 
 static void copy_part(uint8_t *buf, uint64_t pos, size_t len, const uint8_t *data, uint64_t at,
@@ -211,7 +108,7 @@ int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned fl
 	return rc;
 }
 
-void subject_open_flags(struct subject *s, unsigned flags)
+void test_image_open_flags(struct test_image *s, unsigned flags)
 {
 	if (!s->img.finished)
 		image_finish(&s->img);
@@ -222,42 +119,42 @@ void subject_open_flags(struct subject *s, unsigned flags)
 		EQ(qcow2_image_attach_data(&s->image, &s->data.io), QCOW2_OK);
 }
 
-void subject_open(struct subject *s)
+void test_image_open(struct test_image *s)
 {
-	subject_open_flags(s, 0);
+	test_image_open_flags(s, 0);
 }
 
-void subject_free(struct subject *s)
+void test_image_free(struct test_image *s)
 {
 	image_free(&s->img);
 }
 
-void rig_init(struct rig *rig, const struct qcow2_image *image, size_t memory,
-              const struct qcow2_codec *const *codecs)
+void test_reader_init(struct test_reader *reader, const struct qcow2_image *image, size_t memory,
+                      const struct qcow2_codec *const *codecs)
 {
 	size_t good = 0;
 
 	if (memory == 0)
 		EQ(qcow2_reader_memory(image, codecs, &memory, &good), QCOW2_OK);
-	guard_init(&rig->memory, memory, 8);
-	EQ(qcow2_reader_init(&rig->reader, image, rig->memory.p, memory), QCOW2_OK);
+	guard_init(&reader->memory, memory, 8);
+	EQ(qcow2_reader_init(&reader->q, image, reader->memory.p, memory), QCOW2_OK);
 	if (codecs != NULL)
-		EQ(qcow2_reader_codecs(&rig->reader, codecs), QCOW2_OK);
+		EQ(qcow2_reader_codecs(&reader->q, codecs), QCOW2_OK);
 }
 
-void rig_free(struct rig *rig)
+void test_reader_free(struct test_reader *reader)
 {
-	guard_free(&rig->memory);
+	guard_free(&reader->memory);
 }
 
-int rig_read(struct rig *rig, uint64_t off, const void *want, size_t len)
+int test_reader_read(struct test_reader *reader, uint64_t off, const void *want, size_t len)
 {
 	struct guarded g;
 	int rc = 0;
 
 	guard_init(&g, len, 1);
-	rc = qcow2_reader_read(&rig->reader, off, g.p, len);
-	guard_check(&rig->memory);
+	rc = qcow2_reader_read(&reader->q, off, g.p, len);
+	guard_check(&reader->memory);
 	if (rc == QCOW2_OK)
 		SAME(g.p, want, len);
 	guard_free(&g);

@@ -1,60 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the unit tests share: cmocka, checks that name the case, a file in memory that counts and
- * fails on demand, guarded memory, and the expected content of chains.
+ * What the tests of the core share: an image file in memory that counts reads and fails on demand,
+ * an image and a reader under test, and a model of what a chain of images contains.
  */
 #ifndef TEST_SUPPORT_H
 #define TEST_SUPPORT_H
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "../image/image.h"
 #include "../image/pack.h"
-#include "guard.h"
+#include "../support/check.h"
+#include "../support/guard.h"
 #include "qcow2/codec.h"
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
 #include "qcow2/snapshot.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define KIB          UINT64_C(1024)
-#define MIB          (UINT64_C(1) << 20)
-#define GIB          (UINT64_C(1) << 30)
-#define TIB          (UINT64_C(1) << 40)
-#define ANY          UINT64_MAX /* in a table of cases: not looked at */
-
-/* ---- Checks ---- */
-
-/* Names what runs, for the message of a check that fails. */
-void test_case(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Both sides as 64-bit numbers; negative statuses show as such. */
-#define EQ(got, want)        test_eq((uint64_t)(got), (uint64_t)(want), #got, __FILE__, __LINE__)
-#define TRUE(what)           test_true((what) ? 1 : 0, #what, __FILE__, __LINE__)
-#define LE(got, most)        test_le((uint64_t)(got), (uint64_t)(most), #got, __FILE__, __LINE__)
-#define SAME(got, want, len) test_same((got), (want), (len), #got, __FILE__, __LINE__)
-#define ALL(got, byte, len)  test_all((got), (byte), (len), #got, __FILE__, __LINE__)
-
-void test_eq(uint64_t got, uint64_t want, const char *what, const char *file, int line);
-void test_le(uint64_t got, uint64_t most, const char *what, const char *file, int line);
-void test_true(int so, const char *what, const char *file, int line);
-void test_same(const void *got, const void *want, size_t len, const char *what, const char *file,
-               int line);
-void test_all(const void *got, uint8_t byte, size_t len, const char *what, const char *file,
-              int line);
-
-/* Is it to be brief (TEST_BRIEF is set: under valgrind, emulators)? */
-bool test_brief(void);
-
-/* ---- Numbers that are the same on each run ---- */
-
-extern uint64_t test_random_state;
-uint64_t test_random(uint64_t below);
+#define KIB UINT64_C(1024)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+#define ANY UINT64_MAX /* in a table of cases: any value is right */
 
 /* ---- A file in memory ---- */
 
@@ -63,77 +28,89 @@ enum { IO_FAULT = 4711 }; /* what a failing read returns */
 struct test_io {
 	struct qcow2_io io;
 	const uint8_t *data;
-	uint64_t len;       /* of data; zeros from there to io.size */
-	const uint8_t *far; /* one more piece, wherever */
+	uint64_t len;       /* of data; the file has zeros from there to io.size */
+	const uint8_t *far; /* one more piece of content, at far_pos; NULL: none */
 	uint64_t far_pos, far_len;
 
-	uint64_t calls, bytes; /* since test_io_reset() */
-	uint64_t longest;
+	uint64_t calls, bytes;     /* since test_io_reset() */
+	uint64_t longest;          /* the longest read since then, in bytes */
 	uint64_t fail_at;          /* the number of the call that fails, from 1; 0: none */
-	bool persistent;           /* all from there on fail */
-	uint64_t bad_from, bad_to; /* reads that touch [from, to) fail */
-	uint64_t faults;           /* how often it failed */
+	bool persistent;           /* all calls after that one also fail */
+	uint64_t bad_from, bad_to; /* reads that touch [from, to) fail with IO_FAULT + 1 */
+	uint64_t faults;           /* calls that failed since test_io_reset() */
 };
 
+/* The caller keeps the bytes until the last read. */
 void test_io_init(struct test_io *t, const struct image_buf *buf);
 void test_io_bytes(struct test_io *t, const void *data, uint64_t len);
+/* Sets the counters and fail_at to zero; the bad range stays. */
 void test_io_reset(struct test_io *t);
 
-/* ---- Guarded memory: guard.h ---- */
+/* ---- Guarded memory: support/guard.h ---- */
 
-void guard_check(const struct guarded *g);
-void guard_free(struct guarded *g); /* checks too */
+void guard_check(const struct guarded *g); /* fails if a canary has changed */
+void guard_free(struct guarded *g);        /* guard_check, then the memory is gone */
 
 /* ---- Images and readers ---- */
 
 extern const struct qcow2_codec *const deflate_only[];
 
-/* An image under test with its file. */
-struct subject {
+/* An image under test, as the image writer builds it (img) and as the core sees it (image). */
+struct test_image {
 	struct image img;
-	struct test_io io, data;
+	struct test_io io, data; /* the image file and the external data file */
 	struct qcow2_image image;
 	struct qcow2_error err;
 };
 
-/* qcow2_image_open and qcow2_image_extensions as one: closed on failure, *err about *io. */
+/*
+ * Calls qcow2_image_open and qcow2_image_extensions. If either fails, *image is all zeros and *err
+ * names *io.
+ */
 int open_whole(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
                struct qcow2_error *err);
 
-/* Lays out s->img if that is not done, and opens it; the data file is attached. Must succeed. */
-void subject_open(struct subject *s);
-void subject_open_flags(struct subject *s, unsigned flags);
-void subject_free(struct subject *s);
+/*
+ * Finishes s->img if it is not finished, opens it and attaches its data file. The test fails if
+ * that does not succeed.
+ */
+void test_image_open(struct test_image *s);
+void test_image_open_flags(struct test_image *s, unsigned flags);
+void test_image_free(struct test_image *s);
 
-/* A reader in guarded memory. */
-struct rig {
-	struct qcow2_reader reader;
+/* A reader under test, in guarded memory. */
+struct test_reader {
+	struct qcow2_reader q;
 	struct guarded memory;
 };
 
-/* memory 0: QCOW2_READER_MEMORY, or what the codecs need at least. codecs NULL: none. */
-void rig_init(struct rig *rig, const struct qcow2_image *image, size_t memory,
-              const struct qcow2_codec *const *codecs);
-void rig_free(struct rig *rig);
-/* Reads into guarded memory; on success the bytes must be those of `want`. Returns the status. */
-int rig_read(struct rig *rig, uint64_t off, const void *want, size_t len);
+/* memory: in bytes; 0 takes the least that the codecs need. codecs: NULL for none. */
+void test_reader_init(struct test_reader *reader, const struct qcow2_image *image, size_t memory,
+                      const struct qcow2_codec *const *codecs);
+void test_reader_free(struct test_reader *reader);
+/* Reads into guarded memory and returns the status; on success the bytes must be those of `want`.
+ */
+int test_reader_read(struct test_reader *reader, uint64_t off, const void *want, size_t len);
 
-/* A chain from the top down: qcow2 images, and a raw file at the bottom perhaps. */
+/* ---- The model ---- */
+
+/* One image of a chain; chains are arrays from the top image down. */
 struct layer {
-	const struct image *img;         /* NULL: raw */
-	const struct image_table *table; /* NULL: the active one */
+	const struct image *img;         /* NULL: a raw file */
+	const struct image_table *table; /* NULL: the active one, no snapshot */
 	const struct image_buf *raw;
 	uint64_t size; /* of the disk */
 };
 
+/* Fills buf with what the chain contains at [off, off + len). */
 void expect_chain(const struct layer *layers, size_t n, uint64_t off, uint8_t *buf, size_t len);
 
-/* What the model says is at one place of one image. */
+/* What map should answer for one offset of one image. */
 struct place {
 	uint32_t kind;
 	bool has_io;
 	uint64_t pos;
-	uint64_t unit; /* the answer holds to the end of a piece of this length (a power of 2) */
+	uint64_t unit; /* a power of 2: the answer holds up to the next multiple of it */
 };
 
 struct place model_place(const struct image *img, const struct image_table *t, uint64_t off);

@@ -39,7 +39,7 @@ static void test_open(void **state)
 
 static void test_reader(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_reader reader;
 	struct qcow2_reader closed;
 	struct qcow2_image zero;
@@ -52,7 +52,7 @@ static void test_reader(void **state)
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 
 	test_case("memory");
 	for (size_t i = 1; i < 8; i++)
@@ -85,12 +85,12 @@ static void test_reader(void **state)
 	EQ(qcow2_reader_read(&closed, 0, buf, 1), QCOW2_E_ARGUMENT);
 	EQ(qcow2_reader_map(&closed, 0, 1, &e), QCOW2_E_ARGUMENT);
 	EQ(qcow2_reader_codecs(&closed, deflate_only), QCOW2_E_ARGUMENT);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 static void test_other(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_span span = { 0, 4 };
 	struct qcow2_io no_ops = { NULL, NULL, 1000 };
 	struct qcow2_io io = { &any_ops, NULL, 1000 };
@@ -99,7 +99,7 @@ static void test_other(void **state)
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 	memset(&zero, 0, sizeof zero);
 	test_case("bytes");
 	EQ(qcow2_image_bytes(NULL, span, name, NULL), QCOW2_E_ARGUMENT);
@@ -120,7 +120,7 @@ static void test_other(void **state)
 	EQ(qcow2_image_attach_backing(&zero, &s.image), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_backing(&s.image, &zero), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&zero, &s.io.io), QCOW2_E_ARGUMENT);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* The promised sizes. */

@@ -48,7 +48,8 @@ static void put_entry(struct image_buf *file, uint64_t pos, const struct entry *
 }
 
 /* An image with these bitmaps; `d` may be changed before open_with. */
-static void lay_out(struct subject *s, const struct entry *entries, uint32_t n, struct directory *d)
+static void lay_out(struct test_image *s, const struct entry *entries, uint32_t n,
+                    struct directory *d)
 {
 	static const uint8_t extension[24];
 	uint64_t pos;
@@ -68,17 +69,17 @@ static void lay_out(struct subject *s, const struct entry *entries, uint32_t n, 
 	image_put(&s->img.file, d->pos + CLUSTER - 1, 0, 1);
 }
 
-static void open_with(struct subject *s, const struct directory *d, unsigned flags)
+static void open_with(struct test_image *s, const struct directory *d, unsigned flags)
 {
 	uint64_t extension = s->img.ext_pos + 8;
 
 	image_put(&s->img.file, extension, d->n, 4);
 	image_put(&s->img.file, extension + 8, d->len, 8);
 	image_put(&s->img.file, extension + 16, d->pos, 8);
-	subject_open_flags(s, flags);
+	test_image_open_flags(s, flags);
 }
 
-static void check_bitmap(const struct subject *s, const struct qcow2_bitmap *bitmap,
+static void check_bitmap(const struct test_image *s, const struct qcow2_bitmap *bitmap,
                          const struct entry *want, uint32_t index)
 {
 	struct guarded name;
@@ -99,7 +100,7 @@ static void check_bitmap(const struct subject *s, const struct qcow2_bitmap *bit
 
 static void test_list(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct directory d;
 	struct qcow2_bitmap bitmap, other;
 	struct qcow2_error err;
@@ -121,13 +122,13 @@ static void test_list(void **state)
 	EQ(qcow2_bitmap_next(&s.image, &bitmap, &other, &err), QCOW2_E_NOT_FOUND);
 	EQ(err.status, QCOW2_E_NOT_FOUND);
 	TRUE(err.io == NULL);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Images that have none. */
 static void test_none(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct directory d;
 	struct qcow2_bitmap bitmap;
 
@@ -135,9 +136,9 @@ static void test_none(void **state)
 	test_case("no extension");
 	image_init(&s.img, 3, BITS, MIB);
 	image_set(&s.img, IMAGE_AUTOCLEAR_FEATURES, QCOW2_AUTOCLEAR_BITMAPS);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, NULL), QCOW2_E_NOT_FOUND);
-	subject_free(&s);
+	test_image_free(&s);
 	test_case("an extension that is out of date");
 	lay_out(&s, usual, COUNT(usual), &d);
 	image_put(&s.img.file, image_field_pos(IMAGE_AUTOCLEAR_FEATURES), 0, 8);
@@ -145,12 +146,12 @@ static void test_none(void **state)
 	test_io_reset(&s.io);
 	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, NULL), QCOW2_E_NOT_FOUND);
 	EQ(s.io.calls, 0);
-	subject_free(&s);
+	test_image_free(&s);
 	test_case("an empty directory");
 	lay_out(&s, NULL, 0, &d);
 	open_with(&s, &d, 0);
 	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, NULL), QCOW2_E_NOT_FOUND);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* The extension: its length, and the limits of what it says. */
@@ -174,7 +175,7 @@ static void test_extension(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct directory d;
 		struct qcow2_bitmap bitmap;
 		struct qcow2_error err = { 0 };
@@ -192,11 +193,11 @@ static void test_extension(void **state)
 			TRUE(err.io == &s.image.io);
 		if (want == QCOW2_E_TRUNCATED)
 			EQ(err.pos, s.img.file.len);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 	for (uint32_t len = 16; len <= 32; len += 8) {
 		static const uint8_t bytes[32] = { 0 };
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_bitmap bitmap;
 		struct qcow2_error err = { 0 };
 		int want = len == 24 ? QCOW2_E_NOT_FOUND : QCOW2_E_BITMAP;
@@ -205,11 +206,11 @@ static void test_extension(void **state)
 		image_init(&s.img, 3, BITS, MIB);
 		image_add_ext(&s.img, IMAGE_EXT_BITMAPS, len, bytes, len);
 		image_set(&s.img, IMAGE_AUTOCLEAR_FEATURES, QCOW2_AUTOCLEAR_BITMAPS);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, &err), want);
 		if (want == QCOW2_E_BITMAP)
 			EQ(err.pos, s.image.bitmaps.pos);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -239,7 +240,7 @@ static void test_entry(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct directory d;
 		struct qcow2_bitmap bitmap;
 		struct qcow2_error err = { 0 };
@@ -263,13 +264,13 @@ static void test_entry(void **state)
 			EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, &err), QCOW2_E_BITMAP);
 			EQ(err.pos, d.pos + d.len);
 		}
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 static void test_refused(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct directory d;
 	struct qcow2_image closed = { 0 };
 	struct qcow2_bitmap bitmap;
@@ -305,7 +306,7 @@ static void test_refused(void **state)
 	test_io_reset(&s.io);
 	s.io.fail_at = 1;
 	EQ(qcow2_bitmap_name(&s.image, &bitmap, name, &err), QCOW2_E_IO);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 /*
  * The block adapter, over a model of a device that checks what the adapter promises to it: whole
  * blocks of the file only, aligned buffers, no more blocks than it takes. The caller's buffer and
- * the bounce block lie next to pages that must not be touched.
+ * the bounce block are next to pages that must not be touched.
  */
 #include "support.h"
 
@@ -274,7 +274,7 @@ static void test_far(void **state)
 
 enum { FAULT_LEN = 6 * 512 + 100, FAULT_POS = 100 };
 
-/* The n-th call fails. Returns false if there is none. */
+/* The n-th call fails. Returns false if no n-th call was made. */
 static bool one_fault(size_t off, uint64_t n, bool persistent)
 {
 	struct device d;
@@ -305,8 +305,7 @@ static bool one_fault(size_t off, uint64_t n, bool persistent)
 /* Each call fails, once or from there on for ever; then the same again, which must go well. */
 static void test_faults(void **state)
 {
-	static const size_t offs[] = { 0, 412 % 64 + 36,
-		                       1 }; /* with a middle that is aligned, too */
+	static const size_t offs[] = { 0, 412 % 64 + 36, 1 }; /* with an aligned middle as well */
 
 	(void)state;
 	for (size_t o = 0; o < COUNT(offs); o++) {

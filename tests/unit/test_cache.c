@@ -12,22 +12,22 @@
 enum { BITS = 9, CLUSTER = 1 << BITS, SLICE = 64 * CLUSTER /* of the disk, in an L2 slice */ };
 
 /* Every second cluster is data: no answer covers more than a cluster. */
-static void make(struct subject *s, uint64_t slices)
+static void make(struct test_image *s, uint64_t slices)
 {
 	memset(s, 0, sizeof *s);
 	image_init(&s->img, 3, BITS, slices * SLICE);
 	s->img.place = IMAGE_SHUFFLED;
 	for (uint64_t i = 0; i < slices * 64; i += 2)
 		image_add(&s->img, &s->img.active, i, IMAGE_DATA);
-	subject_open(s);
+	test_image_open(s);
 }
 
-static uint64_t map_cost(struct subject *s, struct rig *rig, uint64_t off)
+static uint64_t map_cost(struct test_image *s, struct test_reader *reader, uint64_t off)
 {
 	struct qcow2_extent e;
 
 	test_io_reset(&s->io);
-	EQ(qcow2_reader_map(&rig->reader, off, 1, &e), QCOW2_OK);
+	EQ(qcow2_reader_map(&reader->q, off, 1, &e), QCOW2_OK);
 	EQ(e.kind, off / CLUSTER % 2 == 0 ? QCOW2_EXTENT_DATA : QCOW2_EXTENT_ABSENT);
 	if (e.kind == QCOW2_EXTENT_DATA)
 		EQ(e.pos, model_place(&s->img, &s->img.active, off).pos);
@@ -42,8 +42,8 @@ static void test_good(void **state)
 	(void)state;
 	test_random_state = 51;
 	for (size_t i = 0; i < COUNT(sizes); i++) {
-		struct subject s;
-		struct rig rig;
+		struct test_image s;
+		struct test_reader reader;
 		size_t min = 0;
 		size_t good = 0;
 		uint64_t calls = 0;
@@ -51,19 +51,19 @@ static void test_good(void **state)
 		test_case("%u slices", (unsigned)sizes[i]);
 		make(&s, sizes[i]);
 		EQ(qcow2_reader_memory(&s.image, NULL, &min, &good), QCOW2_OK);
-		rig_init(&rig, &s.image, good, NULL);
+		test_reader_init(&reader, &s.image, good, NULL);
 		/* It takes memory into use as it is asked for: some rounds to settle. */
 		for (uint64_t k = 0; k < 6 * sizes[i]; k++)
-			map_cost(&s, &rig, k % sizes[i] * SLICE + k / sizes[i] * 2 * CLUSTER);
+			map_cost(&s, &reader, k % sizes[i] * SLICE + k / sizes[i] * 2 * CLUSTER);
 		for (uint64_t k = 0; k < sizes[i]; k++)
-			calls += map_cost(&s, &rig, k * SLICE + CLUSTER);
+			calls += map_cost(&s, &reader, k * SLICE + CLUSTER);
 		LE(calls, sizes[i] / 10);
 		calls = 0;
 		for (uint64_t k = 0; k < 200; k++)
-			calls += map_cost(&s, &rig, test_random(s.img.size));
+			calls += map_cost(&s, &reader, test_random(s.img.size));
 		LE(calls, 20);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -82,18 +82,18 @@ static void test_good_amount(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		size_t min = 0;
 		size_t good = 0;
 
 		test_case("clusters of 2^%u, %u MiB", cases[i].bits,
 		          (unsigned)(cases[i].size / MIB));
 		image_init(&s.img, 3, cases[i].bits, cases[i].size);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(qcow2_reader_memory(&s.image, NULL, &min, &good), QCOW2_OK);
 		EQ(min, QCOW2_READER_MEMORY);
 		EQ(good, cases[i].slices * QCOW2_READER_SLICE);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -101,109 +101,110 @@ static void test_good_amount(void **state)
  */
 static void test_four(void **state)
 {
-	struct subject s;
-	struct rig rig;
+	struct test_image s;
+	struct test_reader reader;
 	uint64_t calls = 0;
 
 	(void)state;
 	test_case("four slots");
 	make(&s, 8);
-	rig_init(&rig, &s.image, 4 * QCOW2_READER_SLICE, NULL);
-	EQ(map_cost(&s, &rig, 0), 2); /* L1 and the first slice */
+	test_reader_init(&reader, &s.image, 4 * QCOW2_READER_SLICE, NULL);
+	EQ(map_cost(&s, &reader, 0), 2); /* L1 and the first slice */
 	for (uint64_t k = 0; k < 12; k++)
-		map_cost(&s, &rig, k % 3 * SLICE);
+		map_cost(&s, &reader, k % 3 * SLICE);
 	for (uint64_t k = 0; k < 9; k++)
-		EQ(map_cost(&s, &rig, k % 3 * SLICE + 2 * CLUSTER), 0);
-	EQ(map_cost(&s, &rig, 3 * SLICE), 1);
+		EQ(map_cost(&s, &reader, k % 3 * SLICE + 2 * CLUSTER), 0);
+	EQ(map_cost(&s, &reader, 3 * SLICE), 1);
 	for (uint64_t k = 0; k < 3; k++)
-		calls += map_cost(&s, &rig, k * SLICE + 4 * CLUSTER);
+		calls += map_cost(&s, &reader, k * SLICE + 4 * CLUSTER);
 	LE(1, calls);
 	LE(calls, 4);
-	rig_free(&rig);
-	subject_free(&s);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /* Any amount of memory gives the same answers, and never costs more than the least does. */
 static void test_sizes(void **state)
 {
-	struct subject s;
+	struct test_image s;
 
 	(void)state;
 	make(&s, 40);
 	for (size_t slots = 1; slots <= 70; slots++) {
-		struct rig rig;
+		struct test_reader reader;
 
 		test_case("%zu slots", slots);
 		test_random_state = 52;
-		rig_init(&rig, &s.image, slots * QCOW2_READER_SLICE + slots % 8, NULL);
+		test_reader_init(&reader, &s.image, slots * QCOW2_READER_SLICE + slots % 8, NULL);
 		for (unsigned k = 0; k < 300; k++)
-			LE(map_cost(&s, &rig, test_random(s.img.size)), 4);
-		rig_free(&rig);
+			LE(map_cost(&s, &reader, test_random(s.img.size)), 4);
+		test_reader_free(&reader);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
-/* However much memory there is, none of it is touched before it is of use. */
+/* A reader does not touch memory before it needs it, however much it has. */
 static void test_most(void **state)
 {
 	size_t len = ((size_t)QCOW2_READER_SLICE << 20) + QCOW2_READER_SLICE;
-	struct subject s;
-	struct rig rig;
+	struct test_image s;
+	struct test_reader reader;
 
 	(void)state;
 	test_case("%zu bytes of memory", len);
 	make(&s, 40);
-	rig.memory.p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	TRUE(rig.memory.p != MAP_FAILED);
-	EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, len), QCOW2_OK);
-	ALL(rig.memory.p + 4096, 0, 4096);
+	reader.memory.p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	TRUE(reader.memory.p != MAP_FAILED);
+	EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, len), QCOW2_OK);
+	ALL(reader.memory.p + 4096, 0, 4096);
 	for (uint64_t k = 0; k < 6 * 40; k++)
-		map_cost(&s, &rig, k % 40 * SLICE);
+		map_cost(&s, &reader, k % 40 * SLICE);
 	for (uint64_t k = 0; k < 40; k++)
-		LE(map_cost(&s, &rig, k * SLICE), 1);
-	ALL(rig.memory.p + 65536, 0, 65536); /* taken into use as misses show that it is wanted */
-	munmap(rig.memory.p, len);
-	subject_free(&s);
+		LE(map_cost(&s, &reader, k * SLICE), 1);
+	ALL(reader.memory.p + 65536, 0,
+	    65536); /* taken into use as misses show that it is wanted */
+	munmap(reader.memory.p, len);
+	test_image_free(&s);
 }
 
 /* A wrong entry is where it is, also when its slice was read for another one. */
 static void test_place(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_extent e;
-	struct rig rig;
+	struct test_reader reader;
 
 	(void)state;
 	test_case("the second entry is wrong");
 	image_init(&s.img, 3, 12, MIB);
 	image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 	image_add_raw(&s.img, &s.img.active, 1, 513, 0);
-	subject_open(&s);
-	rig_init(&rig, &s.image, 2 * QCOW2_READER_SLICE, NULL);
-	EQ(qcow2_reader_map(&rig.reader, 0, 1, &e), QCOW2_OK);
+	test_image_open(&s);
+	test_reader_init(&reader, &s.image, 2 * QCOW2_READER_SLICE, NULL);
+	EQ(qcow2_reader_map(&reader.q, 0, 1, &e), QCOW2_OK);
 	for (unsigned i = 0; i < 3; i++) {
 		test_io_reset(&s.io);
-		EQ(qcow2_reader_map(&rig.reader, 4096, 1, &e), QCOW2_E_L2_ENTRY);
-		EQ(rig.reader.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 1));
+		EQ(qcow2_reader_map(&reader.q, 4096, 1, &e), QCOW2_E_L2_ENTRY);
+		EQ(reader.q.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 1));
 		if (i > 0)
 			EQ(s.io.calls, 0); /* both tables are there */
 	}
-	rig_free(&rig);
-	subject_free(&s);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /*
  * An L1 table that goes over a high power of two: the low bits of places in it are those of the L2
- * table, which is read first. They are told apart all the same.
+ * table, which is read first. The cache must not mix them up.
  */
 static void test_far_l1(void **state)
 {
 	enum { SLICES = 12, ENTRIES = 64 * SLICES };
 	uint8_t *l1 = calloc(ENTRIES, 8);
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_extent e;
-	struct rig rig;
+	struct test_reader reader;
 	uint64_t l2, far;
 
 	(void)state;
@@ -220,21 +221,21 @@ static void test_far_l1(void **state)
 		far = (UINT64_C(1) << power) + l2 - k * 512;
 		image_put(&s.img.file, 40, far, 8); /* l1_table_offset */
 		memcpy(l1, s.img.file.data + s.img.active.l1_pos, 8);
-		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
+		test_image_open_flags(&s, QCOW2_OPEN_TRUNCATED);
 		s.image.io.size = s.io.io.size = far + ENTRIES * 8;
 		s.io.far = l1;
 		s.io.far_pos = far;
 		s.io.far_len = ENTRIES * 8;
-		rig_init(&rig, &s.image, 64 * QCOW2_READER_SLICE, NULL);
-		EQ(qcow2_reader_map(&rig.reader, 0, 1, &e), QCOW2_OK);
+		test_reader_init(&reader, &s.image, 64 * QCOW2_READER_SLICE, NULL);
+		EQ(qcow2_reader_map(&reader.q, 0, 1, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
-		EQ(qcow2_reader_map(&rig.reader, k * 64 * SLICE, 1, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, k * 64 * SLICE, 1, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_ABSENT);
 		EQ(e.len, 1);
-		rig_free(&rig);
+		test_reader_free(&reader);
 	}
 	free(l1);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Slices that are next to each other in memory need not be in the table: a run ends with its own.
@@ -243,7 +244,7 @@ static void test_neighbours(void **state)
 {
 	enum { SLICES = 60 };
 	const uint64_t cluster = 4096; /* 8 slices in a table */
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_extent e;
 	uint64_t after;
 
@@ -253,39 +254,38 @@ static void test_neighbours(void **state)
 	after = s.img.active.clusters[63].pos + cluster;
 	for (uint64_t k = 2; k < SLICES; k++) /* go on where the first one ends */
 		image_add_raw(&s.img, &s.img.active, k * 64, after | UINT64_C(1) << 63, 0);
-	subject_open(&s);
+	test_image_open(&s);
 	for (size_t slots = 1; slots <= 64; slots++) {
-		struct rig rig;
+		struct test_reader reader;
 
-		rig_init(&rig, &s.image, slots * QCOW2_READER_SLICE, NULL);
+		test_reader_init(&reader, &s.image, slots * QCOW2_READER_SLICE, NULL);
 		for (uint64_t from = 0; from < 64; from++) {
 			uint64_t off = from * cluster;
 
 			test_case("from cluster %u, %zu slots", (unsigned)from, slots);
 			for (uint64_t k = SLICES; k-- > 2;)
-				EQ(qcow2_reader_map(&rig.reader, k * 64 * cluster, 1, &e),
-				   QCOW2_OK);
-			EQ(qcow2_reader_map(&rig.reader, off, s.img.size - off, &e), QCOW2_OK);
+				EQ(qcow2_reader_map(&reader.q, k * 64 * cluster, 1, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, s.img.size - off, &e), QCOW2_OK);
 			EQ(e.len, 64 * cluster - off);
 		}
-		rig_free(&rig);
+		test_reader_free(&reader);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Memory that is full of what would be the key of a slice: none of that is taken for one. */
-static void poison(struct rig *rig, uint64_t table_pos)
+static void poison(struct test_reader *reader, uint64_t table_pos)
 {
 	struct q2_slice_key key = { 0, (uint32_t)(table_pos / 512) };
 
-	for (size_t at = 0; at + sizeof key <= rig->memory.len; at += sizeof key)
-		memcpy(rig->memory.p + at, &key, sizeof key);
+	for (size_t at = 0; at + sizeof key <= reader->memory.len; at += sizeof key)
+		memcpy(reader->memory.p + at, &key, sizeof key);
 }
 
 static void test_poisoned(void **state)
 {
 	enum { SLICES = 40 };
-	struct subject s;
+	struct test_image s;
 
 	(void)state;
 	make(&s, SLICES);
@@ -293,26 +293,26 @@ static void test_poisoned(void **state)
 		size_t len = 64 * QCOW2_READER_SLICE +
 		             (k / SLICES == 1 ? QCOW2_DEFLATE_SMALL_WORK + 8192 : 0);
 		uint64_t pos = image_l2_entry_pos(&s.img, &s.img.active, k % SLICES * 64);
-		struct rig rig;
+		struct test_reader reader;
 
 		if (k == 2 * SLICES)
 			pos = s.img.active.l1_pos;
 		test_case("%u", (unsigned)k);
-		rig_init(&rig, &s.image, len, NULL);
-		poison(&rig, pos);
-		EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, len), QCOW2_OK);
+		test_reader_init(&reader, &s.image, len, NULL);
+		poison(&reader, pos);
+		EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, len), QCOW2_OK);
 		for (uint64_t i = 0; i < 3 * SLICES; i++)
-			map_cost(&s, &rig, i % SLICES * SLICE);
+			map_cost(&s, &reader, i % SLICES * SLICE);
 		if (k / SLICES ==
 		    1) { /* later than is asked for, but the tables are to stay right */
-			poison(&rig, pos);
-			EQ(qcow2_reader_codecs(&rig.reader, deflate_only), QCOW2_OK);
+			poison(&reader, pos);
+			EQ(qcow2_reader_codecs(&reader.q, deflate_only), QCOW2_OK);
 			for (uint64_t i = 0; i < SLICES; i++)
-				map_cost(&s, &rig, i * SLICE + 2 * CLUSTER);
+				map_cost(&s, &reader, i * SLICE + 2 * CLUSTER);
 		}
-		rig_free(&rig);
+		test_reader_free(&reader);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 int main(void)

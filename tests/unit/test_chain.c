@@ -12,7 +12,7 @@ enum { DEPTH = 4 };
 
 /* A chain under construction: layers[0] is the top. */
 struct chain {
-	struct subject s[DEPTH];
+	struct test_image s[DEPTH];
 	struct image_buf raw;
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
@@ -112,7 +112,7 @@ static void chain_make(struct chain *c, const struct shape *shape)
 		c->layers[c->n] = (struct layer){ .raw = &c->raw, .size = shape->raw };
 	}
 	for (size_t i = c->n; i-- > 0;) {
-		struct subject *s = &c->s[i];
+		struct test_image *s = &c->s[i];
 
 		image_init(&s->img, shape->image[i].version, shape->image[i].cluster_bits,
 		           shape->image[i].size);
@@ -121,7 +121,7 @@ static void chain_make(struct chain *c, const struct shape *shape)
 		fill_layer(&s->img, (unsigned)i + 1);
 		if (below != NULL)
 			image_set_backing(&s->img, "below", 5, 0);
-		subject_open(s);
+		test_image_open(s);
 		if (below != NULL)
 			EQ(qcow2_image_attach_backing(&s->image, below), QCOW2_OK);
 		below = &s->image;
@@ -134,23 +134,23 @@ static void chain_make(struct chain *c, const struct shape *shape)
 static void chain_free(struct chain *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		subject_free(&c->s[i]);
+		test_image_free(&c->s[i]);
 	free(c->raw.data);
 	free(c->want);
 }
 
-static void check_reads(struct chain *c, struct rig *rig)
+static void check_reads(struct chain *c, struct test_reader *reader)
 {
 	uint64_t size = c->s[0].img.size;
 
-	EQ(rig_read(rig, 0, c->want, (size_t)size), QCOW2_OK);
+	EQ(test_reader_read(reader, 0, c->want, (size_t)size), QCOW2_OK);
 	for (unsigned i = 0; i < 100; i++) {
 		uint64_t off = test_random(size);
 		uint64_t len = 1 + test_random(i % 2 ? 70000 : 600);
 
 		if (len > size - off)
 			len = size - off;
-		EQ(rig_read(rig, off, c->want + off, (size_t)len), QCOW2_OK);
+		EQ(test_reader_read(reader, off, c->want + off, (size_t)len), QCOW2_OK);
 	}
 }
 
@@ -169,12 +169,12 @@ static void test_content(void **state)
 		test_case("%s", shapes[i].name);
 		chain_make(&c, &shapes[i]);
 		for (size_t m = 0; m < COUNT(memories); m++) {
-			struct rig rig;
+			struct test_reader reader;
 
 			test_case("%s, memory %zu", shapes[i].name, m);
-			rig_init(&rig, &c.s[0].image, memories[m], deflate_only);
-			check_reads(&c, &rig);
-			rig_free(&rig);
+			test_reader_init(&reader, &c.s[0].image, memories[m], deflate_only);
+			check_reads(&c, &reader);
+			test_reader_free(&reader);
 		}
 		chain_free(&c);
 	}
@@ -203,22 +203,22 @@ static struct place chain_place(const struct chain *c, uint64_t off, size_t *dep
 	return p;
 }
 
-/* What map says of a chain: kind, image, depth, place. */
+/* What map returns for a chain: kind, image, depth, place. */
 static void test_map(void **state)
 {
 	(void)state;
 	test_random_state = 12;
 	for (size_t i = 0; i < COUNT(shapes); i++) {
 		struct chain c;
-		struct rig rig;
+		struct test_reader reader;
 
 		test_case("%s", shapes[i].name);
 		chain_make(&c, &shapes[i]);
-		rig_init(&rig, &c.s[0].image, 0, NULL);
+		test_reader_init(&reader, &c.s[0].image, 0, NULL);
 		for (uint64_t off = 0; off < c.s[0].img.size;) {
 			struct qcow2_extent e;
 
-			EQ(qcow2_reader_map(&rig.reader, off, c.s[0].img.size - off, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, c.s[0].img.size - off, &e), QCOW2_OK);
 			EQ(e.off, off);
 			TRUE(e.len > 0 && e.len <= c.s[0].img.size - off);
 			/* Every byte near the ends, and some between. */
@@ -238,7 +238,7 @@ static void test_map(void **state)
 			}
 			off += e.len;
 		}
-		rig_free(&rig);
+		test_reader_free(&reader);
 		chain_free(&c);
 	}
 }
@@ -248,29 +248,29 @@ static void test_map(void **state)
 static void test_depth(void **state)
 {
 	enum { MOST = 64 };
-	struct subject *s = calloc(MOST, sizeof *s);
+	struct test_image *s = calloc(MOST, sizeof *s);
 	uint8_t want[MOST * 512] = { 0 };
 
 	(void)state;
 	/* Image k, from the bottom, holds only cluster k. */
 	for (unsigned k = 0; k < MOST; k++) {
-		struct rig rig;
+		struct test_reader reader;
 
 		test_case("depth %u", k + 1);
 		image_init(&s[k].img, 3, 9, sizeof want);
 		s[k].img.active.seed = k + 1;
 		image_add(&s[k].img, &s[k].img.active, k, k % 2 ? IMAGE_DATA : IMAGE_COMPRESSED);
-		subject_open(&s[k]);
+		test_image_open(&s[k]);
 		if (k != 0)
 			EQ(qcow2_image_attach_backing(&s[k].image, &s[k - 1].image), QCOW2_OK);
 		image_expect(&s[k].img, &s[k].img.active, 0, want, sizeof want);
-		rig_init(&rig, &s[k].image, k % 3 ? 0 : 30000, deflate_only);
-		EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-		EQ(rig_read(&rig, 100, want + 100, 600), QCOW2_OK);
-		rig_free(&rig);
+		test_reader_init(&reader, &s[k].image, k % 3 ? 0 : 30000, deflate_only);
+		EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+		EQ(test_reader_read(&reader, 100, want + 100, 600), QCOW2_OK);
+		test_reader_free(&reader);
 	}
 	for (unsigned k = 0; k < MOST; k++)
-		subject_free(&s[k]);
+		test_image_free(&s[k]);
 	free(s);
 }
 
@@ -279,7 +279,7 @@ static void test_loop(void **state)
 {
 	(void)state;
 	for (size_t n = 1; n <= 3; n++) {
-		struct subject s[3] = { 0 };
+		struct test_image s[3] = { 0 };
 		struct qcow2_reader reader;
 		uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
 		size_t min = 0;
@@ -288,7 +288,7 @@ static void test_loop(void **state)
 		test_case("a circle of %zu", n);
 		for (size_t i = 0; i < n; i++) {
 			image_init(&s[i].img, 3, 12, 10000);
-			subject_open(&s[i]);
+			test_image_open(&s[i]);
 		}
 		for (size_t i = 0; i < n; i++) {
 			/* It may be refused at once too. */
@@ -303,7 +303,7 @@ static void test_loop(void **state)
 			EQ(qcow2_reader_memory(&s[0].image, NULL, &min, &good), QCOW2_E_DEPTH);
 		}
 		for (size_t i = 0; i < n; i++)
-			subject_free(&s[i]);
+			test_image_free(&s[i]);
 	}
 }
 
@@ -313,7 +313,7 @@ static void test_chain_max(void **state)
 	struct qcow2_image *images = calloc(QCOW2_CHAIN_MAX + 1, sizeof *images);
 	struct image img;
 	struct test_io io;
-	struct rig rig;
+	struct test_reader reader;
 	uint8_t want[512];
 
 	(void)state;
@@ -330,11 +330,12 @@ static void test_chain_max(void **state)
 			EQ(qcow2_image_attach_backing(&images[i], &images[i - 1]), QCOW2_OK);
 	}
 	memcpy(want, img.file.data, sizeof want);
-	rig_init(&rig, &images[QCOW2_CHAIN_MAX - 1], 0, NULL);
-	EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-	EQ(qcow2_reader_init(&rig.reader, &images[QCOW2_CHAIN_MAX], rig.memory.p, rig.memory.len),
+	test_reader_init(&reader, &images[QCOW2_CHAIN_MAX - 1], 0, NULL);
+	EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+	EQ(qcow2_reader_init(&reader.q, &images[QCOW2_CHAIN_MAX], reader.memory.p,
+	                     reader.memory.len),
 	   QCOW2_E_DEPTH);
-	rig_free(&rig);
+	test_reader_free(&reader);
 	free(images);
 	image_free(&img);
 }
@@ -343,10 +344,10 @@ static void test_chain_max(void **state)
 
 static void test_missing(void **state)
 {
-	struct subject top = { 0 };
-	struct subject middle = { 0 };
-	struct qcow2_reader reader;
-	struct rig rig;
+	struct test_image top = { 0 };
+	struct test_image middle = { 0 };
+	struct qcow2_reader bare;
+	struct test_reader reader;
 	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
 	uint8_t want[10000] = { 0 };
 	size_t min = 0;
@@ -360,35 +361,35 @@ static void test_missing(void **state)
 	image_set_backing(&middle.img, "base", 4, 0);
 
 	test_case("named, not attached");
-	subject_open(&top);
-	EQ(qcow2_reader_init(&reader, &top.image, memory, sizeof memory), QCOW2_E_BACKING);
-	EQ(reader.error.status, QCOW2_E_BACKING);
-	TRUE(reader.error.io == &top.image.io);
+	test_image_open(&top);
+	EQ(qcow2_reader_init(&bare, &top.image, memory, sizeof memory), QCOW2_E_BACKING);
+	EQ(bare.error.status, QCOW2_E_BACKING);
+	TRUE(bare.error.io == &top.image.io);
 	EQ(qcow2_reader_memory(&top.image, NULL, &min, &good), QCOW2_E_BACKING);
 
 	test_case("named in the middle, not attached");
-	subject_open(&middle);
+	test_image_open(&middle);
 	EQ(qcow2_image_attach_backing(&top.image, &middle.image), QCOW2_OK);
-	EQ(qcow2_reader_init(&reader, &top.image, memory, sizeof memory), QCOW2_E_BACKING);
-	TRUE(reader.error.io == &middle.image.io);
+	EQ(qcow2_reader_init(&bare, &top.image, memory, sizeof memory), QCOW2_E_BACKING);
+	TRUE(bare.error.io == &middle.image.io);
 
 	test_case("QCOW2_OPEN_LAYER");
-	subject_open_flags(&top, QCOW2_OPEN_LAYER);
+	test_image_open_flags(&top, QCOW2_OPEN_LAYER);
 	image_expect(&top.img, &top.img.active, 0, want, sizeof want);
-	rig_init(&rig, &top.image, 0, NULL);
-	EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-	rig_free(&rig);
+	test_reader_init(&reader, &top.image, 0, NULL);
+	EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+	test_reader_free(&reader);
 
 	test_case("attach twice, to nothing, to a raw image");
 	EQ(qcow2_image_attach_backing(&top.image, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_backing(NULL, &top.image), QCOW2_E_ARGUMENT);
-	subject_open_flags(&middle, QCOW2_OPEN_LAYER);
+	test_image_open_flags(&middle, QCOW2_OPEN_LAYER);
 	EQ(qcow2_image_attach_backing(&top.image, &middle.image), QCOW2_OK);
 	EQ(qcow2_image_attach_backing(&top.image, &middle.image), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_raw(&middle.image, &middle.io.io), QCOW2_OK);
 	EQ(qcow2_image_attach_backing(&middle.image, &top.image), QCOW2_E_ARGUMENT);
-	subject_free(&top);
-	subject_free(&middle);
+	test_image_free(&top);
+	test_image_free(&middle);
 }
 
 /* A raw image alone. */
@@ -398,7 +399,7 @@ static void test_raw(void **state)
 	struct test_io io;
 	struct qcow2_image image;
 	struct qcow2_extent e;
-	struct rig rig;
+	struct test_reader reader;
 
 	(void)state;
 	test_case("raw");
@@ -410,25 +411,25 @@ static void test_raw(void **state)
 	EQ(image.version, 0);
 	EQ(image.size, raw.len);
 	EQ(io.calls, 0);
-	rig_init(&rig, &image, 0, NULL);
-	EQ(rig_read(&rig, 0, raw.data, raw.len), QCOW2_OK);
+	test_reader_init(&reader, &image, 0, NULL);
+	EQ(test_reader_read(&reader, 0, raw.data, raw.len), QCOW2_OK);
 	EQ(io.calls, 1);
-	EQ(rig_read(&rig, 10000, raw.data + 10000, 1), QCOW2_OK);
-	EQ(rig_read(&rig, 10000, raw.data, 2), QCOW2_E_RANGE);
-	EQ(qcow2_reader_map(&rig.reader, 7, 9000, &e), QCOW2_OK);
+	EQ(test_reader_read(&reader, 10000, raw.data + 10000, 1), QCOW2_OK);
+	EQ(test_reader_read(&reader, 10000, raw.data, 2), QCOW2_E_RANGE);
+	EQ(qcow2_reader_map(&reader.q, 7, 9000, &e), QCOW2_OK);
 	EQ(e.kind, QCOW2_EXTENT_DATA);
 	EQ(e.pos, 7);
 	EQ(e.len, 9000);
 	TRUE(e.io == &image.io && e.image == &image);
-	rig_free(&rig);
+	test_reader_free(&reader);
 	free(raw.data);
 }
 
 /* Cost: at most 2 io calls of tables for each image of the chain, plus the same once more. */
 static void test_cost(void **state)
 {
-	struct subject s[3] = { 0 };
-	struct rig rig;
+	struct test_image s[3] = { 0 };
+	struct test_reader reader;
 	struct qcow2_extent e;
 	uint64_t calls = 0;
 
@@ -438,16 +439,16 @@ static void test_cost(void **state)
 		image_place_l2(&s[k].img, &s[k].img.active, 0);
 		if (k == 0)
 			image_add_range(&s[k].img, &s[k].img.active, 0, 64, IMAGE_DATA);
-		subject_open(&s[k]);
+		test_image_open(&s[k]);
 		if (k != 0)
 			EQ(qcow2_image_attach_backing(&s[k].image, &s[k - 1].image), QCOW2_OK);
 	}
 	for (unsigned slots = 1; slots <= 64; slots *= 4) {
 		test_case("%u slots", slots);
-		rig_init(&rig, &s[2].image, slots * QCOW2_READER_SLICE, NULL);
+		test_reader_init(&reader, &s[2].image, slots * QCOW2_READER_SLICE, NULL);
 		for (unsigned k = 0; k < 3; k++)
 			test_io_reset(&s[k].io);
-		EQ(qcow2_reader_map(&rig.reader, 4096, 63 * 4096, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, 4096, 63 * 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		EQ(e.len, 63 * 4096);
 		EQ(e.depth, 2);
@@ -455,14 +456,14 @@ static void test_cost(void **state)
 		LE(calls, 3 * 2 * 2);
 		if (slots >= 16)
 			EQ(calls, 6);
-		rig_free(&rig);
+		test_reader_free(&reader);
 	}
 	for (unsigned k = 0; k < 3; k++)
-		subject_free(&s[k]);
+		test_image_free(&s[k]);
 }
 
 /* io calls for a look at each of the 16 L2 tables of each image, all of them absent. */
-static uint64_t tables_cost(struct rig *rig, struct subject *s, unsigned depth)
+static uint64_t tables_cost(struct test_reader *reader, struct test_image *s, unsigned depth)
 {
 	struct qcow2_extent e;
 	uint64_t calls = 0;
@@ -470,7 +471,7 @@ static uint64_t tables_cost(struct rig *rig, struct subject *s, unsigned depth)
 	for (unsigned k = 0; k < depth; k++)
 		test_io_reset(&s[k].io);
 	for (uint64_t off = 0; off < 16 * 32 * KIB; off += 32 * KIB) {
-		EQ(qcow2_reader_map(&rig->reader, off + 512, 512, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader->q, off + 512, 512, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_ABSENT);
 	}
 	for (unsigned k = 0; k < depth; k++)
@@ -486,8 +487,8 @@ static uint64_t tables_cost(struct rig *rig, struct subject *s, unsigned depth)
 static void test_crowd(void **state)
 {
 	enum { DEPTH_MAX = 33, TABLES = 16 };
-	static struct subject s[DEPTH_MAX];
-	struct rig rig;
+	static struct test_image s[DEPTH_MAX];
+	struct test_reader reader;
 	size_t min, good;
 
 	(void)state;
@@ -495,21 +496,21 @@ static void test_crowd(void **state)
 		image_init(&s[k].img, 3, 9, TABLES * 32 * KIB);
 		for (unsigned i = 0; i < TABLES; i++)
 			image_place_l2(&s[k].img, &s[k].img.active, i);
-		subject_open(&s[k]);
+		test_image_open(&s[k]);
 		if (k != 0)
 			EQ(qcow2_image_attach_backing(&s[k].image, &s[k - 1].image), QCOW2_OK);
 	}
 	for (unsigned depth = 1; depth <= DEPTH_MAX; depth++) {
 		test_case("%u images", depth);
 		EQ(qcow2_reader_memory(&s[depth - 1].image, NULL, &min, &good), QCOW2_OK);
-		rig_init(&rig, &s[depth - 1].image, good, NULL);
+		test_reader_init(&reader, &s[depth - 1].image, good, NULL);
 		for (unsigned i = 0; i < 64; i++) /* the cache grows by misses */
-			tables_cost(&rig, s, depth);
-		LE(tables_cost(&rig, s, depth), depth * TABLES / 5);
-		rig_free(&rig);
+			tables_cost(&reader, s, depth);
+		LE(tables_cost(&reader, s, depth), depth * TABLES / 5);
+		test_reader_free(&reader);
 	}
 	for (unsigned k = 0; k < DEPTH_MAX; k++)
-		subject_free(&s[k]);
+		test_image_free(&s[k]);
 }
 
 int main(void)

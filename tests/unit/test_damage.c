@@ -20,7 +20,7 @@ struct oracle {
 	unsigned version, cluster_bits;
 	bool extended;
 	uint64_t size, cluster, l1_pos, l1_entries;
-	uint64_t entry; /* the last that was looked at */
+	uint64_t entry; /* the one that was read last */
 };
 
 static void oracle_init(struct oracle *o, const struct image_buf *file)
@@ -125,7 +125,7 @@ static bool same_entry(const struct patient *p, const struct oracle *o, uint64_t
 	return false;
 }
 
-/* A compressed cluster is right if its entry is; otherwise any answer of its kind will do. */
+/* A compressed cluster is right if its entry is; otherwise any answer of its kind is accepted. */
 static void check_packed(const struct patient *p, const struct oracle *o, int rc, uint64_t off,
                          const uint8_t *got, size_t len)
 {
@@ -160,7 +160,7 @@ static void check_cluster(const struct patient *p, struct oracle *o, struct qcow
 		check_packed(p, o, rc, off, got, len);
 		return;
 	}
-	/* Of a cluster that is cut off by the disk's end, not all need be looked at. */
+	/* The reader need not read all of a cluster that the end of the disk cuts off. */
 	if (len == o->cluster || !o->extended)
 		EQ(rc, expected);
 	if (rc == QCOW2_OK)
@@ -326,7 +326,7 @@ static void test_truncation_allowed(void **state)
 
 		build(&img, shape);
 		image_finish(&img);
-		/* In the middle of a table entry there is no telling what it will be. */
+		/* A cut in the middle of a table entry can make anything of it. */
 		for (size_t len = img.file.len; len >= 512; len -= 8) {
 			test_case("shape %u, %zu bytes of %zu", shape, len, img.file.len);
 			check_allowed(&img, len);

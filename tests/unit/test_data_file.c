@@ -7,7 +7,7 @@
 
 enum { BITS = 14, CLUSTER = 1 << BITS, N = 16 };
 
-static void make(struct subject *s, bool extended, bool raw)
+static void make(struct test_image *s, bool extended, bool raw)
 {
 	struct image *img = &s->img;
 
@@ -32,29 +32,29 @@ static void test_content(void **state)
 	(void)state;
 	test_random_state = 21;
 	for (unsigned variant = 0; variant < 4; variant++) {
-		struct subject s;
-		struct rig rig;
+		struct test_image s;
+		struct test_reader reader;
 		uint8_t *want = calloc(N, CLUSTER);
 
 		test_case("extended %u, raw %u", variant & 1, variant >> 1);
 		make(&s, variant & 1, variant >> 1);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.data_file_name.len, 8);
 		TRUE(s.image.data == &s.data.io);
 		image_expect(&s.img, &s.img.active, 0, want, (size_t)s.img.size);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		test_io_reset(&s.data);
-		EQ(rig_read(&rig, 0, want, (size_t)s.img.size), QCOW2_OK);
+		EQ(test_reader_read(&reader, 0, want, (size_t)s.img.size), QCOW2_OK);
 		TRUE(s.data.calls > 0);
 		for (unsigned i = 0; i < 100; i++) {
 			uint64_t off = test_random(s.img.size);
 			uint64_t len = 1 + test_random(s.img.size - off);
 
-			EQ(rig_read(&rig, off, want + off, (size_t)len), QCOW2_OK);
+			EQ(test_reader_read(&reader, off, want + off, (size_t)len), QCOW2_OK);
 		}
-		rig_free(&rig);
+		test_reader_free(&reader);
 		free(want);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -96,36 +96,36 @@ static void test_entries(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(entries); i++) {
 		const struct entry_case *c = &entries[i];
-		struct subject s;
-		struct rig rig;
+		struct test_image s;
+		struct test_reader reader;
 		struct qcow2_extent e;
 
 		test_case("%s", c->name);
 		make(&s, c->extended, false);
 		image_add_raw(&s.img, &s.img.active, 5, c->entry, c->bitmap);
-		subject_open(&s);
-		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
-		EQ(qcow2_reader_map(&rig.reader, HERE + 3, 9, &e), c->status);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(qcow2_reader_map(&reader.q, HERE + 3, 9, &e), c->status);
 		if (c->status != QCOW2_OK) {
-			EQ(rig.reader.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 5));
-			TRUE(rig.reader.error.io == &s.image.io);
-			EQ(qcow2_reader_map(&rig.reader, 6 * CLUSTER, 9, &e), QCOW2_OK);
+			EQ(reader.q.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 5));
+			TRUE(reader.q.error.io == &s.image.io);
+			EQ(qcow2_reader_map(&reader.q, 6 * CLUSTER, 9, &e), QCOW2_OK);
 		} else {
 			EQ(e.kind, c->kind);
 			TRUE(e.io == (c->has_io ? &s.data.io : NULL));
 			if (c->has_io)
 				EQ(e.pos, HERE + 3);
 		}
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
 /* "Copied" with position 0 is cluster 0 of the data file; without the bit it is not allocated. */
 static void test_first_cluster(void **state)
 {
-	struct subject s;
-	struct rig rig;
+	struct test_image s;
+	struct test_reader reader;
 	struct qcow2_extent e;
 	uint8_t want[CLUSTER];
 
@@ -136,24 +136,24 @@ static void test_first_cluster(void **state)
 		image_finish(&s.img);
 		image_put(&s.img.file, image_l2_entry_pos(&s.img, &s.img.active, 0),
 		          copied ? COPIED : 0, 8);
-		subject_open(&s);
+		test_image_open(&s);
 		memset(want, 0, sizeof want);
 		if (copied)
 			image_expect(&s.img, &s.img.active, 0, want, sizeof want);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-		EQ(qcow2_reader_map(&rig.reader, 0, CLUSTER, &e), QCOW2_OK);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, 0, CLUSTER, &e), QCOW2_OK);
 		EQ(e.kind, copied ? QCOW2_EXTENT_DATA : QCOW2_EXTENT_ABSENT);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
-/* A data file that is too short: P2 and P3 hold for it as for the image file. */
+/* P2 and P3 also hold for a data file that is too short. */
 static void test_short(void **state)
 {
-	struct subject s;
-	struct rig rig;
+	struct test_image s;
+	struct test_reader reader;
 	uint8_t want[CLUSTER];
 	uint8_t zeros[CLUSTER] = { 0 };
 
@@ -162,34 +162,34 @@ static void test_short(void **state)
 	image_finish(&s.img);
 	for (unsigned allowed = 0; allowed < 2; allowed++) {
 		test_case("data file ends in cluster 7, allowed %u", allowed);
-		subject_open_flags(&s, allowed ? QCOW2_OPEN_TRUNCATED : 0);
+		test_image_open_flags(&s, allowed ? QCOW2_OPEN_TRUNCATED : 0);
 		s.data.io.size = 7 * CLUSTER + 100;
-		rig_init(&rig, &s.image, 0, NULL);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		memset(want, 0, sizeof want);
 		image_expect(&s.img, &s.img.active, 7 * CLUSTER, want, 100);
-		EQ(rig_read(&rig, 7 * CLUSTER, want, CLUSTER), QCOW2_OK);
-		EQ(rig_read(&rig, 8 * CLUSTER, zeros, CLUSTER),
+		EQ(test_reader_read(&reader, 7 * CLUSTER, want, CLUSTER), QCOW2_OK);
+		EQ(test_reader_read(&reader, 8 * CLUSTER, zeros, CLUSTER),
 		   allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
 		if (!allowed) {
-			EQ(rig.reader.error.pos, 7 * CLUSTER + 100);
-			TRUE(rig.reader.error.io == &s.data.io);
+			EQ(reader.q.error.pos, 7 * CLUSTER + 100);
+			TRUE(reader.q.error.io == &s.data.io);
 		}
-		EQ(rig_read(&rig, 4 * CLUSTER, zeros, CLUSTER), QCOW2_OK);
-		rig_free(&rig);
+		EQ(test_reader_read(&reader, 4 * CLUSTER, zeros, CLUSTER), QCOW2_OK);
+		test_reader_free(&reader);
 		test_case("empty data file, allowed %u", allowed);
 		s.data.io.size = 0;
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(rig_read(&rig, 0, zeros, 1), allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
-		EQ(rig_read(&rig, 3 * CLUSTER, zeros, CLUSTER), QCOW2_OK);
-		rig_free(&rig);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(test_reader_read(&reader, 0, zeros, 1), allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		EQ(test_reader_read(&reader, 3 * CLUSTER, zeros, CLUSTER), QCOW2_OK);
+		test_reader_free(&reader);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 static void test_attach(void **state)
 {
-	struct subject s;
-	struct subject plain = { 0 };
+	struct test_image s;
+	struct test_image plain = { 0 };
 	struct qcow2_reader reader;
 	struct qcow2_image image;
 	struct qcow2_io no_ops = { NULL, NULL, 0 };
@@ -202,7 +202,7 @@ static void test_attach(void **state)
 	(void)state;
 	test_case("not attached");
 	make(&s, false, false);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_image_open(&image, &s.io.io, 0, NULL), QCOW2_OK);
 	EQ(qcow2_reader_init(&reader, &image, memory, sizeof memory), QCOW2_E_DATA_FILE);
 	EQ(reader.error.status, QCOW2_E_DATA_FILE);
@@ -221,29 +221,29 @@ static void test_attach(void **state)
 	test_case("an image that has none");
 	image_init(&plain.img, 3, 12, 10000);
 	image_add_ext(&plain.img, IMAGE_EXT_DATA_FILE, 8, "disk.raw", 8);
-	subject_open(&plain);
+	test_image_open(&plain);
 	EQ(plain.image.data_file_name.len, 0); /* the name means nothing without one */
 	EQ(qcow2_image_attach_data(&plain.image, &s.data.io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_raw(&image, &plain.io.io), QCOW2_OK);
 	EQ(qcow2_image_attach_data(&image, &s.data.io), QCOW2_E_ARGUMENT);
-	subject_free(&plain);
-	subject_free(&s);
+	test_image_free(&plain);
+	test_image_free(&s);
 
 	test_case("no name, raw: the bit is what counts");
 	memset(&s, 0, sizeof s);
 	image_init(&s.img, 3, BITS, N * CLUSTER);
 	s.img.has_data_file = true;
 	image_set(&s.img, IMAGE_AUTOCLEAR_FEATURES, QCOW2_AUTOCLEAR_DATA_FILE_RAW);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(s.image.data_file_name.len, 0);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* An entry that is copied but has no place is wrong, also where absent clusters go before it. */
 static void test_copied_after_absent(void **state)
 {
-	struct subject s;
-	struct rig rig;
+	struct test_image s;
+	struct test_reader reader;
 	struct qcow2_extent e;
 	uint8_t *want = calloc(N, CLUSTER);
 
@@ -251,46 +251,46 @@ static void test_copied_after_absent(void **state)
 	test_case("copied only, after three absent ones");
 	make(&s, false, false);
 	image_add_raw(&s.img, &s.img.active, 12, COPIED, 0);
-	subject_open(&s);
-	rig_init(&rig, &s.image, 0, NULL);
-	EQ(qcow2_reader_map(&rig.reader, 9 * CLUSTER, 5 * CLUSTER, &e), QCOW2_OK);
+	test_image_open(&s);
+	test_reader_init(&reader, &s.image, 0, NULL);
+	EQ(qcow2_reader_map(&reader.q, 9 * CLUSTER, 5 * CLUSTER, &e), QCOW2_OK);
 	EQ(e.kind, QCOW2_EXTENT_ABSENT);
 	EQ(e.len, 3 * CLUSTER);
-	EQ(rig_read(&rig, 9 * CLUSTER, want, 3 * CLUSTER), QCOW2_OK);
-	EQ(rig_read(&rig, 9 * CLUSTER, want, 5 * CLUSTER), QCOW2_E_L2_ENTRY);
-	rig_free(&rig);
+	EQ(test_reader_read(&reader, 9 * CLUSTER, want, 3 * CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(&reader, 9 * CLUSTER, want, 5 * CLUSTER), QCOW2_E_L2_ENTRY);
+	test_reader_free(&reader);
 	free(want);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* In a chain: what it does not hold comes from below. */
 static void test_over_backing(void **state)
 {
-	struct subject s;
-	struct subject base = { 0 };
-	struct rig rig;
+	struct test_image s;
+	struct test_image base = { 0 };
+	struct test_reader reader;
 	uint8_t *want = calloc(N, CLUSTER);
 	struct layer layers[2];
 
 	(void)state;
 	test_case("a data file over a backing image");
 	make(&s, true, false);
-	subject_open(&s);
+	test_image_open(&s);
 	image_init(&base.img, 3, 16, N * CLUSTER);
 	base.img.active.seed = 2;
 	image_add_range(&base.img, &base.img.active, 0, N / 4, IMAGE_COMPRESSED);
-	subject_open(&base);
+	test_image_open(&base);
 	EQ(qcow2_image_attach_backing(&s.image, &base.image), QCOW2_OK);
 	layers[0] = (struct layer){ .img = &s.img, .size = s.img.size };
 	layers[1] = (struct layer){ .img = &base.img, .size = base.img.size };
 	expect_chain(layers, 2, 0, want, (size_t)s.img.size);
-	rig_init(&rig, &s.image, QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_SMALL_WORK),
-	         deflate_only);
-	EQ(rig_read(&rig, 0, want, (size_t)s.img.size), QCOW2_OK);
-	rig_free(&rig);
+	test_reader_init(&reader, &s.image,
+	                 QCOW2_READER_MEMORY_CLUSTER(16, QCOW2_DEFLATE_SMALL_WORK), deflate_only);
+	EQ(test_reader_read(&reader, 0, want, (size_t)s.img.size), QCOW2_OK);
+	test_reader_free(&reader);
 	free(want);
-	subject_free(&base);
-	subject_free(&s);
+	test_image_free(&base);
+	test_image_free(&s);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The payload of a span is what the builder put there. */
-static void check_span(const struct subject *s, struct qcow2_span span, const void *bytes,
+static void check_span(const struct test_image *s, struct qcow2_span span, const void *bytes,
                        size_t len)
 {
 	struct guarded got;
@@ -23,7 +23,7 @@ static void check_span(const struct subject *s, struct qcow2_span span, const vo
 static void test_known(void **state)
 {
 	static const uint8_t bitmaps[24] = { 0, 0, 0, 1 };
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 
 	(void)state;
 	test_case("all kinds, with unknown ones between");
@@ -37,7 +37,7 @@ static void test_known(void **state)
 	image_add_ext(&s.img, IMAGE_EXT_BITMAPS, 24, bitmaps, 24);
 	image_add_feature_name(&s.img, 0, 0, "dirty", 5);
 	image_set_backing(&s.img, "the/backing.raw", 15, 0);
-	subject_open(&s);
+	test_image_open(&s);
 	check_span(&s, s.image.backing_format, "raw", 3);
 	check_span(&s, s.image.data_file_name, "data.file", 9);
 	check_span(&s, s.image.bitmaps, bitmaps, 24);
@@ -45,7 +45,7 @@ static void test_known(void **state)
 	EQ(s.image.feature_names.len, 48);
 	EQ(s.image.crypto.len, 0);
 	LE(s.io.calls, 1 + 8 + 4); /* the header, 8 extensions with the end, 4 payloads */
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Lengths that are not multiples of 8 are padded: the next extension must be found. */
@@ -56,15 +56,15 @@ static void test_padding(void **state)
 	(void)state;
 	memset(junk, 0xff, sizeof junk);
 	for (uint32_t len = 0; len <= 33; len++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("an extension of %u bytes first", (unsigned)len);
 		image_init(&s.img, 3, 9, 32768);
 		image_add_ext(&s.img, 0x77777777, len, junk, len);
 		image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
-		subject_open(&s);
+		test_image_open(&s);
 		check_span(&s, s.image.backing_format, "qcow2", 5);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -73,7 +73,7 @@ static void test_many(void **state)
 {
 	(void)state;
 	for (unsigned n = 0; n <= 50; n++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		bool named = n <= 48;
 
 		test_case("%u empty extensions", n);
@@ -83,18 +83,18 @@ static void test_many(void **state)
 		if (named)
 			image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
 		s.img.no_end = 112 + 8 * n + (named ? 16 : 0) + 8 > 512;
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.backing_format.len, named ? 3 : 0);
 		LE(s.io.calls, 1 + n + named + 1);
 		LE(s.io.calls, 512 / 8);
 		LE(s.io.bytes, 512 + 8 * (n + 2));
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 struct area_case {
 	const char *name;
-	uint32_t says; /* length field of the one extension, type below */
+	uint32_t says; /* the length field of the one extension; its type is below */
 	uint32_t type;
 	uint32_t have;        /* bytes there */
 	uint64_t backing_pos; /* 0: none; the area ends there */
@@ -228,7 +228,7 @@ static void test_repeated(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(types); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		const struct qcow2_span *span = NULL;
 
 		test_case("type %08x three times", (unsigned)types[i]);
@@ -237,13 +237,13 @@ static void test_repeated(void **state)
 		image_add_ext(&s.img, types[i], 3, "one", 3);
 		image_add_ext(&s.img, types[i], 3, "two", 3);
 		image_add_ext(&s.img, types[i], 5, "three", 5);
-		subject_open(&s);
+		test_image_open(&s);
 		span = i == 0   ? &s.image.backing_format
 		       : i == 1 ? &s.image.data_file_name
 		       : i == 2 ? &s.image.feature_names
 		                : &s.image.bitmaps;
 		check_span(&s, *span, "three", 5);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -261,26 +261,26 @@ static void test_backing_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(names); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("name %zu", i);
 		image_init(&s.img, 3, 12, MIB);
 		image_set_backing(&s.img, names[i], strlen(names[i]), 0);
-		subject_open(&s);
+		test_image_open(&s);
 		check_span(&s, s.image.backing_name, names[i], strlen(names[i]));
 		TRUE(s.image.backing == NULL);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 	memset(name, 'n', sizeof name);
 	for (unsigned version = 2; version <= 3; version++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("1023 bytes up to the end of the cluster, version %u", version);
 		image_init(&s.img, version, 12, MIB);
 		image_set_backing(&s.img, name, sizeof name, 4096 - 1023);
-		subject_open(&s);
+		test_image_open(&s);
 		check_span(&s, s.image.backing_name, name, sizeof name);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -376,18 +376,18 @@ static void test_no_backing(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(none); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 
 		test_case("%s", none[i].name);
 		image_init(&s.img, 3, 12, MIB);
 		image_set(&s.img, IMAGE_BACKING_FILE_OFFSET, none[i].pos);
 		image_set(&s.img, IMAGE_BACKING_FILE_SIZE, none[i].len);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.backing_name.len, 0);
-		rig_init(&rig, &s.image, 0, NULL); /* none needed */
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_init(&reader, &s.image, 0, NULL); /* none needed */
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -543,7 +543,7 @@ static void test_feature_names_damaged(void **state)
 /* What qcow2_image_bytes does with any span. */
 static void test_bytes(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_error err = { 0 };
 	struct qcow2_span span = { 0, 0 };
 	struct guarded buf;
@@ -552,7 +552,7 @@ static void test_bytes(void **state)
 	(void)state;
 	image_init(&s.img, 3, 9, 32768);
 	guard_init(&buf, 16, 1);
-	subject_open(&s);
+	test_image_open(&s);
 	len = (uint32_t)s.img.file.len;
 	test_io_reset(&s.io);
 
@@ -572,7 +572,7 @@ static void test_bytes(void **state)
 	span = (struct qcow2_span){ 0xffffffff, 16 };
 	EQ(qcow2_image_bytes(&s.image, span, buf.p, NULL), QCOW2_E_TRUNCATED);
 	guard_free(&buf);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 int main(void)

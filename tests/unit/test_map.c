@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What map answers: every kind of entry, merging, damaged entries, random images against the
- * model, cost. Where other readers were wrong: the zero bit looked at before the compressed one.
+ * model, cost. Other readers have checked the zero bit before the compressed one.
  */
 #include "support.h"
 
@@ -91,7 +91,7 @@ static const struct entry_case entries[] = {
 };
 
 /* Clusters 4 and 6 hold data; 5 is the entry under test. */
-static void build_entry(struct subject *s, const struct entry_case *c)
+static void build_entry(struct test_image *s, const struct entry_case *c)
 {
 	memset(s, 0, sizeof *s);
 	image_init(&s->img, c->version, 16, 16 * CLUSTER);
@@ -100,12 +100,12 @@ static void build_entry(struct subject *s, const struct entry_case *c)
 	image_add(&s->img, &s->img.active, GUEST - 1, IMAGE_DATA);
 	image_add(&s->img, &s->img.active, GUEST + 1, IMAGE_DATA);
 	image_add_raw(&s->img, &s->img.active, GUEST, c->entry, c->bitmap);
-	subject_open(s);
+	test_image_open(s);
 	EQ(s->img.active.l1_pos, 0x60000); /* a case says so */
 }
 
 static void check_extent(const struct qcow2_extent *e, const struct entry_case *c,
-                         const struct subject *s)
+                         const struct test_image *s)
 {
 	EQ(e->kind, c->kind);
 	EQ(e->off, GUEST * CLUSTER);
@@ -120,8 +120,8 @@ static void check_extent(const struct qcow2_extent *e, const struct entry_case *
 		EQ(e->packed_len, 0);
 }
 
-/* A damaged entry is told with its place, and the clusters around it still answer (P11). */
-static void check_bad(struct subject *s, struct rig *rig)
+/* The error names the position of a damaged entry; the clusters around it still answer (P11). */
+static void check_bad(struct test_image *s, struct test_reader *reader)
 {
 	struct qcow2_extent e;
 	struct qcow2_extent before;
@@ -130,25 +130,25 @@ static void check_bad(struct subject *s, struct rig *rig)
 
 	memset(&e, 0x33, sizeof e);
 	memcpy(&before, &e, sizeof e);
-	EQ(qcow2_reader_map(&rig->reader, GUEST * CLUSTER + 100, 5, &e), QCOW2_E_L2_ENTRY);
+	EQ(qcow2_reader_map(&reader->q, GUEST * CLUSTER + 100, 5, &e), QCOW2_E_L2_ENTRY);
 	SAME(&e, &before, sizeof e);
-	EQ(rig->reader.error.status, QCOW2_E_L2_ENTRY);
-	EQ(rig->reader.error.pos, pos);
-	TRUE(rig->reader.error.io == &s->image.io);
-	EQ(rig->reader.error.io_code, 0);
+	EQ(reader->q.error.status, QCOW2_E_L2_ENTRY);
+	EQ(reader->q.error.pos, pos);
+	TRUE(reader->q.error.io == &s->image.io);
+	EQ(reader->q.error.io_code, 0);
 
 	/* The answer before it ends before it. */
-	EQ(qcow2_reader_map(&rig->reader, (GUEST - 1) * CLUSTER, 4 * CLUSTER, &e), QCOW2_OK);
+	EQ(qcow2_reader_map(&reader->q, (GUEST - 1) * CLUSTER, 4 * CLUSTER, &e), QCOW2_OK);
 	EQ(e.len, CLUSTER);
 	EQ(e.kind, QCOW2_EXTENT_DATA);
 	/* Requests that touch it fail; those around it do not. */
 	memset(want, 0, sizeof want);
 	image_expect(&s->img, &s->img.active, (GUEST - 1) * CLUSTER, want, CLUSTER);
-	EQ(rig_read(rig, (GUEST - 1) * CLUSTER, want, CLUSTER), QCOW2_OK);
-	EQ(rig_read(rig, (GUEST - 1) * CLUSTER, want, CLUSTER + 1), QCOW2_E_L2_ENTRY);
-	EQ(rig_read(rig, (GUEST + 1) * CLUSTER - 1, want, 1), QCOW2_E_L2_ENTRY);
+	EQ(test_reader_read(reader, (GUEST - 1) * CLUSTER, want, CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(reader, (GUEST - 1) * CLUSTER, want, CLUSTER + 1), QCOW2_E_L2_ENTRY);
+	EQ(test_reader_read(reader, (GUEST + 1) * CLUSTER - 1, want, 1), QCOW2_E_L2_ENTRY);
 	image_expect(&s->img, &s->img.active, (GUEST + 1) * CLUSTER, want, CLUSTER);
-	EQ(rig_read(rig, (GUEST + 1) * CLUSTER, want, CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(reader, (GUEST + 1) * CLUSTER, want, CLUSTER), QCOW2_OK);
 }
 
 static void test_entries(void **state)
@@ -156,22 +156,22 @@ static void test_entries(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(entries); i++) {
 		const struct entry_case *c = &entries[i];
-		struct subject s;
-		struct rig rig;
+		struct test_image s;
+		struct test_reader reader;
 		struct qcow2_extent e;
 
 		test_case("%s", c->name);
 		build_entry(&s, c);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		if (c->status != QCOW2_OK) {
-			check_bad(&s, &rig);
+			check_bad(&s, &reader);
 		} else {
-			EQ(qcow2_reader_map(&rig.reader, GUEST * CLUSTER, CLUSTER, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, GUEST * CLUSTER, CLUSTER, &e), QCOW2_OK);
 			check_extent(&e, c, &s);
 			EQ(e.len, CLUSTER);
 		}
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -186,8 +186,8 @@ static void test_subclusters(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bitmaps); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		uint64_t off = 0;
 
 		test_case("bitmap %zu", i);
@@ -196,20 +196,20 @@ static void test_subclusters(void **state)
 		image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 		image_add_subclusters(&s.img, &s.img.active, 1, bitmaps[i], true);
 		image_add_subclusters(&s.img, &s.img.active, 2, bitmaps[i], true);
-		subject_open(&s);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		for (off = 16384; off < 3 * 16384; off += 512) {
 			struct place p = model_place(&s.img, &s.img.active, off);
 			struct qcow2_extent e;
 
-			EQ(qcow2_reader_map(&rig.reader, off + 17, 300, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off + 17, 300, &e), QCOW2_OK);
 			EQ(e.kind, p.kind);
 			EQ(e.len, 300);
 			EQ(e.pos, p.pos + 17);
 			TRUE(e.io == &s.image.io);
 		}
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -241,8 +241,8 @@ static void test_l1_entries(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(l1_cases); i++) {
 		const struct l1_case *c = &l1_cases[i];
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint64_t value = c->value;
 		uint64_t at = 0;
@@ -255,24 +255,24 @@ static void test_l1_entries(void **state)
 		if (c->add)
 			value |= image_get(&s.img.file, at, 8) & ~COPIED;
 		image_put(&s.img.file, at, value, 8);
-		subject_open(&s);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(qcow2_reader_map(&rig.reader, 2 * MIB, 4096, &e), c->status);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&reader.q, 2 * MIB, 4096, &e), c->status);
 		if (c->status == QCOW2_OK) {
 			EQ(e.kind, c->kind);
 		} else if (c->status == QCOW2_E_L2_ENTRY) {
-			EQ(rig.reader.error.pos, at);
-			TRUE(rig.reader.error.io == &s.image.io);
+			EQ(reader.q.error.pos, at);
+			TRUE(reader.q.error.io == &s.image.io);
 		} else {
-			EQ(rig.reader.error.pos, s.img.file.len);
+			EQ(reader.q.error.pos, s.img.file.len);
 		}
-		/* What the other table says stays. */
-		EQ(qcow2_reader_map(&rig.reader, 510 * 4096, 4 * 4096, &e), QCOW2_OK);
+		/* The other table is as it was. */
+		EQ(qcow2_reader_map(&reader.q, 510 * 4096, 4 * 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		LE(c->status == QCOW2_OK && c->kind == QCOW2_EXTENT_DATA ? 0 : e.len, 2 * 4096);
-		EQ(qcow2_reader_map(&rig.reader, 2 * MIB, 4096, &e), c->status);
-		rig_free(&rig);
-		subject_free(&s);
+		EQ(qcow2_reader_map(&reader.q, 2 * MIB, 4096, &e), c->status);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -284,10 +284,10 @@ static void test_far_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(positions); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_extent e;
 		uint8_t table[4096];
-		struct rig rig;
+		struct test_reader reader;
 
 		test_case("L2 table at %llx", (unsigned long long)positions[i]);
 		image_init(&s.img, 3, 12, MIB);
@@ -296,48 +296,49 @@ static void test_far_table(void **state)
 		memcpy(table, s.img.file.data + s.img.active.l1[0].value, sizeof table);
 		image_put(&s.img.file, image_l1_entry_pos(&s.img, &s.img.active, 0),
 		          positions[i] | COPIED, 8);
-		subject_open(&s);
+		test_image_open(&s);
 		s.image.io.size = s.io.io.size = positions[i] + sizeof table;
 		s.io.far = table;
 		s.io.far_pos = positions[i];
 		s.io.far_len = sizeof table;
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(qcow2_reader_map(&rig.reader, 3 * 4096, 4096, &e), QCOW2_OK);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&reader.q, 3 * 4096, 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		EQ(e.pos, model_place(&s.img, &s.img.active, 3 * 4096).pos);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
 /* A run that goes on past the end of the file ends there, wherever in a cluster it is asked for. */
 static void test_end_of_file(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_extent e;
-	struct rig rig;
+	struct test_reader reader;
 
 	(void)state;
 	image_init(&s.img, 3, 12, MIB);
 	image_place_l1(&s.img, &s.img.active);
 	image_place_l2(&s.img, &s.img.active, 0);
 	image_add_range(&s.img, &s.img.active, 0, 8, IMAGE_DATA);
-	subject_open(&s);
-	rig_init(&rig, &s.image, 0, NULL);
+	test_image_open(&s);
+	test_reader_init(&reader, &s.image, 0, NULL);
 	for (uint64_t len = 1; len <= 4096; len += 4095) {
 		s.image.io.size = model_place(&s.img, &s.img.active, 4 * 4096).pos + len;
 		for (uint64_t off = 0; off < 5 * 4096; off += 512) {
 			test_case("from %u on", (unsigned)off);
-			EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, rig.memory.len),
+			EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p,
+			                     reader.memory.len),
 			   QCOW2_OK);
-			EQ(qcow2_reader_map(&rig.reader, off, 8 * 4096 - off, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, 8 * 4096 - off, &e), QCOW2_OK);
 			EQ(e.kind, QCOW2_EXTENT_DATA);
 			EQ(e.len, 5 * 4096 - off);
 		}
-		EQ(qcow2_reader_map(&rig.reader, 5 * 4096, 1, &e), QCOW2_E_TRUNCATED);
+		EQ(qcow2_reader_map(&reader.q, 5 * 4096, 1, &e), QCOW2_E_TRUNCATED);
 	}
-	rig_free(&rig);
-	subject_free(&s);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /* ---- Merging ---- */
@@ -366,8 +367,8 @@ static void test_merge(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(merges); i++) {
 		const struct merge_case *c = &merges[i];
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint64_t cluster = UINT64_C(1) << c->cluster_bits;
 		uint64_t n = c->size != 0 ? c->size : c->first + c->n + 8;
@@ -377,24 +378,24 @@ static void test_merge(void **state)
 		s.img.extended_l2 = c->extended;
 		image_add_range(&s.img, &s.img.active, c->first, c->n, c->kind);
 		image_place_l2(&s.img, &s.img.active, 0);
-		subject_open(&s);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		if (c->first != 0) {
-			EQ(qcow2_reader_map(&rig.reader, 0, n * cluster, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, 0, n * cluster, &e), QCOW2_OK);
 			EQ(e.kind, QCOW2_EXTENT_ABSENT);
 			EQ(e.len, c->first * cluster);
 		}
-		EQ(qcow2_reader_map(&rig.reader, c->first * cluster + 1,
-		                    (n - c->first) * cluster - 1, &e),
+		EQ(qcow2_reader_map(&reader.q, c->first * cluster + 1, (n - c->first) * cluster - 1,
+		                    &e),
 		   QCOW2_OK);
 		EQ(e.len, (c->n != 0 ? c->n : n) * cluster - 1);
 		EQ(e.off, c->first * cluster + 1);
-		/* Asked for less, it says less. */
-		EQ(qcow2_reader_map(&rig.reader, c->first * cluster + 3, 5, &e), QCOW2_OK);
+		/* If the caller asks for less, the extent is shorter. */
+		EQ(qcow2_reader_map(&reader.q, c->first * cluster + 3, 5, &e), QCOW2_OK);
 		EQ(e.len, 5);
 		EQ(e.off, c->first * cluster + 3);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -403,8 +404,8 @@ static void test_no_merge(void **state)
 {
 	(void)state;
 	for (unsigned place = IMAGE_IN_ORDER; place <= IMAGE_GAPS; place++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint64_t off = 0;
 
@@ -412,13 +413,13 @@ static void test_no_merge(void **state)
 		image_init(&s.img, 3, 9, 100 * 512);
 		s.img.place = (enum image_place)place;
 		image_add_range(&s.img, &s.img.active, 0, 100, IMAGE_DATA);
-		subject_open(&s);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		for (; off < s.img.size; off += e.len) {
 			uint64_t end = 0;
 			struct place p = model_place(&s.img, &s.img.active, off);
 
-			EQ(qcow2_reader_map(&rig.reader, off, s.img.size - off, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, s.img.size - off, &e), QCOW2_OK);
 			EQ(e.pos, p.pos);
 			for (end = 512; off + end < s.img.size; end += 512) {
 				if (model_place(&s.img, &s.img.active, off + end).pos !=
@@ -427,8 +428,8 @@ static void test_no_merge(void **state)
 			}
 			EQ(e.len, end);
 		}
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -442,8 +443,8 @@ static void test_holes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(shapes); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint64_t cluster = UINT64_C(1) << shapes[i].cluster_bits;
 		uint64_t n = shapes[i].size / cluster;
@@ -454,23 +455,23 @@ static void test_holes(void **state)
 		image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 		image_add(&s.img, &s.img.active, n / 2, IMAGE_DATA);
 		image_add(&s.img, &s.img.active, n - 1, IMAGE_DATA);
-		subject_open(&s);
+		test_image_open(&s);
 		LE(s.io.bytes, 4 * KIB); /* the open of a huge image reads a few KiB */
-		rig_init(&rig, &s.image, 0, NULL);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		test_io_reset(&s.io);
-		EQ(qcow2_reader_map(&rig.reader, cluster, shapes[i].size - cluster, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, cluster, shapes[i].size - cluster, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_ABSENT);
 		EQ(e.off + e.len, n / 2 * cluster);
 		TRUE(e.io == NULL);
 		LE(s.io.calls, 2 * (e.len / cluster / 64 + 1) + 2);
 		test_io_reset(&s.io);
-		EQ(qcow2_reader_map(&rig.reader, n / 2 * cluster, cluster, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, n / 2 * cluster, cluster, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		LE(s.io.calls, 4);
-		EQ(qcow2_reader_map(&rig.reader, shapes[i].size - 1, 1, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, shapes[i].size - 1, 1, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -527,7 +528,7 @@ static void random_image(struct image *img, const struct random_shape *r)
 }
 
 /* All of the answer is as the model has it; and what follows would not have continued it. */
-static void check_model(const struct subject *s, const struct qcow2_extent *e, uint64_t limit)
+static void check_model(const struct test_image *s, const struct qcow2_extent *e, uint64_t limit)
 {
 	const struct image_table *t = &s->img.active;
 	uint64_t off = e->off;
@@ -555,18 +556,19 @@ static void test_random_images(void **state)
 	(void)state;
 	test_random_state = 12345;
 	for (size_t i = 0; i < 3 * COUNT(shapes); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint64_t off = 0;
 
 		test_case("random image %zu", i);
 		random_image(&s.img, &shapes[i % COUNT(shapes)]);
-		subject_open(&s);
-		rig_init(&rig, &s.image,
-		         i % 3 == 0 ? 0 : QCOW2_READER_MEMORY * (1 + test_random(40)), NULL);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image,
+		                 i % 3 == 0 ? 0 : QCOW2_READER_MEMORY * (1 + test_random(40)),
+		                 NULL);
 		for (off = 0; off < s.img.size; off += e.len) {
-			EQ(qcow2_reader_map(&rig.reader, off, s.img.size - off, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, s.img.size - off, &e), QCOW2_OK);
 			EQ(e.off, off);
 			TRUE(e.len > 0 && e.len <= s.img.size - off);
 			check_model(&s, &e, s.img.size);
@@ -578,13 +580,13 @@ static void test_random_images(void **state)
 			len = 1 + test_random(s.img.size - off);
 			if (test_random(2) == 0)
 				len = 1 + test_random(len < 5000 ? len : 5000);
-			EQ(qcow2_reader_map(&rig.reader, off, len, &e), QCOW2_OK);
+			EQ(qcow2_reader_map(&reader.q, off, len, &e), QCOW2_OK);
 			EQ(e.off, off);
 			TRUE(e.len > 0 && e.len <= len);
 			check_model(&s, &e, off + len);
 		}
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -598,29 +600,29 @@ static void test_range(void **state)
 		    { 99999, 2 },      { 0, 100001 },
 		    { UINT64_MAX, 1 }, { 1, UINT64_MAX },
 		    { 100000, 0 },     { UINT64_C(1) << 63, UINT64_C(1) << 63 } };
-	struct subject s = { 0 };
-	struct rig rig;
+	struct test_image s = { 0 };
+	struct test_reader reader;
 	struct qcow2_extent e;
 	struct qcow2_extent before;
 
 	(void)state;
 	image_init(&s.img, 3, 12, 100000);
-	subject_open(&s);
-	rig_init(&rig, &s.image, 0, NULL);
+	test_image_open(&s);
+	test_reader_init(&reader, &s.image, 0, NULL);
 	memset(&e, 0x44, sizeof e);
 	memcpy(&before, &e, sizeof e);
 	test_io_reset(&s.io);
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		test_case("range %zu", i);
-		EQ(qcow2_reader_map(&rig.reader, bad[i].off, bad[i].len, &e), QCOW2_E_RANGE);
-		EQ(rig.reader.error.status, QCOW2_E_RANGE);
+		EQ(qcow2_reader_map(&reader.q, bad[i].off, bad[i].len, &e), QCOW2_E_RANGE);
+		EQ(reader.q.error.status, QCOW2_E_RANGE);
 		SAME(&e, &before, sizeof e);
 	}
 	EQ(s.io.calls, 0);
-	EQ(qcow2_reader_map(&rig.reader, 99999, 1, &e), QCOW2_OK);
+	EQ(qcow2_reader_map(&reader.q, 99999, 1, &e), QCOW2_OK);
 	EQ(e.len, 1);
-	rig_free(&rig);
-	subject_free(&s);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /* A run of clusters ends with the highest position that an entry can name. */
@@ -630,24 +632,24 @@ static void test_highest(void **state)
 
 	(void)state;
 	for (unsigned zero = 0; zero < 2; zero++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_extent e;
-		struct rig rig;
+		struct test_reader reader;
 
 		test_case("zero %u", zero);
 		image_init(&s.img, 3, 12, 65536);
 		image_add_raw(&s.img, &s.img.active, 0, highest - 4096 + zero, 0);
 		image_add_raw(&s.img, &s.img.active, 1, highest + zero, 0);
 		image_add_raw(&s.img, &s.img.active, 2, highest + 4096 + zero, 0);
-		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(qcow2_reader_map(&rig.reader, 0, 65536, &e), QCOW2_OK);
+		test_image_open_flags(&s, QCOW2_OPEN_TRUNCATED);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&reader.q, 0, 65536, &e), QCOW2_OK);
 		EQ(e.len, 8192);
 		TRUE(e.io != NULL);
-		EQ(qcow2_reader_map(&rig.reader, 8192, 4096, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, 8192, 4096, &e), QCOW2_OK);
 		TRUE(e.io == NULL);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 

@@ -209,7 +209,7 @@ static const struct open_case cases[] = {
 	{ "size 2^64-1, clusters of 512", 2, 9, { { IMAGE_SIZE, UINT64_MAX }, NO }, QCOW2_E_TOO_BIG,
 	  24, UINT64_MAX },
 
-	/* Two faults: the one that is checked first is told. */
+	/* Of two faults, the error is that of the first check. */
 	{ "magic before version", V3_16, { { IMAGE_MAGIC, 0 }, { IMAGE_VERSION, 1 }, NO },
 	  QCOW2_E_NOT_QCOW2, 0, ANY },
 	{ "version before cluster_bits", V3_16,
@@ -319,7 +319,7 @@ static void test_header(void **state)
 /* What open tells about a header full of odd values. */
 static void test_fields(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 
 	(void)state;
 	test_case("fields");
@@ -332,7 +332,7 @@ static void test_fields(void **state)
 	image_set(&s.img, IMAGE_SNAPSHOTS_OFFSET, UINT64_C(0x123456789a000));
 	image_set(&s.img, IMAGE_REFCOUNT_TABLE_OFFSET, UINT64_C(0xfedcba9876543210));
 	image_set(&s.img, IMAGE_REFCOUNT_TABLE_CLUSTERS, 0x89abcdef);
-	subject_open_flags(&s, QCOW2_OPEN_LAYER);
+	test_image_open_flags(&s, QCOW2_OPEN_LAYER);
 	EQ(s.image.size, 3 * MIB + 7); /* P1: to the byte */
 	EQ(s.image.version, 3);
 	EQ(s.image.cluster_bits, 12);
@@ -354,13 +354,13 @@ static void test_fields(void **state)
 	EQ(s.image.io.size, s.img.file.len);
 	TRUE(s.image.data == NULL && s.image.backing == NULL);
 	EQ(s.image.backing_name.len, 0);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Version 2 ends at byte 72: nothing from there on is a header field. */
 static void test_v2(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 
 	(void)state;
 	test_case("version 2 with bytes after the header");
@@ -368,22 +368,22 @@ static void test_v2(void **state)
 	image_add_ext(&s.img, 0x11111111, 60, "\377\377\377\377\377\377\377\377", 8);
 	image_finish(&s.img);
 	image_buf_fill(&s.img.file, 80, 0xff, 60); /* the payload */
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(s.image.incompatible, 0);
 	EQ(s.image.compatible, 0);
 	EQ(s.image.autoclear, 0);
 	EQ(s.image.compression_type, 0);
 	EQ(s.image.refcount_order, 4);
 	EQ(s.image.header_len, 72);
-	subject_free(&s);
+	test_image_free(&s);
 
 	test_case("extension at 72");
 	image_init(&s.img, 2, 16, MIB);
 	image_add_ext(&s.img, IMAGE_EXT_BACKING_FORMAT, 3, "raw", 3);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(s.image.backing_format.pos, 80);
 	EQ(s.image.backing_format.len, 3);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* header_length: any in 104 ... cluster size. Bytes 105-111 mean nothing. */
@@ -394,7 +394,7 @@ static void test_header_length(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(lengths); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("header_length %u", lengths[i]);
 		image_init(&s.img, 3, 12, MIB);
@@ -406,22 +406,22 @@ static void test_header_length(void **state)
 		image_finish(&s.img);
 		if (lengths[i] > 105)
 			image_buf_fill(&s.img.file, 105, 0xff, lengths[i] - 105);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.header_len, lengths[i]);
 		EQ(s.image.backing_format.len, lengths[i] < 4096 - 32 ? 5 : 0);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 	/* Without the byte, what stands in its place is not the compression type. */
 	for (unsigned byte = 0; byte < 256; byte += 51) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("byte 104 is 0x%x, but header_length is 104", byte);
 		image_init(&s.img, 3, 12, MIB);
 		s.img.header_length = 104;
 		image_add_ext(&s.img, byte << 24 | 0x123456, 0, NULL, 0);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.compression_type, 0);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
@@ -470,7 +470,7 @@ static void test_inspect(void **state)
 {
 	(void)state;
 	for (unsigned method = 1; method <= 2; method++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_reader reader;
 		uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
 
@@ -479,20 +479,20 @@ static void test_inspect(void **state)
 		image_set(&s.img, IMAGE_CRYPT_METHOD, method);
 		if (method == 2)
 			image_add_ext(&s.img, IMAGE_EXT_CRYPTO, 16, "0123456789abcdef", 16);
-		subject_open_flags(&s, QCOW2_OPEN_INSPECT);
+		test_image_open_flags(&s, QCOW2_OPEN_INSPECT);
 		EQ(s.image.crypt_method, method);
 		EQ(s.image.crypto.len, method == 2 ? 16 : 0);
 		EQ(qcow2_reader_init(&reader, &s.image, memory, sizeof memory), QCOW2_E_ENCRYPTED);
 		TRUE(reader.error.status == QCOW2_E_ENCRYPTED);
 		EQ(reader.error.detail, method);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 /* An L1 table not wholly in the file: refused, or zeros on demand. P2 */
 static void test_l1_truncated(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct test_io io;
 	struct qcow2_image image;
 	struct qcow2_error err = { 0 };
@@ -514,7 +514,7 @@ static void test_l1_truncated(void **state)
 			EQ(err.pos, len);
 		EQ(open_whole(&image, &io.io, QCOW2_OPEN_TRUNCATED, &err), QCOW2_OK);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Documented: two io calls for the header, then one for each 128 bytes of extensions. */
@@ -532,15 +532,15 @@ static void test_cost(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(shapes); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 
 		test_case("shape %zu", i);
 		image_init(&s.img, shapes[i].version, shapes[i].cluster_bits, shapes[i].size);
 		s.img.active.l1_entries = shapes[i].l1_entries;
-		subject_open(&s);
+		test_image_open(&s);
 		LE(s.io.calls, 3);
 		LE(s.io.bytes, 1024);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 

@@ -11,8 +11,8 @@
 /* ---- The geometry matrix ---- */
 
 struct geometry {
-	struct subject s;
-	uint8_t *want; /* the window that is looked at */
+	struct test_image s;
+	uint8_t *want; /* the content of the window that the test reads */
 	uint64_t first, len;
 };
 
@@ -58,7 +58,7 @@ static void make(struct geometry *g, unsigned version, unsigned cluster_bits, bo
 	if (img->size % 512 == 0)
 		img->size -= 1;
 	fill_window(img, border - n / 2, n);
-	subject_open(&g->s);
+	test_image_open(&g->s);
 	g->len = img->size - g->first;
 	g->want = calloc((size_t)g->len, 1);
 	image_expect(img, &img->active, g->first, g->want, (size_t)g->len);
@@ -67,23 +67,23 @@ static void make(struct geometry *g, unsigned version, unsigned cluster_bits, bo
 static void unmake(struct geometry *g)
 {
 	free(g->want);
-	subject_free(&g->s);
+	test_image_free(&g->s);
 }
 
-static void check_read(struct geometry *g, struct rig *rig, uint64_t at, uint64_t len)
+static void check_read(struct geometry *g, struct test_reader *reader, uint64_t at, uint64_t len)
 {
-	EQ(rig_read(rig, g->first + at, g->want + (size_t)at, (size_t)len), QCOW2_OK);
+	EQ(test_reader_read(reader, g->first + at, g->want + (size_t)at, (size_t)len), QCOW2_OK);
 }
 
 /* Of large clusters, fewer reads; the whole in one piece not for each memory. */
-static void check_reads(struct geometry *g, struct rig *rig, bool large, bool whole)
+static void check_reads(struct geometry *g, struct test_reader *reader, bool large, bool whole)
 {
 	uint64_t cluster = image_cluster_size(&g->s.img);
 
 	if (whole || !large)
-		check_read(g, rig, 0, g->len);
-	check_read(g, rig, g->len - 1, 1);
-	check_read(g, rig, 0, 1);
+		check_read(g, reader, 0, g->len);
+	check_read(g, reader, g->len - 1, 1);
+	check_read(g, reader, 0, 1);
 	for (unsigned i = 0; i < (large ? 6 : 60); i++) {
 		uint64_t at = test_random(g->len);
 		uint64_t len = 1 + test_random(i % 2 == 0 ? 700 : large ? cluster : 3 * cluster);
@@ -92,7 +92,7 @@ static void check_reads(struct geometry *g, struct rig *rig, bool large, bool wh
 			at = at / cluster * cluster;
 		if (len > g->len - at)
 			len = g->len - at;
-		check_read(g, rig, at, len);
+		check_read(g, reader, at, len);
 	}
 }
 
@@ -114,7 +114,7 @@ static void test_geometry(void **state)
 			     (enum image_place)((bits + variant) % 3));
 			for (size_t m = 0; m < COUNT(memories); m++) {
 				size_t memory = memories[m];
-				struct rig rig;
+				struct test_reader reader;
 
 				test_case("cluster_bits %u, variant %u, memory %zu", bits, variant,
 				          m);
@@ -125,9 +125,9 @@ static void test_geometry(void **state)
 					memory = QCOW2_READER_MEMORY_CLUSTER(
 							 bits, QCOW2_DEFLATE_SMALL_WORK) +
 					         200 * QCOW2_READER_SLICE;
-				rig_init(&rig, &g.s.image, memory, deflate_only);
-				check_reads(&g, &rig, bits >= 16, m == 0 || m == 3);
-				rig_free(&rig);
+				test_reader_init(&reader, &g.s.image, memory, deflate_only);
+				check_reads(&g, &reader, bits >= 16, m == 0 || m == 3);
+				test_reader_free(&reader);
 			}
 			unmake(&g);
 		}
@@ -140,8 +140,8 @@ static void test_smallest(void **state)
 	(void)state;
 	test_random_state = 7;
 	for (unsigned bits = 9; bits <= 21; bits++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		uint64_t cluster = UINT64_C(1) << bits;
 		uint64_t n = bits > 16 ? 5 : 40;
 		uint8_t *want = NULL;
@@ -150,23 +150,24 @@ static void test_smallest(void **state)
 		image_init(&s.img, 3, bits, n * cluster + 1);
 		for (uint64_t i = 0; i <= n; i += 1 + i % 2)
 			image_add(&s.img, &s.img.active, i, i % 5 == 3 ? IMAGE_ZERO : IMAGE_DATA);
-		subject_open(&s);
+		test_image_open(&s);
 		want = calloc((size_t)s.img.size, 1);
 		image_expect(&s.img, &s.img.active, 0, want, (size_t)s.img.size);
-		guard_init(&rig.memory, QCOW2_READER_MEMORY, 8);
-		LE(sizeof(struct qcow2_image) + sizeof rig.reader + QCOW2_READER_MEMORY, 1024);
-		EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, QCOW2_READER_MEMORY), 0);
+		guard_init(&reader.memory, QCOW2_READER_MEMORY, 8);
+		LE(sizeof(struct qcow2_image) + sizeof reader.q + QCOW2_READER_MEMORY, 1024);
+		EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, QCOW2_READER_MEMORY), 0);
 		for (unsigned i = 0; i < 100; i++) {
 			uint64_t off = test_random(s.img.size);
 			uint64_t len =
 				test_random(s.img.size - off < 3 * cluster ? s.img.size - off + 1
 			                                                   : 3 * cluster);
 
-			EQ(rig_read(&rig, off, want + (size_t)off, (size_t)len), QCOW2_OK);
+			EQ(test_reader_read(&reader, off, want + (size_t)off, (size_t)len),
+			   QCOW2_OK);
 		}
 		free(want);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -178,21 +179,21 @@ static void test_pieces(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT(sizes); k++) {
 		struct geometry g;
-		struct rig rig;
+		struct test_reader reader;
 
 		make(&g, 3, sizes[k] < 64 ? 9 : 12, false, IMAGE_SHUFFLED);
 		test_case("pieces of %zu", sizes[k]);
-		rig_init(&rig, &g.s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		test_reader_init(&reader, &g.s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
 		for (uint64_t at = 0; at < g.len; at += sizes[k])
-			check_read(&g, &rig, at, g.len - at < sizes[k] ? g.len - at : sizes[k]);
+			check_read(&g, &reader, at, g.len - at < sizes[k] ? g.len - at : sizes[k]);
 		/* And from the end on. */
 		for (uint64_t at = g.len; sizes[k] > 500 && at > 0;) {
 			uint64_t n = at < sizes[k] ? at : sizes[k];
 
 			at -= n;
-			check_read(&g, &rig, at, n);
+			check_read(&g, &reader, at, n);
 		}
-		rig_free(&rig);
+		test_reader_free(&reader);
 		unmake(&g);
 	}
 }
@@ -206,8 +207,8 @@ static void test_sizes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(sizes); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		uint8_t want[40961] = { 0 };
 		size_t size = (size_t)sizes[i];
 
@@ -215,18 +216,18 @@ static void test_sizes(void **state)
 		image_init(&s.img, 3, 12, size);
 		image_add_range(&s.img, &s.img.active, 0, (size + 4095) / 4096, IMAGE_DATA);
 		image_add(&s.img, &s.img.active, (size - 1) / 4096, IMAGE_COMPRESSED);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.image.size, size);
 		image_expect(&s.img, &s.img.active, 0, want, size);
-		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
-		EQ(rig_read(&rig, 0, want, size), QCOW2_OK);
-		EQ(rig_read(&rig, size - 1, want + size - 1, 1), QCOW2_OK);
-		EQ(rig_read(&rig, size, NULL, 0), QCOW2_OK);
-		EQ(rig_read(&rig, size - 1, want, 2), QCOW2_E_RANGE);
-		EQ(rig_read(&rig, size, want, 1), QCOW2_E_RANGE);
-		EQ(rig_read(&rig, size + 1, want, 0), QCOW2_OK);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_init(&reader, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(test_reader_read(&reader, 0, want, size), QCOW2_OK);
+		EQ(test_reader_read(&reader, size - 1, want + size - 1, 1), QCOW2_OK);
+		EQ(test_reader_read(&reader, size, NULL, 0), QCOW2_OK);
+		EQ(test_reader_read(&reader, size - 1, want, 2), QCOW2_E_RANGE);
+		EQ(test_reader_read(&reader, size, want, 1), QCOW2_E_RANGE);
+		EQ(test_reader_read(&reader, size + 1, want, 0), QCOW2_OK);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -250,41 +251,40 @@ static void test_range(void **state)
 		{ 1, SIZE_MAX, QCOW2_E_RANGE },
 		{ 100000, SIZE_MAX, QCOW2_E_RANGE },
 	};
-	struct subject s = { 0 };
-	struct rig rig;
+	struct test_image s = { 0 };
+	struct test_reader reader;
 	uint8_t buf[16];
 
 	(void)state;
 	image_init(&s.img, 3, 12, 100000);
 	image_add(&s.img, &s.img.active, 24, IMAGE_DATA);
-	subject_open(&s);
-	rig_init(&rig, &s.image, 0, NULL);
+	test_image_open(&s);
+	test_reader_init(&reader, &s.image, 0, NULL);
 	test_io_reset(&s.io);
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		test_case("range %zu", i);
 		memset(buf, 0x99, sizeof buf);
-		EQ(qcow2_reader_read(&rig.reader, cases[i].off, buf, cases[i].len),
-		   cases[i].status);
+		EQ(qcow2_reader_read(&reader.q, cases[i].off, buf, cases[i].len), cases[i].status);
 		ALL(buf, 0x99, sizeof buf);
 		if (cases[i].status != QCOW2_OK)
-			EQ(rig.reader.error.status, QCOW2_E_RANGE);
+			EQ(reader.q.error.status, QCOW2_E_RANGE);
 		if (cases[i].len == 0)
-			EQ(qcow2_reader_read(&rig.reader, cases[i].off, NULL, 0), cases[i].status);
+			EQ(qcow2_reader_read(&reader.q, cases[i].off, NULL, 0), cases[i].status);
 	}
 	EQ(s.io.calls, 0);
 	test_case("after a look at the file, which the error is not about");
-	EQ(qcow2_reader_read(&rig.reader, 24 * 4096, buf, 1), QCOW2_OK);
-	EQ(qcow2_reader_read(&rig.reader, 100000, buf, 1), QCOW2_E_RANGE);
-	TRUE(rig.reader.error.io == NULL);
+	EQ(qcow2_reader_read(&reader.q, 24 * 4096, buf, 1), QCOW2_OK);
+	EQ(qcow2_reader_read(&reader.q, 100000, buf, 1), QCOW2_E_RANGE);
+	TRUE(reader.q.error.io == NULL);
 	test_case("size 0");
-	subject_free(&s);
+	test_image_free(&s);
 	image_init(&s.img, 3, 12, 0);
-	subject_open(&s);
-	EQ(qcow2_reader_init(&rig.reader, &s.image, rig.memory.p, rig.memory.len), QCOW2_OK);
-	EQ(qcow2_reader_read(&rig.reader, 0, buf, 0), QCOW2_OK);
-	EQ(qcow2_reader_read(&rig.reader, 0, buf, 1), QCOW2_E_RANGE);
-	rig_free(&rig);
-	subject_free(&s);
+	test_image_open(&s);
+	EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, reader.memory.len), QCOW2_OK);
+	EQ(qcow2_reader_read(&reader.q, 0, buf, 0), QCOW2_OK);
+	EQ(qcow2_reader_read(&reader.q, 0, buf, 1), QCOW2_E_RANGE);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /* P3: the file ends inside a data cluster: zeros from there on. */
@@ -294,8 +294,8 @@ static void test_partial_last(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(tails); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint8_t want[3 * 4096] = { 0 };
 
@@ -303,21 +303,22 @@ static void test_partial_last(void **state)
 		image_init(&s.img, 3, 12, sizeof want);
 		image_add(&s.img, &s.img.active, 0, IMAGE_DATA);
 		image_add_last(&s.img, &s.img.active, 1, tails[i]);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(s.io.io.size % 4096, tails[i]);
 		image_expect(&s.img, &s.img.active, 0, want, sizeof want);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-		EQ(rig_read(&rig, 4096 + tails[i] - 1, want + 4096 + tails[i] - 1, 2), QCOW2_OK);
-		EQ(rig_read(&rig, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+		EQ(test_reader_read(&reader, 4096 + tails[i] - 1, want + 4096 + tails[i] - 1, 2),
+		   QCOW2_OK);
+		EQ(test_reader_read(&reader, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
 		test_io_reset(&s.io);
-		EQ(rig_read(&rig, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
+		EQ(test_reader_read(&reader, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
 		EQ(s.io.calls, 0); /* nothing there to be read */
-		EQ(qcow2_reader_map(&rig.reader, 4096, 4096, &e), QCOW2_OK);
+		EQ(qcow2_reader_map(&reader.q, 4096, 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		EQ(e.len, 4096);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -326,7 +327,7 @@ struct past_case {
 	const char *name;
 	bool extended;
 	int64_t data;   /* position of the data cluster, from the end of the file; 0 with l2 */
-	int64_t l2_cut; /* how much of the L2 table lies past the end, -1: all */
+	int64_t l2_cut; /* bytes of the L2 table past the end of the file; -1: all */
 };
 
 static const struct past_case past_cases[] = {
@@ -364,8 +365,8 @@ static void test_past_end(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(past_cases); i++) {
 		const struct past_case *c = &past_cases[i];
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint8_t want[16384] = { 0 };
 		uint8_t first[16384] = { 0 };
@@ -375,32 +376,32 @@ static void test_past_end(void **state)
 		test_case("%s", c->name);
 		make_past(&s.img, c);
 		image_expect(&s.img, &s.img.active, 0, first, sizeof first);
-		subject_open(&s);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(rig_read(&rig, cluster, want, 512), QCOW2_E_TRUNCATED);
-		EQ(rig.reader.error.status, QCOW2_E_TRUNCATED);
-		EQ(rig.reader.error.pos, s.img.file.len);
-		TRUE(rig.reader.error.io == &s.image.io);
-		EQ(qcow2_reader_map(&rig.reader, cluster, cluster, &e), QCOW2_E_TRUNCATED);
-		EQ(rig_read(&rig, 0, first, sizeof first), other);
-		EQ(rig_read(&rig, 0, want, 2 * cluster), QCOW2_E_TRUNCATED);
-		rig_free(&rig);
+		test_image_open(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(test_reader_read(&reader, cluster, want, 512), QCOW2_E_TRUNCATED);
+		EQ(reader.q.error.status, QCOW2_E_TRUNCATED);
+		EQ(reader.q.error.pos, s.img.file.len);
+		TRUE(reader.q.error.io == &s.image.io);
+		EQ(qcow2_reader_map(&reader.q, cluster, cluster, &e), QCOW2_E_TRUNCATED);
+		EQ(test_reader_read(&reader, 0, first, sizeof first), other);
+		EQ(test_reader_read(&reader, 0, want, 2 * cluster), QCOW2_E_TRUNCATED);
+		test_reader_free(&reader);
 
 		test_case("%s, allowed", c->name);
-		subject_open_flags(&s, QCOW2_OPEN_TRUNCATED);
-		rig_init(&rig, &s.image, 0, NULL);
+		test_image_open_flags(&s, QCOW2_OPEN_TRUNCATED);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		if (c->l2_cut == 0 || c->l2_cut == 16384)
-			EQ(rig_read(&rig, cluster, want, sizeof want), QCOW2_OK);
+			EQ(test_reader_read(&reader, cluster, want, sizeof want), QCOW2_OK);
 		if (c->l2_cut != 16384)
-			EQ(rig_read(&rig, 0, first, sizeof first), QCOW2_OK);
+			EQ(test_reader_read(&reader, 0, first, sizeof first), QCOW2_OK);
 		else
-			EQ(rig_read(&rig, 0, want, sizeof want), QCOW2_OK);
-		rig_free(&rig);
-		subject_free(&s);
+			EQ(test_reader_read(&reader, 0, want, sizeof want), QCOW2_OK);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
-/* Contiguous clusters of which the file holds only the first: the run ends with the file. */
+/* The file has only the first of two contiguous clusters: the run ends with the file. */
 static void test_run_past_end(void **state)
 {
 	enum { CLUSTER = 512, HERE = 3 };
@@ -408,8 +409,8 @@ static void test_run_past_end(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(ends); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		struct qcow2_extent e;
 		uint8_t want[8 * CLUSTER] = { 0 };
 		bool allowed = i % 2;
@@ -425,20 +426,21 @@ static void test_run_past_end(void **state)
 		end = model_place(&s.img, &s.img.active, (HERE - 1) * CLUSTER).pos + ends[i / 2];
 		image_expect(&s.img, &s.img.active, 0, want, (HERE - 1) * CLUSTER + ends[i / 2]);
 		image_buf_resize(&s.img.file, (size_t)end);
-		subject_open_flags(&s, allowed ? QCOW2_OPEN_TRUNCATED : 0);
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(qcow2_reader_map(&rig.reader, 0, sizeof want, &e), QCOW2_OK);
+		test_image_open_flags(&s, allowed ? QCOW2_OPEN_TRUNCATED : 0);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(qcow2_reader_map(&reader.q, 0, sizeof want, &e), QCOW2_OK);
 		EQ(e.len, allowed ? 8 * CLUSTER : HERE * CLUSTER);
-		EQ(rig_read(&rig, 0, want, HERE * CLUSTER), QCOW2_OK);
-		EQ(rig_read(&rig, 0, want, sizeof want), allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
-		EQ(rig_read(&rig, HERE * CLUSTER, want + HERE * CLUSTER, 1),
+		EQ(test_reader_read(&reader, 0, want, HERE * CLUSTER), QCOW2_OK);
+		EQ(test_reader_read(&reader, 0, want, sizeof want),
 		   allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
-		rig_free(&rig);
-		subject_free(&s);
+		EQ(test_reader_read(&reader, HERE * CLUSTER, want + HERE * CLUSTER, 1),
+		   allowed ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
-/* The memory of one reader, given to the next: what was cached in it is nobody's any more. */
+/* The memory of one reader serves the next, which must not use what it still contains. */
 static void test_memory_again(void **state)
 {
 	static uint64_t memory[20000 / 8];
@@ -483,7 +485,7 @@ static void test_memory_again(void **state)
 	}
 }
 
-/* Data at the highest position that an entry can say, in a file that has it. */
+/* Data at the highest position that an entry can hold, in a file of that size. */
 static void test_far(void **state)
 {
 	static const uint64_t positions[] = { UINT64_C(0x00ffffffffff0000), UINT64_C(1) << 40,
@@ -493,23 +495,23 @@ static void test_far(void **state)
 	(void)state;
 	image_fill(data, sizeof data, 42, 0);
 	for (size_t i = 0; i < COUNT(positions); i++) {
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 
 		test_case("data at %llx", (unsigned long long)positions[i]);
 		image_init(&s.img, 3, 16, 10 * 65536);
 		image_add_raw(&s.img, &s.img.active, 3, positions[i], 0);
-		subject_open(&s);
+		test_image_open(&s);
 		s.image.io.size = positions[i] + 65536;
 		s.io.io.size = s.image.io.size;
 		s.io.far = data;
 		s.io.far_pos = positions[i];
 		s.io.far_len = sizeof data;
-		rig_init(&rig, &s.image, 0, NULL);
-		EQ(rig_read(&rig, 3 * 65536, data, sizeof data), QCOW2_OK);
-		EQ(rig_read(&rig, 4 * 65536 - 5, data + 65536 - 5, 5), QCOW2_OK);
-		rig_free(&rig);
-		subject_free(&s);
+		test_reader_init(&reader, &s.image, 0, NULL);
+		EQ(test_reader_read(&reader, 3 * 65536, data, sizeof data), QCOW2_OK);
+		EQ(test_reader_read(&reader, 4 * 65536 - 5, data + 65536 - 5, 5), QCOW2_OK);
+		test_reader_free(&reader);
+		test_image_free(&s);
 	}
 }
 
@@ -537,8 +539,8 @@ static void test_cost(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(costs); i++) {
 		const struct cost_case *c = &costs[i];
-		struct subject s = { 0 };
-		struct rig rig;
+		struct test_image s = { 0 };
+		struct test_reader reader;
 		size_t len = (size_t)c->n * 4096;
 		uint8_t *want = calloc(len, 1);
 		/* At most 2 calls of 512 bytes for each 64 clusters, plus the same once more. */
@@ -548,41 +550,41 @@ static void test_cost(void **state)
 		image_init(&s.img, 3, 12, len);
 		s.img.place = c->place;
 		image_add_range(&s.img, &s.img.active, 0, c->n, c->kind);
-		subject_open(&s);
+		test_image_open(&s);
 		image_expect(&s.img, &s.img.active, 0, want, len);
-		rig_init(&rig, &s.image, 4 * QCOW2_READER_SLICE, NULL);
+		test_reader_init(&reader, &s.image, 4 * QCOW2_READER_SLICE, NULL);
 		test_io_reset(&s.io);
-		EQ(rig_read(&rig, 0, want, len), QCOW2_OK);
+		EQ(test_reader_read(&reader, 0, want, len), QCOW2_OK);
 		LE(s.io.calls, c->data_calls + tables);
 		LE(s.io.bytes, (c->data_calls != 0 ? len : 0) + 512 * tables);
 		if (c->data_calls == 1)
 			EQ(s.io.longest, len);
-		rig_free(&rig);
+		test_reader_free(&reader);
 		/* With one slot, L1 and L2 take turns in it for each run. */
-		rig_init(&rig, &s.image, 0, NULL);
+		test_reader_init(&reader, &s.image, 0, NULL);
 		test_io_reset(&s.io);
-		EQ(rig_read(&rig, 0, want, len), QCOW2_OK);
+		EQ(test_reader_read(&reader, 0, want, len), QCOW2_OK);
 		LE(s.io.calls, c->data_calls * 5 + tables);
 		if (c->data_calls == 1)
 			EQ(s.io.longest, len);
-		rig_free(&rig);
+		test_reader_free(&reader);
 		/* With slots enough the tables are there the second time. */
-		rig_init(&rig, &s.image, 64 * QCOW2_READER_SLICE, NULL);
-		EQ(rig_read(&rig, 0, want, len), QCOW2_OK);
+		test_reader_init(&reader, &s.image, 64 * QCOW2_READER_SLICE, NULL);
+		EQ(test_reader_read(&reader, 0, want, len), QCOW2_OK);
 		test_io_reset(&s.io);
-		EQ(rig_read(&rig, 1, want + 1, len - 1), QCOW2_OK);
+		EQ(test_reader_read(&reader, 1, want + 1, len - 1), QCOW2_OK);
 		LE(s.io.calls, c->data_calls);
-		rig_free(&rig);
+		test_reader_free(&reader);
 		free(want);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 /* Small reads one after the other do not read the tables again. */
 static void test_cost_sequential(void **state)
 {
-	struct subject s = { 0 };
-	struct rig rig;
+	struct test_image s = { 0 };
+	struct test_reader reader;
 	uint8_t want[64 * 4096] = { 0 };
 	uint64_t off = 0;
 
@@ -590,29 +592,29 @@ static void test_cost_sequential(void **state)
 	test_case("sequential reads of 512 bytes");
 	image_init(&s.img, 3, 12, sizeof want);
 	image_add_range(&s.img, &s.img.active, 0, 64, IMAGE_DATA);
-	subject_open(&s);
+	test_image_open(&s);
 	image_expect(&s.img, &s.img.active, 0, want, sizeof want);
-	rig_init(&rig, &s.image, 0, NULL);
+	test_reader_init(&reader, &s.image, 0, NULL);
 	test_io_reset(&s.io);
 	for (off = 0; off < sizeof want; off += 512)
-		EQ(rig_read(&rig, off, want + off, 512), QCOW2_OK);
+		EQ(test_reader_read(&reader, off, want + off, 512), QCOW2_OK);
 	/* The smallest reader has one slot: L1 and L2 slice by turns, at the very worst. */
 	LE(s.io.calls, sizeof want / 512 * 3);
-	rig_free(&rig);
-	rig_init(&rig, &s.image, 4 * QCOW2_READER_SLICE, NULL);
+	test_reader_free(&reader);
+	test_reader_init(&reader, &s.image, 4 * QCOW2_READER_SLICE, NULL);
 	test_io_reset(&s.io);
 	for (off = 0; off < sizeof want; off += 512)
-		EQ(rig_read(&rig, off, want + off, 512), QCOW2_OK);
+		EQ(test_reader_read(&reader, off, want + off, 512), QCOW2_OK);
 	LE(s.io.calls, sizeof want / 512 + 4);
-	rig_free(&rig);
-	subject_free(&s);
+	test_reader_free(&reader);
+	test_image_free(&s);
 }
 
 /* One image, many readers, none disturbs the other; and the image is not written. */
 static void test_shared(void **state)
 {
 	struct geometry g;
-	struct rig rigs[4];
+	struct test_reader rigs[4];
 	struct qcow2_image copy;
 
 	(void)state;
@@ -621,15 +623,15 @@ static void test_shared(void **state)
 	make(&g, 3, 12, false, IMAGE_GAPS);
 	memcpy(&copy, &g.s.image, sizeof copy);
 	for (unsigned i = 0; i < 4; i++)
-		rig_init(&rigs[i], &g.s.image, QCOW2_READER_MEMORY_DEFLATE + i * 7000,
-		         deflate_only);
+		test_reader_init(&rigs[i], &g.s.image, QCOW2_READER_MEMORY_DEFLATE + i * 7000,
+		                 deflate_only);
 	for (unsigned i = 0; i < 200; i++) {
 		uint64_t at = test_random(g.len);
 
 		check_read(&g, &rigs[i % 4], at, 1 + test_random(g.len - at));
 	}
 	for (unsigned i = 0; i < 4; i++)
-		rig_free(&rigs[i]);
+		test_reader_free(&rigs[i]);
 	SAME(&g.s.image, &copy, sizeof copy);
 	unmake(&g);
 }

@@ -33,7 +33,7 @@ static uint64_t expected(const struct image *img, uint64_t cluster)
 }
 
 /* Asks for n refcounts from `first` on, and again until there are as many. */
-static void check_run(const struct subject *s, uint64_t first, uint32_t n)
+static void check_run(const struct test_image *s, uint64_t first, uint32_t n)
 {
 	uint64_t per_block = (uint64_t)CLUSTER * 8 >> s->img.refcount_order;
 	struct guarded g;
@@ -57,7 +57,7 @@ static void check_run(const struct subject *s, uint64_t first, uint32_t n)
 }
 
 /* An image of some blocks whose refcounts are random, with a gap in the table. */
-static void random_refcounts(struct subject *s, unsigned order)
+static void random_refcounts(struct test_image *s, unsigned order)
 {
 	static uint8_t block[CLUSTER];
 	uint64_t second, fourth;
@@ -76,14 +76,14 @@ static void random_refcounts(struct subject *s, unsigned order)
 			block[k] = (uint8_t)test_random(256);
 		image_buf_put(&s->img.file, i == 0 ? second : fourth, block, sizeof block);
 	}
-	subject_open(s);
+	test_image_open(s);
 }
 
 static void test_widths(void **state)
 {
 	(void)state;
 	for (unsigned order = 0; order <= 6; order++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		uint64_t per_block = (uint64_t)CLUSTER * 8 >> order;
 
 		test_case("refcounts of %u bits", 1u << order);
@@ -100,13 +100,13 @@ static void test_widths(void **state)
 		check_run(&s, s.img.refcount_table_clusters * (CLUSTER / 8) * per_block - 1, 3);
 		check_run(&s, UINT64_C(1) << 55, 2);
 		check_run(&s, UINT64_MAX - 1, 2);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 static void test_cost(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	uint64_t counts[8];
 	uint32_t n = 8;
 
@@ -129,12 +129,12 @@ static void test_cost(void **state)
 	n = 0;
 	EQ(qcow2_refcounts(&s.image, 256, &n, counts, NULL), QCOW2_OK);
 	EQ(n, 0);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 static void test_refused(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_image closed = { 0 }, raw;
 	struct qcow2_error err;
 	uint64_t counts[4];
@@ -163,7 +163,7 @@ static void test_refused(void **state)
 		n = 4;
 		EQ(qcow2_refcounts(&s.image, 256, &n, counts, &err), QCOW2_OK);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Tables and blocks that are not aligned, too high, or not in the file. */
@@ -189,7 +189,7 @@ static void test_misplaced(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_error err = { 0 };
 		uint64_t table, counts[4] = { 1, 1, 1, 1 };
 		uint32_t n = 4;
@@ -206,7 +206,7 @@ static void test_misplaced(void **state)
 			image_put(&s.img.file, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), table,
 			          8);
 		}
-		subject_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
+		test_image_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
 		EQ(qcow2_refcounts(&s.image, 0, &n, counts, &err), want);
 		EQ(err.status, want);
 		if (want == QCOW2_OK)
@@ -217,7 +217,7 @@ static void test_misplaced(void **state)
 		}
 		if (want == QCOW2_E_TRUNCATED)
 			EQ(err.pos, s.img.file.len);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 

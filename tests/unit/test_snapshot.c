@@ -8,7 +8,7 @@
 enum { BITS = 12, CLUSTER = 1 << BITS };
 
 /* Three snapshots with different sizes, shared and own clusters, over the active disk. */
-static void make(struct subject *s)
+static void make(struct test_image *s)
 {
 	struct image *img = &s->img;
 	struct image_snapshot *snap = NULL;
@@ -37,7 +37,7 @@ static void make(struct subject *s)
 	snap->extra_len = 0;
 }
 
-static void check_next(const struct subject *s, struct qcow2_snapshot *entry, bool first)
+static void check_next(const struct test_image *s, struct qcow2_snapshot *entry, bool first)
 {
 	struct qcow2_error err = { 0 };
 
@@ -45,7 +45,7 @@ static void check_next(const struct subject *s, struct qcow2_snapshot *entry, bo
 	EQ(err.status, 0);
 }
 
-static void check_strings(const struct subject *s, const struct qcow2_snapshot *entry,
+static void check_strings(const struct test_image *s, const struct qcow2_snapshot *entry,
                           const char *id, const char *name)
 {
 	struct guarded buf;
@@ -61,7 +61,7 @@ static void check_strings(const struct subject *s, const struct qcow2_snapshot *
 
 static void test_list(void **state)
 {
-	struct subject s;
+	struct test_image s;
 	struct qcow2_snapshot e;
 	struct qcow2_snapshot last;
 	struct qcow2_error err = { 0 };
@@ -69,7 +69,7 @@ static void test_list(void **state)
 	(void)state;
 	test_case("list");
 	make(&s);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(s.image.n_snapshots, 3);
 	EQ(s.image.snapshots_pos, s.img.snapshots_pos);
 	test_io_reset(&s.io);
@@ -101,13 +101,13 @@ static void test_list(void **state)
 	memcpy(&last, &e, sizeof e);
 	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_NOT_FOUND);
 	SAME(&e, &last, sizeof e);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
-/* Neither id nor name: there is nothing to read. */
+/* Neither id nor name: no read is needed. */
 static void test_no_strings(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_snapshot e;
 	char untouched = 'u';
 
@@ -115,7 +115,7 @@ static void test_no_strings(void **state)
 	test_case("no strings");
 	image_init(&s.img, 3, 16, MIB);
 	image_add_snapshot(&s.img, "", "");
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
 	EQ(e.id_len, 0);
 	EQ(e.name_len, 0);
@@ -123,13 +123,13 @@ static void test_no_strings(void **state)
 	EQ(qcow2_snapshot_strings(&s.image, &e, &untouched, NULL), QCOW2_OK);
 	EQ(untouched, 'u');
 	EQ(s.io.calls, 0);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
-/* The same where the place of the strings lies past the end of the file. */
+/* The same where the place of the strings is past the end of the file. */
 static void test_no_strings_at_end(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_snapshot e;
 	struct qcow2_error err;
 	char untouched = 'u';
@@ -141,7 +141,7 @@ static void test_no_strings_at_end(void **state)
 	image_add_snapshot(&s.img, "", "")->extra_len = 1024;
 	image_finish(&s.img);
 	image_buf_resize(&s.img.file, (size_t)s.img.snapshots_pos + 40 + 24);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	LE(s.img.file.len + 1, e.id_pos);
 	memset(&err, 0x77, sizeof err); /* as of another failure */
@@ -150,7 +150,7 @@ static void test_no_strings_at_end(void **state)
 	TRUE(err.io == NULL);
 	EQ(qcow2_snapshot_strings(&s.image, &e, &untouched, &err), QCOW2_OK);
 	EQ(untouched, 'u');
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Entries of all lengths: the next one begins at a multiple of 8. */
@@ -160,7 +160,7 @@ static void test_lengths(void **state)
 
 	(void)state;
 	for (size_t len = 0; len < sizeof letters; len++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct qcow2_snapshot e;
 		char id[8] = { 0 };
 		char name[sizeof letters] = { 0 };
@@ -171,20 +171,20 @@ static void test_lengths(void **state)
 		image_init(&s.img, 3, BITS, MIB);
 		image_add_snapshot(&s.img, id, name);
 		image_add_snapshot(&s.img, "2", "next");
-		subject_open(&s);
+		test_image_open(&s);
 		check_next(&s, &e, true);
 		check_strings(&s, &e, id, name);
 		EQ(e.next_pos, (e.id_pos + len + 7) / 8 * 8);
 		check_next(&s, &e, false);
 		check_strings(&s, &e, "2", "next");
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 /* The largest disk that can be, and one more. */
 static void test_largest(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_snapshot e;
 	struct qcow2_image image;
 	struct qcow2_error err;
@@ -193,7 +193,7 @@ static void test_largest(void **state)
 	test_case("largest disk");
 	image_init(&s.img, 3, 16, MIB);
 	image_add_snapshot(&s.img, "1", "a")->disk_size = INT64_MAX;
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
 	EQ(e.disk_size, INT64_MAX);
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_OK);
@@ -201,23 +201,23 @@ static void test_largest(void **state)
 	e.disk_size++;
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_TOO_BIG);
 	EQ(err.detail, UINT64_C(1) << 63);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* Opened as images, with the size of their time (P9). */
 static void test_images(void **state)
 {
-	struct subject s;
+	struct test_image s;
 	struct qcow2_snapshot e;
 
 	(void)state;
 	make(&s);
-	subject_open(&s);
+	test_image_open(&s);
 	for (unsigned i = 0; i < 3; i++) {
 		const struct image_table *t = &s.img.snapshots[i].table;
 		struct qcow2_image image;
 		struct qcow2_error err = { 0 };
-		struct rig rig;
+		struct test_reader reader;
 		uint8_t *want = NULL;
 
 		test_case("snapshot %u", i);
@@ -226,32 +226,32 @@ static void test_images(void **state)
 		EQ(image.size, e.disk_size);
 		want = calloc((size_t)image.size, 1);
 		image_expect(&s.img, t, 0, want, (size_t)image.size);
-		rig_init(&rig, &image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
-		EQ(rig_read(&rig, 0, want, (size_t)image.size), QCOW2_OK);
-		EQ(rig_read(&rig, image.size - 1, want + image.size - 1, 1), QCOW2_OK);
-		EQ(rig_read(&rig, image.size, want, 1), QCOW2_E_RANGE);
-		rig_free(&rig);
+		test_reader_init(&reader, &image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(test_reader_read(&reader, 0, want, (size_t)image.size), QCOW2_OK);
+		EQ(test_reader_read(&reader, image.size - 1, want + image.size - 1, 1), QCOW2_OK);
+		EQ(test_reader_read(&reader, image.size, want, 1), QCOW2_E_RANGE);
+		test_reader_free(&reader);
 		free(want);
 	}
 	test_case("the active disk is as it was");
 	{
-		struct rig rig;
+		struct test_reader reader;
 		uint8_t *want = calloc(3, MIB);
 
 		image_expect(&s.img, &s.img.active, 0, want, 3 * MIB);
-		rig_init(&rig, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
-		EQ(rig_read(&rig, 0, want, 3 * MIB), QCOW2_OK);
-		rig_free(&rig);
+		test_reader_init(&reader, &s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(test_reader_read(&reader, 0, want, 3 * MIB), QCOW2_OK);
+		test_reader_free(&reader);
 		free(want);
 	}
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 /* A snapshot over the backing image of its parent, and one whose L1 table is too short. */
 static void test_short_l1(void **state)
 {
-	struct subject s = { 0 };
-	struct subject base = { 0 };
+	struct test_image s = { 0 };
+	struct test_image base = { 0 };
 	struct image_snapshot *snap = NULL;
 	struct qcow2_snapshot e;
 	struct qcow2_image image;
@@ -261,9 +261,9 @@ static void test_short_l1(void **state)
 	image_init(&base.img, 3, BITS, 5 * MIB);
 	base.img.active.seed = 9;
 	image_add_range(&base.img, &base.img.active, 0, 5 * MIB / CLUSTER, IMAGE_DATA);
-	subject_open(&base);
+	test_image_open(&base);
 	for (uint32_t n = 0; n <= 3; n++) {
-		struct rig rig;
+		struct test_reader reader;
 		uint8_t *want = calloc(6, MIB);
 
 		test_case("L1 of %u entries for 6 MiB", (unsigned)n);
@@ -279,7 +279,7 @@ static void test_short_l1(void **state)
 		image_finish(&s.img);
 		/* What follows it is no entry. */
 		image_put(&s.img.file, s.img.snapshots[0].table.l1_pos + n * 8, 0x200, 8);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(qcow2_image_attach_backing(&s.image, &base.image), QCOW2_OK);
 		check_next(&s, &e, true);
 		EQ(qcow2_snapshot_image(&image, &s.image, &e, NULL), QCOW2_OK);
@@ -288,14 +288,15 @@ static void test_short_l1(void **state)
 			                    .size = 6 * MIB };
 		layers[1] = (struct layer){ .img = &base.img, .size = 5 * MIB };
 		expect_chain(layers, 2, 0, want, 6 * MIB);
-		rig_init(&rig, &image, 0, NULL);
-		EQ(rig_read(&rig, 0, want, 6 * MIB), QCOW2_OK);
-		EQ(rig_read(&rig, 4 * MIB - 3, want + 4 * MIB - 3, 3 * CLUSTER), QCOW2_OK);
-		rig_free(&rig);
+		test_reader_init(&reader, &image, 0, NULL);
+		EQ(test_reader_read(&reader, 0, want, 6 * MIB), QCOW2_OK);
+		EQ(test_reader_read(&reader, 4 * MIB - 3, want + 4 * MIB - 3, 3 * CLUSTER),
+		   QCOW2_OK);
+		test_reader_free(&reader);
 		free(want);
-		subject_free(&s);
+		test_image_free(&s);
 	}
-	subject_free(&base);
+	test_image_free(&base);
 }
 
 /* Extra data of any size up to 1024. */
@@ -306,7 +307,7 @@ static void test_extra(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(sizes); i++) {
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct image_snapshot *snap = NULL;
 		struct qcow2_snapshot e;
 		struct qcow2_error err = { 0 };
@@ -324,7 +325,7 @@ static void test_extra(void **state)
 		image_add_snapshot(&s.img, "2", "next");
 		image_finish(&s.img);
 		image_put(&s.img.file, s.img.snapshots_pos + 36, n, 4);
-		subject_open(&s);
+		test_image_open(&s);
 		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), want);
 		if (want != QCOW2_OK) {
 			EQ(err.pos, s.img.snapshots_pos);
@@ -340,14 +341,14 @@ static void test_extra(void **state)
 			check_next(&s, &e, false);
 			check_strings(&s, &e, "2", "next");
 		}
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 /* Entries and names that run past the end of the file; tables that are elsewhere. */
 static void test_truncated(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_snapshot e;
 	struct qcow2_error err = { 0 };
 	uint64_t start = 0;
@@ -365,7 +366,7 @@ static void test_truncated(void **state)
 		int want = len < start + 40 + 24 ? QCOW2_E_TRUNCATED : QCOW2_OK;
 
 		test_case("file ends %u bytes into the entry", (unsigned)(len - start));
-		subject_open(&s);
+		test_image_open(&s);
 		s.image.io.size = len;
 		s.io.io.size = len;
 		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), want);
@@ -382,7 +383,7 @@ static void test_truncated(void **state)
 
 	test_case("a name of 65535");
 	image_put(&s.img.file, start + 14, 65535, 2);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(e.name_len, 65535);
 	guard_init(&buf, e.id_len + 65535u, 1);
@@ -390,17 +391,17 @@ static void test_truncated(void **state)
 	guard_free(&buf);
 	EQ(err.pos, full);
 
-	test_case("more snapshots than there are");
+	test_case("the header counts more snapshots than the table has");
 	image_put(&s.img.file, start + 14, 8, 2);
 	image_put(&s.img.file, 60, 65536, 4);
 	image_buf_resize(&s.img.file, (size_t)start + 80);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_TRUNCATED);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
-/* L1 tables that cannot be: told when the snapshot is opened. */
+/* Opening a snapshot checks its L1 table. */
 struct l1_case {
 	const char *name;
 	uint64_t pos;
@@ -433,7 +434,7 @@ static void test_l1(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(l1_cases); i++) {
 		const struct l1_case *c = &l1_cases[i / 2];
-		struct subject s = { 0 };
+		struct test_image s = { 0 };
 		struct image_snapshot *snap = NULL;
 		struct qcow2_snapshot e;
 		struct qcow2_image image;
@@ -448,7 +449,7 @@ static void test_l1(void **state)
 		snap->l1_pos = c->pos;
 		snap->l1_entries = c->entries;
 		snap->disk_size = c->disk_size;
-		subject_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
+		test_image_open_flags(&s, i % 2 ? QCOW2_OPEN_TRUNCATED : 0);
 		EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 		memset(&image, 0, sizeof image);
 		rc = qcow2_snapshot_image(&image, &s.image, &e, &err);
@@ -462,13 +463,13 @@ static void test_l1(void **state)
 			EQ(err.pos, s.img.file.len);
 		if (rc == QCOW2_E_TOO_BIG)
 			EQ(err.detail, c->disk_size > INT64_MAX ? c->disk_size : c->entries);
-		subject_free(&s);
+		test_image_free(&s);
 	}
 }
 
 static void test_refused(void **state)
 {
-	struct subject s = { 0 };
+	struct test_image s = { 0 };
 	struct qcow2_snapshot e;
 	struct qcow2_image image;
 	struct qcow2_image raw;
@@ -480,7 +481,7 @@ static void test_refused(void **state)
 	image_init(&s.img, 3, BITS, MIB);
 	s.img.has_data_file = true;
 	image_add_snapshot(&s.img, "1", "x");
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_SNAPSHOT_DATA_FILE);
 	EQ(err.status, QCOW2_E_SNAPSHOT_DATA_FILE);
@@ -508,11 +509,11 @@ static void test_refused(void **state)
 	test_case("an image without");
 	EQ(qcow2_image_raw(&raw, &s.io.io), QCOW2_OK);
 	EQ(qcow2_snapshot_next(&raw, NULL, &e, &err), QCOW2_E_NOT_FOUND);
-	subject_free(&s);
+	test_image_free(&s);
 	image_init(&s.img, 3, BITS, MIB);
-	subject_open(&s);
+	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_E_NOT_FOUND);
-	subject_free(&s);
+	test_image_free(&s);
 }
 
 int main(void)

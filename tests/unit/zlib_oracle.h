@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What zlib says about deflate streams. zlib_oracle.c asks zlib, and writes what it says to the
- *file that TEST_ANSWERS names, if that is set. mini/zlib_oracle.c is for targets without zlib
- *(cross.sh): it reads the answers there. The tests ask the same questions on each processor, or
- *they fail.
+ * What zlib makes of deflate streams. zlib_oracle.c asks zlib and, if TEST_ANSWERS names a file,
+ *also writes the answers there. mini/zlib_oracle.c is for targets without zlib (cross.sh): it reads
+ *the answers from that file. A test asks the same questions in the same order on each processor; if
+ *it does not, the hash of the question differs and the test fails.
  *
  * A line of the file is one answer: a hash of the question, and then
- *	of zlib_inflate    what it returns, *made, a hash of the bytes that were made
- *	of zlib_deflate    the length of the stream; the stream follows the line
+ *	for zlib_inflate    the result, *made, a hash of the output
+ *	for zlib_deflate    the length of the stream; the stream follows the line
  */
 #ifndef TEST_ZLIB_ORACLE_H
 #define TEST_ZLIB_ORACLE_H
@@ -16,17 +16,15 @@
 #include <stdint.h>
 
 enum {
-	ZLIB_MADE = 0,   /* out_len bytes came */
-	ZLIB_WRONG = -1, /* they did not, *made of them did */
-	/* They came, but zlib looked further, and did not like what it saw. */
-	ZLIB_WRONG_BEHIND = 1,
-	/* They came, and the input was over before zlib could tell. */
-	ZLIB_CUT_BEHIND = 2
+	ZLIB_MADE = 0,         /* zlib made out_len bytes */
+	ZLIB_WRONG = -1,       /* it made only *made of them: the stream is damaged or too short */
+	ZLIB_WRONG_BEHIND = 1, /* it made all of them and found a fault in what follows */
+	ZLIB_CUT_BEHIND = 2    /* it made all of them, and the input ended within what follows */
 };
 
 int zlib_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *made);
 
-/* Are these the bytes that the last stream made? */
+/* Checks that these are the bytes that the last zlib_inflate made. */
 void zlib_same(const uint8_t *bytes);
 
 /* As in deflateInit2; window_bits as a positive number, for a raw stream. */
@@ -38,7 +36,7 @@ struct zlib_deflate {
 size_t zlib_deflate(const struct zlib_deflate *how, const uint8_t *bytes, uint32_t len,
                     uint8_t *out, size_t out_len);
 
-/* FNV-1a, in go: begins with ZLIB_HASH. */
+/* FNV-1a; the hash of nothing is ZLIB_HASH. */
 #define ZLIB_HASH UINT64_C(0xcbf29ce484222325)
 
 static inline uint64_t zlib_hash(uint64_t hash, const uint8_t *bytes, size_t len)

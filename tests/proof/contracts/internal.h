@@ -41,7 +41,9 @@ int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint
     ensures \result == 0 && len != 0 ==> inside(image, pos, len); */
 int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 
+/* The hook is what qcow2_reader_init sets; a port's own has to do the same. */
 /*@ requires good_cache(reader) && good_io(reader->error.io) && \valid_read(e);
+    requires reader->fetch == &q2_io_read;
     requires apart_from_cache(reader, reader->error.io) && \separated(reader, e);
     requires entry % 8 == 0 && table + entry <= UINT64_MAX;
     assigns reader->error.pos, reader->error.io_code, reader->misses, reader->spare, reader->mask,

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * As much of cmocka as the tests use, in a header, for targets that have no libcmocka (cross.sh).
- * To be used with -Itests/unit/mini in place of the library.
+ * The part of cmocka that the tests of the core use, for targets that have no libcmocka: cross.sh
+ * compiles with -Itests/unit/mini, so that this header takes the place of the library's.
  */
 #ifndef MINI_CMOCKA_H
 #define MINI_CMOCKA_H
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 struct CMUnitTest {
 	const char *name;
@@ -24,7 +23,7 @@ struct CMUnitTest {
 #define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
 	mini_run(tests, sizeof(tests) / sizeof *(tests))
 
-extern jmp_buf mini_where; /* in support.c: where a test that fails goes on */
+extern jmp_buf mini_where; /* in support/check.c: where the run goes on after a failed check */
 
 static inline void print_error(const char *format, ...)
 {
@@ -40,16 +39,6 @@ static inline void mini_fail(const char *file, int line)
 	print_error("%s:%d: failure\n", file, line);
 	longjmp(mini_where, 1);
 }
-
-#define MINI_ASSERT(so)                ((so) ? (void)0 : mini_fail(__FILE__, __LINE__))
-#define assert_true(so)                MINI_ASSERT(so)
-#define assert_false(so)               MINI_ASSERT(!(so))
-#define assert_non_null(p)             MINI_ASSERT((p) != NULL)
-#define assert_ptr_equal(a, b)         MINI_ASSERT((a) == (b))
-#define assert_int_equal(a, b)         MINI_ASSERT((long long)(a) == (long long)(b))
-#define assert_in_range(a, low, high)  MINI_ASSERT((a) >= (low) && (a) <= (high))
-#define assert_memory_equal(a, b, len) MINI_ASSERT(memcmp(a, b, len) == 0)
-#define fail_msg(...)                  (print_error(__VA_ARGS__), mini_fail(__FILE__, __LINE__))
 
 static inline int mini_run(const struct CMUnitTest *tests, size_t n)
 {

@@ -11,14 +11,14 @@
 
 enum { CANARY = 0xc5, CANARIES_MAX = 4096 };
 
-/* Is the next buffer to lie right behind the page before it? Threads ask, too. */
+/* Does the next buffer go next to the page before it? Threads call this as well. */
 static bool side_is_before(void)
 {
 	static unsigned n_asked;
 	unsigned n = __atomic_fetch_add(&n_asked, 1u, __ATOMIC_RELAXED);
 	const char *side = getenv("TEST_GUARD");
 
-	if (side == NULL)
+	if (side == NULL) /* Fibonacci hashing: 2^32 divided by the golden ratio */
 		return (n * 2654435769u >> 16 & 1u) != 0u;
 	return strcmp(side, "before") == 0;
 }

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes deflate streams (RFC 1951) bit by bit, valid or not: blocks, codes, symbols. One stream at
+ * a time, in `writer`; one pair of codes at a time, in `lit` and `dist`.
+ */
+#ifndef TEST_DEFLATE_WRITER_H
+#define TEST_DEFLATE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAX_IN = 400000 }; /* room for the longest stream of the tests */
+
+extern struct deflate_writer {
+	uint8_t bytes[MAX_IN];
+	size_t n_bits;
+} writer;
+
+void begin_stream(void);
+size_t stream_len(void); /* in bytes, the last of them perhaps not full */
+
+void put(uint32_t value, unsigned n);     /* a number of n bits, lowest bit first */
+void put_code(uint32_t code, unsigned n); /* a Huffman code of n bits, highest bit first */
+void put_stored(bool final, const uint8_t *bytes, uint32_t len);
+
+/* The lengths of a Huffman code, and the code words that follow from them (section 3.2.2). */
+struct code {
+	uint32_t n; /* symbols */
+	uint8_t len[288];
+	uint16_t code[288];
+};
+
+extern struct code lit, dist;
+
+/* No symbol has a code. The caller then sets lit.len and dist.len. */
+void no_codes(uint32_t n_lit, uint32_t n_dist);
+/* The longest possible code: symbols[k] has a code word of k + 1 bits, the last one of n - 1. */
+void staircase(struct code *c, const uint16_t *symbols, uint32_t n);
+
+void put_fixed(bool final);   /* the header of a block with the fixed codes, which it sets */
+void put_dynamic(bool final); /* the header of a block with the codes in lit and dist */
+void put_lit(uint32_t symbol);
+void put_dist(uint32_t symbol);
+void put_literals(const uint8_t *bytes, size_t len);
+
+/* Lengths and distances: the least value of each symbol, and how many bits follow it (3.2.5). */
+extern const uint16_t len_base[29], dist_base[30];
+extern const uint8_t len_extra[29], dist_extra[30];
+
+uint32_t dist_symbol(uint32_t distance);
+void put_match_of(uint32_t len_symbol, uint32_t len_bits, uint32_t dist_symbol, uint32_t dist_bits);
+void put_match(uint32_t len, uint32_t distance);
+
+#endif
