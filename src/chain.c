@@ -74,7 +74,7 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 		reader->want = len - extent->len;
 		rc = chain_extent(reader, off + extent->len, &next);
 		/*
-		 * A damaged entry behind the extent ends it. A failed io call says nothing about
+		 * A damaged entry after the extent ends it. A failed io call says nothing about
 		 * what is there, so the whole call fails.
 		 */
 		if (rc != QCOW2_OK && (extent->len == 0u || rc == QCOW2_E_IO))

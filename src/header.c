@@ -63,7 +63,7 @@ static uint64_t field64(const struct header *h, struct field *f, uint32_t pos)
 
 /*
  * Which format is it? The older format qcow, version 1, has the same magic number and other fields
- * behind the version, so the version is checked first.
+ * after the version, so the version is checked first.
  *
  * A version 2 header has 72 bytes. What version 3 added gets its default values here (qcow2.txt:
  * refcounts of 16 bits, everything else 0), and the rest of this file treats both versions alike.
@@ -122,7 +122,7 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 	if (marked != (image->compression_type != QCOW2_COMPRESSION_DEFLATE))
 		return QCOW2_E_HEADER;
 	f->pos = AT_AUTOCLEAR;
-	/* The bit says that the data file is a raw image, so there must be a data file. */
+	/* The bit means that the data file is a raw image, so the image must have a data file. */
 	if (!q2_has_external_data(image) &&
 	    (image->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW) != 0u)
 		return QCOW2_E_HEADER;

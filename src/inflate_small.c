@@ -150,7 +150,7 @@ static enum inflate_code inflate_build(struct inflate *s, uint32_t code, const u
 	uint32_t space = 1; /* codes of this length that are not taken by shorter ones */
 	uint32_t len, i;
 
-	/* The symbols of the two codes of one bit, in case there are not as many. */
+	/* A code with gaps has two codes of one bit, with no symbols unless one is set below. */
 	counts[INFLATE_LENGTHS] = INFLATE_NONE;
 	counts[INFLATE_LENGTHS + 1] = INFLATE_NONE;
 	for (len = 1; len < INFLATE_LENGTHS; len++) {
@@ -243,7 +243,7 @@ static bool inflate_lens(struct inflate *s, uint8_t *lens, uint32_t n, bool fixe
 static bool inflate_codes(struct inflate *s, bool fixed)
 {
 	uint8_t *lens = (uint8_t *)(s->codes + INFLATE_LENS);
-	uint32_t sizes = 0x3ff; /* as if a header had said so: 288 and 32, for the fixed codes */
+	uint32_t sizes = 0x3ff; /* of the fixed codes: 288 and 32 symbols */
 	uint32_t n_lit, n_dist;
 
 	if (fixed && s->fixed)

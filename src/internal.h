@@ -162,8 +162,8 @@ int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
  */
 
 /*
- * A load is one or two instructions on most processors, and so shorter than a call. Compilers count
- * its size before they find that out, and need to be told.
+ * A load is one or two instructions on most processors, and so shorter than a call. Compilers
+ * estimate its size before they find that out, so the attribute has to force them.
  */
 #ifdef __GNUC__
 #define Q2_INLINE static inline __attribute__((always_inline))

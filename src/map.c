@@ -196,7 +196,7 @@ static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 	return QCOW2_OK;
 }
 
-/* Makes *e what an entry of the L2 table says. raw is the entry, in its slice. */
+/* Sets *e by the entry of the L2 table that is at raw, in its slice. */
 static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qcow2_extent *e)
 {
 	uint32_t high = q2_be32(raw);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the disk of an image, or tells where its bytes are, in memory that the caller provides.
+ * Reads the disk of an image, or finds where its bytes are, in memory that the caller provides.
  *
  *	static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
  *
