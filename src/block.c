@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes over a device of blocks: head and tail through the bounce block, the middle straight.
+ * The block adapter: an io over a device that reads only whole blocks. block.h explains it. Nothing
+ * else in the core knows about blocks or alignment.
  */
 #include "internal.h"
 #include "qcow2/block.h"
 
+/* Blocks of 512 bytes to 64 KiB: disks have 512 or 4096, optical disks 2048, flash up to 64 KiB. */
 enum { BLOCK_BITS_MIN = 9, BLOCK_BITS_MAX = 16 };
 
-/* No block has this number: positions have 64 bits, and blocks at least 512 bytes. */
+/*
+ * `held` if the bounce buffer is empty. No block has this number: positions have 64 bits, and
+ * blocks at least 512 bytes.
+ */
 #define BLOCK_NONE UINT64_MAX
 
 static bool block_is_aligned(const struct qcow2_block *block, const void *buf)
@@ -15,7 +20,10 @@ static bool block_is_aligned(const struct qcow2_block *block, const void *buf)
 	return ((uintptr_t)buf & (block->align - 1u)) == 0u;
 }
 
-/* As many blocks as fit into *len bytes, in one call. *len: how much that was. */
+/*
+ * Reads as many blocks as one call may have and *len bytes have room for, to buf. Sets *len to the
+ * number of bytes that were read.
+ */
 static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf, size_t *len)
 {
 	uint32_t most = block->max_blocks != 0u ? block->max_blocks : UINT32_MAX;
@@ -28,12 +36,15 @@ static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf,
 	/*@ calls any_blocks; */
 	code = block->ops->read(block->ctx, lba, (uint32_t)count, buf);
 	if (code != 0)
-		block->held = BLOCK_NONE;
+		block->held = BLOCK_NONE; /* the medium may have changed */
 	*len = count << block->block_bits;
 	return code;
 }
 
-/* The bytes from `at` on of one block, *len or as many as there are. *len: how many. */
+/*
+ * Copies the bytes of one block from `at` on to buf: *len of them, or all up to the end of the
+ * block. Sets *len to the number that were copied.
+ */
 static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, uint8_t *buf,
                         size_t *len)
 {
@@ -44,7 +55,7 @@ static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, ui
 	if (block->held != lba) {
 		int code;
 
-		block->held = BLOCK_NONE; /* until all of it is there */
+		block->held = BLOCK_NONE; /* a call that fails may leave anything in the buffer */
 		/*@ calls any_blocks; */
 		code = block->ops->read(block->ctx, lba, 1, block->bounce);
 		if (code != 0)
@@ -55,7 +66,10 @@ static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, ui
 	return 0;
 }
 
-/* qcow2_io_ops.read: each turn ends where a block ends, or is the last. */
+/*
+ * qcow2_io_ops.read. Each turn of the loop ends at the end of a block, so only the first one can
+ * begin inside a block.
+ */
 static int block_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	struct qcow2_block *block = ctx;

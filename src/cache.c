@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of the images of a chain, cached in slices of 512 bytes.
+ * The cache of L1 and L2 tables, in slices of 512 bytes. map.c looks up table entries here.
  *
- * A slice is the smallest piece that every device can read, and reading more than one for a random
- * access costs more than it saves. A key tells the image of the chain and the place in its file.
- * The slots form sets of four: the key picks the set, and the slots of a set are given up in turn.
+ * 512 bytes is the smallest piece that every device can read; for random access, reading more at
+ * once costs more than it saves. A key identifies a slice: the image of the chain, and the position
+ * in its file. A slice and its key make a slot:
  *
- *	memory: [slice 0] [slice 1] ...    ... [key 1] [key 0]
+ *	[slice 0][slice 1] ...  unused  ... [key 1][key 0]
  *
- * Slots are taken into use by doubling, as misses show that they are wanted, so that a reader with
- * much memory is started as fast as one with little. Doubling loses the slices whose set changes.
+ * The slots form sets of four. The key determines the set; in a set, the slots are replaced in
+ * turn.
+ *
+ * A reader begins with one slot, and doubles the slots in use when misses show that it needs more.
+ * So a reader with much memory starts as fast as one with little. Doubling loses the slices whose
+ * set changes.
  */
 #include "internal.h"
 
 enum { CACHE_WAYS = 4 };
 
-/* In `high`: the slot is empty. No image of a chain is so deep. */
+/* `high` of an empty slot. No image of a chain has this depth: see DEPTH_BITS. */
 #define KEY_NONE UINT32_MAX
 
-enum { DEPTH_BITS = 10 }; /* of `high`; above them are the high bits of a position */
+/* The low bits of `high` are the depth of an image, the others the high bits of a position. */
+enum { DEPTH_BITS = 10 };
 
-typedef char depth_fits[QCOW2_CHAIN_MAX < 1 << DEPTH_BITS ? 1 : -1];
+/* Depths are below QCOW2_CHAIN_MAX, so none has all its bits set as KEY_NONE has. */
+Q2_STATIC_ASSERT(depth_fits, QCOW2_CHAIN_MAX < 1 << DEPTH_BITS);
 
-/* reader.h promises what a slot takes. */
-typedef char slot_fits[Q2_SLICE_LEN + sizeof(struct q2_slice_key) == QCOW2_READER_SLICE ? 1 : -1];
+/* reader.h promises the size of a slot. */
+Q2_STATIC_ASSERT(slot_fits, Q2_SLICE_LEN + sizeof(struct q2_slice_key) == QCOW2_READER_SLICE);
 
 void q2_cache_init(struct qcow2_reader *reader, size_t len)
 {
@@ -33,7 +39,11 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 	reader->keys->high = KEY_NONE;
 }
 
-/* Misses are counted from the number of slots that there were: the first of them go to new ones. */
+/*
+ * Counts a miss, and doubles the slots in use after about 1.5 misses for each. After that the count
+ * begins at the number of slots before: key_find replaces the slots of a set in the order of the
+ * count, so the first misses go to new slots.
+ */
 static void cache_grow(struct qcow2_reader *reader)
 {
 	uint32_t n = reader->mask;
@@ -54,9 +64,10 @@ static void cache_grow(struct qcow2_reader *reader)
 }
 
 /*
- * The set of a key, times CACHE_WAYS. Slices that follow each other should be in different sets, as
- * those a power of two apart, and those at like places in the images of a chain. These steps crowd
- * the sets least of all that were tried on such tables (test_crowd).
+ * Returns the first slot of the set of a key, before the mask is applied. Slices should be in
+ * different sets if they follow each other, are a power of two apart, or are at the same place in
+ * different images of a chain. Of the functions that were tried on such tables, this one spreads
+ * them best (test_crowd in tests/unit/test_chain.c).
  */
 static uint32_t first_of_set(uint32_t high, uint32_t low)
 {
@@ -67,7 +78,10 @@ static uint32_t first_of_set(uint32_t high, uint32_t low)
 	return n * CACHE_WAYS;
 }
 
-/* The key of the slot that has the slice, or of that to be given up: it ends there. */
+/*
+ * Returns the key of the slot that has the slice. If none has it, the loop has gone through all
+ * slots of the set, and its last one is the slot to replace.
+ */
 static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t high, uint32_t low)
 {
 	uint32_t first = first_of_set(high, low);
@@ -107,7 +121,7 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io->ops); */
 	if (key->high != high || key->low != low) {
-		key->high = KEY_NONE; /* until all of it is there */
+		key->high = KEY_NONE; /* a read that fails may leave anything in the slice */
 		at->pos = pos - entry % Q2_SLICE_LEN;
 		/*@ calls q2_io_read; */
 		rc = reader->fetch(at, bytes, Q2_SLICE_LEN);

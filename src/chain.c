@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extents of the disk: down the chain until an image answers, and put together where they continue
- * each other.
+ * Extents of the disk. Goes down the chain until an image has the byte that is wanted, and merges
+ * extents that continue each other. reader.c calls this, and map.c answers for each image.
  */
 #include "internal.h"
 
 /*
- * Asks one image after the other about `off`. An image above covers what is below, even if that is
- * longer.
+ * Sets *e to the extent that begins at `off`: asks one image after the other, until one has it. An
+ * image that does not have it still limits the length, as it hides the images below where it does
+ * have something.
  */
 static int chain_extent(struct qcow2_reader *reader, uint64_t off, struct qcow2_extent *e)
 {
@@ -25,12 +26,15 @@ static int chain_extent(struct qcow2_reader *reader, uint64_t off, struct qcow2_
 		if (rc != QCOW2_OK || e->kind != QCOW2_EXTENT_ABSENT || image == NULL ||
 		    off >= image->size)
 			return rc;
-		e->io = NULL;
+		e->io = NULL; /* a preallocated place in the image above is none of this one */
 		e->depth++;
 	}
 }
 
-/* Does b, which begins where a ends, continue it? */
+/*
+ * Does b, which begins where a ends, continue it? Positions are compared by subtraction, which also
+ * is right for extents without a place: chain_extent makes their pos their off.
+ */
 static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent *b)
 {
 	if (a->kind != b->kind || a->image != b->image || a->io != b->io)
@@ -40,7 +44,7 @@ static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent
 	return b->pos - a->pos == a->len;
 }
 
-/* Forgets what of an extent lies before `off`, which is in it. */
+/* Drops the part of an extent before `off`, which is inside it. */
 static void extent_advance(struct qcow2_extent *e, uint64_t off)
 {
 	uint64_t before = off - e->off;
@@ -58,9 +62,9 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 
 	if (reader->image == NULL)
 		return QCOW2_E_ARGUMENT;
-	if (len - 1u >= q2_left(reader->image->size, off)) /* huge if len is 0 */
+	if (len - 1u >= q2_left(reader->image->size, off)) /* len 0 becomes huge, and fails */
 		return QCOW2_E_RANGE;
-	if (off - extent->off < extent->len) /* huge if off lies before it */
+	if (off - extent->off < extent->len) /* huge if off is before the extent */
 		extent_advance(extent, off);
 	else
 		extent->len = 0;
@@ -69,6 +73,10 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len)
 
 		reader->want = len - extent->len;
 		rc = chain_extent(reader, off + extent->len, &next);
+		/*
+		 * A damaged entry after the extent ends it. A failed io call says nothing about
+		 * what is there, so the whole call fails.
+		 */
 		if (rc != QCOW2_OK && (extent->len == 0u || rc == QCOW2_E_IO))
 			return rc;
 		if (extent->len == 0u)

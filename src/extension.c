@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Header extensions, qcow2.txt "Header extensions": from the end of the header to the backing file
- * name, or to the end of the first cluster where there is none.
+ * Header extensions, qcow2.txt "Header extensions". They begin at the end of the header and end at
+ * the name of the backing file or, if the image has no such name, at the end of the first cluster.
+ * Each is a type, a length, and as many bytes, padded to a multiple of 8.
  */
 #include "internal.h"
 
 enum {
-	EXTENSION_HEAD_LEN = 8, /* type, length */
-	BACKING_FORMAT_MAX = 15,
-	CRYPTO_LEN = 16
+	EXTENSION_HEAD_LEN = 8,  /* type and length */
+	BACKING_FORMAT_MAX = 15, /* the longest name that QEMU accepts */
+	CRYPTO_LEN = 16          /* "Full disk encryption header pointer": offset and length */
 };
 
 #define EXTENSION_END            UINT32_C(0x00000000)
@@ -18,7 +19,10 @@ enum {
 #define EXTENSION_CRYPTO         UINT32_C(0x0537be77)
 #define EXTENSION_DATA_FILE      UINT32_C(0x44415441)
 
-/* Where an extension of a type is noted. Of several of a type the last counts, as in QEMU. */
+/*
+ * The member of *image for extensions of this type, or NULL. If the image has several of one type,
+ * the last one counts, as in QEMU.
+ */
 static struct qcow2_span *extension_place(struct qcow2_image *image, uint32_t type)
 {
 	switch (type) {
@@ -31,7 +35,7 @@ static struct qcow2_span *extension_place(struct qcow2_image *image, uint32_t ty
 	}
 }
 
-/* Does the length suit the type, and the type the image? */
+/* Can an extension of this type have this length, and can this image have it? */
 static bool extension_fits(const struct qcow2_image *image, uint32_t type, uint32_t len)
 {
 	if (type == EXTENSION_BACKING_FORMAT)
@@ -55,7 +59,7 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at)
 		int rc;
 
 		at->pos = pos;
-		/* No room even for the end of the extensions, whether the file goes on or not. */
+		/* Damage whether the file goes on or not, so this comes before the checks of it. */
 		if (end - pos < EXTENSION_HEAD_LEN)
 			return QCOW2_E_EXTENSION;
 		if (pos >= image->io.size)
@@ -77,10 +81,10 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at)
 			place->pos = pos;
 			place->len = len;
 		}
-		/* Padded to 8; may round to just past the end, which ends the loop. */
+		/* Rounding up may give a position past the end, which ends the loop. */
 		pos += (len + 7u) & ~UINT32_C(7);
 	}
-	/* The name of a data file means nothing without one. */
+	/* Without the feature bit the image has no data file, so the name is a leftover. */
 	if (!q2_has_external_data(image))
 		image->data_file_name.len = 0;
 	return QCOW2_OK;

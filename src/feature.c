@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of feature bits, qcow2.txt "Feature name table": so that an image with a feature from the
- * future can be refused by its name.
+ * Names of feature bits, qcow2.txt "Feature name table". An image brings the names of its features
+ * along, so that a program can name a feature that is newer than itself when it refuses the image.
  */
 #include "internal.h"
 
+/* A record: kind, bit number, and the name, padded with zeros. */
 enum {
 	FEATURE_RECORD_LEN = 48,
 	FEATURE_NAME_AT = 2,
 	FEATURE_NAME_LEN = QCOW2_FEATURE_NAME_ROOM - 1
 };
 
-/* Finds the table in an image that need not open, as long as its header leads there. */
+/*
+ * Finds the table, in an image that does not open. Without a usable header, image->feature_names
+ * stays absent and this succeeds.
+ */
 static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
                          struct qcow2_error *err)
 {
@@ -23,11 +27,14 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 	image->flags = QCOW2_OPEN_INSPECT;
 	rc = q2_header_read(image, err);
 	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE) {
-		/* Where a feature was refused, it is not known yet if a crypto header belongs. */
+		/*
+		 * header.c refuses an unknown feature before it reads the encryption method. This
+		 * one lets the extensions contain a crypto header, whatever the method is.
+		 */
 		image->crypt_method = Q2_CRYPT_LUKS;
 		rc = q2_extensions_read(image, err);
 	}
-	/* A damaged extension after the table takes nothing from the names in it. */
+	/* If an extension after the table is damaged, the table is still good. */
 	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
 }
 
@@ -50,7 +57,7 @@ int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit,
 		                   &unseen);
 		if (rc == QCOW2_E_IO)
 			return rc;
-		/* "The name table ends" where a name is empty, or the file does. */
+		/* An empty name, or the end of the file, ends the table. */
 		if (rc != QCOW2_OK || record[FEATURE_NAME_AT] == 0u)
 			break;
 		if (record[0] == kind && record[1] == bit) {

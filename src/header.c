@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fixed header, qcow2.txt "Header". Fields are checked in the order in which the reference
- * implementation checks them, so that of several faults the same one is reported.
+ * The fixed header, qcow2.txt "Header"; image.c and feature.c call this. The fields are checked in
+ * the order in which QEMU checks them: if several are wrong, both report the same one.
  */
 #include "internal.h"
 
-/* Byte positions of the fields. */
+/* Byte positions of the fields. Each is a multiple of 4, so a field is one word or two. */
 enum {
 	AT_MAGIC = 0,
 	AT_VERSION = 4,
@@ -26,21 +26,22 @@ enum {
 	AT_REFCOUNT_ORDER = 96,
 	AT_HEADER_LEN = 100,
 	AT_COMPRESSION_TYPE = 104,
-	HEADER_WORDS = 27 /* that are ever looked at */
+	HEADER_WORDS = 27 /* the words up to the one with the compression type */
 };
 
 #define HEADER_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb" */
 
+/* Features that the core reads, or that do not matter to a reader: dirty and corrupt. */
 #define KNOWN_INCOMPATIBLE                                                                         \
 	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |    \
 	 QCOW2_INCOMPATIBLE_COMPRESSION | QCOW2_INCOMPATIBLE_EXTENDED_L2)
 
-/* The header as 32-bit numbers. */
+/* The header as 32-bit numbers, in the byte order of the processor. */
 struct header {
 	uint32_t words[HEADER_WORDS];
 };
 
-/* The field that was looked at last: that is where a fault is. */
+/* The field that was read last. If a check fails, this is the field at fault. */
 struct field {
 	uint32_t pos;
 	uint64_t value;
@@ -60,7 +61,13 @@ static uint64_t field64(const struct header *h, struct field *f, uint32_t pos)
 	return f->value;
 }
 
-/* Which format is it? Version 1 has the same magic, so the version is looked at before the rest. */
+/*
+ * Which format is it? The older format qcow, version 1, has the same magic number and other fields
+ * after the version, so the version is checked first.
+ *
+ * A version 2 header has 72 bytes. What version 3 added gets its default values here (qcow2.txt:
+ * refcounts of 16 bits, everything else 0), and the rest of this file treats both versions alike.
+ */
 static int read_version(struct header *h, struct qcow2_image *image, struct field *f)
 {
 	uint32_t version;
@@ -71,18 +78,18 @@ static int read_version(struct header *h, struct qcow2_image *image, struct fiel
 	if (version != 2u && version != 3u)
 		return QCOW2_E_VERSION;
 	image->version = (uint8_t)version;
-	image->header_len = Q2_HEADER_V3_LEN; /* at least */
+	image->header_len = Q2_HEADER_V3_LEN; /* the least; read_shape sets the exact length */
 	if (version == 2u) {
 		image->header_len = Q2_HEADER_V2_LEN;
 		memset(h->words + Q2_HEADER_V2_LEN / 4, 0, sizeof h->words - Q2_HEADER_V2_LEN);
 		h->words[AT_REFCOUNT_ORDER / 4] = 4;
 		h->words[AT_HEADER_LEN / 4] = Q2_HEADER_V2_LEN;
 	}
-	/* A version 2 header may be all that there is. */
+	/* A file that ends right after its header is complete so far. */
 	return image->io.size < image->header_len ? QCOW2_E_TRUNCATED : QCOW2_OK;
 }
 
-/* Cluster size, length of the header, where the name of the backing file begins. */
+/* Cluster size, length of the header, feature bits, position of the backing file's name. */
 static int read_shape(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	uint32_t cluster_bits = field32(h, f, AT_CLUSTER_BITS);
@@ -115,7 +122,7 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 	if (marked != (image->compression_type != QCOW2_COMPRESSION_DEFLATE))
 		return QCOW2_E_HEADER;
 	f->pos = AT_AUTOCLEAR;
-	/* That the data file is raw means nothing without one. */
+	/* The bit means that the data file is a raw image, so the image must have a data file. */
 	if (!q2_has_external_data(image) &&
 	    (image->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW) != 0u)
 		return QCOW2_E_HEADER;
@@ -123,7 +130,7 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 	f->value = image->incompatible & ~KNOWN_INCOMPATIBLE;
 	if (f->value != 0u)
 		return QCOW2_E_FEATURE;
-	/* "Extended L2 Entries": subclusters of less than 512 bytes cannot be. */
+	/* "Extended L2 Entries": 32 subclusters of at least 512 bytes make 16 KiB. */
 	image->l2_entry_bits = 3;
 	if (q2_has_extended_l2(image)) {
 		if (field32(h, f, AT_CLUSTER_BITS) < 14u)
@@ -149,7 +156,7 @@ static int read_refcounts_and_encryption(const struct header *h, struct qcow2_im
 	return QCOW2_OK;
 }
 
-/* The table position is checked even for 0 snapshots, as the reference does. */
+/* The position of the table is checked even if the image has no snapshots, as in QEMU. */
 static int read_snapshot_table(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	image->n_snapshots = field32(h, f, AT_N_SNAPSHOTS);
@@ -162,7 +169,7 @@ static int read_snapshot_table(const struct header *h, struct qcow2_image *image
 	return QCOW2_OK;
 }
 
-/* The L1 table must reach to the end of the disk: what it lacks is damage, never zeros. */
+/* The L1 table must map the whole disk: if it is too short, that is damage and not zeros. */
 static int read_disk(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	uint64_t last;
@@ -186,7 +193,7 @@ static int read_disk(const struct header *h, struct qcow2_image *image, struct f
 	return QCOW2_OK;
 }
 
-/* The backing file's name: inside the first cluster, and none at position 0. */
+/* The name of the backing file, which is in the first cluster. Position 0 means no name. */
 static int read_name(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	struct qcow2_span *name = &image->backing_name;
@@ -200,6 +207,7 @@ static int read_name(const struct header *h, struct qcow2_image *image, struct f
 	return q2_is_inside(image, len, name->pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
 
+/* Runs the checks in QEMU's order. The first one that fails is reported. */
 static int header_check(struct header *h, struct qcow2_image *image, struct field *f)
 {
 	int rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening an image, and putting together what it needs: the image below it, its data file.
+ * Opens images, attaches what an image needs - the image below it, its data file - and checks that
+ * a chain is complete. header.c reads the header itself.
  */
 #include "internal.h"
 
@@ -26,7 +27,7 @@ int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsig
 	err = q2_err(err, &unseen);
 	err->io = NULL;
 	if (rc == QCOW2_OK) {
-		err->io = io; /* the caller's, not the copy in the image */
+		err->io = io; /* not the copy in the image: a failure clears it */
 		image->flags = flags;
 		rc = q2_header_read(image, err);
 		if (rc != QCOW2_OK)
@@ -66,7 +67,7 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 	return QCOW2_OK;
 }
 
-/* Is everything attached that reading this one image needs? */
+/* Can this one image be read with what is attached to it? */
 static int layer_ready(const struct qcow2_image *image)
 {
 	if (image->crypt_method != 0u)

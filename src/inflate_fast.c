@@ -1,88 +1,98 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in decoder for raw deflate (RFC 1951) once more, made to be fast: with all the input
- * and room for all the output, and 12 KiB of tables. inflate_small.c takes a tenth of that.
+ * The fast decoder for raw deflate (RFC 1951). It needs all input in one piece, room for all
+ * output, and 12 KiB of memory; inflate_small.c needs a tenth of that. unpack.c calls both through
+ * struct qcow2_codec. What makes it fast:
  *
- * All is decoded in the first call, and judged: the call after the last byte only tells.
+ *  - One table look-up decodes a symbol, unless its code is long; see below.
+ *  - On 64-bit processors, bits are read ahead 7 bytes at a time, and a turn of the main loop
+ *    decodes up to three literals or a match without checking for the end of input or output.
+ *  - A match is copied 16 bytes at a time, and may write up to 15 bytes too many, which the next
+ *    symbols overwrite.
+ *  - The fixed codes are made once for all blocks in a row that use them.
  *
- * A Huffman code is an array of uint32_t: 16 counts, a root table that is indexed with the next
- * bits of the input, 11 for literals and lengths, 9 for others, and all symbols in the order of
- * their codes. An entry says all that there is to know about a symbol:
+ * The first call decodes everything and also checks how the stream goes on. The call after the last
+ * byte of the cluster only returns what that check found.
  *
- *   bits 0-4    how many bits to drop: those of the code and the extra ones
- *   bits 8-11   how many of them are the code
- *   bits 12-15  FAST_LITERAL, FAST_END, FAST_BAD; in a root entry FAST_LONG: the code is longer
- *               than the root, and the value is the number of this prefix, see fast_long()
- *   bits 16-31  literal, length, distance, or length of a code; without what the extra bits add
+ * A Huffman code is an array of uint32_t:
+ *
+ *	| counts, 16 | root table, 1 << root_bits | symbols in the order of their codes |
+ *
+ * The next bits of the input are the index into the root table. Each entry of the table, and of the
+ * list of symbols, has all that decoding needs:
+ *
+ *   bits 0-4    the number of bits to drop: those of the code and the extra bits
+ *   bits 8-11   the number of bits of the code
+ *   bits 12-15  FAST_LITERAL, FAST_END or FAST_BAD; or, in the root table, FAST_LONG: the code is
+ *               longer than the index, and the value is the rank of this prefix: see fast_long
+ *   bits 16-31  the value: a literal, a length or distance without what the extra bits add, or the
+ *               length of a code
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "deflate.h"
+#include "internal.h"
 
-#include "qcow2/codec.h"
-#include "qcow2/status.h"
-
-/* Bits that were read ahead. 32-bit processors have no cheap 64-bit shifts. */
+/* Holds the bits that were read ahead. 32-bit processors have no cheap 64-bit shifts. */
 #if SIZE_MAX > 0xffffffff
 typedef uint64_t fast_word;
 #else
 typedef uint32_t fast_word;
 #endif
 
+/*
+ * Sizes of the codes. A larger root table decodes more symbols with one look-up, but takes longer
+ * to make for each block and more of the processor's cache. With 11 bits, three literals fit into
+ * the 56 bits that a turn of the main loop has.
+ */
 enum {
-	FAST_CODE_MAX = 15, /* bits of the longest code, RFC 1951 section 3.2.7 */
-	FAST_LIT_BITS = 11, /* root of the literal/length code */
-	FAST_DIST_BITS = 9, /* root of the distance code and of the code length code */
-	FAST_LIT_MAX = 288,
-	FAST_DIST_MAX = 32,
-	FAST_LENS_MAX = 19, /* symbols of the code length code */
-	FAST_ROOT = 16,     /* where the root table begins: after the counts */
-	FAST_LIT_WORDS = FAST_ROOT + (1 << FAST_LIT_BITS) + FAST_LIT_MAX,
-	FAST_DIST_WORDS = FAST_ROOT + (1 << FAST_DIST_BITS) + FAST_DIST_MAX
+	FAST_LIT_BITS = 11, /* of the index of the root table of the literal/length code */
+	FAST_DIST_BITS = 9, /* the same for the distance code and the code length code */
+	FAST_ROOT = 16,     /* index of the root table, after the counts */
+	FAST_LIT_WORDS = FAST_ROOT + (1 << FAST_LIT_BITS) + DEFLATE_LIT_MAX,
+	FAST_DIST_WORDS = FAST_ROOT + (1 << FAST_DIST_BITS) + DEFLATE_DIST_MAX
 };
 
-/* Parts of an entry. */
+/* Parts of an entry, as described above. */
 enum {
-	FAST_DROP = 0x1f,
-	FAST_LITERAL = 0x1000,
-	FAST_LONG = 0x2000,
-	FAST_END = 0x4000,
-	FAST_BAD = 0x8000,
-	FAST_OF_CODE = 0x101, /* times the length of the code */
+	FAST_DROP = 0x1f,      /* mask of bits 0-4 */
+	FAST_LITERAL = 0x1000, /* the symbol is a literal */
+	FAST_LONG = 0x2000,    /* the code is longer than the index of the root table */
+	FAST_END = 0x4000,     /* the symbol ends the block */
+	FAST_BAD = 0x8000,     /* no symbol, or one without a meaning */
+	FAST_OF_CODE = 0x101,  /* times n: the code has n bits, and all of them are dropped */
 	FAST_VALUE = 16
 };
 
 enum fast_kind { FAST_KIND_LENS, FAST_KIND_LIT, FAST_KIND_DIST };
 
 struct fast {
-	const uint8_t *in;
-	const uint8_t *in_end;
-	uint8_t *out;
-	fast_word buf;   /* bits that were read ahead, the next one lowest */
-	uint32_t n_bits; /* above them in `buf` there are zeros, or bits that come next */
-	uint32_t at;     /* next byte of `out` to be made */
-	uint32_t stop;   /* end of what is to be made */
-	int status;      /* QCOW2_OK, or why no more is decoded */
-	int finish;      /* what is to be said after all is made */
-	bool fixed;      /* the codes are the fixed ones: a second block need not make them */
-	uint32_t lit[FAST_LIT_WORDS];
-	uint32_t dists[FAST_DIST_WORDS];
-	uint8_t lens[FAST_LIT_MAX + FAST_DIST_MAX];
+	const uint8_t *in;     /* the next byte of input */
+	const uint8_t *in_end; /* the end of the input */
+	uint8_t *out;          /* the whole cluster */
+	fast_word buf;         /* bits that were read ahead, the next one lowest */
+	uint32_t n_bits; /* number of bits in buf; above them are zeros, or the bits that follow */
+	uint32_t at;     /* the next byte of `out` to make */
+	uint32_t stop;   /* the end of the bytes to make */
+	int status;      /* QCOW2_OK, or why decoding ended: a status or FAST_OVER */
+	int finish;      /* the status of the call after the last byte */
+	bool fixed;      /* the codes are the fixed ones, so the next block need not make them */
+	uint32_t lit[FAST_LIT_WORDS];    /* the literal/length code */
+	uint32_t dists[FAST_DIST_WORDS]; /* the distance code; before it, the code length code */
+	uint8_t lens[DEFLATE_LIT_MAX + DEFLATE_DIST_MAX]; /* lengths of the codes of both */
 };
 
-/* Of status: all is made, and the stream would make more. */
+/* A value of `status`: all output is made, and the stream would make more. */
 enum { FAST_OVER = 1 };
 
-typedef char fast_fits_work[sizeof(struct fast) <= QCOW2_DEFLATE_FAST_WORK ? 1 : -1];
+Q2_STATIC_ASSERT(fast_fits_work, sizeof(struct fast) <= QCOW2_DEFLATE_FAST_WORK);
 
-/* Give up. A reason that is there already (no input) stays. */
+/* Ends decoding. If it has ended already, for lack of input, that status stays. */
 static void fast_fail(struct fast *s, int status)
 {
 	if (s->status == QCOW2_OK)
 		s->status = status;
 }
 
-/* One more byte of input into buf, which has room for it: n_bits < 16. */
+/* Puts one more byte of input into buf, which has room for it as n_bits is below 16. */
 static bool fast_pull(struct fast *s)
 {
 	if (!(s->in < s->in_end)) {
@@ -94,7 +104,10 @@ static bool fast_pull(struct fast *s)
 	return true;
 }
 
-/* The next n <= 16 bits, lowest first (RFC 1951 section 3.1.1); 0 when status is set. */
+/*
+ * Takes the next n <= 16 bits, lowest first: RFC 1951 section 3.1.1. If the input ends before, sets
+ * status and returns 0.
+ */
 static uint32_t fast_take(struct fast *s, uint32_t n)
 {
 	uint32_t value;
@@ -110,8 +123,10 @@ static uint32_t fast_take(struct fast *s, uint32_t n)
 }
 
 /*
- * Find a code that is longer than the root. All codes that begin with one root index are above
- * all shorter ones (RFC 1951 section 3.2.2), so counting down from the first of them finds it.
+ * Returns the entry of a code that is longer than the index of the root table, or FAST_BAD. Longer
+ * codes come after all shorter ones (RFC 1951 section 3.2.2), so this goes on bit by bit from the
+ * first code that is longer: `entry` has the rank of the prefix among those, code[0] the index in
+ * `sorted`.
  */
 static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_sorted,
                           uint32_t entry, fast_word buf)
@@ -119,11 +134,11 @@ static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_s
 	const uint32_t *sorted = code + FAST_ROOT + (1u << root_bits);
 	uint32_t index = code[0];
 	uint32_t rank = entry >> FAST_VALUE;
-	uint32_t found = n_sorted; /* none */
+	uint32_t found = n_sorted; /* no code matches */
 	uint32_t n;
 
 	buf >>= root_bits;
-	for (n = root_bits + 1; n <= FAST_CODE_MAX; n++) {
+	for (n = root_bits + 1; n <= DEFLATE_CODE_MAX; n++) {
 		rank = rank << 1 | (uint32_t)(buf & 1u);
 		buf >>= 1;
 		if (rank < code[n]) {
@@ -136,7 +151,10 @@ static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_s
 	return found < n_sorted ? sorted[found] + n * FAST_OF_CODE : FAST_BAD | FAST_OF_CODE;
 }
 
-/* The next symbol, as its entry. Only bits of the code itself are asked of the input. */
+/*
+ * Takes the next symbol and returns its entry. Reads no byte of input after the one in which the
+ * code ends, so that a stream which ends there is not taken for one that is cut short.
+ */
 static uint32_t fast_symbol(struct fast *s, const uint32_t *code, uint32_t root_bits,
                             uint32_t n_sorted)
 {
@@ -156,38 +174,43 @@ static uint32_t fast_symbol(struct fast *s, const uint32_t *code, uint32_t root_
 	}
 }
 
+/* Takes a symbol of the distance code, or of the code length code, which is in the same place. */
 static uint32_t fast_dist_symbol(struct fast *s)
 {
-	return fast_symbol(s, s->dists, FAST_DIST_BITS, FAST_DIST_MAX);
+	return fast_symbol(s, s->dists, FAST_DIST_BITS, DEFLATE_DIST_MAX);
 }
 
-/* The value of an entry, with the extra bits that follow the code. */
+/* Returns the value of an entry, plus the extra bits after the code, which this takes. */
 static uint32_t fast_value(struct fast *s, uint32_t entry)
 {
 	return (entry >> FAST_VALUE) + fast_take(s, (entry - (entry >> 8)) & 15u);
 }
 
-/* The entry for a symbol, without the length of its code: RFC 1951 section 3.2.5. */
+/*
+ * Returns the entry for a symbol, without the length of its code: RFC 1951 section 3.2.5. Lengths
+ * and distances are like floating-point numbers with an exponent and a fraction of `shift` bits,
+ * so the tables of that section are not needed.
+ */
 static uint32_t fast_entry(enum fast_kind kind, uint32_t symbol)
 {
-	uint32_t shift = 1; /* symbols are like floating-point numbers, with a fraction so long */
+	uint32_t shift = 1; /* of distances, whose least is 1 */
 	uint32_t base = 1;
-	uint32_t n = 30;
+	uint32_t n = DEFLATE_DIST_USED;
 	uint32_t extra;
 
 	if (kind == FAST_KIND_LENS)
 		return symbol << FAST_VALUE;
 	if (kind == FAST_KIND_LIT) {
-		if (symbol < 256)
+		if (symbol < DEFLATE_END)
 			return symbol << FAST_VALUE | FAST_LITERAL;
-		if (symbol == 256)
+		if (symbol == DEFLATE_END)
 			return FAST_END;
-		if (symbol == 285)
-			return 258u << FAST_VALUE;
-		symbol -= 257;
-		shift = 2;
+		if (symbol == DEFLATE_LENGTH + DEFLATE_LENGTHS - 1)
+			return (uint32_t)DEFLATE_LENGTH_LAST << FAST_VALUE;
+		symbol -= DEFLATE_LENGTH;
+		shift = 2; /* of lengths, whose least is 3 */
 		base = 3;
-		n = 29;
+		n = DEFLATE_LENGTHS;
 	}
 	if (symbol >= n)
 		return FAST_BAD;
@@ -198,23 +221,24 @@ static uint32_t fast_entry(enum fast_kind kind, uint32_t symbol)
 }
 
 /*
- * Count the codes of each length and sort the symbols by code (RFC 1951 section 3.2.2). False: the
- * lengths are no code. One that is incomplete is as in zlib: a single code of one bit, or none at
- * all where the block has no matches (section 3.2.7).
+ * Counts the codes of each length and sorts the symbols by code: RFC 1951 section 3.2.2. Returns
+ * false if the lengths make no code. Like zlib, accepts two incomplete codes: one with a single
+ * code of one bit, and one without any codes, for the distances of a block without matches (section
+ * 3.2.7).
  */
 static bool fast_sort(uint32_t *code, uint32_t *sorted, const uint8_t *lens, uint32_t n,
                       enum fast_kind kind)
 {
-	uint32_t next[FAST_CODE_MAX + 1];
-	uint32_t space = 1; /* codes of this length that are free */
+	uint32_t next[DEFLATE_CODE_MAX + 1];
+	uint32_t space = 1; /* codes of this length that are not taken by shorter ones */
 	uint32_t sum = 0;
 	uint32_t i;
 
-	for (i = 0; i <= FAST_CODE_MAX; i++)
+	for (i = 0; i <= DEFLATE_CODE_MAX; i++)
 		code[i] = 0;
 	for (i = 0; i < n; i++)
 		code[lens[i] & 15u]++;
-	for (i = 1; i <= FAST_CODE_MAX; i++) {
+	for (i = 1; i <= DEFLATE_CODE_MAX; i++) {
 		next[i] = sum;
 		sum += code[i];
 		space <<= 1;
@@ -224,7 +248,7 @@ static bool fast_sort(uint32_t *code, uint32_t *sorted, const uint8_t *lens, uin
 	}
 	if (space != 0 && (kind == FAST_KIND_LENS || sum != code[1]))
 		return false;
-	next[0] = FAST_LIT_MAX; /* a symbol without a code goes nowhere */
+	next[0] = DEFLATE_LIT_MAX; /* past the end of `sorted`: no code, no place */
 	for (i = 0; i < n; i++) {
 		uint32_t len = lens[i] & 15u;
 
@@ -234,7 +258,11 @@ static bool fast_sort(uint32_t *code, uint32_t *sorted, const uint8_t *lens, uin
 	return true;
 }
 
-/* The root index after this one, in the order of the codes: add 1 to the reversed bits. */
+/*
+ * Returns the index of the root table after this one in the order of the codes. As the input has
+ * the bits of a code from the highest to the lowest, the index is the code with its bits reversed,
+ * and this adds 1 to the reversed number. `bit` is its lowest bit.
+ */
 static uint32_t fast_after(uint32_t index, uint32_t bit)
 {
 	while ((index & bit) != 0) {
@@ -244,17 +272,17 @@ static uint32_t fast_after(uint32_t index, uint32_t bit)
 	return index ^ bit;
 }
 
-/* Make a code from the lengths of its n codes. */
+/* Makes a code from the lengths of the codes of its n symbols. Returns false if they make none. */
 static bool fast_build(uint32_t *code, uint32_t root_bits, const uint8_t *lens, uint32_t n,
                        enum fast_kind kind)
 {
 	uint32_t size = 1u << root_bits;
 	uint32_t *root = code + FAST_ROOT;
 	uint32_t *sorted = root + size;
-	uint32_t index = 0; /* of the root, the bits of the code in reverse */
-	uint32_t left = size;
+	uint32_t index = 0;   /* into the root table: the code with its bits reversed */
+	uint32_t left = size; /* entries of the root table that are not set */
 	uint32_t len = 0;
-	uint32_t end = 0; /* of the symbols of this length */
+	uint32_t end = 0; /* of the symbols with codes of this length, in `sorted` */
 	uint32_t k, entry;
 
 	if (!fast_sort(code, sorted, lens, n, kind))
@@ -266,14 +294,15 @@ static bool fast_build(uint32_t *code, uint32_t root_bits, const uint8_t *lens, 
 			end += code[++len];
 		if (len > root_bits)
 			break;
+		/* The bits of the index after a short code may be any, so it has many entries. */
 		entry = sorted[k] + len * FAST_OF_CODE;
 		for (i = index; i < size; i += 1u << len)
 			root[i] = entry;
 		index = fast_after(index, 1u << (len - 1));
 		left -= size >> len;
 	}
-	code[0] = k;
-	/* What is left begins longer codes, in their order; or none, as fast_long() will find. */
+	code[0] = k; /* the first longer code; the count of length 0 is not needed */
+	/* The other entries are prefixes of longer codes, in their order, or of no code at all. */
 	for (entry = FAST_LONG; left != 0; left--) {
 		root[index & (size - 1)] = entry;
 		entry += 1u << FAST_VALUE;
@@ -282,36 +311,36 @@ static bool fast_build(uint32_t *code, uint32_t root_bits, const uint8_t *lens, 
 	return true;
 }
 
-/* Both codes of a block, from lengths that lie one after the other. */
+/* Makes both codes of a block from s->lens, which has the lengths one after the other. */
 static bool fast_codes(struct fast *s, uint32_t n_lit, uint32_t n_dist)
 {
 	return fast_build(s->dists, FAST_DIST_BITS, s->lens + n_lit, n_dist, FAST_KIND_DIST) &&
 	       fast_build(s->lit, FAST_LIT_BITS, s->lens, n_lit, FAST_KIND_LIT);
 }
 
-/* RFC 1951 section 3.2.6: the fixed codes. */
+/* Makes the fixed codes: RFC 1951 section 3.2.6. */
 static bool fast_fixed(struct fast *s)
 {
 	uint32_t i;
 
-	for (i = 0; i < FAST_LIT_MAX + FAST_DIST_MAX; i++)
+	for (i = 0; i < DEFLATE_LIT_MAX + DEFLATE_DIST_MAX; i++)
 		s->lens[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : i < 288 ? 8 : 5;
-	return fast_codes(s, FAST_LIT_MAX, FAST_DIST_MAX);
+	return fast_codes(s, DEFLATE_LIT_MAX, DEFLATE_DIST_MAX);
 }
 
-/* Read n code lengths with the code length code: RFC 1951 section 3.2.7. */
+/* Reads n code lengths with the code length code: RFC 1951 section 3.2.7. */
 static bool fast_lens(struct fast *s, uint32_t n)
 {
-	uint32_t value = 16; /* nothing to repeat */
+	uint32_t value = DEFLATE_REPEAT; /* no length yet that could be repeated */
 	uint32_t i = 0;
 
 	while (i < n) {
 		uint32_t symbol = fast_dist_symbol(s) >> FAST_VALUE;
 		uint32_t end = i + 1;
 
-		if (symbol < 16) {
+		if (symbol < DEFLATE_REPEAT) {
 			value = symbol;
-		} else if (symbol == 16) {
+		} else if (symbol == DEFLATE_REPEAT) {
 			end = i + 3 + fast_take(s, 2);
 		} else if (symbol == 17) {
 			value = 0;
@@ -320,7 +349,7 @@ static bool fast_lens(struct fast *s, uint32_t n)
 			value = 0;
 			end = i + 11 + fast_take(s, 7);
 		}
-		if (s->status != QCOW2_OK || value == 16 || end > n)
+		if (s->status != QCOW2_OK || value == DEFLATE_REPEAT || end > n)
 			return false;
 		for (; i < end; i++)
 			s->lens[i] = (uint8_t)value;
@@ -328,42 +357,47 @@ static bool fast_lens(struct fast *s, uint32_t n)
 	return true;
 }
 
-/* RFC 1951 section 3.2.7: the header of a block with codes of its own. */
+/* Reads the header of a block with codes of its own, and makes them: RFC 1951 section 3.2.7. */
 static bool fast_dynamic(struct fast *s)
 {
-	static const uint8_t order[FAST_LENS_MAX] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-		                                      11, 4,  12, 3, 13, 2, 14, 1, 15 };
-	uint32_t sizes = fast_take(s, 14);
+	uint32_t sizes = fast_take(s, 14); /* HLIT, HDIST and HCLEN: 5, 5 and 4 bits */
 	uint32_t n_lit = (sizes & 31u) + 257;
 	uint32_t n_dist = (sizes >> 5 & 31u) + 1;
 	uint32_t n_lens = (sizes >> 10) + 4;
 	uint32_t i;
 
-	if (n_lit > 286 || n_dist > 30)
+	if (n_lit > DEFLATE_LIT_USED || n_dist > DEFLATE_DIST_USED)
 		return false;
-	for (i = 0; i < FAST_LENS_MAX; i++)
-		s->lens[order[i]] = (uint8_t)fast_take(s, i < n_lens ? 3 : 0);
+	for (i = 0; i < DEFLATE_LENS_MAX; i++)
+		s->lens[deflate_order[i]] = (uint8_t)fast_take(s, i < n_lens ? 3 : 0);
 	return s->status == QCOW2_OK &&
-	       fast_build(s->dists, FAST_DIST_BITS, s->lens, FAST_LENS_MAX, FAST_KIND_LENS) &&
+	       fast_build(s->dists, FAST_DIST_BITS, s->lens, DEFLATE_LENS_MAX, FAST_KIND_LENS) &&
 	       fast_lens(s, n_lit + n_dist) &&
-	       s->lens[256] != 0 && /* a block without an end is an error for zlib, too */
+	       s->lens[DEFLATE_END] != 0 && /* zlib also refuses a block that cannot end */
 	       fast_codes(s, n_lit, n_dist);
 }
 
 #if SIZE_MAX > 0xffffffff
 /*
- * Symbols of a compressed block on 64-bit processors, as long as there is plenty of input and of
- * room, and for what is plain. The rest - the end of a block, errors, a match that ends near the
- * end of the output - is left as it was found to fast_coded().
+ * The main loop for 64-bit processors, fast_run, decodes symbols of a compressed block as long as
+ * input and output have room for a whole turn, so that it need not check for their ends. It leaves
+ * everything else to fast_coded, with the state as before the symbol: the end of a block, errors,
+ * and a match that ends near the end of the output.
  */
 enum {
-	/* A turn takes at most two times 7 bytes in, and the last load reads 8. */
+	/*
+	 * A turn refills at most twice. Each refill reads 8 bytes and advances by at most 7, so a
+	 * turn reads at most 7 + 8 bytes.
+	 */
 	FAST_IN_ROOM = 16,
-	/* A turn makes three literals, or two and a match and up to 15 bytes behind it. */
+	/*
+	 * A turn makes at most three literals, or two and a match. fast_run_match checks where the
+	 * match ends; this is room for the up to 15 bytes that the copy writes after it.
+	 */
 	FAST_OUT_ROOM = 16
 };
 
-/* What changes with each symbol, in registers. */
+/* The part of struct fast that changes with each symbol. A copy of it stays in registers. */
 struct fast_run {
 	uint8_t *out;
 	const uint8_t *in;
@@ -372,7 +406,7 @@ struct fast_run {
 	uint32_t at;
 };
 
-/* Compilers make one load and one store of these two, on any processor that has them. */
+/* Compilers turn these two into one load and one store, on processors that allow any alignment. */
 static inline uint64_t fast_load(const uint8_t *p)
 {
 	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
@@ -392,11 +426,18 @@ static inline void fast_store(uint8_t *p, uint64_t value)
 	p[7] = (uint8_t)(value >> 56);
 }
 
-/* At least 56 bits ahead: three literals of 11 bits, or a match of 48. */
+/*
+ * Fills buf with at least 56 bits. That is enough for three literals of 11 bits, or for a match: 15
+ * bits of length code and 5 extra bits, 15 bits of distance code and 13 extra bits make 48.
+ */
 static inline void fast_refill(struct fast_run *f)
 {
-	uint32_t n = f->n_bits & 63u; /* it is always below 64 */
+	uint32_t n = f->n_bits & 63u; /* n_bits is below 64; the mask shows that to the compiler */
 
+	/*
+	 * Loads 8 bytes, and advances by as many as fit as a whole. The bits above n_bits are those
+	 * of the next byte, and loading it again changes nothing.
+	 */
 	f->buf |= fast_load(f->in) << n;
 	f->in += (63 - n) >> 3;
 	f->n_bits = n | 56;
@@ -408,7 +449,7 @@ static inline void fast_drop(struct fast_run *f, uint32_t entry)
 	f->n_bits -= entry & FAST_DROP;
 }
 
-/* The value of an entry, which is dropped, with the extra bits. */
+/* Drops an entry with its extra bits. Returns the value plus the extra bits. */
 static inline uint32_t fast_sum(struct fast_run *f, uint32_t entry)
 {
 	uint32_t bits = (uint32_t)f->buf & ((1u << (entry & FAST_DROP)) - 1u);
@@ -417,12 +458,13 @@ static inline uint32_t fast_sum(struct fast_run *f, uint32_t entry)
 	return (entry >> FAST_VALUE) + (bits >> (entry >> 8 & 15u));
 }
 
+/* Returns the entry of the root table for the next literal or length. */
 static inline uint32_t fast_peek(const struct fast *s, const struct fast_run *f)
 {
 	return s->lit[FAST_ROOT + (f->buf & ((1u << FAST_LIT_BITS) - 1u))];
 }
 
-/* A literal, and the entry after it. */
+/* Makes a literal, and returns the entry after it. */
 static inline uint32_t fast_literal(const struct fast *s, struct fast_run *f, uint32_t entry)
 {
 	f->out[f->at++] = (uint8_t)(entry >> FAST_VALUE);
@@ -431,14 +473,16 @@ static inline uint32_t fast_literal(const struct fast *s, struct fast_run *f, ui
 }
 
 /*
- * Copy to [at, end) and up to 15 bytes more, from before it. False, and nothing done: that lies
- * before the beginning, so that `from` is huge.
+ * Copies a match to [at, end) from `from`, and up to 15 bytes more. at_end is where the output no
+ * longer has room for a whole turn. Returns false, and has done nothing, if the match begins before
+ * the output does: then `from` has wrapped and is huge.
  */
 static inline bool fast_copy(uint8_t *out, uint32_t at, uint32_t end, uint32_t from,
                              uint32_t at_end)
 {
 	uint32_t dist = at - from;
 
+	/* With 8 and more, no load reads past what the store before it made. */
 	if (dist >= 8) {
 		for (; at < end && from < at_end; at += 16, from += 16) {
 			fast_store(out + at, fast_load(out + from));
@@ -449,14 +493,15 @@ static inline bool fast_copy(uint8_t *out, uint32_t at, uint32_t end, uint32_t f
 
 		for (; at < end; at += 8)
 			fast_store(out + at, value);
-	} else { /* of each 8 bytes, the first `dist` are right, and stay */
+	} else { /* of each 8 bytes, the first `dist` are right; the next store replaces the others
+		  */
 		for (; at < end && from < at_end; at += dist, from += dist)
 			fast_store(out + at, fast_load(out + from));
 	}
 	return at >= end;
 }
 
-/* A match. The entry after it, or FAST_BAD: nothing more can be done here. */
+/* Makes a match, and returns the entry after it. If it returns FAST_BAD, *f is as it was. */
 static inline uint32_t fast_run_match(struct fast *s, struct fast_run *f, uint32_t entry,
                                       uint32_t at_end)
 {
@@ -466,9 +511,10 @@ static inline uint32_t fast_run_match(struct fast *s, struct fast_run *f, uint32
 
 	entry = s->dists[FAST_ROOT + (f->buf & ((1u << FAST_DIST_BITS) - 1u))];
 	if ((entry & FAST_LONG) != 0)
-		entry = fast_long(s->dists, FAST_DIST_BITS, FAST_DIST_MAX, entry, f->buf);
+		entry = fast_long(s->dists, FAST_DIST_BITS, DEFLATE_DIST_MAX, entry, f->buf);
 	from = f->at - fast_sum(f, entry);
 	if ((entry & FAST_BAD) == 0 && end <= at_end) {
+		/* Before the copy, so that the processor does both at the same time. */
 		fast_refill(f);
 		entry = fast_peek(s, f);
 		if (fast_copy(f->out, f->at, end, from, at_end)) {
@@ -480,6 +526,7 @@ static inline uint32_t fast_run_match(struct fast *s, struct fast_run *f, uint32
 	return FAST_BAD;
 }
 
+/* The main loop, as described at FAST_IN_ROOM. Each turn begins with 56 bits in buf. */
 static void fast_run(struct fast *s)
 {
 	struct fast_run f = { s->out, s->in, s->buf, s->n_bits, s->at };
@@ -506,7 +553,7 @@ static void fast_run(struct fast *s)
 			fast_refill(&f);
 		}
 		if ((entry & FAST_LONG) != 0) {
-			entry = fast_long(s->lit, FAST_LIT_BITS, FAST_LIT_MAX, entry, f.buf);
+			entry = fast_long(s->lit, FAST_LIT_BITS, DEFLATE_LIT_MAX, entry, f.buf);
 			if ((entry & FAST_LITERAL) != 0) {
 				entry = fast_literal(s, &f, entry);
 				fast_refill(&f);
@@ -525,14 +572,14 @@ static void fast_run(struct fast *s)
 	s->at = f.at;
 }
 #else
-/* There are no registers for it. */
+/* 32-bit processors have too few registers for such a loop: fast_coded does it all. */
 static void fast_run(struct fast *s)
 {
 	(void)s;
 }
 #endif
 
-/* A match, whose length is `entry`, as far as there is room for it. */
+/* Makes the match whose length is in `entry`, as far as the output has room for it. */
 static void fast_match(struct fast *s, uint32_t entry)
 {
 	uint32_t length = fast_value(s, entry);
@@ -544,20 +591,21 @@ static void fast_match(struct fast *s, uint32_t entry)
 	from = s->at - fast_value(s, entry);
 	if (s->status != QCOW2_OK)
 		return;
+	/* If the match begins before the output does, `from` has wrapped and is huge. */
 	for (; length != 0 && s->at < s->stop && from < s->stop; length--)
 		s->out[s->at++] = s->out[from++];
 	if (length != 0)
 		s->status = s->at < s->stop ? QCOW2_E_COMPRESSED : FAST_OVER;
 }
 
-/* The symbols of a compressed block: RFC 1951 section 3.2.3. */
+/* Decodes the symbols of a compressed block: RFC 1951 section 3.2.3. */
 static void fast_coded(struct fast *s)
 {
 	while (s->status == QCOW2_OK) {
 		uint32_t entry;
 
 		fast_run(s);
-		entry = fast_symbol(s, s->lit, FAST_LIT_BITS, FAST_LIT_MAX);
+		entry = fast_symbol(s, s->lit, FAST_LIT_BITS, DEFLATE_LIT_MAX);
 		if ((entry & FAST_END) != 0)
 			return;
 		if ((entry & FAST_BAD) != 0)
@@ -571,7 +619,7 @@ static void fast_coded(struct fast *s)
 	}
 }
 
-/* RFC 1951 section 3.2.4: a stored block. False: it is none. */
+/* Copies a stored block, RFC 1951 section 3.2.4. Returns false if its header is invalid. */
 static bool fast_stored(struct fast *s)
 {
 	uint32_t length;
@@ -593,7 +641,7 @@ static bool fast_stored(struct fast *s)
 	return true;
 }
 
-/* RFC 1951 section 3.2.3: any block. */
+/* Decodes a block, whose type is that of RFC 1951 section 3.2.3. */
 static void fast_block(struct fast *s, uint32_t type)
 {
 	bool good = false;
@@ -615,8 +663,8 @@ static void fast_block(struct fast *s, uint32_t type)
 }
 
 /*
- * All that the stream makes, up to `stop`. zlib goes on then until it would have to make a byte,
- * and judges what it sees; so do we.
+ * Decodes the stream up to `stop`. After that, like zlib, it goes on until it would have to make a
+ * byte, and so finds out whether the stream goes on validly.
  */
 static void fast_stream(struct fast *s)
 {
@@ -627,10 +675,11 @@ static void fast_stream(struct fast *s)
 		if (s->status == QCOW2_OK)
 			fast_block(s, head >> 1);
 	}
-	if (s->at < s->stop) /* the stream is over */
+	if (s->at < s->stop) /* the stream has ended too early */
 		fast_fail(s, QCOW2_E_COMPRESSED);
 }
 
+/* fast_decode sets everything else. */
 static void fast_begin(const struct qcow2_codec *self, void *work)
 {
 	struct fast *s = work;
@@ -639,6 +688,7 @@ static void fast_begin(const struct qcow2_codec *self, void *work)
 	s->finish = QCOW2_OK;
 }
 
+/* The first call for a cluster decodes it; the second one returns what is known of its end. */
 static int fast_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	struct fast *s = work;

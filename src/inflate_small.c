@@ -1,80 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in decoder for raw deflate (RFC 1951), made to be small; the fast one is
- * inflate_fast.c.
+ * The small decoder for raw deflate (RFC 1951). It decodes bit by bit, without tables, in 1 KiB of
+ * memory and with any window. inflate_fast.c is the fast one; unpack.c calls both through
+ * struct qcow2_codec.
  *
- * Output can stop anywhere and go on later; input is pulled when it is needed, so it never stops
- * half-way. What is between two output bytes is told by two fields. There may be `length` bytes
- * left to copy, from `dist` bytes before; with dist == 0 they come from the input, as those of
- * a stored block do, and a literal: it is put back there as a byte. Then it goes on as `head` says,
- * the three bits that a block begins with:
+ * Output can stop after any byte and go on in a later call. Input never stops the decoder half-way:
+ * it calls stream->fill when it needs more. So all it has to remember between two bytes of output
+ * is how the current copy goes on, and what comes after it:
  *
- *   INFLATE_BLOCK   at the header of a block
- *   INFLATE_OVER    behind the final block
- *   anything else   in a compressed block, before a literal/length symbol
+ *   length, dist   `length` bytes are still to be copied from `dist` bytes before. If dist is 0,
+ *                  they come from the input: the bytes of a stored block, and each literal, which
+ *                  is put back into the input as a byte.
+ *   head           The three bits at the beginning of a block say what follows the copy:
+ *                    INFLATE_BLOCK   the header of a block
+ *                    INFLATE_OVER    nothing, the final block has ended
+ *                    anything else   a literal/length symbol of a compressed block
  *
- * A Huffman code is a part of `codes`: how many codes there are of each length from 1 to 15, then
- * all symbols in the order of their codes. That is all that decoding bit by bit takes: the codes of
- * a length are consecutive numbers, and the first of them is twice what comes after the last code
- * that is one bit shorter (RFC 1951 section 3.2.2). All codes are complete: a symbol that is none
- * fills a gap.
+ * A Huffman code is a part of `codes`: the number of codes of each length from 1 to 15, then all
+ * symbols in the order of their codes. This is enough to decode bit by bit. The codes of one length
+ * are consecutive numbers, and the first of them is twice the number after the last code that is
+ * one bit shorter (RFC 1951 section 3.2.2). Every code is made complete: INFLATE_NONE, which is no
+ * symbol, fills the gaps.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "deflate.h"
+#include "internal.h"
 
-#include "qcow2/codec.h"
-#include "qcow2/status.h"
-
-/* Of `head`: bit 0, this is the final block; bits 1-2, its type. RFC 1951 section 3.2.3. */
+/*
+ * Values of `head`, RFC 1951 section 3.2.3. Bit 0 is set in the final block; bits 1-2 are the type
+ * of the block. Types 1 and 2 keep their `head` as long as the block goes on.
+ */
 enum {
-	INFLATE_BLOCK = 0,
-	INFLATE_OVER = 1,
-	INFLATE_FIXED = 2,   /* or 3 */
-	INFLATE_DYNAMIC = 4, /* or 5 */
-	INFLATE_RESERVED = 6 /* or 7 */
+	INFLATE_BLOCK = 0,   /* or a stored block whose header was just read */
+	INFLATE_OVER = 1,    /* or the same for the final block */
+	INFLATE_FIXED = 2,   /* 3 if final */
+	INFLATE_DYNAMIC = 4, /* 5 if final */
+	INFLATE_RESERVED = 6 /* 7 if final */
 };
 
-/* Where what is in `codes`. The code length code lies where that of the distances will be. */
+/*
+ * The layout of `codes`:
+ *
+ *	INFLATE_DIST                   INFLATE_LIT                   INFLATE_LENS
+ *	| counts | distance symbols    | counts | literals, lengths  | code lengths, in bytes |
+ *
+ * The code length code is needed only before the distance code, and is in its place.
+ */
 enum {
-	INFLATE_LENGTHS = 16, /* of a code, 0 unused; RFC 1951 section 3.2.7 */
-	INFLATE_LIT_MAX = 288,
-	INFLATE_DIST_MAX = 32,
+	INFLATE_LENGTHS = DEFLATE_CODE_MAX + 1, /* counts of a code; that of length 0 is not used */
 	INFLATE_DIST = 0,
-	INFLATE_LIT = INFLATE_DIST + INFLATE_LENGTHS + INFLATE_DIST_MAX,
-	INFLATE_LENS = INFLATE_LIT + INFLATE_LENGTHS + INFLATE_LIT_MAX, /* bytes from here on */
-	INFLATE_WORDS = INFLATE_LENS + (INFLATE_LIT_MAX + INFLATE_DIST_MAX) / 2,
+	INFLATE_LIT = INFLATE_DIST + INFLATE_LENGTHS + DEFLATE_DIST_MAX,
+	INFLATE_LENS = INFLATE_LIT + INFLATE_LENGTHS + DEFLATE_LIT_MAX,
+	INFLATE_WORDS = INFLATE_LENS + (DEFLATE_LIT_MAX + DEFLATE_DIST_MAX) / 2,
 	INFLATE_NONE = 0xffff /* no symbol */
 };
 
 enum inflate_code { INFLATE_COMPLETE, INFLATE_GAPS, INFLATE_WRONG };
 
 struct inflate {
-	struct qcow2_stream *stream;
-	uint32_t buf; /* bits that were read ahead, the next one lowest; zeros above n_bits */
-	uint32_t n_bits;
-	uint32_t length;
-	uint32_t dist;
-	uint32_t head;
-	int status; /* the first failure; then all bits that are read are zeros */
-	bool fixed; /* the codes are the fixed ones: a second block need not make them */
-	uint16_t codes[INFLATE_WORDS];
+	struct qcow2_stream *stream; /* that of the current call */
+	uint32_t buf;    /* bits that were read ahead, the next one lowest; zeros above n_bits */
+	uint32_t n_bits; /* number of bits in buf: below 24 */
+	uint32_t length; /* bytes that are still to be copied */
+	uint32_t dist;   /* from how many bytes before; 0 if from the input */
+	uint32_t head;   /* what follows the copy */
+	int status;      /* the first failure of this call; after it, the input reads as zeros */
+	bool fixed; /* `codes` has the fixed codes, so that the next block need not make them */
+	uint16_t codes[INFLATE_WORDS]; /* both codes and their lengths, as above */
 };
 
-typedef char inflate_fits_work[sizeof(struct inflate) <= QCOW2_DEFLATE_SMALL_WORK ? 1 : -1];
-/* So that an index can be masked, which costs less than to compare it. */
-typedef char inflate_words_mask[(INFLATE_WORDS & (INFLATE_WORDS - 1)) == 0 ? 1 : -1];
+Q2_STATIC_ASSERT(inflate_fits_work, sizeof(struct inflate) <= QCOW2_DEFLATE_SMALL_WORK);
+/* The index of a symbol is bounded by a mask, which takes less code than a comparison. */
+Q2_STATIC_ASSERT(inflate_words_mask, (INFLATE_WORDS & (INFLATE_WORDS - 1)) == 0);
 
 /*@ predicate good_bits(struct inflate *s) =
       s->n_bits < 24 && s->buf < 1 << s->n_bits; */
 
-/* One more byte of input into buf, which has room for it: n_bits < 16. */
+/* Puts one more byte of input into buf, which has room for it as n_bits is below 16. */
 static void inflate_pull(struct inflate *s)
 {
 	struct qcow2_stream *in = s->stream;
 	int status = s->status;
 
-	if (!(in->next < in->end) && status == QCOW2_OK) /* what failed once is not tried again */
+	if (!(in->next < in->end) && status == QCOW2_OK) /* a failed fill is not repeated */
 		/*@ calls any_fill; */
 		status = in->fill(in);
 	if (in->next < in->end)
@@ -85,7 +92,7 @@ static void inflate_pull(struct inflate *s)
 	s->status = status;
 }
 
-/* The next n <= 16 bits, lowest first: RFC 1951 section 3.1.1. */
+/* Takes the next n <= 16 bits, lowest first: RFC 1951 section 3.1.1. */
 static uint32_t inflate_take(struct inflate *s, uint32_t n)
 {
 	uint32_t buf;
@@ -105,15 +112,19 @@ static uint32_t inflate_take(struct inflate *s, uint32_t n)
 	return buf - (buf >> n << n);
 }
 
-/* The next symbol of one of the codes. Only bits of the code itself are asked of the input. */
+/*
+ * Takes the next symbol of the code at codes[code]. Reads no byte of input after the one in which
+ * the symbol ends, so that a stream which ends there is not taken for one that is cut short.
+ */
 static uint32_t inflate_symbol(struct inflate *s, uint32_t code)
 {
 	uint32_t sorted = code + INFLATE_LENGTHS; /* the symbols with codes of this length */
-	uint32_t rank = 0;                        /* of what was read, among these codes */
-	uint32_t count = 0;
+	uint32_t rank =
+		0; /* the bits that were read, as a number from the first of these codes on */
+	uint32_t count = 0; /* how many codes have this length */
 	uint32_t len = 0;
 
-	do { /* at most 15 times: as the code is complete, the rank of ones is below the count */
+	do { /* at most 15 times: the code is complete, so one of its codes matches */
 		rank -= count;
 		sorted += count;
 		if (s->n_bits == len)
@@ -127,17 +138,19 @@ static uint32_t inflate_symbol(struct inflate *s, uint32_t code)
 }
 
 /*
- * Make a code from the lengths of its n codes: RFC 1951 section 3.2.2. One with gaps is as in zlib:
- * a single code of one bit, or none at all where the block has no matches (section 3.2.7).
+ * Makes a code at codes[code] from the lengths of the codes of its n symbols: RFC 1951 section
+ * 3.2.2. Like zlib, accepts two codes with gaps: one with a single code of one bit, and one without
+ * any codes, for the distances of a block without matches (section 3.2.7).
  */
 static enum inflate_code inflate_build(struct inflate *s, uint32_t code, const uint8_t *lens,
                                        uint32_t n)
 {
 	uint16_t *counts = s->codes + code;
 	uint32_t end = code + INFLATE_LENGTHS;
-	uint32_t space = 1; /* codes of this length that are free */
+	uint32_t space = 1; /* codes of this length that are not taken by shorter ones */
 	uint32_t len, i;
 
+	/* A code with gaps has two codes of one bit, with no symbols unless one is set below. */
 	counts[INFLATE_LENGTHS] = INFLATE_NONE;
 	counts[INFLATE_LENGTHS + 1] = INFLATE_NONE;
 	for (len = 1; len < INFLATE_LENGTHS; len++) {
@@ -160,45 +173,53 @@ static enum inflate_code inflate_build(struct inflate *s, uint32_t code, const u
 		return INFLATE_COMPLETE;
 	if (end != code + INFLATE_LENGTHS + counts[1])
 		return INFLATE_WRONG;
+	/* Fill the gaps: two codes of one bit are complete. */
 	counts[1] = 2;
 	return INFLATE_GAPS;
 }
 
-/* RFC 1951 section 3.2.7: the code for the lengths of codes. */
+/* Reads and makes the code length code, which has 4 + more_than_4 lengths: section 3.2.7. */
 static bool inflate_lens_code(struct inflate *s, uint32_t more_than_4)
 {
-	static const uint8_t order[] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-		                         11, 4,  12, 3, 13, 2, 14, 1, 15 };
 	uint8_t *lens = (uint8_t *)(s->codes + INFLATE_LENS);
 	uint32_t i;
 
-	for (i = 0; i < sizeof order; i++)
-		lens[order[i]] = (uint8_t)inflate_take(s, i < 4 + more_than_4 ? 3 : 0);
-	return inflate_build(s, INFLATE_DIST, lens, sizeof order) == INFLATE_COMPLETE;
+	for (i = 0; i < DEFLATE_LENS_MAX; i++)
+		lens[deflate_order[i]] = (uint8_t)inflate_take(s, i < 4 + more_than_4 ? 3 : 0);
+	return inflate_build(s, INFLATE_DIST, lens, DEFLATE_LENS_MAX) == INFLATE_COMPLETE;
 }
 
-/* How often `value` comes next in the lengths: RFC 1951 section 3.2.7. */
+/*
+ * Takes a symbol of the code length code. Returns how often *value, which the symbol may change,
+ * comes next in the lengths: RFC 1951 section 3.2.7.
+ */
 static uint32_t inflate_run(struct inflate *s, uint32_t *value)
 {
 	uint32_t symbol = inflate_symbol(s, INFLATE_DIST);
 
-	if (symbol < 16) {
+	if (symbol < DEFLATE_REPEAT) {
 		*value = symbol;
 		return 1;
 	}
-	if (symbol == 16)
+	if (symbol == DEFLATE_REPEAT)
 		return 3 + inflate_take(s, 2);
 	*value = 0;
 	return symbol == 17 ? 3 + inflate_take(s, 3) : 11 + inflate_take(s, 7);
 }
 
-/* The lengths of n codes: as the block says, or the fixed ones of RFC 1951 section 3.2.6. */
+/*
+ * Sets the lengths of the codes of n symbols: those of the block, or the fixed ones of RFC 1951
+ * section 3.2.6. Returns false if they are invalid.
+ */
 static bool inflate_lens(struct inflate *s, uint8_t *lens, uint32_t n, bool fixed)
 {
-	/* So many in a row are of one length; that, less 5, is in the lowest three bits. */
+	/*
+	 * The fixed lengths: how many in a row are equal, all multiples of 8, plus the length less
+	 * 5 in the low three bits. A table of runs is shorter than code, and than all lengths.
+	 */
 	static const uint8_t runs[8] = { 144 | 3, 112 | 4, 24 | 2, 8 | 3, 32 };
 	uint32_t run = 0;
-	uint32_t value = INFLATE_LENGTHS; /* nothing to repeat */
+	uint32_t value = INFLATE_LENGTHS; /* no length yet that could be repeated */
 	uint32_t times = 0;
 	uint32_t i;
 
@@ -218,11 +239,11 @@ static bool inflate_lens(struct inflate *s, uint8_t *lens, uint32_t n, bool fixe
 	return times == 0;
 }
 
-/* Both codes of a block. */
+/* Makes both codes of a block: the fixed ones, or those that its header describes. */
 static bool inflate_codes(struct inflate *s, bool fixed)
 {
 	uint8_t *lens = (uint8_t *)(s->codes + INFLATE_LENS);
-	uint32_t sizes = 0x3ff; /* of the fixed codes: 288 and 32 */
+	uint32_t sizes = 0x3ff; /* of the fixed codes: 288 and 32 symbols */
 	uint32_t n_lit, n_dist;
 
 	if (fixed && s->fixed)
@@ -230,17 +251,18 @@ static bool inflate_codes(struct inflate *s, bool fixed)
 	s->fixed = fixed;
 	if (!fixed)
 		sizes = inflate_take(s, 14);
-	n_lit = (sizes & 31u) + 257;
+	n_lit = (sizes & 31u) + 257; /* HLIT, HDIST and HCLEN of section 3.2.7: 5, 5 and 4 bits */
 	n_dist = (sizes >> 5 & 31u) + 1;
-	if (!fixed && (n_lit > 286 || n_dist > 30 || !inflate_lens_code(s, sizes >> 10)))
+	if (!fixed && (n_lit > DEFLATE_LIT_USED || n_dist > DEFLATE_DIST_USED ||
+	               !inflate_lens_code(s, sizes >> 10)))
 		return false;
 	return inflate_lens(s, lens, n_lit + n_dist, fixed) &&
-	       lens[256] != 0 && /* a block without an end is an error for zlib, too */
+	       lens[DEFLATE_END] != 0 && /* zlib also refuses a block that cannot end */
 	       inflate_build(s, INFLATE_DIST, lens + n_lit, n_dist) != INFLATE_WRONG &&
 	       inflate_build(s, INFLATE_LIT, lens, n_lit) != INFLATE_WRONG;
 }
 
-/* RFC 1951 section 3.2.4: the header of a stored block. */
+/* Reads the header of a stored block, RFC 1951 section 3.2.4, and starts to copy its bytes. */
 static bool inflate_stored(struct inflate *s)
 {
 	inflate_take(s, s->n_bits & 7u);
@@ -249,11 +271,12 @@ static bool inflate_stored(struct inflate *s)
 	return s->length == (uint16_t)~inflate_take(s, 16);
 }
 
-/* RFC 1951 section 3.2.3: the header of any block. */
+/* Reads the header of the next block: RFC 1951 section 3.2.3. */
 static int inflate_block(struct inflate *s)
 {
 	bool good = false;
 
+	/* The stream has ended. That is as it should be if nothing more is wanted. */
 	if (s->head == INFLATE_OVER)
 		return s->stream->done < s->stream->stop ? QCOW2_E_COMPRESSED : QCOW2_E_TRUNCATED;
 	s->head = inflate_take(s, 3);
@@ -265,8 +288,9 @@ static int inflate_block(struct inflate *s)
 }
 
 /*
- * What a length or distance symbol and its extra bits stand for: RFC 1951 section 3.2.5. Symbols
- * are like floating-point numbers: an exponent, and `shift` bits of a fraction.
+ * Returns the number that a length or distance symbol stands for with its extra bits, which this
+ * takes: RFC 1951 section 3.2.5. The symbols in its tables are like floating-point numbers, with an
+ * exponent and a fraction of `shift` bits, so the tables are not needed.
  */
 static uint32_t inflate_number(struct inflate *s, uint32_t symbol, uint32_t shift)
 {
@@ -277,26 +301,28 @@ static uint32_t inflate_number(struct inflate *s, uint32_t symbol, uint32_t shif
 	return ((symbol - (extra << shift)) << extra) + inflate_take(s, extra);
 }
 
-/* One symbol of a compressed block: RFC 1951 section 3.2.3. */
+/* Decodes one symbol of a compressed block, RFC 1951 section 3.2.3, and starts to copy. */
 static int inflate_coded(struct inflate *s)
 {
 	uint32_t symbol = inflate_symbol(s, INFLATE_LIT);
 	uint32_t length = 1;
 	uint32_t dist = 0;
 
-	if (symbol < 256) { /* n_bits was below 16, or no byte would have been pulled */
+	if (symbol < DEFLATE_END) {
+		/* A literal goes back into buf. There is room: a symbol leaves n_bits below 16. */
 		s->buf = s->buf << 8 | symbol;
 		s->n_bits += 8;
-	} else if (symbol == 256) {
+	} else if (symbol == DEFLATE_END) {
 		s->head &= INFLATE_OVER;
 		length = 0;
 	} else {
-		symbol -= 257;
-		if (symbol > 28)
+		symbol -= DEFLATE_LENGTH;
+		if (symbol >= DEFLATE_LENGTHS)
 			return QCOW2_E_COMPRESSED;
-		length = symbol == 28 ? 258 : inflate_number(s, symbol, 2) + 3;
+		length = symbol == DEFLATE_LENGTHS - 1 ? DEFLATE_LENGTH_LAST
+		                                       : inflate_number(s, symbol, 2) + 3;
 		dist = inflate_symbol(s, INFLATE_DIST);
-		if (dist > 29)
+		if (dist >= DEFLATE_DIST_USED)
 			return QCOW2_E_COMPRESSED;
 		dist = inflate_number(s, dist, 1) + 1;
 	}
@@ -305,7 +331,10 @@ static int inflate_coded(struct inflate *s)
 	return QCOW2_OK;
 }
 
-/* Copy what is to be copied; a match may overlap itself (RFC 1951 section 3.2.3). */
+/*
+ * Copies until `length` bytes are copied or `stop` is reached. One byte at a time, as a match may
+ * overlap the bytes that it makes (RFC 1951 section 3.2.3).
+ */
 static int inflate_copy(struct inflate *s)
 {
 	struct qcow2_stream *stream = s->stream;
@@ -333,6 +362,7 @@ static int inflate_copy(struct inflate *s)
 	return QCOW2_OK;
 }
 
+/* Leaves out what is set before it is used: dist, status, codes. */
 static void inflate_begin(const struct qcow2_codec *self, void *work)
 {
 	struct inflate *s = work;
@@ -346,9 +376,11 @@ static void inflate_begin(const struct qcow2_codec *self, void *work)
 }
 
 /*
- * Make what is asked for. If that is nothing, all is made: zlib goes on until it would have to make
- * a byte, and judges what it sees; so do we. It may be the end of the stream, or of the input, or
- * wrong. What cannot be told is QCOW2_E_TRUNCATED until the end of this function.
+ * Makes the output that is wanted. If none is, this is the call after the last byte of the cluster,
+ * which checks how the stream goes on. Like zlib, it decodes until it would have to make a byte: it
+ * succeeds if it gets there, or to the end of the stream or of the input, without an error.
+ *
+ * Inside, all of these cases have the status QCOW2_E_TRUNCATED.
  */
 static int inflate_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
@@ -361,9 +393,10 @@ static int inflate_decode(const struct qcow2_codec *self, void *work, struct qco
 	s->status = QCOW2_OK;
 	if (stream->stop - stream->done > stream->window_len - stream->window_at)
 		return QCOW2_E_ARGUMENT;
+	/* A goal that is never reached, as inflate_copy stops at `stop`. */
 	if (goal == stream->done)
 		goal++;
-	do { /* no switch: Cortex-M0 needs a helper of libgcc for its table */
+	do { /* not a switch: on Cortex-M0, its table needs a helper from libgcc */
 		if (s->length != 0)
 			rc = inflate_copy(s);
 		else if (s->head > INFLATE_OVER)

@@ -155,12 +155,15 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
  */
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
+/* Fails to compile if the condition is false. `name` says what must hold. */
+#define Q2_STATIC_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
+
 /* ---- Big-endian loads. qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order" ----
  */
 
 /*
- * A load is one or two instructions on most processors, and so shorter than a call. Compilers count
- * its size before they find that out, and need to be told.
+ * A load is one or two instructions on most processors, and so shorter than a call. Compilers
+ * estimate its size before they find that out, so the attribute has to force them.
  */
 #ifdef __GNUC__
 #define Q2_INLINE static inline __attribute__((always_inline))

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a file through the caller's callback, only ever inside of it; noting failures.
+ * Reads files through the caller's callback, and notes failures in the caller's error. All files of
+ * the core read through here, so that one place checks what may be asked of the callback.
  */
 #include "internal.h"
 
 int q2_note(q2_cursor *at, int status)
 {
-	/* ARGUMENT, RANGE: what the caller does wrong is about no file. */
+	/* With QCOW2_E_ARGUMENT and QCOW2_E_RANGE the caller is wrong, and not a file. */
 	if (status >= QCOW2_E_RANGE && status != QCOW2_OK)
 		at->io = NULL;
 	if (status == QCOW2_E_IO)
@@ -52,7 +53,10 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos)
 {
 	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
 		return QCOW2_E_L1;
-	/* A table ends before 2^63, too; for simplicity none is in the last 4 GiB before that. */
+	/*
+	 * QEMU has no positions of 2^63 and above, so a table must end before. To check the high
+	 * half alone is less code, and refuses tables in the last 4 GiB before 2^63 as well.
+	 */
 	if (pos >> 32 >= INT32_MAX)
 		return QCOW2_E_L1;
 	return q2_is_inside(image, len, pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;

@@ -1,26 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From an offset in the virtual disk to an extent, by one image: L1 table, L2 table, entry. chain.c
- * asks one after the other. qcow2.txt "Cluster mapping", "L1 table entry", "L2 table entry".
+ * What one image has at an offset of the virtual disk, qcow2.txt "Cluster mapping": the offset
+ * selects an entry of the L1 table, which leads to an L2 table, whose entry describes the cluster:
+ *
+ *	         high bits                    middle bits         low bits
+ *	offset   [ L1 index ................. | L2 index ........ | in cluster ... ]
+ *	               |                            |
+ *	L1 table ... [entry] --> L2 table ...... [entry] --> cluster, or compressed data
+ *
+ * chain.c calls this for one image after the other.
  */
 #include "internal.h"
 
 /*
- * How a question is asked: *e says which image (e->image) and where (e->off), and is absent so far.
- * On the way reader->error says what is being looked at, so that a failure has only to return.
+ * All functions here get the extent *e with the image, e->image, and the offset, e->off. It is
+ * absent on entry, and its len is the longest that the answer may become. Meanwhile reader->error
+ * has the file and the position that are being read, so a function that fails just returns.
  */
 
-/* The high half of a table entry; bits 0-23 of it belong to a position. */
+/*
+ * Table entries are handled in halves of 32 bits, which most small processors have registers for.
+ * "L1 table entry", "Standard Cluster Descriptor": bits 9-55 are the position, so bits 0-23 of the
+ * high half belong to it.
+ */
 enum {
 	HIGH_POS = 0xffffff,
-	HIGH_COMPRESSED = 1 << 30 /* goes before all other bits */
+	HIGH_COMPRESSED = 1 << 30 /* "L2 table entry", bit 62: decides what all other bits mean */
 };
-#define HIGH_COPIED (UINT32_C(1) << 31) /* tells a cluster at 0 in external data from none */
 
-/* The low half. Bit 0, in version 3 and standard entries: reads as zeros. */
+/*
+ * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
+ * external data file, whose position is 0, from no cluster.
+ */
+#define HIGH_COPIED (UINT32_C(1) << 31)
+
+/* The low half. Bit 0 of a standard entry, from version 3 on: the cluster reads as zeros. */
 #define LOW_POS  UINT32_C(0xfffffe00)
 #define LOW_ZERO UINT32_C(1)
 
+/* Returns the offset of the extent in its cluster. */
 static uint32_t in_cluster(const struct qcow2_extent *e)
 {
 	return (uint32_t)e->off & (e->image->cluster_len - 1u);
@@ -28,14 +46,15 @@ static uint32_t in_cluster(const struct qcow2_extent *e)
 
 /*
  * "Compressed Clusters Descriptor": with x = 62 - (cluster_bits - 8), bits 0 to x-1 are the
- * position, x to 61 the number of further 512-byte sectors.
+ * position of the data, which need not be aligned, and bits x to 61 are the number of 512-byte
+ * sectors after the one in which it begins. The data ends somewhere in the last sector.
  */
 static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
-	unsigned x = 38u - image->cluster_bits; /* in the high half: 17 to 29 */
+	unsigned x = 38u - image->cluster_bits; /* as a bit of the high half: 17 to 29 */
 
-	/* "External data file": it has no compressed clusters. */
+	/* "External data file": an image with one has no compressed clusters. */
 	if (image->data != NULL)
 		return QCOW2_E_L2_ENTRY;
 	high &= HIGH_COMPRESSED - 1;
@@ -53,7 +72,7 @@ static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e
 }
 
 /*
- * Is the host cluster of an entry one that can be? On success *e has its place in the file, or
+ * Checks the position in a standard entry, and gives *e that place, or no place if the entry has
  * none.
  */
 static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
@@ -62,7 +81,8 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 	uint64_t pos = ((uint64_t)(high & HIGH_POS) << 32) + (low & LOW_POS);
 
 	/*@ assert (low & LOW_POS) == low - low % 512 && pos == entry_pos(high, low); */
-	/* Position 0 is the header, except in an external data file. */
+	/* The header is at position 0, so that means no cluster; an external data file has no
+	 * header. */
 	if (pos == 0u && (image->data == NULL || (high & HIGH_COPIED) == 0u))
 		return QCOW2_OK;
 	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
@@ -71,7 +91,7 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 	e->pos = pos + in_cluster(e);
 	e->io = &image->io;
 	if (image->data != NULL) {
-		/* "External data file": guest and host offset are the same. */
+		/* "External data file": the offset in the file is that in the disk. */
 		if (e->pos != e->off)
 			return QCOW2_E_L2_ENTRY;
 		e->io = image->data;
@@ -80,17 +100,19 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 }
 
 /*
- * "Extended L2 Entries": the second word says what each of the 32 parts of the cluster is, by a bit
- * in one of two bitmaps, or in none. Returns how far it is the same from e->off on.
+ * "Extended L2 Entries": each of the 32 parts of the cluster has a bit in the bitmap `data` if it
+ * is allocated, a bit in the bitmap `zero` if it reads as zeros, and none if it is absent. Sets the
+ * kind of *e, and ends it where the next part is of another kind.
  */
 static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 {
-	unsigned bits = e->image->cluster_bits - 5u;
+	unsigned bits = e->image->cluster_bits - 5u; /* 32 parts */
 	unsigned n = ((uint32_t)e->off >> bits) % Q2_SUBCLUSTERS;
-	uint32_t others = data | zero;
+	uint32_t others = data | zero; /* the parts of another kind than that of e->off */
 
 	/*@ assert e->image->cluster_len == 32 << bits && n == \at(part(e), Pre) < 32; */
 	/*@ assert (n << bits) <= \at(e->off % e->image->cluster_len, Pre) < (n + 1 << bits); */
+	/* No part can be both, and data must have a place. */
 	if ((data & zero) != 0u || (data != 0u && e->io == NULL))
 		return QCOW2_E_L2_ENTRY;
 	if ((data >> n) % 2u != 0u) {
@@ -114,10 +136,12 @@ static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
 }
 
 /*
- * The clusters that follow the first one in its way, as far as the slice of the table goes, or
- * until *e has the bytes that are wanted. An entry that is wrong ends the extent before it: whoever
- * asks for that is told. Entries are compared as they are: where only bit 63 differs, q2_map puts
- * the extents together.
+ * Extends *e over the clusters after the first one, as long as their entries continue it: to the
+ * end of the slice at most, or until *e has the bytes that are wanted.
+ *
+ * An entry continues it if it is exactly what is expected. A bad entry ends the run before it; it
+ * is reported when that entry itself is read. If only bit 63 differs, the run also ends, and q2_map
+ * merges the two extents.
  */
 static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *raw,
                               struct qcow2_extent *e)
@@ -129,7 +153,7 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	uint64_t entry = q2_be64(raw);
 
 	/*@ assert (at | 504) == at - at % 512 + 504; */
-	if ((~(uint32_t)(entry >> 32) & HIGH_POS) == 0u) /* soon the position would wrap */
+	if ((~(uint32_t)(entry >> 32) & HIGH_POS) == 0u) /* adding could carry into bit 56 */
 		last = raw;
 	/*@ loop invariant \base_addr(raw) == \base_addr(reader->memory);
 	    loop invariant at <= raw - reader->memory <= at - at % 512 + 504;
@@ -140,6 +164,7 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	while (raw < last && reader->want > len) {
 		raw += 8;
 		/*@ assert raw - reader->memory <= at - at % 512 + 504; */
+		/* With a place, the position goes up; without, the same entry follows. */
 		if (e->io != NULL)
 			entry += cluster;
 		if (q2_be64(raw) != entry)
@@ -149,7 +174,10 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	q2_extent_clip(e, len);
 }
 
-/* Data must start inside its file, each cluster of it; ordinary files end in the middle of one. */
+/*
+ * Checks that each cluster of data begins inside its file, and ends *e before the first that does
+ * not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ */
 static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
@@ -168,7 +196,7 @@ static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 	return QCOW2_OK;
 }
 
-/* The extent that starts at e->off, by an entry of an L2 table. */
+/* Sets *e by the entry of the L2 table that is at raw, in its slice. */
 static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qcow2_extent *e)
 {
 	uint32_t high = q2_be32(raw);
@@ -179,11 +207,11 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 	if ((high & HIGH_COMPRESSED) != 0u)
 		return compressed_extent(high, low, e);
 	if (!extended && (low & LOW_ZERO) != 0u) {
-		/* Version 2 has no such bit. */
+		/* In version 2 the bit is reserved. */
 		if (e->image->version < 3u)
 			return QCOW2_E_L2_ENTRY;
 		e->kind = QCOW2_EXTENT_ZERO;
-		/* In an external data file, bit 63 does not make it a place. */
+		/* Zeros at position 0 have no place, whatever bit 63 says. */
 		high &= ~HIGH_COPIED;
 	}
 	rc = host_cluster(high, low, e);
@@ -203,12 +231,13 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 }
 
 /*
- * What a qcow2 image says about e->off: an entry of its L1 table, and one of the L2 table that that
- * leads to. Where there is no such table, all is absent that it would be for.
+ * Looks up the L1 entry, then the L2 entry. Without an L2 table, everything that it would map is
+ * absent.
  */
 static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                         struct qcow2_extent *e)
 {
+	/* A mask of the bits of an offset below the L1 index. */
 	uint64_t in_table = q2_shr64(UINT64_MAX, 64u - image->l1_entry_bits);
 	uint64_t index = q2_shr64(e->off, image->l1_entry_bits);
 	uint32_t cluster;
@@ -217,7 +246,8 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	int rc;
 
 	q2_extent_clip(e, (~e->off & in_table) + 1u);
-	if (index >= image->l1_entries) /* of a snapshot: open checks the active table */
+	/* Only in a snapshot: qcow2_image_open refuses an active L1 table that is too short. */
+	if (index >= image->l1_entries)
 		return QCOW2_OK;
 	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);
 	if (raw == NULL)
@@ -236,7 +266,6 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	return l2_extent(reader, raw, e);
 }
 
-/* What one image says about e->off. */
 int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                     struct qcow2_extent *e)
 {

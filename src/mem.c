@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memcpy, memmove, memset and memcmp for a program that has no libc. An object of its own, not part
- * of the library: link it only if nothing else defines them.
+ * memcpy, memmove, memset and memcmp for a program that has no libc. The core calls memcpy and
+ * memset; compilers generate calls to all four. The library does not contain this object; link
+ * it only if nothing else defines these functions.
  *
- * The empty asm keeps compilers from recognising the loops and making calls of them: to themselves;
- * and shifts, to make a multiplication of them: a call where there is no instruction for that.
+ * The empty asm keeps the compiler from turning these loops into calls to the very functions they
+ * implement, and the shifts in memset into a multiplication, which is a library call on some
+ * processors.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +20,10 @@ int memcmp(const void *a, const void *b, size_t len);
 #define KEEP_LOOP()       __asm__ volatile("" ::: "memory")
 #define KEEP_SHIFT(value) __asm__("" : "+r"(value))
 
-/* As much as the processor moves at once, of whatever object: structs are copied and cleared so. */
+/*
+ * As many bytes as the processor moves at once. may_alias, because they may belong to an object of
+ * any type: the core copies and clears structs.
+ */
 typedef uintptr_t __attribute__((may_alias)) word;
 
 static bool is_aligned(uintptr_t place)
@@ -26,7 +31,7 @@ static bool is_aligned(uintptr_t place)
 	return place % sizeof(word) == 0u;
 }
 
-/* From the first byte to the last: dest may overlap what lies behind it. */
+/* Copies from the first byte to the last, so that dest may overlap src if it is below. */
 static void *copy_up(void *dest, const void *src, size_t len)
 {
 	uint8_t *to = dest;
@@ -69,12 +74,13 @@ void *memmove(void *dest, const void *src, size_t len)
 void *memset(void *dest, int byte, size_t len)
 {
 	uint8_t *to = dest;
-	word filled = (uint8_t)byte; /* soon in each byte of it */
+	word filled = (uint8_t)byte;
 
+	/* Puts the byte into each byte of the word. */
 	filled |= filled << 8;
 	KEEP_SHIFT(filled);
 	filled |= filled << 16;
-	filled |= filled << 16 << 16;
+	filled |= filled << 16 << 16; /* two steps: a shift by 32 is undefined in 32 bits */
 	if (is_aligned((uintptr_t)to)) {
 		for (; len >= sizeof(word); len -= sizeof(word)) {
 			*(word *)(void *)to = filled;

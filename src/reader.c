@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A reader's life: starting on a chain of images, answering map, reading.
+ * The public calls of a reader: start, map, read. chain.c finds extents; this file reads them, or
+ * has unpack.c read those that are compressed.
  */
 #include "internal.h"
 
+/* Checks the arguments of qcow2_reader_init and fills *reader, which is all zeros on entry. */
 static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
                         size_t len)
 {
@@ -18,7 +20,7 @@ static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc;
 	reader->memory = memory;
-	reader->memory_len = len & ~(size_t)7;
+	reader->memory_len = len & ~(size_t)7; /* keys at its end must be aligned */
 	reader->fetch = q2_io_read;
 	q2_cache_init(reader, reader->memory_len);
 	reader->image = image;
@@ -61,7 +63,7 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 		memset(buf, 0, len);
 		return QCOW2_OK;
 	}
-	reader->error.detail = e->image->compression_type;
+	reader->error.detail = e->image->compression_type; /* for QCOW2_E_CODEC */
 	if (reader->unpack == NULL)
 		return QCOW2_E_CODEC;
 	return reader->unpack(reader, buf, (uint32_t)len);
@@ -89,7 +91,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	                 ((uint8_t *)buf)[0 .. \at(len, Pre) - 1];
 	    loop variant len; */
 	while (rc == QCOW2_OK && len > 0u) {
-		size_t n;
+		size_t n; /* bytes of the extent that are wanted */
 
 		rc = q2_map(reader, off, len);
 		if (rc != QCOW2_OK)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal snapshots, qcow2.txt "Snapshots": a table of entries of variable length, read one by
- * one, and the image that a snapshot is.
+ * Internal snapshots, qcow2.txt "Snapshots". The snapshot table has entries of variable length:
+ *
+ *	[ fixed, 40 bytes ][ extra data ][ id ][ name ][ padding to 8 ]
+ *
+ * qcow2_snapshot_next reads one of them after the other. qcow2_snapshot_image makes an image of
+ * one: that with another L1 table and another size.
  */
 #include "qcow2/snapshot.h"
 #include "internal.h"
@@ -18,13 +22,14 @@ enum {
 	AT_SNAPSHOT_VM_STATE = 32,
 	AT_SNAPSHOT_EXTRA_LEN = 36,
 	SNAPSHOT_FIXED_LEN = 40,
-	/* Extra data, as far as it is there. */
+	/* In the extra data; an entry may have any part of it, or more. */
 	AT_EXTRA_VM_STATE = 0,
 	AT_EXTRA_DISK_SIZE = 8,
 	AT_EXTRA_ICOUNT = 16,
 	EXTRA_READ_LEN = 24
 };
 
+/* Decodes the fixed part of an entry. */
 static void snapshot_fixed(const uint8_t *e, struct qcow2_snapshot *s)
 {
 	s->l1_pos = q2_be64(e + AT_SNAPSHOT_L1_POS);
@@ -37,6 +42,7 @@ static void snapshot_fixed(const uint8_t *e, struct qcow2_snapshot *s)
 	s->vm_state_size = q2_be32(e + AT_SNAPSHOT_VM_STATE);
 }
 
+/* Decodes those fields of the extra data that are within its len bytes. */
 static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snapshot *s)
 {
 	if (len >= AT_EXTRA_DISK_SIZE)
@@ -49,7 +55,7 @@ static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snap
 	}
 }
 
-/* Reads the entry at pos; entries are "aligned to 8 bytes". */
+/* Reads the entry at pos. The next one begins at a multiple of 8. */
 static int snapshot_read(const struct qcow2_image *image, uint64_t pos, struct qcow2_snapshot *s,
                          q2_cursor *at)
 {
@@ -116,7 +122,11 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 	                buf, err);
 }
 
-/* Can the disk of a snapshot be read? *out is what it would be. */
+/*
+ * Can *out, the image of a snapshot, be read? Its size and its L1 table come from the entry and are
+ * validated here. In an external data file, guest and host offset are the same, so it has no room
+ * for the data of a second state: QEMU makes no such snapshots.
+ */
 static int snapshot_check(const struct qcow2_image *out, q2_cursor *at)
 {
 	if (q2_has_external_data(out))

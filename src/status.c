@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Texts of the statuses.
+ * The texts of the statuses, in an object of their own: a program that does not show them does not
+ * link them. The ports build their messages from these texts.
  */
 #include "qcow2/status.h"
 
@@ -13,18 +14,18 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_MEMORY: return "not enough memory";
 	case QCOW2_E_BACKING: return "needs its backing file";
 	case QCOW2_E_DATA_FILE: return "needs its external data file";
-	case QCOW2_E_DEPTH: return "backing chain too long or a loop";
+	case QCOW2_E_DEPTH: return "backing chain is too long or a loop";
 	case QCOW2_E_NOT_FOUND: return "not found";
 	case QCOW2_E_IO: return "read error";
 	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";
 	case QCOW2_E_VERSION: return "unsupported qcow version";
 	case QCOW2_E_FEATURE: return "unknown incompatible feature";
-	case QCOW2_E_ENCRYPTED: return "encrypted image";
+	case QCOW2_E_ENCRYPTED: return "image is encrypted";
 	case QCOW2_E_COMPRESSION: return "unknown compression type";
 	case QCOW2_E_CODEC: return "no decoder for compressed cluster";
-	case QCOW2_E_TOO_BIG: return "beyond the limits";
+	case QCOW2_E_TOO_BIG: return "size exceeds the limits";
 	case QCOW2_E_CLUSTER_BITS: return "unsupported cluster size";
-	case QCOW2_E_SNAPSHOT_DATA_FILE: return "snapshot with a data file";
+	case QCOW2_E_SNAPSHOT_DATA_FILE: return "snapshot with external data";
 	case QCOW2_E_HEADER: return "invalid header field";
 	case QCOW2_E_EXTENSION: return "invalid header extension";
 	case QCOW2_E_L1: return "invalid L1 table";
@@ -34,6 +35,6 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_TRUNCATED: return "image is truncated";
 	case QCOW2_E_REFCOUNT: return "invalid refcount table entry";
 	case QCOW2_E_BITMAP: return "invalid bitmap directory";
-	default: return "unknown";
+	default: return "unknown status";
 	}
 }

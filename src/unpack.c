@@ -1,38 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compressed clusters: from the packed bytes in the file, through a codec and a window, to the
- * caller.
+ * caller's buffer. reader.c gets here through reader->unpack, so nothing of this is linked unless a
+ * program calls qcow2_reader_codecs or qcow2_reader_memory.
  *
- * If a whole cluster is asked for, the window is the caller's buffer. Otherwise it is the reader's:
- * with enough memory it has room for a cluster, which is decoded once and stays there. With less,
- * the cluster passes through it in parts. The first request decodes all of it, so that a damaged
- * cluster is refused as a whole; further requests in rising order go on where the last one stopped.
+ *	file     [ packed bytes of a cluster ..................... ]
+ *	                                   |
+ *	                                   | packed_fill: a piece at a time
+ *	                                   v
+ *	memory   [ slices, keys ][ work ][ packed ][    window    ]
+ *	                                   |           ^      |
+ *	                                   +-- codec --+      | memcpy
+ *	                                   |                  v
+ *	buffer                             +-- codec --> [ bytes that are wanted ]
  *
- *	memory: [slices and keys] [work] [packed] [window]
+ * If a whole cluster is wanted, the caller's buffer is the window. Otherwise the window is in the
+ * reader's memory. If it has room for a cluster, the cluster is decoded once and stays there. If
+ * not, the cluster passes through it in parts that are as long as the window:
  *
- * Nothing here is linked unless qcow2_reader_codecs or qcow2_reader_memory is called.
+ *	cluster    | part 0 | part 1 | part 2 | part 3 |
+ *	window              [ part 1 ]                     while bytes of part 1 are copied
+ *	window                       [ part 2 ]            after that; part 1 is overwritten
+ *
+ * The first read of a cluster decodes all of it, so that a damaged cluster fails whatever part of
+ * it is wanted. Later reads start at the beginning again, except that a read which does not go back
+ * to an earlier part goes on where the one before it stopped.
  */
 #include "internal.h"
 
 enum {
-	PACKED_MIN = 512, /* bytes of input at a time: what every device can read */
-	WINDOW_MIN = 4096,
-	HISTORY_MAX = 32768 /* bytes that a stream may reach back, if its codec works in parts */
+	PACKED_MIN = 512,   /* bytes of input at a time: the least that every device can read */
+	WINDOW_MIN = 4096,  /* QEMU compresses with a history of 4 KiB: windowBits is -12 */
+	HISTORY_MAX = 32768 /* of deflate, the codec that works in parts: RFC 1951 section 2 */
 };
 
-/* The memory that decoding takes, apart from slices. */
+/* Bytes of memory that decoding needs, in addition to slices. */
 struct unpack_needs {
-	size_t work;
-	size_t cluster; /* the largest of the chain; 0: there is nothing to decode */
-	size_t least;   /* for what is packed and the window */
+	size_t work;    /* for the codec that needs most */
+	size_t cluster; /* the longest cluster of the chain, 0 if there is nothing to decode */
+	size_t least;   /* at least for packed bytes and the window */
 };
 
-/* In place of `least`: for the longest packed cluster that a descriptor can tell, and a cluster. */
+/*
+ * As much as is useful for packed bytes and the window: the longest packed cluster that a
+ * descriptor can state, which is 2 clusters, and a cluster.
+ */
 static size_t needs_good(const struct unpack_needs *needs)
 {
 	return 3u * needs->cluster;
 }
 
+/* Returns the codec for the clusters of an image, or NULL. */
 static const struct qcow2_codec *codec_find(const struct qcow2_codec *const *codecs,
                                             const struct qcow2_image *image)
 {
@@ -41,6 +59,7 @@ static const struct qcow2_codec *codec_find(const struct qcow2_codec *const *cod
 	return *codecs;
 }
 
+/* Fills *needs for a chain of images and the codecs that it is read with. */
 static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                      struct unpack_needs *needs)
 {
@@ -60,7 +79,7 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 		if (codec->whole)
 			whole = true;
 	}
-	needs->work = (work + 7u) & ~(size_t)7;
+	needs->work = (work + 7u) & ~(size_t)7; /* so that it and the keys before it are aligned */
 	needs->cluster = cluster;
 	needs->least = needs_good(needs);
 	if (!whole && cluster != 0u)
@@ -82,6 +101,7 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 		reader->error.detail = least;
 		return q2_note(&reader->error, QCOW2_E_MEMORY);
 	}
+	/* As much as is useful, or else the longest window that leaves a slice. */
 	room = len - QCOW2_READER_SLICE - needs.work;
 	packed = 2u * needs.cluster;
 	window = needs.cluster;
@@ -109,15 +129,15 @@ int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *im
 }
 
 /*
- * Slices enough for all tables of the chain, or what a disk of some 8 GiB with clusters of 64 KiB
- * takes: 16 bytes for each cluster, an extended entry, or else twice an entry, since sets fill up
- * unevenly.
+ * Returns the bytes of slots that keep all tables of the chain, but not more than 4096 slots: 2 MiB
+ * of tables, for a disk of 8 GiB with clusters of 64 KiB. Each cluster counts as 16 bytes. That is
+ * an extended entry, or twice a standard one, as the sets of the cache fill up unevenly.
  */
 static size_t good_slices(const struct qcow2_image *image)
 {
 	uint64_t bytes = 4u * Q2_SLICE_LEN;
 	size_t n = 4;
-	size_t len = 4u * QCOW2_READER_SLICE; /* of n: not every processor multiplies */
+	size_t len = 4u * QCOW2_READER_SLICE; /* of n slots; not every processor can multiply */
 
 	for (; image != NULL; image = image->backing)
 		if (q2_is_qcow2(image))
@@ -146,9 +166,10 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
 	return QCOW2_OK;
 }
 
-/* stream->fill: the next piece of what is packed, of the cluster of reader->extent. */
+/* stream->fill: reads the next piece of the packed cluster of reader->extent. */
 static int packed_fill(struct qcow2_stream *stream)
 {
+	/* The codec passes on only the stream, which is a member of the reader. */
 	struct qcow2_reader *reader =
 		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
 	const struct qcow2_extent *e = &reader->extent;
@@ -158,7 +179,7 @@ static int packed_fill(struct qcow2_stream *stream)
 
 	if (len > reader->packed_left)
 		len = reader->packed_left;
-	/* A descriptor may say too much: what lies past the end of the file is not there. */
+	/* The packed length is an upper limit, so the file may end before. */
 	if (len > there)
 		len = (uint32_t)there;
 	reader->packed_left -= len;
@@ -170,7 +191,7 @@ static int packed_fill(struct qcow2_stream *stream)
 	return q2_io_read(&reader->error, reader->packed, len);
 }
 
-/* Starts on the cluster of reader->extent, with a window that is not longer. */
+/* Starts on the cluster of reader->extent. The window is not longer than the cluster. */
 static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *codec,
                          uint8_t *window, uint32_t window_len)
 {
@@ -187,13 +208,18 @@ static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *
 	codec->begin(codec, reader->work);
 }
 
-/* Byte number `at` is in a part of the cluster that is in the window at once: the end of it. */
+/* Returns where the part of the cluster ends that byte number `at` is in. */
 static uint32_t part_end(const struct qcow2_stream *stream, uint32_t at)
 {
 	return (at | (stream->window_len - 1u)) + 1u;
 }
 
-/* len bytes of the cluster of reader->extent to buf, and all of it decoded if it is not known. */
+/*
+ * Decodes len bytes of the cluster of reader->extent to buf. If the cluster has not been decoded
+ * before, decodes all of it, to see that it is good.
+ *
+ * `at` is the next byte to copy to buf, and `goal` is where decoding may end.
+ */
 static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, uint8_t *buf,
                   uint32_t len)
 {
@@ -202,11 +228,12 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 	uint32_t cluster = e->image->cluster_len;
 	uint32_t at = (uint32_t)e->off & (cluster - 1u);
 	uint32_t goal = at + len;
-	/* Has all of it been decoded before, through the window? */
+	/* Is this the cluster that was last decoded through the window? Then all of it is good. */
 	bool known = reader->window_image == e->image && (reader->window_off ^ e->off) < cluster;
 
 	if (!known)
 		goal = cluster;
+	/* If the window has gone past the part that is wanted, decode from the beginning again. */
 	if (!known || stream->done > part_end(stream, at)) {
 		uint8_t *window = reader->window;
 		uint32_t window_len = reader->window_len;
@@ -219,12 +246,12 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 			reader->window_image = NULL;
 			window = buf;
 			window_len = cluster;
-			len = 0; /* that are to be copied */
+			len = 0; /* nothing to copy: the codec writes to buf */
 		}
 		unpack_begin(reader, codec, window, window_len);
 	}
 	for (;;) {
-		/* The window has these of the bytes that are still to be copied. */
+		/* The number of bytes in the window that are still to be copied. */
 		uint32_t n = stream->done > at ? stream->done - at : 0u;
 		int rc;
 
@@ -239,7 +266,7 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 		if (stream->done >= goal) {
 			if (known)
 				return QCOW2_OK;
-			known = true; /* if the stream goes on as it may */
+			known = true; /* after one more call, which checks the end of the stream */
 		}
 		stream->stop = part_end(stream, stream->done);
 		if (stream->stop > goal)
@@ -250,7 +277,7 @@ static int unpack(struct qcow2_reader *reader, const struct qcow2_codec *codec, 
 	}
 }
 
-/* Notes why the cluster of reader->extent did not decode. */
+/* Completes the error after the cluster of reader->extent did not decode. Returns the status. */
 static int unpack_fail(struct qcow2_reader *reader, int status)
 {
 	uint32_t history = reader->extent.image->cluster_len;
@@ -265,7 +292,11 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 		                       (size_t)(reader->packed - (uint8_t *)reader->work);
 	} else if (status != QCOW2_E_IO && status != QCOW2_E_CODEC &&
 	           (status != QCOW2_E_TRUNCATED || reader->packed_left == 0u)) {
-		status = QCOW2_E_COMPRESSED; /* over before its time, too, if the file is not */
+		/*
+		 * The stream ended early although the file goes on: that is corruption as well.
+		 * QCOW2_E_TRUNCATED stays only if the file ended first.
+		 */
+		status = QCOW2_E_COMPRESSED;
 	}
 	return q2_note(&reader->error, status);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arithmetic of 64 bits which costs less code as a call, where registers have 32.
+ * 64-bit arithmetic. Where registers have 32 bits, each of these takes so many instructions that a
+ * call is shorter; all files of the core use them.
  */
 #include "internal.h"
 
@@ -12,6 +13,7 @@ uint64_t q2_shr64(uint64_t value, unsigned bits)
 
 	if (bits >= 32u)
 		return high >> (bits - 32u);
+	/* Without this, low would be combined with high << 32, which is undefined. */
 	if (bits == 0u)
 		return value;
 	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes over a device that reads only whole blocks: a disk, a flash, a firmware's block protocol.
+ * An adapter for devices that read only whole blocks: a disk, a flash, a firmware's block protocol.
  *
  *	static const struct qcow2_block_ops ops = { read_blocks };
  *	static uint64_t bounce[512 / 8];
@@ -10,16 +10,16 @@
  *	qcow2_block_init(&block, &io);
  *	qcow2_image_open(&image, &io, 0, &error);
  *
- * A read is a head, a middle and a tail:
+ * A read has a head, a middle and a tail:
  *
- *	block      |   n   |  n+1  |  n+2  |  n+3  |  n+4  |
- *	asked for        [=====================]
+ *	blocks     |   n   |  n+1  |  n+2  |  n+3  |  n+4  |
+ *	read             [=====================]
  *	              head |    middle     | tail
  *
- * The middle goes straight to the caller's buffer, in runs of as many blocks as a call may have.
- * The blocks of head and tail go through the bounce block, which keeps the last of them: small
- * reads one after the other cost one call for each block. Where the place of a whole block in the
- * caller's buffer is not aligned as the device wants it, that goes through the bounce block, too.
+ * The middle goes straight to the caller's buffer, with as many blocks in a call as the device
+ * takes. The blocks of head and tail go through the bounce buffer, which keeps the last of them:
+ * small reads in a row cost one call for each block. A block of the middle whose place in the
+ * caller's buffer is not aligned as the device needs it also goes through the bounce buffer.
  */
 #ifndef QCOW2_BLOCK_H
 #define QCOW2_BLOCK_H
@@ -32,47 +32,51 @@ extern "C" {
 
 struct qcow2_block_ops {
 	/*
-	 * Read `count` blocks from number `lba` on to buf: all of them and return 0, or return a
-	 * code of your own other than 0, which ends up in qcow2_error.io_code. On failure buf may
-	 * hold anything.
+	 * Reads `count` blocks, the first of which is number `lba`, to buf, and returns 0. If that
+	 * fails, it returns a code of its own other than 0, and may leave anything in buf. The call
+	 * that needed the blocks then fails with QCOW2_E_IO, and qcow2_error.io_code is the code.
 	 *
-	 * It is only called with 0 < count <= max_blocks, for blocks that hold bytes below `size`,
-	 * and with a buf that is aligned to `align`.
+	 * The adapter asks for 1 to max_blocks blocks, only for blocks that contain bytes below
+	 * `size`, and with a buf that is aligned to `align`.
 	 */
 	int (*read)(void *ctx, uint64_t lba, uint32_t count, void *buf);
 };
 
 /*
- * The adapter. Fill in the fields that are not private, call qcow2_block_init, and change none
- * after that. It must live, and stay where it is, as long as the io that was made of it.
+ * The adapter. The caller fills in the members that are not private, calls qcow2_block_init, and
+ * does not change them after that. The adapter must live, at the same address, as long as the io
+ * that is made from it.
  *
- * Its bounce block is shared by all that read through it, so one thread at a time may do so: images
- * on one adapter, and all their readers, belong to one thread or need a lock around each call. An
- * adapter for each thread, over one device that can take it, does as well.
+ * All reads of an adapter share its bounce buffer, so one thread at a time may read through it:
+ * images on one adapter, and all their readers, belong to one thread or need a lock around each
+ * call. If the device can serve several threads, each of them can have an adapter of its own.
  */
 struct qcow2_block {
 	const struct qcow2_block_ops *ops; /* may be in ROM */
-	void *ctx;                         /* passed to the callback, never looked at */
-	uint64_t size;       /* of the file on the device; the last block may be used in part */
-	uint32_t block_len;  /* bytes: 512 to 65536, a power of two */
-	uint32_t align;      /* of buffers given to read: a power of two; 1: any will do */
-	uint32_t max_blocks; /* for one call at most; 0: any number */
-	void *bounce;        /* block_len bytes, aligned to `align` */
+	void *ctx;                         /* passed to the callback; the adapter does not use it */
+	uint64_t size;       /* bytes of the file on the device; it may end inside a block */
+	uint32_t block_len;  /* bytes of a block: a power of two, 512 to 65536 */
+	uint32_t align;      /* of the buffers that the device takes: a power of two, 1 if any */
+	uint32_t max_blocks; /* that the device takes in one call; 0 if any number */
+	void *bounce;        /* a buffer of block_len bytes, aligned to `align` */
 
 	/* Private. */
-	uint32_t block_bits;
-	uint64_t held; /* number of the block in the bounce block */
+	uint32_t block_bits; /* log2 of block_len */
+	uint64_t held;       /* number of the block in the bounce buffer */
 };
 
 /*
- * Starts the adapter, and makes *io the file on the device: bytes 0 to size - 1, block 0 first. A
- * file that starts elsewhere on it is a matter of the callback. On failure *io is as it was.
+ * Starts the adapter, and makes *io the file on the device: bytes 0 to size - 1, where byte 0 is
+ * the first of block 0. If the file begins elsewhere, the callback must add that to lba.
  *
- * Statuses: ARGUMENT (NULL; block_len, align or bounce not as above). No call of the device.
+ * Fails with
+ *	QCOW2_E_ARGUMENT  block, io or the callback is NULL, or block_len, align or bounce is not as
+ *	                  described above
  *
- * Cost of a read: at most one call for the head, one for the tail and one for each max_blocks
- * blocks in between if those have aligned places in the buffer; if not, one for each block. A block
- * that the bounce block holds already costs none there. After a failed call it holds nothing.
+ * Cost: the device is not called. A read later costs at most one call for its head, one for its
+ * tail, and one for each max_blocks blocks of its middle, or one for each block of the middle if
+ * their places in the caller's buffer are not aligned. A block that is in the bounce buffer already
+ * costs no call as a head or a tail. After a failed call the bounce buffer is empty.
  */
 int qcow2_block_init(struct qcow2_block *block, struct qcow2_io *io);
 

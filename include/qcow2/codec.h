@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decompressors for compressed clusters.
+ * Decoders for compressed clusters: the interface, and the two for deflate that are built in.
  *
- * The caller registers codecs by pointer (reader.h); the core names none, so that a program
- * links only those that it uses. QCOW2 knows two types: deflate (0) and zstd (1), qcow2.txt
- * "compression_type". A raw deflate decoder is built in: qcow2_deflate_small.
+ * The caller registers codecs by pointer (reader.h). The core names none, so a program links only
+ * those that it uses. A port may provide codecs of its own: qcow2 has two types, deflate and zstd
+ * (qcow2.txt "compression_type").
  */
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
@@ -17,83 +17,94 @@
 extern "C" {
 #endif
 
+/* Compression types. */
 enum { QCOW2_COMPRESSION_DEFLATE = 0, QCOW2_COMPRESSION_ZSTD = 1 };
 
-/*
- * One cluster on its way from compressed to plain. The reader owns it; a codec uses it as said.
- */
+/* One cluster that is being decoded. The reader owns it; a codec uses it as follows. */
 struct qcow2_stream {
 	/*
-	 * Input: the bytes [next, end) are there to be taken, by advancing next. When they are
-	 * used up, fill() puts the next piece there; it returns QCOW2_OK with next < end,
-	 * QCOW2_OK with next == end when the input is over, or a status to be handed on.
-	 * After the end it may be called again, with the same answer. Both point into one object,
-	 * never NULL.
+	 * Input. The codec takes the bytes [next, end) by advancing next. When it needs more, it
+	 * calls fill, which makes [next, end) the next piece and returns QCOW2_OK, or returns a
+	 * status that decode must return as well. If next == end after a fill that succeeded, the
+	 * input is over; further calls give the same answer. Both pointers always point into one
+	 * object, and are never NULL.
 	 */
 	const uint8_t *next;
 	const uint8_t *end;
 	int (*fill)(struct qcow2_stream *stream);
 
 	/*
-	 * Output: byte number k of the cluster goes to window[k % window_len]. Bytes
-	 * [done, stop) are to be made now, and done is advanced; stop never lies past the end
-	 * of the window: stop - done <= window_len - done % window_len.
-	 * window_len is a power of two: the cluster size, or smaller and at least 4096, and then
-	 * bytes older than window_len are gone.
+	 * Output. Byte number k of the cluster goes to window[k % window_len]. The codec makes the
+	 * bytes [done, stop) and advances done. They never pass the end of the window:
+	 * stop - done <= window_len - done % window_len.
+	 *
+	 *	window_len = 4096, a cluster of 16 KiB:
+	 *
+	 *	cluster    |  overwritten  | still in the window  | to be made |   later   |
+	 *	           0          done - 4096               done         stop        16384
+	 *
+	 * window_len is a power of two: the cluster size, or smaller and at least 4096. In a
+	 * smaller window, bytes that are more than window_len before done are overwritten.
 	 */
 	uint8_t *window;
 	uint32_t window_len;
-	uint32_t window_at; /* done % window_len, kept by the codec together with done */
-	uint32_t done;
-	uint32_t stop;
+	uint32_t window_at; /* done % window_len; the codec advances it together with done */
+	uint32_t done;      /* bytes of the cluster that are made */
+	uint32_t stop;      /* bytes of the cluster that are wanted by now */
 };
 
+/* A decoder. It is constant, so it may be in ROM, and any number of readers may use it. */
 struct qcow2_codec {
 	uint8_t type; /* QCOW2_COMPRESSION_* */
 	/*
-	 * True: decode() must be given the whole input at once (or the first 2 clusters of it: no
-	 * descriptor can say more), makes the whole cluster in one call, and cannot work through
-	 * a smaller window.
+	 * True if the codec decodes only whole clusters: the first fill gives it all input, or the
+	 * first 2 clusters of it, which is more than a descriptor can state; decode makes the
+	 * cluster in one call; window_len is the cluster size.
 	 */
 	bool whole;
-	uint32_t work_len; /* bytes of working memory, aligned to 8, that the calls below use */
+	uint32_t work_len; /* bytes of working memory that the calls need, aligned to 8 */
 
-	/* Start on a new cluster. work may hold anything. */
+	/* Starts on a new cluster. The content of work is unspecified. */
 	void (*begin)(const struct qcow2_codec *self, void *work);
 
 	/*
-	 * Make output until stream->done == stream->stop. Statuses:
-	 *   QCOW2_OK            done == stop; a later call with a larger stop goes on from there
-	 *   QCOW2_E_COMPRESSED  the data is not a valid stream, or makes less than was asked for
-	 *   QCOW2_E_TRUNCATED   the input was over before the output was
-	 *   QCOW2_E_MEMORY      the stream reaches back further than the window
-	 *   QCOW2_E_ARGUMENT    stop lies before done, or past the end of the window
-	 *   what fill() returned
-	 * After a failure only begin() may follow. When all of the cluster is made, there is one
-	 * more call with stop == done: it says whether the stream goes on as it may, without making
-	 * anything. What comes after the end of the stream is padding and not looked at.
+	 * Makes output until stream->done == stream->stop. After a success it may be called again
+	 * with a larger stop, and goes on from there. After a failure only begin may be called.
+	 *
+	 * When the whole cluster is made, the reader calls decode once more with stop == done. That
+	 * call makes nothing, and succeeds if the stream goes on validly so far as this can be
+	 * known. Bytes after the end of the stream are padding and are ignored.
+	 *
+	 * Returns
+	 *	QCOW2_OK            done == stop
+	 *	QCOW2_E_COMPRESSED  the stream is invalid, or ends before it made what is wanted
+	 *	QCOW2_E_TRUNCATED   the input ended before the stream did
+	 *	QCOW2_E_MEMORY      the stream refers to bytes that the window no longer has
+	 *	QCOW2_E_ARGUMENT    stop is before done, or past the end of the window
+	 *	the status of fill  if fill failed
 	 */
 	int (*decode)(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream);
 };
 
 /*
- * The built-in decoder for raw deflate (RFC 1951), any history up to 32 KiB.
- * Works through any window and with input in any pieces. Thread-safe: it has no state but work.
+ * The small decoder for raw deflate (RFC 1951), with up to 32 KiB of history. It works with any
+ * window, and with input in pieces of any length.
  */
 extern const struct qcow2_codec qcow2_deflate_small;
 
-#define QCOW2_DEFLATE_SMALL_WORK                                                                   \
-	1088 /* upper limit of qcow2_deflate_small.work_len, for static buffers */
+/* Upper limit of qcow2_deflate_small.work_len, for static buffers. */
+#define QCOW2_DEFLATE_SMALL_WORK 1088
 
 /*
- * The same for machines with memory: as fast as it can be, the same bytes and the same statuses. It
- * is `whole`: the first call of decode() takes the input in one piece, the first that it sees, and
- * makes all that will be asked for; a later call with a larger stop is QCOW2_E_ARGUMENT. It never
- * answers QCOW2_E_MEMORY. Thread-safe, too.
+ * The fast decoder for raw deflate. It makes the same bytes and returns the same statuses as the
+ * small one, but needs ten times the memory, and is `whole`: the first call of decode makes the
+ * whole cluster from the first piece of input, so a later call with a larger stop fails with
+ * QCOW2_E_ARGUMENT. It never returns QCOW2_E_MEMORY.
  */
 extern const struct qcow2_codec qcow2_deflate_fast;
 
-#define QCOW2_DEFLATE_FAST_WORK 12160 /* upper limit of qcow2_deflate_fast.work_len */
+/* Upper limit of qcow2_deflate_fast.work_len. */
+#define QCOW2_DEFLATE_FAST_WORK 12160
 
 #ifdef __cplusplus
 }

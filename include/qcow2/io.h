@@ -14,21 +14,24 @@ extern "C" {
 
 struct qcow2_io_ops {
 	/*
-	 * Copy the bytes [pos, pos + len) of the file to buf: all of them and return 0, or return
-	 * a code of your own other than 0, which the caller of the library finds verbatim in
-	 * qcow2_error.io_code. On failure buf may hold anything.
+	 * Copies the bytes [pos, pos + len) of the file to buf, all of them, and returns 0. If that
+	 * fails, it returns a code of its own other than 0, and may leave anything in buf. The call
+	 * that needed the bytes then fails with QCOW2_E_IO, and qcow2_error.io_code is the code.
 	 *
-	 * It is only called with len > 0 and pos + len <= size, and pos + len does not wrap. buf
-	 * has no alignment. When several readers share an image, it is called from all their
-	 * threads at once.
+	 * The core asks only for bytes inside the file: len > 0, and pos + len <= size, which does
+	 * not wrap. buf may have any alignment; block.h adapts devices that need more.
+	 *
+	 * If several threads read one image, each with its own reader, they call this at the same
+	 * time.
 	 */
 	int (*read)(void *ctx, uint64_t pos, void *buf, size_t len);
 };
 
+/* A file. The caller fills in all fields. */
 struct qcow2_io {
 	const struct qcow2_io_ops *ops; /* may be in ROM */
-	void *ctx;                      /* passed to the callbacks, never looked at */
-	uint64_t size;                  /* of the file, in bytes; must not change */
+	void *ctx;                      /* passed to the callback; the core does not use it */
+	uint64_t size;                  /* of the file in bytes; must not change */
 };
 
 #ifdef __cplusplus

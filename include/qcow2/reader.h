@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Map and read an image, in memory that the caller gives.
- *
- * A reader holds all state that changes: cached parts of tables, the last decoded cluster. It must
- * be used by one thread at a time; any number of readers may share an image. It owns nothing and
- * needs no release. More memory makes it faster, never different.
+ * Reads the disk of an image, or finds where its bytes are, in memory that the caller provides.
  *
  *	static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
+ *
  *	qcow2_reader_init(&reader, &image, memory, sizeof memory);
- *	qcow2_reader_codecs(&reader, codecs);       // only if compressed clusters are to be read
+ *	qcow2_reader_codecs(&reader, codecs);       // only to read compressed clusters
  *	qcow2_reader_read(&reader, 0, buf, 512);
+ *
+ * A reader has all state that changes: the cached parts of tables and the last decoded cluster. One
+ * thread at a time may use it; any number of readers may share an image. More memory makes a reader
+ * faster, and never changes what it reads. This is its memory:
+ *
+ *	memory                                                          memory + memory_len
+ *	|                                                                                 |
+ *	[slice 0][slice 1] ...  unused  ... [key 1][key 0][  work  ][  packed  ][ window  ]
+ *	                                           |      |         |           |
+ *	                                           keys   work      packed      window
+ *
+ *	slice i  512 bytes of an L1 or L2 table
+ *	key i    8 bytes: which image of the chain, and which part of its file, slice i has
+ *	work     the working memory of the codec
+ *	packed   compressed data as it is in the file: 512 bytes of it, or all of a cluster
+ *	window   decoded data: the last 4096 bytes or more, or a whole cluster
+ *
+ * Without codecs, slices and keys take all of it. image.h has the conventions that apply here.
  */
 #ifndef QCOW2_READER_H
 #define QCOW2_READER_H
@@ -21,81 +36,96 @@
 extern "C" {
 #endif
 
+/* What a range of the disk is. */
 enum qcow2_extent_kind {
-	QCOW2_EXTENT_ABSENT = 0, /* no image of the chain holds it: reads as zeros */
-	QCOW2_EXTENT_ZERO = 1,   /* an image says that it is zeros */
-	QCOW2_EXTENT_DATA = 2,   /* the bytes [pos, pos + len) of *io, zeros past the end of *io */
-	QCOW2_EXTENT_COMPRESSED = 3 /* part of the cluster packed in packed_len bytes at pos */
+	/* No image of the chain has it. It reads as zeros. */
+	QCOW2_EXTENT_ABSENT = 0,
+	/* An image says that it is zeros. */
+	QCOW2_EXTENT_ZERO = 1,
+	/* It is the bytes [pos, pos + len) of the file *io, and zeros past the end of *io. */
+	QCOW2_EXTENT_DATA = 2,
+	/* It is a part of a cluster that is compressed in at most packed_len bytes at pos. */
+	QCOW2_EXTENT_COMPRESSED = 3
 };
 
-/* From `off` on, for `len` bytes, the disk is this. */
+/*
+ * A range of the disk of one kind.
+ *
+ * An extent has a place in a file if io is not NULL; a zero or absent one may have a place as well,
+ * if its cluster is preallocated. A compressed extent covers at most one cluster, and pos is where
+ * the data of the whole cluster begins, wherever in the cluster off is.
+ */
 struct qcow2_extent {
-	uint64_t off;
-	uint64_t len;
-	/*
-	 * Where it lies in the file *io. io is NULL if no place in a file belongs to it, and then
-	 * pos means nothing. A zero or absent extent can have one (preallocated). A compressed
-	 * extent covers at most one cluster, and pos is where the data of the whole cluster starts,
-	 * whatever off is.
-	 */
-	uint64_t pos;
-	const struct qcow2_io *io;
-	const struct qcow2_image *image; /* the image of the chain that answered */
-	uint32_t depth;                  /* of that image: 0 is the top */
+	uint64_t off;                    /* where in the disk it begins */
+	uint64_t len;                    /* bytes of the disk */
+	uint64_t pos;                    /* its position in the file *io */
+	const struct qcow2_io *io;       /* the file, NULL if the extent has no place in one */
+	const struct qcow2_image *image; /* the image of the chain that has it */
+	uint32_t depth;                  /* of that image: 0 for the top */
 	uint32_t kind;                   /* enum qcow2_extent_kind */
-	uint32_t packed_len; /* upper limit for the bytes of compressed data at pos; else 0 */
+	uint32_t packed_len;             /* upper limit of the compressed length, otherwise 0 */
 };
 
 struct qcow2_reader;
 
-/* Which slice is in memory: depth of its image and high bits of its position, low bits of that. */
+/* Private: which slice a slot has. `high` is UINT32_MAX if the slot is empty. */
 struct q2_slice_key {
-	uint32_t high;
-	uint32_t low;
+	uint32_t high; /* bits 0-9: depth of the image; above: bits 41-62 of the position */
+	uint32_t low;  /* bits 9-40 of the position */
 };
 
 struct qcow2_reader {
-	/* What the last call saw, if it failed; after one that did not, it means nothing. */
+	/* What is known about the last call, if it failed. */
 	struct qcow2_error error;
+	/* The top of the chain; NULL if the reader did not start. */
 	const struct qcow2_image *image;
 
 	/*
 	 * Reads a slice of a table: len bytes at at->pos of the file *at->io, zeros past its end.
-	 * Returns QCOW2_OK or QCOW2_E_IO, as the callback of the io does. qcow2_reader_init sets
-	 * it; a port that reads ahead keeps that pointer, puts a function of its own here, and
-	 * calls the kept one for what it has not read ahead.
+	 * Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the callback of the io fails.
+	 *
+	 * qcow2_reader_init sets it. A port that reads tables ahead keeps this pointer, puts its
+	 * own function here, and calls the kept one for what it has not read ahead.
 	 */
 	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
 
-	/* Private. */
-	uint8_t *memory; /* it begins with slices of the tables */
-	size_t memory_len;
-	struct q2_slice_key *keys; /* that of the first slice; the others are before it */
-	size_t spare; /* the length of the slices' part, halved when the slots in use are doubled */
-	uint32_t mask;   /* slots in use, a power of two, less 1 */
-	uint32_t misses; /* since they were doubled, and how many they were before */
-	uint64_t want;   /* bytes that a question is about */
+	/* Private: the cache of tables. */
+	uint8_t *memory;           /* the caller's; slice 0 is at its beginning */
+	size_t memory_len;         /* bytes, a multiple of 8 */
+	struct q2_slice_key *keys; /* key 0; key i is keys[-i] */
+	size_t spare;              /* bytes for slices and keys, divided by the slots in use */
+	uint32_t mask;             /* slots in use, which are a power of two, minus 1 */
+	uint32_t misses;           /* since the slots were last doubled, plus the slots before */
+	uint64_t want;             /* bytes that the caller of the map still wants */
 
-	const struct qcow2_codec *const *codecs;
+	/* Private: decoding. */
+	const struct qcow2_codec *const *codecs; /* the caller's; NULL-terminated */
+	/* Decodes the first len bytes of `extent`; NULL before qcow2_reader_codecs. */
 	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
-	struct qcow2_extent extent; /* the last answer; len 0: none */
+	struct qcow2_extent extent; /* the last answer of the map; its len is 0 if none */
 
-	uint64_t *work;  /* the codec's part of the memory, */
-	uint8_t *packed; /* that for packed bytes, up to the window, */
-	uint8_t *window; /* and that for a cluster or a part of it */
-	uint32_t window_len;
-	uint32_t packed_left; /* bytes of the packed cluster that may follow */
-	struct qcow2_stream stream;
-	const struct qcow2_image *window_image; /* whose cluster is in the window; NULL: none's */
-	uint64_t window_off;                    /* which one: where it was asked for */
+	uint64_t *work;             /* the codec's part of the memory */
+	uint8_t *packed;            /* the part for compressed data; it ends at the window */
+	uint8_t *window;            /* the part for decoded data */
+	uint32_t window_len;        /* bytes of that part: a power of two */
+	uint32_t packed_left;       /* bytes of the compressed cluster that are not yet read */
+	struct qcow2_stream stream; /* the cluster that is being decoded */
+	const struct qcow2_image *window_image; /* whose cluster the window has, NULL if none */
+	uint64_t window_off; /* an offset in that cluster: the first one that was read */
 };
 
 /*
- * Memory, in bytes, aligned to 8. QCOW2_READER_MEMORY is enough for images without compressed
- * clusters, of any size and cluster size; each further SLICE holds 512 more bytes of tables, and
- * two save most of the reading of them. _DEFLATE is enough for all that QEMU writes with the
- * built-in deflate, at any cluster size; _CLUSTER(bits) keeps a whole cluster, and decodes each but
- * once.
+ * Bytes of memory for a reader, at compile time. The memory must be aligned to 8.
+ *
+ *	QCOW2_READER_MEMORY                 the least, for images of any size and cluster size if no
+ *	                                    cluster is compressed
+ *	 + n * QCOW2_READER_SLICE           n more slices; two in all save most reads of tables
+ *	QCOW2_READER_MEMORY_DEFLATE         for what QEMU compresses with deflate, at any cluster
+ *	                                    size, with qcow2_deflate_small
+ *	QCOW2_READER_MEMORY_CLUSTER(bits,   for any codec, with room for the longest compressed
+ *	    work)                           cluster, which takes 2 clusters, and the decoded one:
+ *	                                    each cluster is decoded only once. bits is cluster_bits,
+ *	                                    work the codec's work_len.
  */
 #define QCOW2_READER_SLICE  (512u + 8u)
 #define QCOW2_READER_MEMORY QCOW2_READER_SLICE
@@ -105,67 +135,99 @@ struct qcow2_reader {
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 
 /*
- * Starts to read an image. The whole chain must be there: each image that names a backing file has
- * one attached (or was opened with QCOW2_OPEN_LAYER), as has each with external data.
- * memory: the caller's, at least QCOW2_READER_MEMORY bytes, aligned to 8; left to the reader as
- * long as that is used.
- * Statuses: ARGUMENT (NULL, closed image, misaligned memory), MEMORY, BACKING, DATA_FILE,
- * ENCRYPTED, DEPTH; reader->error tells the file. No io.
+ * Starts a reader on a chain of images. memory has len bytes and is aligned to 8; the reader uses
+ * it as long as the caller uses the reader. The images must not change meanwhile.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   reader, image or memory is NULL, image is closed, memory is misaligned
+ *	QCOW2_E_MEMORY     len is less than QCOW2_READER_MEMORY
+ *	QCOW2_E_ENCRYPTED, QCOW2_E_BACKING, QCOW2_E_DATA_FILE, QCOW2_E_DEPTH
+ *	                   the chain is not ready: see qcow2_image_ready
+ * and the details are in reader->error unless reader is NULL. No io call.
  */
 int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
                       size_t len);
 
 /*
- * Registers decompressors: a NULL-terminated array, which must live as long as the reader is used.
- * Takes part of the reader's memory for them. Call it right after init, once. Not called,
- * compressed clusters answer QCOW2_E_CODEC and no decompression code is linked.
- * Statuses: ARGUMENT (NULL, init failed, called twice; reader->error is as it was), MEMORY
- * (detail = what is needed at least). No io.
+ * Registers codecs: an array of pointers that ends with NULL, and is not copied. They take a part
+ * of the reader's memory, so call this once, right after qcow2_reader_init. Without it, reading a
+ * compressed cluster fails with QCOW2_E_CODEC, and no code for decoding is linked.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT  an argument is NULL, the reader did not start, or it has codecs already;
+ *	                  reader->error is as it was
+ *	QCOW2_E_MEMORY    the memory is too small; reader->error.detail is the length that is needed
+ * and after QCOW2_E_MEMORY the reader still works without codecs. No io call.
  */
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs);
 
 /*
- * Calls qcow2_reader_init, and if that succeeds qcow2_reader_codecs: for a caller who has both the
- * memory and the decoders at hand. Fails as they do.
+ * Calls qcow2_reader_init and, if that succeeds, qcow2_reader_codecs: for a caller that has both
+ * the memory and the codecs at hand. Fails as they do. No io call.
  */
 int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *image,
                        const struct qcow2_codec *const *codecs, void *memory, size_t len);
 
 /*
- * How much memory a reader of this image needs at least (*min: what init and codecs accept), and
- * how much lets it decode each compressed cluster once and keep all tables of a disk of moderate
- * size (*good): at most QCOW2_READER_MEMORY_CLUSTER and 4096 slices. codecs may be NULL. The chain
- * must be complete. On failure nothing is written.
- * Statuses: ARGUMENT (NULL, closed image), BACKING, DATA_FILE, ENCRYPTED, DEPTH. No io.
+ * Computes how much memory a reader of this chain needs at least, *min, and how much it can make
+ * good use of, *good: enough to decode each compressed cluster only once, and to keep all tables of
+ * a disk of moderate size. *good is at most QCOW2_READER_MEMORY_CLUSTER and 4096 slices. codecs
+ * may be NULL: then compressed clusters will not be read.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   image, min or good is NULL, or image is closed
+ *	QCOW2_E_ENCRYPTED, QCOW2_E_BACKING, QCOW2_E_DATA_FILE, QCOW2_E_DEPTH
+ *	                   the chain is not ready: see qcow2_image_ready
+ *
+ * No io call.
  */
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                         size_t *min, size_t *good);
 
 /*
- * What is at `off`, as far as it runs, but not further than off + len. Neighbouring extents are
- * merged where they continue each other, over clusters and tables; the answer may still end where
- * nothing changes, and always ends before an entry that is damaged.
- * len 0 or off + len past the end of the disk: QCOW2_E_RANGE. *extent is written on success only.
- * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED; reader->error tells the rest.
- * Cost: an extent is found with at most 2 io calls of 512 bytes for each image of the chain and
- * each 64 clusters (32 with extended L2 entries) that it covers, and as many for a look at what
- * follows. Tables push each other out while the reader uses few slices (it takes more of its memory
- * into use as they are missed), and always with memory for fewer than two for each image: then it
- * is so many for each image and each cluster, or subcluster, of the image of the chain that has the
- * smallest.
+ * Finds out what the disk is at off, as far as it is of one kind, but not past off + len. An extent
+ * is merged with the next one if that continues it, across clusters and tables. The caller may
+ * still get two extents where one would do. An extent always ends before a damaged table entry,
+ * and the call fails only if the entry for off itself is damaged.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   reader or extent is NULL, or the reader did not start
+ *	QCOW2_E_RANGE      len is 0, or off + len is past the end of the disk
+ *	QCOW2_E_L2_ENTRY   the table entry at reader->error.pos is invalid
+ *	QCOW2_E_TRUNCATED  a table or a cluster is past the end of its file, and the image was
+ *	                   opened without QCOW2_OPEN_TRUNCATED
+ *	QCOW2_E_IO         the io callback failed
+ *
+ * Cost: for each image of the chain, and each 64 clusters of the extent (32 with extended L2
+ * entries), at most 2 io calls of 512 bytes; and at most as many to see what follows the extent. A
+ * reader with fewer than 2 slices for each image makes that many for each cluster, or subcluster,
+ * of the image that has the smallest ones. So does any reader at first: it takes its memory into
+ * use as it finds that it needs more slices.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);
 
 /*
- * Copies the bytes [off, off + len) of the disk to buf: all of them, or fails, and then buf may
- * hold anything. len 0 is fine anywhere. Past the end of the disk: QCOW2_E_RANGE.
- * Statuses: ARGUMENT, RANGE, IO, L2_ENTRY, TRUNCATED, CODEC, COMPRESSED, MEMORY (compressed data
- * that reaches back further than the memory given; detail = the memory that will do);
- * reader->error tells the rest.
- * Cost: as map for each extent, and one io call for each that is data, straight into
- * buf; zeros cost none; a compressed cluster costs one call for each piece of input: of 512 bytes,
- * each time that it is decoded, or in the _CLUSTER memory one call for all of it.
+ * Copies the bytes [off, off + len) of the disk to buf, all of them. If it fails, buf may contain
+ * anything. If len is 0, it succeeds for any off, and buf may be NULL.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT    reader is NULL, the reader did not start, or buf is NULL and len
+ *	                    is not 0
+ *	QCOW2_E_RANGE       off + len is past the end of the disk
+ *	QCOW2_E_L2_ENTRY    the table entry at reader->error.pos is invalid
+ *	QCOW2_E_TRUNCATED   a table, a cluster or compressed data is past the end of its file;
+ *	                    except for compressed data, only if the image was opened without
+ *	                    QCOW2_OPEN_TRUNCATED
+ *	QCOW2_E_CODEC       a cluster is compressed, and the reader has no codec for its type
+ *	QCOW2_E_COMPRESSED  compressed data is corrupt
+ *	QCOW2_E_MEMORY      compressed data needs a longer window than the reader has memory for;
+ *	                    reader->error.detail is the memory that is enough
+ *	QCOW2_E_IO          the io callback failed
+ *
+ * Cost: that of qcow2_reader_map for each extent. An extent of data costs one io call more,
+ * straight into buf; zeros cost none. A compressed cluster costs one call for each 512 bytes of
+ * input each time it is decoded, or one for all input with QCOW2_READER_MEMORY_CLUSTER.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 

@@ -20,9 +20,9 @@ extern "C" {
  * first + i, which is at byte (first + i) << cluster_bits of the file. A cluster that the refcount
  * table does not cover, or whose refcount block is absent, has refcount 0.
  *
- * *n is the number of clusters that are wanted, for which counts has room. It becomes smaller if
- *the refcount block ends before; a block has the refcounts of 8 << cluster_bits >> refcount_order
- * clusters. On success *n is 0 only if it was 0.
+ * On entry *n is the number of clusters that are wanted, for which counts has room. It becomes
+ * smaller if the refcount block ends before; a block has the refcounts of
+ * 8 << cluster_bits >> refcount_order clusters. On success *n is 0 only if it was 0.
  *
  * The array doubles as the buffer for the bytes of the file, so the call needs no other memory. On
  * failure its content and *n are unspecified. err may be NULL.

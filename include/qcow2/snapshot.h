@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal snapshots: list them, and open one as an image.
+ * Internal snapshots: lists those that an image has, and opens one as an image. qcow2.txt
+ * "Snapshots".
  */
 #ifndef QCOW2_SNAPSHOT_H
 #define QCOW2_SNAPSHOT_H
@@ -13,47 +14,72 @@
 extern "C" {
 #endif
 
-/* One entry of the snapshot table, qcow2.txt "Snapshots". */
+/* One entry of the snapshot table. */
 struct qcow2_snapshot {
-	uint64_t l1_pos;
-	uint64_t disk_size;     /* bytes; that of the image where the entry has none */
-	uint64_t vm_state_size; /* bytes; 0: the disk only */
-	uint64_t vm_clock_nsec;
-	uint64_t icount; /* valid if has_icount */
-	uint64_t id_pos; /* in the image file: id_len bytes, then name_len of the name */
-	uint32_t l1_entries;
-	uint32_t date_sec; /* since 1970 */
-	uint32_t date_nsec;
-	uint16_t id_len;
-	uint16_t name_len;
-	bool has_icount;
+	uint64_t l1_pos;        /* position of its L1 table; not validated */
+	uint64_t disk_size;     /* bytes; that of the image if the entry has none; not validated */
+	uint64_t vm_state_size; /* bytes of the saved state of the machine, 0 if the disk only */
+	uint64_t vm_clock_nsec; /* how long the machine had run */
+	uint64_t icount;        /* instructions that it had executed; valid if has_icount */
+	uint64_t id_pos;        /* of the id in the image file; the name follows it */
+	uint32_t l1_entries;    /* number of entries of its L1 table; not validated */
+	uint32_t date_sec;      /* when it was taken: seconds since 1970 */
+	uint32_t date_nsec;     /* and nanoseconds */
+	uint16_t id_len;        /* bytes of the id */
+	uint16_t name_len;      /* bytes of the name */
+	bool has_icount;        /* icount is valid */
 
+	/* Where the walk over the table is; set by qcow2_snapshot_next. */
 	uint32_t index;    /* of this entry, from 0 */
 	uint64_t next_pos; /* where the next entry begins */
 };
 
 /*
- * Gets the first snapshot (previous == NULL) or the one after *previous, into *snapshot, which may
- * be the same object. A loop over all takes image->n_snapshots calls, and the one that says so.
- * Statuses: ARGUMENT, NOT_FOUND (there are no more), SNAPSHOT, TRUNCATED, IO.
+ * Gets the first snapshot (previous is NULL), or the one after *previous, into *snapshot, which may
+ * be the same object.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   image or snapshot is NULL, or the image is closed
+ *	QCOW2_E_NOT_FOUND  there is no further snapshot: the image has image->n_snapshots
+ *	QCOW2_E_SNAPSHOT   the entry is invalid; err->pos is its position
+ *	QCOW2_E_TRUNCATED  the file ends before the entry does, and the image was opened without
+ *	                   QCOW2_OPEN_TRUNCATED
+ *	QCOW2_E_IO         the io callback failed
+ *
  * Cost: at most two io calls.
  */
 int qcow2_snapshot_next(const struct qcow2_image *image, const struct qcow2_snapshot *previous,
                         struct qcow2_snapshot *snapshot, struct qcow2_error *err);
 
 /*
- * Copies the id (id_len bytes) followed by the name (name_len bytes) to buf. Neither is terminated.
- * Statuses: ARGUMENT, IO, TRUNCATED. Cost: one io call, none if both are empty.
+ * Copies the id of a snapshot, id_len bytes, and after it the name, name_len bytes, to buf. Neither
+ * has a terminator.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   an argument other than err is NULL, or the image is closed
+ *	QCOW2_E_TRUNCATED  the file ends before the name does, and the image was opened without
+ *	                   QCOW2_OPEN_TRUNCATED
+ *	QCOW2_E_IO         the io callback failed
+ *
+ * Cost: one io call, none if both are empty.
  */
 int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_snapshot *snapshot,
                            void *buf, struct qcow2_error *err);
 
 /*
- * Makes *out the image as it was when the snapshot was taken, with the disk size of that time, on
- * the same io and over the same backing image. The parent must be complete: attach first; it must
- * not be *out. On failure *out is as it was, or a closed image that no other call accepts.
- * Statuses: ARGUMENT, L1 (a table that cannot be), TOO_BIG, TRUNCATED,
- * SNAPSHOT_DATA_FILE. No io.
+ * Makes *out the image as it was when the snapshot was taken, with the size that the disk had then.
+ * It is on the same io and over the same backing image, so attach these to `image` before; out must
+ * not be `image`. On failure *out is a closed image, or unchanged with QCOW2_E_ARGUMENT.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT            an argument other than err is NULL, or the image is closed
+ *	QCOW2_E_SNAPSHOT_DATA_FILE  the image has its data in an external file
+ *	QCOW2_E_TOO_BIG             the disk or its L1 table exceeds the limits of QEMU
+ *	QCOW2_E_L1                  the L1 table is misplaced
+ *	QCOW2_E_TRUNCATED           the file ends before the L1 table does, and the image was opened
+ *	                            without QCOW2_OPEN_TRUNCATED
+ *
+ * No io call.
  */
 int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
                          const struct qcow2_snapshot *snapshot, struct qcow2_error *err);

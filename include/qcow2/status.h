@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a call of the core answers, and what it knows about a failure.
+ * The statuses that calls of the core return, and what is known about a failure.
  *
- * Every call returns QCOW2_OK (0) or one of the negative statuses below. A call that fails leaves
- * image and reader as usable as before; the same call after a passing fault succeeds.
+ * Every call returns QCOW2_OK, which is 0, or one of the negative statuses below; its comment lists
+ * those that it fails with. A call that fails leaves the image and the reader usable: if the reason
+ * goes away, the same call succeeds.
  */
 #ifndef QCOW2_STATUS_H
 #define QCOW2_STATUS_H
@@ -14,58 +15,95 @@
 extern "C" {
 #endif
 
+/* "detail" and "pos" are members of struct qcow2_error, below. */
 enum qcow2_status {
+	/* The call succeeded. */
 	QCOW2_OK = 0,
 
-	/* The caller's mistake. */
-	QCOW2_E_ARGUMENT = -1,  /* an argument that can never be right: NULL, misaligned memory */
-	QCOW2_E_RANGE = -2,     /* offset or length outside the disk */
-	QCOW2_E_MEMORY = -3,    /* the memory given is too small; detail = bytes that are needed */
-	QCOW2_E_BACKING = -4,   /* the image needs its backing file attached first */
-	QCOW2_E_DATA_FILE = -5, /* the image needs its external data file attached first */
-	QCOW2_E_DEPTH = -6,     /* the backing chain is longer than QCOW2_CHAIN_MAX, or a loop */
-	QCOW2_E_NOT_FOUND = -7, /* no such snapshot, or no name for that feature bit */
+	/* ---- The caller made a mistake: -1 to -15 ---- */
 
-	/* The storage below failed. */
-	QCOW2_E_IO = -16, /* the io callback failed; io_code = what it returned */
+	/* An argument can never be right: a NULL pointer, a closed image, misaligned memory. */
+	QCOW2_E_ARGUMENT = -1,
+	/* The offset or the length is outside the disk. */
+	QCOW2_E_RANGE = -2,
+	/* The caller gave too little memory; detail is the number of bytes that are needed. */
+	QCOW2_E_MEMORY = -3,
+	/* The image names a backing file, and no image is attached for it. */
+	QCOW2_E_BACKING = -4,
+	/* The image has its data in an external file, and that file is not attached. */
+	QCOW2_E_DATA_FILE = -5,
+	/* The backing chain has more than QCOW2_CHAIN_MAX images, or it is a loop. */
+	QCOW2_E_DEPTH = -6,
+	/* The list has no further snapshot or bitmap, or the image has no name for a feature. */
+	QCOW2_E_NOT_FOUND = -7,
 
-	/* A valid file of a kind that is not read here. */
-	QCOW2_E_NOT_QCOW2 = -32,    /* the magic is not there */
-	QCOW2_E_VERSION = -33,      /* neither version 2 nor 3; detail = the version (1: qcow) */
-	QCOW2_E_FEATURE = -34,      /* unknown incompatible feature; detail = the unknown bits */
-	QCOW2_E_ENCRYPTED = -35,    /* encrypted; detail = crypt_method (1: AES, 2: LUKS) */
-	QCOW2_E_COMPRESSION = -36,  /* unknown compression type; detail = the type */
-	QCOW2_E_CODEC = -37,        /* compressed cluster, and no codec for it; detail = the type */
-	QCOW2_E_TOO_BIG = -38,      /* a size beyond the limits; detail = the value */
-	QCOW2_E_CLUSTER_BITS = -39, /* cluster size out of 512 ... 2 MiB; detail = cluster_bits */
-	QCOW2_E_SNAPSHOT_DATA_FILE = -40, /* snapshots of an image with external data */
+	/* ---- The storage failed: -16 ---- */
 
-	/* The file is damaged. */
-	QCOW2_E_HEADER = -48,     /* a header field that cannot be; pos = the field */
-	QCOW2_E_EXTENSION = -49,  /* a header extension that cannot be; pos = the extension */
-	QCOW2_E_L1 = -50,         /* L1 table: misplaced, or too small for the disk */
-	QCOW2_E_L2_ENTRY = -51,   /* L1 or L2 entry that cannot be; pos = the entry */
-	QCOW2_E_COMPRESSED = -52, /* compressed data that does not decode; pos = its start */
-	QCOW2_E_SNAPSHOT = -53,   /* snapshot table entry that cannot be; pos = the entry */
-	QCOW2_E_TRUNCATED = -54,  /* the file ends before what it must hold; pos = where that is */
-	QCOW2_E_REFCOUNT = -55,   /* refcount table entry that cannot be; pos = the entry */
-	QCOW2_E_BITMAP = -56      /* bitmap directory that cannot be; pos = the entry */
+	/* The io callback failed; io_code is what it returned, pos is where the read began. */
+	QCOW2_E_IO = -16,
+
+	/* ---- The file is of a kind that the core does not read: -32 to -47 ---- */
+
+	/* The file does not begin with the magic number of qcow2. */
+	QCOW2_E_NOT_QCOW2 = -32,
+	/* The format is neither version 2 nor 3; detail is its version, which is 1 for qcow. */
+	QCOW2_E_VERSION = -33,
+	/* The image has an incompatible feature that the core does not know; detail is the bits. */
+	QCOW2_E_FEATURE = -34,
+	/* The image is encrypted; detail is its crypt_method: 1 for AES, 2 for LUKS. */
+	QCOW2_E_ENCRYPTED = -35,
+	/* The core does not know the compression type of the image; detail is the type. */
+	QCOW2_E_COMPRESSION = -36,
+	/* The cluster is compressed, and the reader has no codec for it; detail is the type. */
+	QCOW2_E_CODEC = -37,
+	/* A size or a count is beyond the limits of QEMU; detail is its value. */
+	QCOW2_E_TOO_BIG = -38,
+	/* The clusters are shorter than 512 bytes or longer than 2 MiB; detail is cluster_bits. */
+	QCOW2_E_CLUSTER_BITS = -39,
+	/* An image with an external data file has no snapshots that can be read. */
+	QCOW2_E_SNAPSHOT_DATA_FILE = -40,
+
+	/* ---- The file is damaged: -48 and below ---- */
+
+	/* A header field is invalid; pos is that of the field. */
+	QCOW2_E_HEADER = -48,
+	/* A header extension is invalid; pos is that of the extension. */
+	QCOW2_E_EXTENSION = -49,
+	/* The L1 table is in an impossible place, or too short for the size of the disk. */
+	QCOW2_E_L1 = -50,
+	/* An entry of an L1 or L2 table is invalid; pos is that of the entry. */
+	QCOW2_E_L2_ENTRY = -51,
+	/* Compressed data does not decode to a whole cluster; pos is where the data begins. */
+	QCOW2_E_COMPRESSED = -52,
+	/* An entry of the snapshot table is invalid; pos is that of the entry. */
+	QCOW2_E_SNAPSHOT = -53,
+	/* The file ends before something that it must contain; pos is the end of the file. */
+	QCOW2_E_TRUNCATED = -54,
+	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
+	QCOW2_E_REFCOUNT = -55,
+	/* The bitmap directory, or an entry of it, is invalid; pos is where. */
+	QCOW2_E_BITMAP = -56
 };
 
 struct qcow2_io;
 
-/* What is known about the last failure. */
+/*
+ * What is known about a failed call. If the call succeeded, only `status` has a meaning. `pos` has
+ * one if `io` is not NULL and the call reads the file; `detail` has one if the comment at the
+ * status says so.
+ */
 struct qcow2_error {
-	int status;                /* enum qcow2_status */
-	int io_code;               /* QCOW2_E_IO: what the io callback returned; else 0 */
-	uint64_t pos;              /* byte position in the file *io, if that is told */
-	uint64_t detail;           /* if the status says what */
-	const struct qcow2_io *io; /* the file in which it was seen; NULL: none */
+	int status;                /* enum qcow2_status: what the call returned */
+	int io_code;               /* what the io callback returned if QCOW2_E_IO, otherwise 0 */
+	uint64_t pos;              /* byte position in the file *io */
+	uint64_t detail;           /* a number that belongs to the status */
+	const struct qcow2_io *io; /* the file that the failure is about, NULL if none */
 };
 
 /*
- * A static text for a status, without a newline: "compressed data is corrupt". Never NULL; an
- * unknown value gets a text that says so. In an object of its own: not called, not linked.
+ * Returns a static text for a status, without a newline: "compressed data is corrupt". It is never
+ * NULL: an unknown status gets "unknown status". Programs that do not call this do not link the
+ * texts.
  */
 const char *qcow2_status_text(int status);
 

@@ -52,6 +52,7 @@ FIRST = {
     "block": ["arguments", "block"],
     "cache": ["cache", "chain", "read"],
     "chain": ["map", "chain"],
+    "deflate": ["inflate_format", "inflate_stream"],
     "extension": ["extension"],
     "feature": ["extension"],
     "header": ["open"],
@@ -267,7 +268,8 @@ class Bench:
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
         # What is compiled anew for a mutant that is not compiled alone.
-        self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"]}
+        self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
+                      "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"]}
         units = sorted(glob.glob("tests/unit/*.c"))
         tests = [p for p in units if os.path.basename(p).startswith("test_")]
         common = [p for p in units if p not in tests] + sorted(glob.glob("tests/support/*.c"))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the contracts in src/ are written with, for WP; wp.sh puts it before each file. ACSL is
- * comments to a compiler. Numbers in it do not wrap.
+ * The predicates and axioms that the contracts in tests/proof/contracts/ and the annotations in
+ * src/ use. wp.sh includes this before each file. To a compiler, ACSL is comments. Its integers do
+ * not wrap.
  */
 #ifndef ACSL_H
 #define ACSL_H
@@ -42,13 +43,13 @@ int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf);
     ensures good_input(stream); */
 int any_fill(struct qcow2_stream *stream);
 
-/* What callers see to. */
+/* What callers must provide. */
 /*@
   predicate good_io(struct qcow2_io *io) =
     \valid_read(io) && \valid_read(io->ops) && io->ops->read == &any_read &&
     io->size == file_size(io->ctx);
 
-  // Where the file ends that was too short, q2_note asks it.
+  // After QCOW2_E_TRUNCATED, q2_note reads the size of the file.
   predicate tells_file(struct qcow2_error *at) =
     \valid_read(at->io) && \separated(at, at->io);
 
@@ -71,8 +72,9 @@ int any_fill(struct qcow2_stream *stream);
   logic integer part(struct qcow2_extent *e) =
     (e->off % e->image->cluster_len) >> (e->image->cluster_bits - 5);
 
-  // How many slots there is room for, and what `spare` is while mask + 1 of them are in use: with
-  // memory of x bytes and mask + 1 == 1 << bits, x / 520 and x >> bits.
+  // The number of slots that the memory has room for, and the value of `spare` while mask + 1 of
+  // them are in use. With memory of x bytes and mask + 1 == 1 << bits, these are x / 520 and
+  // x >> bits.
   axiomatic Cache {
     logic integer room(struct q2_slice_key *keys) reads \nothing;
     logic integer spare(struct q2_slice_key *keys, integer mask) reads \nothing;
@@ -102,20 +104,20 @@ int any_fill(struct qcow2_stream *stream);
     \separated(reader->image, reader, reader->keys + (1 - room(reader->keys) .. 0),
                reader->memory + (0 .. 512 * room(reader->keys) - 1)));
 
-  // The buffer of a read, and nothing of the reader's.
+  // The buffer of a read, which does not overlap anything of the reader.
   predicate apart_buffer(struct qcow2_reader *reader, uint8_t *buf, integer len) =
     \valid(buf + (0 .. len - 1)) &&
     \separated(buf + (0 .. len - 1), reader, reader->image,
                reader->keys + (1 - room(reader->keys) .. 0),
                reader->memory + (0 .. 512 * room(reader->keys) - 1));
 
-  // Data, packed or not, has a place.
+  // Data, compressed or not, has a file.
   predicate has_file(struct qcow2_extent *e) =
     e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_COMPRESSED ==> e->io != \null;
 
   logic integer slice(integer at) = at - at % 512;
 
-  // An entry in a slice of the reader's memory, and the entries that follow it there.
+  // raw is an entry in a slice of the reader's memory, and the whole slice can be read.
   predicate good_entry(struct qcow2_reader *reader, uint8_t *raw) =
     \base_addr(raw) == \base_addr(reader->memory) && 0 <= raw - reader->memory <= INT64_MAX &&
     (raw - reader->memory) % 8 == 0 &&
@@ -133,7 +135,7 @@ int any_fill(struct qcow2_stream *stream);
     \separated((uint8_t *)block->bounce + (0 .. block->block_len - 1), block, block->ops) &&
     \separated(block, block->ops);
 
-  // The buffer of a read, and nothing of the adapter's.
+  // The buffer of a read, which does not overlap anything of the adapter.
   predicate apart(struct qcow2_block *block, uint8_t *buf, integer len) =
     \valid(buf + (0 .. len - 1)) &&
     \separated(buf + (0 .. len - 1), block, block->ops,
@@ -147,14 +149,14 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /*
- * Masks and shifts by a variable are remainders and quotients. WP's provers cannot find that out;
- * bits.py proves it for one number of bits after the other.
+ * Masks, and shifts by a variable, are remainders and quotients. WP's provers do not find that out;
+ * bits.py proves each axiom, for one number of bits after the other.
  */
 /*@
   axiomatic Bits {
     axiom mask: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 63 ==>
       (x & ((1 << bits) - 1)) == x % (1 << bits);
-    // The same: WP orders what stands next to & by its form.
+    // The same once more: WP may write the operands of & in the other order.
     axiom mask_rest: \forall integer x, y, bits; 0 <= x % y <= 0xffffffffffffffff &&
       0 <= bits <= 63 ==> ((x % y) & ((1 << bits) - 1)) == x % y % (1 << bits);
     axiom mask32: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && 0 <= bits <= 31 ==>
@@ -192,7 +194,7 @@ int any_fill(struct qcow2_stream *stream);
   }
 */
 
-/* What only entries of tables need: all others are proved faster without. */
+/* Axioms for table entries only: without these, the provers are faster with all other files. */
 #ifdef FOR_map
 /*@
   axiomatic Entries {

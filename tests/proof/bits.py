@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Proves the axioms about bits in acsl.h: z3 on bit vectors, for one number of bits after the other.
+"""Proves the axioms about bits in acsl.h with Z3 on bit vectors, for each number of bits.
 
-Numbers in ACSL do not wrap. All that are used here are below 2^128, so bit vectors of 128 bits say
-the same. Fails if a claim is not proved, an axiom has none, or z3 proves a wrong one.
+Integers in ACSL do not wrap. All integers here are below 2^128, so bit vectors of 128 bits behave
+the same. Fails if a claim is not proved, if an axiom has no claim, or if Z3 proves a wrong one.
 """
 import os
 import re
@@ -24,7 +24,7 @@ def low(term):
 
 
 def claims():
-    """Name of the axiom, what it says for one number of bits. x and y have 64 bits."""
+    """Yields the name of an axiom and its claim for one number of bits. x and y have 64 bits."""
     for bits in range(64):
         power = number(2**bits)
         mask = number(2**bits - 1)
@@ -105,7 +105,7 @@ def main():
     for name in "xy":
         script += f"(assert (bvule {name} {number(2**64 - 1)}))\n"
     script += "\n".join(map(prove, terms)) + "\n"
-    script += prove(f"(= (bvand x {number(6)}) (bvurem x {number(7)}))")  # is wrong
+    script += prove(f"(= (bvand x {number(6)}) (bvurem x {number(7)}))")  # a wrong claim
     run = subprocess.run(["z3", "-in"], input=script, capture_output=True, text=True, check=False)
     answers = run.stdout.split()
     if len(answers) != len(names) + 1 or answers[-1] != "sat":

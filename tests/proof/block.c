@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block adapter: any device, any piece of any block or run of blocks, any failure; a bounce
- * block of BLOCK bytes, exactly. The loop around the pieces is only followed for single bytes: that
- * the place in the buffer and what is left of it go together is beyond Eva, as with reading.
+ * buffer of exactly BLOCK bytes. The loop around the pieces runs only for single bytes: Eva does
+ * not see that the place in the buffer and the length that is left belong together.
  */
 #include "proof.h"
 #include "../../src/block.c"
@@ -12,7 +12,7 @@
 static uint8_t bounce[BLOCK], out[4 * BLOCK];
 static struct qcow2_block block;
 
-/* Writes the whole of what it is asked for, and checks that it may. */
+/* Writes all bytes that the adapter asks for, which is an alarm if the buffer is too short. */
 static int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf)
 {
 	(void)ctx;
@@ -25,7 +25,7 @@ static const struct qcow2_block_ops any_device = { any_blocks };
 
 static const struct qcow2_block_ops no_device = { NULL };
 
-/* What init refuses: any numbers, no functions, no memory. */
+/* Arguments that init has to refuse: any numbers, no callback, no memory. */
 static void refused(void)
 {
 	struct qcow2_block any;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Frama-C's Eva on the core, for all images: each harness must end with no alarm, no warning, and
-# most statements reached (or the proof would be about nothing). It does not see the contracts in
-# src/: they are WP's (wp.sh), and what is found here holds without them; only `split`, which has
-# values looked at one by one. Arguments: the names of the harnesses to run; none: all.
+# Runs Frama-C's Eva on the core, for all images. Each harness must end without an alarm or a
+# warning, and must reach most statements, so that the proof is not empty. Eva does not see the
+# annotations in src/, which are for WP (wp.sh), so its result does not depend on them. It sees only
+# `split`, which makes it analyse values one by one.
+# Arguments: the names of the harnesses to run; all of them without arguments.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 logs=$PWD/build/proof
@@ -20,9 +21,9 @@ done
 cd "$plain" || exit 1
 open='src/io.c src/wide.c src/header.c src/extension.c src/image.c'
 
-# Functions that return a status: what they leave behind is kept apart by success and failure, since
-# after a failure nothing is to be relied on. Those of the given files, and of a file of the core that the
-# harness includes.
+# Prints the functions that return a status: those of the given files, and of a file of the core that
+# the harness includes. Eva keeps their states after success and failure apart, as their results
+# mean something only after success.
 statuses() {
 	included=$(sed -n 's|^#include "../../\(src/.*\.c\)"|\1|p' "$1")
 	# shellcheck disable=SC2086
@@ -49,7 +50,7 @@ analyze() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP DEFINES FILE...
 	fi
 }
 
-prove() { # the same arguments: one for each processor at a time
+prove() { # the arguments of analyze, which it runs in the background, one for each processor
 	case $only in "  " | *" $1 "*) ;; *) return ;; esac
 	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
 	analyze "$@" >"$logs/$1.result" &
@@ -73,8 +74,8 @@ for window in 512 4096 2097152; do
 	prove "fast-$window-32" 95 gcc_x86_32 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
 		src/inflate_fast.c
 done
-# The smallest memory, for the smallest clusters and for parts of larger ones; a window for a cluster;
-# room for the packed one, too.
+# The smallest memory, for the smallest clusters and for parts of larger ones; then a window for a
+# cluster; then also room for a packed cluster.
 unpack() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP BITS PACKED WINDOW WHOLE
 	prove "unpack-$1" "$2" "$3" "-DBITS=$4 -DPACKED=$5 -DWINDOW=$6 -DWHOLE=$7" \
 		tests/proof/unpack.c src/io.c src/wide.c src/cache.c src/chain.c src/reader.c src/unpack.c

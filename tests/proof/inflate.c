@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The built-in deflate, and with FAST the fast one: any stream in pieces of any length, any window
- * state, any stop. WINDOW is the length of the window, exactly.
+ * The small decoder for deflate, or with FAST the fast one: any stream in pieces of any length, any
+ * state of the window, any stop. WINDOW is the exact length of the window.
  */
 #include "proof.h"
 #include "qcow2/codec.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the proof harnesses share: any number, and a file with any content that may fail at any
- * time.
+ * What the harnesses of Eva share: a variable with any value, and a file with any content, whose
+ * reads may fail at any time.
  */
 #ifndef PROOF_H
 #define PROOF_H
@@ -16,7 +16,7 @@ static uint64_t any64(void)
 	return Frama_C_unsigned_long_long_interval(0, UINT64_MAX);
 }
 
-/* "Every possible image": each read gives any bytes, or fails; not even the same bytes twice. */
+/* Every possible image: each read gives any bytes or fails. Two reads may give different bytes. */
 static int any_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	(void)ctx;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open, attach, map, and the reading of an extent: any image, any arguments, any failure. SLICES
- * says how much memory the reader has, exactly.
+ * Open, attach, map, and the read of an extent: any image, any arguments, any failure. The reader
+ * has memory for exactly SLICES slices.
  */
 #include "proof.h"
 #include "../../src/internal.h"
@@ -17,7 +17,7 @@ static struct qcow2_image top, base;
 static struct qcow2_reader reader;
 static struct qcow2_io file, data;
 
-/* What is not there: NULL for each argument, closed images, raw ones; other headers. */
+/* Calls that have to fail: NULL for each argument, closed images, raw ones. */
 static void refused(void)
 {
 	static struct qcow2_io no_ops;
@@ -74,15 +74,17 @@ static int start(void)
 		return rc;
 	if (Frama_C_interval(0, 1))
 		(void)qcow2_image_attach_backing(&top, &base);
-	/* It is refused, or else the reader goes on with that. */
+	/* This has to fail. If it does not, the harness uses the reader, and Eva raises an alarm.
+	 */
 	if (qcow2_reader_init(&reader, &top, too_little, sizeof too_little) == QCOW2_OK)
 		return QCOW2_OK;
 	return qcow2_reader_init(&reader, &top, memory, sizeof memory);
 }
 
 /*
- * Reads any extent of a kind that has or has not a file, not only what map has answered just now:
- * Eva forgets what belongs together in that. That there is a file where there is data is assumed.
+ * Reads any extent of this kind, with or without a file, and not the one that map returned: Eva
+ * does not remember which members of that belong together. So the harness has to assume that data
+ * has a file.
  */
 static void read_extent(uint32_t kind, const struct qcow2_io *io)
 {

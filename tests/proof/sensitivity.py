@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Would the proof notice? Takes one check out of the core at a time; the proof must fail each time.
+"""Takes one check out of the core at a time. The proof must fail each time.
 
     sensitivity.py           all of CHECKS
     sensitivity.py --short   those of SHORT
     sensitivity.py N...      those numbers
 
-First each part of the proof that has to notice one of them must hold with nothing taken out, in the
-same time: else a machine that is too slow for a goal would notice everything.
+Before that, each part of the proof that is used must succeed on the unchanged core, with the same
+time limit: otherwise a machine that is too slow for a goal would seem to notice everything.
 
-An entry of CHECKS: what goes wrong without the check, the file of src/, a text that is in it
-exactly once, what stands there instead, the script that has to notice, and which part of it.
-Noticed is an alarm of Eva or a goal that WP cannot prove, not that something does not compile.
+An entry of CHECKS: what goes wrong without the check, the file in src/, a text that the file has
+exactly once, the text that replaces it, the script that has to notice, and the part of it to run.
+The proof notices by an alarm of Eva or a goal that WP cannot prove. An error of the compiler does
+not count.
 """
 import os
 import re
@@ -24,29 +25,29 @@ SHORT = {0, 6, 13, 25, 31, 36}
 PLACE = "build/proof/sensitivity"
 
 CHECKS = [
-    # What is asked of the storage.
+    # Calls of the io callback.
     ("a read goes past the end of the file", "io.c",
      "if (inside < len) {", "if (false) {", WP, "src/io.c:q2_io_read"),
-    ("the callback is asked for nothing", "io.c",
+    ("the callback is called for 0 bytes", "io.c",
      "\t\tif (len == 0u)\n\t\t\treturn QCOW2_OK;\n", "", WP, "src/io.c:q2_io_read"),
-    ("what lies past the end of the file is not zeros", "io.c",
+    ("bytes past the end of the file are not zeros", "io.c",
      "memset(buf, 0, len);", "", WP, "src/io.c:q2_io_read"),
     ("a position past the end wraps around", "wide.c",
      "pos < size ? size - pos : 0u", "size - pos", WP, "src/wide.c:q2_left"),
-    ("all is inside of the file", "io.c",
+    ("every range is inside the file", "io.c",
      "len <= q2_left(image->io.size, pos)", "true", WP, "src/io.c:q2_is_inside"),
     ("a table need not be aligned", "io.c",
      "if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)", "if (false)", WP,
      "src/io.c:q2_table_check"),
     ("a table ends past 2^63", "io.c",
      "if (pos >> 32 >= INT32_MAX)", "if (false)", WP, "src/io.c:q2_table_check"),
-    ("a table need not be inside of the file", "io.c",
+    ("a table need not be inside the file", "io.c",
      "return q2_is_inside(image, len, pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;", "return QCOW2_OK;",
      WP, "src/io.c:q2_table_check"),
     # The block adapter.
     ("a block is copied past its end", "block.c",
      "if (*len > block->block_len - at)", "if (false)", WP, "src/block.c:block_bounce"),
-    ("a whole block goes to a buffer of a part", "block.c",
+    ("a whole block goes to a buffer that has room for a part", "block.c",
      "at == 0u && len >= block->block_len && ", "at == 0u && ", WP, "src/block.c:block_read"),
     ("a call has more blocks than the device takes", "block.c",
      "if (count > most)", "if (false)", WP, "src/block.c:block_straight"),
@@ -55,25 +56,25 @@ CHECKS = [
     ("a block is copied past its end, for Eva", "block.c",
      "if (*len > block->block_len - at)", "if (false)", EVA, "block"),
     # Inflate.
-    ("bits are taken that were not read", "inflate_small.c",
+    ("bits are taken that have not been read", "inflate_small.c",
      "while (s->n_bits < n)", "while (false)", WP, "src/inflate_small.c:inflate_take"),
     ("a byte is read past the end of the input", "inflate_small.c",
      "\tif (in->next < in->end)\n", "\tif (status == QCOW2_OK)\n", WP,
      "src/inflate_small.c:inflate_pull"),
-    ("a match is read from outside of the window", "inflate_small.c",
+    ("a match is read from outside the window", "inflate_small.c",
      "(stream->done - s->dist) & mask", "stream->done - s->dist", WP,
      "src/inflate_small.c:inflate_copy"),
-    ("a match goes on past where it is to stop", "inflate_small.c",
+    ("a match goes on past the stop", "inflate_small.c",
      " && stream->done != stream->stop);", ");", WP, "src/inflate_small.c:inflate_copy"),
-    ("a match is written outside of the window", "inflate_small.c",
+    ("a match is written outside the window", "inflate_small.c",
      "stream->window[stream->done++ & mask]", "stream->window[stream->done++]", EVA,
      "inflate-512"),
-    ("a symbol is looked for behind the codes", "inflate_small.c",
+    ("a symbol is read past the end of the codes", "inflate_small.c",
      "(sorted + rank) % INFLATE_WORDS", "sorted + rank", EVA, "inflate-512"),
     ("a code has more symbols than there is room for", "inflate_small.c",
      "(end + count) % INFLATE_WORDS", "end + count", EVA, "inflate-512"),
-    ("a distance that there is none of", "inflate_small.c",
-     "if (dist > 29)", "if (false)", EVA, "inflate-512"),
+    ("a distance symbol without a meaning", "inflate_small.c",
+     "if (dist >= DEFLATE_DIST_USED)", "if (false)", EVA, "inflate-512"),
     # Open, map, read.
     ("clusters shorter than a slice of a table", "header.c",
      "cluster_bits - Q2_CLUSTER_BITS_MIN > Q2_CLUSTER_BITS_MAX - Q2_CLUSTER_BITS_MIN",
@@ -83,39 +84,39 @@ CHECKS = [
      "cluster_bits < Q2_CLUSTER_BITS_MIN", EVA, "reader-1"),
     ("a reader with too little memory", "reader.c",
      "if (len < QCOW2_READER_MEMORY)", "if (false)", EVA, "reader-1"),
-    ("an entry's position has bits that are none of it", "map.c",
+    ("the position of an entry has bits of other fields", "map.c",
      "HIGH_POS = 0xffffff,", "HIGH_POS = 0x1ffffff,", WP, "src/map.c:host_cluster"),
     ("a host cluster need not be aligned", "map.c",
      "if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)", "if (false)", WP,
      "src/map.c:host_cluster"),
     ("a packed cluster has a sector too many", "map.c",
      "((high >> x) + 1u)", "((high >> x) + 2u)", WP, "src/map.c:compressed_extent"),
-    ("a cluster need not begin inside of its file", "map.c",
+    ("a cluster need not begin inside its file", "map.c",
      "if (left == 0u) {", "if (false) {", WP, "src/map.c:data_check"),
     ("data without a place in a file", "map.c",
      " || (data != 0u && e->io == NULL)", "", WP, "src/map.c:subclusters"),
-    ("parts of a cluster past its end", "map.c",
+    ("subclusters past the end of their cluster", "map.c",
      "n < Q2_SUBCLUSTERS && (others", "(others", WP, "src/map.c:subclusters"),
     ("entries are read past the end of their slice", "map.c",
      "raw < last && reader->want > len", "reader->want > len", WP,
      "src/map.c:standard_clusters"),
     ("entries are read past the end of their slice, for Eva", "map.c",
      "raw < last && reader->want > len", "reader->want > len", EVA, "reader-1"),
-    ("the place in the caller's buffer does not go on", "reader.c",
+    ("the place in the caller's buffer does not advance", "reader.c",
      "\t\tto += n;\n", "", WP, "src/reader.c:qcow2_reader_read"),
     ("more is read of an extent than it has", "reader.c",
      "len < reader->extent.len ? len : (size_t)reader->extent.len", "len", WP,
      "src/reader.c:qcow2_reader_read"),
     ("reading never ends", "reader.c",
      "\t\tlen -= n;\n", "", WP, "src/reader.c:qcow2_reader_read"),
-    ("a slot that is not in use", "cache.c",
+    ("a slot is used that is not in use", "cache.c",
      " % CACHE_WAYS) & reader->mask);", " % CACHE_WAYS));", WP, "src/cache.c:key_find"),
     ("more slots than there is memory for", "cache.c",
      " || reader->spare < (size_t)2 * QCOW2_READER_SLICE)", ")", WP,
      "src/cache.c:cache_grow"),
     ("more slots than there is memory for, for Eva", "cache.c",
      "\treader->spare /= 2u;\n", "", EVA, "reader-2"),
-    ("an entry is looked for behind its slice", "cache.c",
+    ("an entry is read past the end of its slice", "cache.c",
      "return bytes + entry % Q2_SLICE_LEN;", "return bytes + entry;", WP,
      "src/cache.c:q2_table_entry"),
     ("a cluster is copied past the end of the buffer", "unpack.c",
@@ -138,7 +139,7 @@ def prepare(change=None):
 
 
 def prove(script, part):
-    """Exit status and output."""
+    """Returns the exit status and the output."""
     run = subprocess.run(
         ["bash", os.path.join(PLACE, "tests/proof", script), part], capture_output=True, text=True,
         check=False, env={**os.environ, "WP_TIMEOUT": "10"},

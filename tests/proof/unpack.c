@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compressed clusters: any codec that does as codec.h says, any packed bytes anywhere, any failure
- * of the storage or the codec, any order of requests; in a chain of two images that have clusters
- * of different sizes. BITS is log2 of the larger one; ROOM is what there is to decode with,
- * exactly; WHOLE says whether the codec needs whole clusters.
+ * Compressed clusters: any codec that does as codec.h says, any packed bytes at any position, any
+ * failure of the storage or the codec, any order of reads, from a chain of two images with clusters
+ * of different sizes. BITS is log2 of the larger one. PACKED and WINDOW are the exact lengths of
+ * these parts of the reader's memory. WHOLE is true if the codec needs whole clusters.
  */
 #include "proof.h"
 #include "../../src/internal.h"
@@ -22,7 +22,7 @@ static struct qcow2_io file;
 static struct qcow2_image top, base;
 static struct qcow2_reader reader;
 
-/* Packed bytes come to their place, and are not more than it takes. */
+/* Checks that packed bytes are read to their place, and not more of them than it has room for. */
 static int packed_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	/*@ assert buf == reader.packed; */
@@ -37,7 +37,7 @@ static void model_begin(const struct qcow2_codec *self, void *work)
 	Frama_C_make_unknown(work, self->work_len);
 }
 
-/* Takes any input, makes any output, and ends as it likes. */
+/* Takes any input, makes any output, and returns any status. */
 static int model_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	uint32_t len = stream->stop - stream->done;
@@ -99,8 +99,8 @@ static void any_extent(const struct qcow2_image *image)
 }
 
 /*
- * Between two requests, what was asked for and what came of it are forgotten, so that Eva sees soon
- * that it has been here before; and so is the stream if nothing is in the window.
+ * Clears what a read leaves behind and the next one does not use, so that Eva soon recognises a
+ * state that it has analysed already. If the window has no cluster, the stream is such a part.
  */
 static void forget(void)
 {
@@ -111,14 +111,15 @@ static void forget(void)
 	reader.error = no_error;
 	reader.extent = no_memo;
 	reader.packed_left = Frama_C_unsigned_int_interval(0, 2u << BITS);
-	reader.window_off &= UINT64_MAX << BITS; /* which byte it was does not matter */
+	reader.window_off &= UINT64_MAX << BITS; /* any offset in the cluster will do */
 	if (reader.window_image == NULL)
 		reader.stream = no_stream;
 }
 
 /*
- * From byte number `at` of a cluster, which is the one asked for before or is not, into a buffer of
- * exactly as many bytes. Not a function, so that what comes of different requests is kept apart.
+ * Reads `length` bytes from byte number `at` of a cluster on, which may be the cluster of the read
+ * before or another one, into a buffer of exactly that length. It is a macro, so that Eva keeps the
+ * results of different reads apart.
  */
 #define ASK(from, at, length)                                                                      \
 	do {                                                                                       \
@@ -134,8 +135,7 @@ static void forget(void)
 		forget();                                                                          \
 	} while (0)
 
-/* The requests: whole clusters, ends of them, around the ends of the parts that the window takes.
- */
+/* The reads: whole clusters, ends of clusters, and around the ends of the window's parts. */
 int main(void)
 {
 	any_io(&file);

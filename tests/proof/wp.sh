@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Runs Frama-C's WP on the contracts in tests/proof/contracts, one file of src/ after the other.
 # Every goal must be proved, no contract may contradict itself (smoke tests), and there must be
-# exactly as many goals as were counted before, so that none gets lost. Arguments: the files to
-# prove, or FILE:FUNCTION for one function. Without arguments all are proved, and each contract must
-# have had its turn.
+# exactly as many goals as this script lists, so that none gets lost. Arguments: the files to prove,
+# or FILE:FUNCTION for one function. Without arguments it proves all, and then checks that no
+# contract was left out.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=build/proof
@@ -15,7 +15,7 @@ goals=0
 turns=$build/wp-functions.txt
 mkdir -p "$build"
 : >"$turns"
-# Where Why3 notes which provers there are: nothing outside the build directory.
+# Why3 lists the provers that it finds in this file. By default that is one in the home directory.
 WHY3CONFIG=$PWD/$build/why3.conf
 export WHY3CONFIG
 why3 config detect >"$build/why3.log" 2>&1
@@ -25,7 +25,7 @@ fail() { # WHAT
 	echo "NOT PROVED $1"
 }
 
-# A goal goes to CVC4; to Z3 as well if `provers` says so: few need it, and all would take longer.
+# The provers to use. CVC4 alone proves most goals, and adding Z3 makes all of them take longer.
 provers=cvc4
 prove() { # FILE NUMBER-OF-GOALS FUNCTION...
 	file=$1 wanted=$2
@@ -62,7 +62,8 @@ prove() { # FILE NUMBER-OF-GOALS FUNCTION...
 	fi
 }
 
-# The names of the functions that have a contract: what follows an annotation at the first column.
+# Prints the names of the functions that have a contract: those declared after an annotation that
+# begins in the first column.
 contracts() {
 	awk '/^\/\*@ (requires|assigns)/ { due = 1; inside = 1 }
 	     !inside && due && match($0, /[a-z0-9_]+\(/) {
@@ -84,7 +85,7 @@ prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
 prove src/inflate_small.c 113 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 inflate_take
 if [ $# -eq 0 ]; then
-	printf '%s\n' q2_map q2_extent_read >>"$turns" # their contracts are assumed: README.md
+	printf '%s\n' q2_map q2_extent_read >>"$turns" # assumed contracts: see README.md
 	contracts >"$build/wp-contracts.txt"
 	sort "$turns" | diff "$build/wp-contracts.txt" - || fail 'contracts: these are not the same functions'
 fi

@@ -13,4 +13,5 @@ static uint32_t first_of_set(uint32_t high, uint32_t low);
 /*@ requires good_cache(reader);
     assigns \nothing;
     ensures \exists integer k; 0 <= k <= reader->mask && \result == reader->keys - k; */
-static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t high, uint32_t low);
+static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t high,
+                                     uint32_t low);

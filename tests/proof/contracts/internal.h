@@ -58,11 +58,12 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 
 /*@ requires good_reader(reader);
     assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
-   reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1], reader->keys[1 -
-   room(reader->keys) .. 0]; ensures good_reader(reader); ensures \result == 0 ==> reader->image !=
-   \null && off + len <= reader->image->size; ensures \result == 0 ==> 1 <= reader->extent.len &&
-   has_file(&reader->extent); ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error);
- */
+            reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1],
+            reader->keys[1 - room(reader->keys) .. 0];
+    ensures good_reader(reader);
+    ensures \result == 0 ==> reader->image != \null && off + len <= reader->image->size;
+    ensures \result == 0 ==> 1 <= reader->extent.len && has_file(&reader->extent);
+    ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /*@ requires good_reader(reader) && has_file(&reader->extent);
