@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fault loop: the same work runs again and again, and the first call of the io fails, then the
- * second, and so on until the work ends without a failure. Each call fails once, or it and all calls
- * after it fail. The core must return QCOW2_E_IO with the code of the io and the file, and leave the
- * outputs alone where the headers promise that. Image and reader stay usable: the same call without a
- * fault gives the right bytes.
+ * second, and so on until the work ends without a failure. Each call fails once, or it and all
+ * calls after it fail. The core must return QCOW2_E_IO with the code of the io and the file, and
+ * leave the outputs alone where the headers promise that. Image and reader stay usable: the same
+ * call without a fault gives the right bytes.
  */
 #include "support.h"
 
