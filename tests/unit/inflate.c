@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 64, CANARY = 0xc5, WHOLE = 0x7fffffff };
+enum {
+	GUARD = 64, /* canaries before and after the window */
+	CANARY = 0xc5,
+	WHOLE = 0x7fffffff /* a piece of input that is longer than any */
+};
 
 const struct qcow2_codec *codec = &qcow2_deflate_small;
 uint8_t output[MAX_OUT];

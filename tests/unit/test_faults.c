@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fault loop: of all io calls that some work makes, the first fails, then the second, and so on
- * until none is left to fail; once, and from there on for ever. Each failure comes back as
- * QCOW2_E_IO with the port's own code and the file, outputs that are documented so are untouched,
- * image and reader stay usable, and the same call afterwards gives the right bytes.
+ * The fault loop: the same work runs again and again, and the first call of the io fails, then the
+ * second, and so on until the work ends without a failure. Each call fails once, or it and all
+ * calls after it fail. The core must return QCOW2_E_IO with the code of the io and the file, and
+ * leave the outputs alone where the headers promise that. Image and reader stay usable: the same
+ * call without a fault gives the right bytes.
  */
 #include "support.h"
 
@@ -12,7 +13,7 @@
 
 enum { BITS = 9, CLUSTER = 1 << BITS, MOST_CALLS = 4000 };
 
-/* ---- What is worked on: an image with all kinds over two others, and a data file ---- */
+/* ---- The images: one with all kinds of clusters over two others, and one with a data file ---- */
 
 struct fixture {
 	struct test_image top, middle, external;
