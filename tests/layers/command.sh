@@ -14,6 +14,10 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 rc=0
 
+for program in "$shared" "$build/qcow2"; do
+	[ -x "$program" ] || { echo "FAILED: $program is missing; run make all programs" && exit 1; }
+done
+
 fail() {
 	echo "FAILED: $*"
 	rc=1
@@ -31,7 +35,7 @@ foreign_headers() {
 for source in "$here"/../../port/posix/tool/*.c; do
 	found=$(foreign_headers "$build/port/posix/tool/$(basename "$source" .c).d") ||
 		fail "no dependency file of $source"
-	[ -z "$found" ] || fail "$source includes" $found
+	[ -z "$found" ] || fail "$source includes $(echo "$found" | tr '\n' ' ')"
 done
 
 # The check sees a header that is not allowed, so that its silence means something.
@@ -45,7 +49,8 @@ for command in info 'info --json' map 'map --json' snapshots cat; do
 	"$shared" $command "$sample" >"$out/shared" || fail "$shared $command"
 	# shellcheck disable=SC2086
 	"$build/qcow2" $command "$sample" >"$out/static" || fail "$build/qcow2 $command"
-	[ -s "$out/shared" ] && cmp "$out/shared" "$out/static" || fail "$command prints something else"
+	[ -s "$out/shared" ] || fail "$shared $command prints nothing"
+	cmp "$out/shared" "$out/static" || fail "$shared $command prints something else"
 done
 [ "$rc" -ne 0 ] || echo 'the command sees only qcow2.h and qcow2/status.h'
 exit $rc

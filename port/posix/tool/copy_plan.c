@@ -56,7 +56,7 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 }
 
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
-static int segment_next(struct copy_plan *p)
+static int segment_refill(struct copy_plan *p)
 {
 	return p->segment.length != 0u ? 1 : qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
 }
@@ -67,7 +67,7 @@ int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
 
 	piece->len = 0;
 	piece->compressed = false;
-	while ((rc = segment_next(p)) > 0) {
+	while ((rc = segment_refill(p)) > 0) {
 		bool data;
 		uint64_t n = segment_part(p, &data), left;
 

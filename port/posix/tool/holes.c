@@ -11,6 +11,16 @@
 /* The unit of st_blocks, whatever the block size of the file system. */
 #define STAT_BLOCK 512u
 
+bool file_stored(int fd, uint64_t *bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	*bytes = (uint64_t)st.st_blocks * STAT_BLOCK;
+	return true;
+}
+
 uint64_t hole_find(int fd, uint64_t offset, uint64_t len, bool *hole)
 {
 	off_t at = (off_t)offset;
@@ -37,11 +47,10 @@ uint64_t hole_find(int fd, uint64_t offset, uint64_t len, bool *hole)
 bool is_preallocated(struct qcow2 *q, unsigned depth, const struct qcow2_info *info)
 {
 	uint64_t stored, threshold, n, count;
-	struct stat st;
 
-	if (fstat(qcow2_get_fd(q, depth), &st) != 0)
+	if (!file_stored(qcow2_get_fd(q, depth), &stored))
 		return false;
-	stored = (uint64_t)st.st_blocks * STAT_BLOCK / info->cluster_size;
+	stored /= info->cluster_size;
 	threshold = stored * 10u / 9u > stored + 2u ? stored * 10u / 9u : stored + 2u;
 	n = (info->file_size - 1u) / info->cluster_size + 1u;
 	return n >= threshold && qcow2_count_clusters(q, depth, threshold, &count) == 0 &&

@@ -7,6 +7,9 @@
 
 #include "tool.h"
 
+/* How many bytes does the file system store for the file? False: it does not tell. */
+bool file_stored(int fd, uint64_t *bytes);
+
 /*
  * How many of the `len` bytes from offset on are all hole, or all not? *hole says which. Everything
  * is data where the file system cannot tell.

@@ -14,7 +14,7 @@ static void json_optional(struct json *j, const char *key, const char *bytes, si
 		json_string(j, key, bytes, len);
 }
 
-static void print_bitmaps(struct json *j, const struct info *info)
+static void json_bitmaps(struct json *j, const struct info *info)
 {
 	int i;
 
@@ -39,13 +39,13 @@ static void print_bitmaps(struct json *j, const struct info *info)
 }
 
 /* What only images of version 3 have. */
-static void print_version_3(struct json *j, const struct info *info)
+static void json_version_3(struct json *j, const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
 	unsigned flags = image->flags;
 
 	json_bool(j, "lazy-refcounts", (flags & QCOW2_INFO_LAZY_REFCOUNTS) != 0u);
-	print_bitmaps(j, info);
+	json_bitmaps(j, info);
 	if ((flags & QCOW2_INFO_DATA_FILE) != 0u) {
 		json_optional(j, "data-file", image->data_file.bytes, image->data_file.len);
 		json_bool(j, "data-file-raw", (flags & QCOW2_INFO_DATA_FILE_RAW) != 0u);
@@ -54,7 +54,7 @@ static void print_version_3(struct json *j, const struct info *info)
 	json_bool(j, "extended-l2", (flags & QCOW2_INFO_EXTENDED_L2) != 0u);
 }
 
-static void print_format_specific(struct json *j, const struct info *info)
+static void json_format_specific(struct json *j, const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
 
@@ -70,12 +70,12 @@ static void print_format_specific(struct json *j, const struct info *info)
 		json_end(j, '}');
 	}
 	if (image->version >= 3u)
-		print_version_3(j, info);
+		json_version_3(j, info);
 	json_end(j, '}');
 	json_end(j, '}');
 }
 
-static void print_header(struct json *j, const struct qcow2_info *image)
+static void json_header(struct json *j, const struct qcow2_info *image)
 {
 	json_begin(j, "header", '{');
 	json_number(j, "version", image->version);
@@ -95,7 +95,7 @@ static void print_header(struct json *j, const struct qcow2_info *image)
 }
 
 /* The image and the files below it, if any of these is open. */
-static void print_chain(struct json *j, struct qcow2 *q)
+static void json_chain(struct json *j, struct qcow2 *q)
 {
 	struct qcow2_info image = { .struct_size = sizeof image };
 	unsigned depth;
@@ -131,13 +131,13 @@ void info_print_json(const struct info *info)
 	json_number(&j, "cluster-size", image->cluster_size);
 	json_text(&j, "format", "qcow2");
 	json_number(&j, "actual-size", info->actual_size);
-	print_format_specific(&j, info);
+	json_format_specific(&j, info);
 	json_optional(&j, "full-backing-filename", info->backing_path, info->backing_path_len);
 	json_optional(&j, "backing-filename", image->backing_file.bytes, image->backing_file.len);
 	if (image->encryption != NULL)
 		json_bool(&j, "encrypted", true);
 	json_bool(&j, "dirty-flag", (image->flags & QCOW2_INFO_DIRTY) != 0u);
-	print_header(&j, image);
-	print_chain(&j, info->q);
+	json_header(&j, image);
+	json_chain(&j, info->q);
 	json_end(&j, '}');
 }

@@ -6,12 +6,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "holes.h"
 #include "message.h"
-
-/* The unit of st_blocks, whatever the block size of the file system. */
-#define STAT_BLOCK 512u
 
 /* Warns that something cannot be read, with the library's reason. */
 static void warn(const struct info *info, const char *what)
@@ -41,13 +38,10 @@ static void join_backing_path(struct info *info)
 
 void info_load(struct info *info, const char *filename, struct qcow2 *q)
 {
-	struct stat st;
-
 	memset(info, 0, sizeof *info);
 	info->filename = filename;
 	info->q = q;
-	if (fstat(qcow2_get_fd(q, 0), &st) == 0)
-		info->actual_size = (uint64_t)st.st_blocks * STAT_BLOCK;
+	file_stored(qcow2_get_fd(q, 0), &info->actual_size); /* stays 0 if that is not known */
 	info->image.struct_size = sizeof info->image;
 	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
 	if (info->image.incomplete)

@@ -42,7 +42,7 @@ static void learn_depth(struct map_walk *w, unsigned depth)
 }
 
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
-static int segment_next(struct map_walk *w)
+static int walk_refill(struct map_walk *w)
 {
 	int rc = 1;
 
@@ -96,7 +96,7 @@ int map_walk_next(struct map_walk *w, struct map_entry *entry)
 	struct map_entry next;
 	int rc;
 
-	while ((rc = segment_next(w)) > 0) {
+	while ((rc = walk_refill(w)) > 0) {
 		entry_take(w, &next);
 		if (!w->has_entry) {
 			w->entry = next;
