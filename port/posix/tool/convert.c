@@ -22,7 +22,7 @@
 enum {
 	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */
 	HOLE_BLOCK = 4096,        /* a block of a usual file system: zeros become a hole */
-	HELPERS_MAX = 3           /* the disk is the limit with more than four threads */
+	HELPERS_MAX = 3           /* four threads in all */
 };
 
 struct copy {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holes in files.
+ * What the file system stores of a file.
  */
 #include "holes.h"
 
@@ -41,8 +41,7 @@ uint64_t hole_find(int fd, uint64_t offset, uint64_t len, bool *hole)
 
 /*
  * QEMU's test, so that both commands print the same map: many more clusters are in use than the
- * file system stores for the file. "Many more" is 10 in 9, and at least 2, because metadata outside
- * of data clusters also takes space.
+ * file system stores for the file. "Many more" is also QEMU's: at least 10 for 9, and at least 2.
  */
 bool is_preallocated(struct qcow2 *q, unsigned depth, const struct qcow2_info *info)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holes in files: ranges that the file system stores nothing for, and that read as zeros.
+ * What the file system stores of a file, and its holes: ranges that it does not store, and that
+ * read as zeros.
  */
 #ifndef QCOW2_TOOL_HOLES_H
 #define QCOW2_TOOL_HOLES_H
