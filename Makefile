@@ -98,6 +98,13 @@ $(O)/%.o: %.c $(O)/flags
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
 
+# The core as one unit, in the POSIX library.
+$(O)/core_sources.h: src/sources.mk
+	@mkdir -p $(O)
+	$(call say,GEN,$@)printf '#include "src/%s"\n' $(QCOW2_CORE_SRCS) > $@
+$(O)/port/posix/core.o: $(O)/core_sources.h
+$(O)/port/posix/core.o: EXTRA_CPPFLAGS = -I. -I$(O)
+
 $(O)/libqcow2-core.a: $(CORE_OBJS)
 	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
 

@@ -10,18 +10,12 @@ enum { BLOCK_BITS_MIN = 9, BLOCK_BITS_MAX = 16 };
 /* No block has this number: positions have 64 bits, and blocks at least 512 bytes. */
 #define BLOCK_NONE UINT64_MAX
 
-/*@ requires \valid_read(block) && block->align > 0;
-    assigns \nothing; */
 static bool block_is_aligned(const struct qcow2_block *block, const void *buf)
 {
 	return ((uintptr_t)buf & (block->align - 1u)) == 0u;
 }
 
 /* As many blocks as fit into *len bytes, in one call. *len: how much that was. */
-/*@ requires good_block(block) && \valid(len) && block->block_len <= *len;
-    requires apart(block, buf, *len) && \separated(len, block, block->ops, buf + (0 .. *len - 1));
-    assigns *len, block->held, buf[0 .. *len - 1];
-    ensures 0 < *len <= \old(*len); */
 static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf, size_t *len)
 {
 	uint32_t most = block->max_blocks != 0u ? block->max_blocks : UINT32_MAX;
@@ -40,12 +34,6 @@ static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf,
 }
 
 /* The bytes from `at` on of one block, *len or as many as there are. *len: how many. */
-/*@ requires good_block(block) && \valid(len) && 0 < *len && at < block->block_len;
-    requires apart(block, buf, *len) && \separated(len, block, block->ops, buf + (0 .. *len - 1),
-               (uint8_t *)block->bounce + (0 .. block->block_len - 1));
-    assigns *len, block->held, ((uint8_t *)block->bounce)[0 .. block->block_len - 1],
-            buf[0 .. *len - 1];
-    ensures 0 < *len <= \old(*len) && at + *len <= block->block_len; */
 static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, uint8_t *buf,
                         size_t *len)
 {
@@ -68,11 +56,6 @@ static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, ui
 }
 
 /* qcow2_io_ops.read: each turn ends where a block ends, or is the last. */
-/*@ requires good_block((struct qcow2_block *)ctx);
-    requires apart((struct qcow2_block *)ctx, (uint8_t *)buf, len);
-    assigns ((struct qcow2_block *)ctx)->held, ((uint8_t *)buf)[0 .. len - 1],
-            ((uint8_t *)((struct qcow2_block *)ctx)->bounce)
-              [0 .. ((struct qcow2_block *)ctx)->block_len - 1]; */
 static int block_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	struct qcow2_block *block = ctx;
@@ -104,14 +87,12 @@ static int block_read(void *ctx, uint64_t pos, void *buf, size_t len)
 
 static const struct qcow2_io_ops block_io_ops = { block_read };
 
-int qcow2_block_init_abi(struct qcow2_block *block, uint32_t abi, struct qcow2_io *io)
+int qcow2_block_init(struct qcow2_block *block, struct qcow2_io *io)
 {
 	uint32_t bits = BLOCK_BITS_MIN;
 
 	if (block == NULL || io == NULL)
 		return QCOW2_E_ARGUMENT;
-	if (abi != QCOW2_ABI(struct qcow2_block))
-		return QCOW2_E_ABI;
 	while (bits < BLOCK_BITS_MAX && block->block_len >> bits != 1u)
 		bits++;
 	if (block->ops == NULL || block->ops->read == NULL || block->bounce == NULL ||

@@ -34,9 +34,6 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 }
 
 /* Misses are counted from the number of slots that there were: the first of them go to new ones. */
-/*@ requires good_cache(reader);
-    assigns reader->misses, reader->spare, reader->mask, reader->keys[1 - room(reader->keys) .. 0];
-    ensures good_cache(reader) && reader->mask >= \old(reader->mask); */
 static void cache_grow(struct qcow2_reader *reader)
 {
 	uint32_t n = reader->mask;
@@ -61,7 +58,6 @@ static void cache_grow(struct qcow2_reader *reader)
  * those a power of two apart, and those at like places in the images of a chain. These steps crowd
  * the sets least of all that were tried on such tables (test_crowd).
  */
-/*@ assigns \nothing; */
 static uint32_t first_of_set(uint32_t high, uint32_t low)
 {
 	uint32_t n = low ^ high << 16;
@@ -72,9 +68,6 @@ static uint32_t first_of_set(uint32_t high, uint32_t low)
 }
 
 /* The key of the slot that has the slice, or of that to be given up: it ends there. */
-/*@ requires good_cache(reader);
-    assigns \nothing;
-    ensures \exists integer k; 0 <= k <= reader->mask && \result == reader->keys - k; */
 static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t high, uint32_t low)
 {
 	uint32_t first = first_of_set(high, low);
@@ -93,12 +86,13 @@ static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry)
 {
-	struct qcow2_error *at = &reader->error;
+	q2_cursor *at = &reader->error;
 	uint64_t pos = table + entry;
 	uint32_t high = ((uint32_t)(pos >> 41) << DEPTH_BITS) + e->depth;
 	uint32_t low = (uint32_t)(pos / Q2_SLICE_LEN);
 	struct q2_slice_key *key = key_find(reader, high, low);
 	uint8_t *bytes = reader->memory + (size_t)(reader->keys - key) * Q2_SLICE_LEN;
+	int rc;
 
 	/*@ assert 0 <= reader->keys - key <= reader->mask < room(reader->keys); */
 	/*@ assert key == reader->keys + (key - reader->keys); */
@@ -115,7 +109,9 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	if (key->high != high || key->low != low) {
 		key->high = KEY_NONE; /* until all of it is there */
 		at->pos = pos - entry % Q2_SLICE_LEN;
-		if (q2_io_read(at, bytes, Q2_SLICE_LEN) != QCOW2_OK)
+		/*@ calls q2_io_read; */
+		rc = reader->fetch(at, bytes, Q2_SLICE_LEN);
+		if (rc != QCOW2_OK)
 			return NULL;
 		key->high = high;
 		key->low = low;

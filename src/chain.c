@@ -5,13 +5,6 @@
  */
 #include "internal.h"
 
-/* An answer ends where something else begins. */
-void q2_extent_clip(struct qcow2_extent *e, uint64_t len)
-{
-	if (e->len > len)
-		e->len = len;
-}
-
 /*
  * Asks one image after the other about `off`. An image above covers what is below, even if that is
  * longer.

@@ -41,7 +41,7 @@ static bool extension_fits(const struct qcow2_image *image, uint32_t type, uint3
 	return true;
 }
 
-int q2_extensions_read(struct qcow2_image *image, struct qcow2_error *at)
+int q2_extensions_read(struct qcow2_image *image, q2_cursor *at)
 {
 	uint32_t end = image->backing_name.pos;
 	uint32_t pos = image->header_len;
@@ -90,8 +90,7 @@ int qcow2_image_extensions(struct qcow2_image *image, struct qcow2_error *err)
 {
 	struct qcow2_error unseen;
 
-	if (err == NULL)
-		err = &unseen;
+	err = q2_err(err, &unseen);
 	if (image == NULL || !q2_is_qcow2(image))
 		return q2_note(err, QCOW2_E_ARGUMENT);
 	err->io = &image->io;

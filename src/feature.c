@@ -15,7 +15,7 @@ enum {
 static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
                          struct qcow2_error *err)
 {
-	int rc = q2_image_reset(image, QCOW2_ABI(struct qcow2_image), io);
+	int rc = q2_image_reset(image, io);
 
 	if (rc != QCOW2_OK)
 		return rc;

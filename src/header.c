@@ -214,7 +214,7 @@ static int header_check(struct header *h, struct qcow2_image *image, struct fiel
 	return read_name(h, image, f);
 }
 
-int q2_header_read(struct qcow2_image *image, struct qcow2_error *at)
+int q2_header_read(struct qcow2_image *image, q2_cursor *at)
 {
 	struct header h;
 	struct field f;

@@ -69,10 +69,6 @@ typedef char inflate_words_mask[(INFLATE_WORDS & (INFLATE_WORDS - 1)) == 0 ? 1 :
       s->n_bits < 24 && s->buf < 1 << s->n_bits; */
 
 /* One more byte of input into buf, which has room for it: n_bits < 16. */
-/*@ requires \valid(s) && s->n_bits < 16 && good_bits(s);
-    requires good_stream(s->stream) && \separated(s, s->stream);
-    assigns s->buf, s->n_bits, s->status, s->stream->next, s->stream->end;
-    ensures s->n_bits == \old(s->n_bits) + 8 && good_bits(s) && good_stream(s->stream); */
 static void inflate_pull(struct inflate *s)
 {
 	struct qcow2_stream *in = s->stream;
@@ -90,14 +86,6 @@ static void inflate_pull(struct inflate *s)
 }
 
 /* The next n <= 16 bits, lowest first: RFC 1951 section 3.1.1. */
-/*@ requires n <= 16;
-    requires \valid(s) && good_bits(s);
-    requires good_stream(s->stream) && \separated(s, s->stream);
-    assigns s->buf, s->n_bits, s->status, s->stream->next, s->stream->end;
-    ensures \result < 1 << n;
-    ensures good_bits(s) && good_stream(s->stream);
-    ensures \old(s->n_bits) >= n ==> \result == \old(s->buf) % (1 << n) &&
-              s->buf == \old(s->buf) / (1 << n) && s->n_bits == \old(s->n_bits) - n; */
 static uint32_t inflate_take(struct inflate *s, uint32_t n)
 {
 	uint32_t buf;
@@ -318,13 +306,6 @@ static int inflate_coded(struct inflate *s)
 }
 
 /* Copy what is to be copied; a match may overlap itself (RFC 1951 section 3.2.3). */
-/*@ requires \valid(s) && s->length > 0 && good_bits(s);
-    requires good_stream(s->stream) && good_window(s->stream) && \separated(s, s->stream);
-    requires \separated(s->stream->window + (0 .. s->stream->window_len - 1), s, s->stream);
-    assigns s->buf, s->n_bits, s->status, s->length, s->stream->next, s->stream->end,
-            s->stream->done, s->stream->window[0 .. s->stream->window_len - 1];
-    ensures good_stream(s->stream) && s->length <= \old(s->length);
-    ensures \result == 0 ==> s->length == 0 || s->stream->done == s->stream->stop; */
 static int inflate_copy(struct inflate *s)
 {
 	struct qcow2_stream *stream = s->stream;

@@ -4,7 +4,7 @@
  */
 #include "internal.h"
 
-int q2_note(struct qcow2_error *at, int status)
+int q2_note(q2_cursor *at, int status)
 {
 	/* ARGUMENT, RANGE: what the caller does wrong is about no file. */
 	if (status >= QCOW2_E_RANGE && status != QCOW2_OK)
@@ -19,7 +19,7 @@ int q2_note(struct qcow2_error *at, int status)
 	return status;
 }
 
-int q2_io_read(struct qcow2_error *at, void *buf, size_t len)
+int q2_io_read(q2_cursor *at, void *buf, size_t len)
 {
 	const struct qcow2_io *io = at->io;
 	uint64_t inside = q2_left(io->size, at->pos);
@@ -33,4 +33,40 @@ int q2_io_read(struct qcow2_error *at, void *buf, size_t len)
 	/*@ calls any_read; */
 	at->io_code = io->ops->read(io->ctx, at->pos, buf, len);
 	return at->io_code == 0 ? QCOW2_OK : QCOW2_E_IO;
+}
+
+bool q2_is_inside(const struct qcow2_image *image, uint32_t len, uint64_t pos)
+{
+	return (image->flags & QCOW2_OPEN_TRUNCATED) != 0u || len <= q2_left(image->io.size, pos);
+}
+
+int q2_image_read(const struct qcow2_image *image, uint64_t pos, void *buf, uint32_t len,
+                  q2_cursor *at)
+{
+	at->io = &image->io;
+	at->pos = pos;
+	return q2_is_inside(image, len, pos) ? q2_io_read(at, buf, len) : QCOW2_E_TRUNCATED;
+}
+
+int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos)
+{
+	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
+		return QCOW2_E_L1;
+	/* A table ends before 2^63, too; for simplicity none is in the last 4 GiB before that. */
+	if (pos >> 32 >= INT32_MAX)
+		return QCOW2_E_L1;
+	return q2_is_inside(image, len, pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
+}
+
+int q2_bytes(const struct qcow2_image *image, uint64_t pos, uint32_t len, void *buf,
+             struct qcow2_error *err)
+{
+	struct qcow2_error unseen;
+
+	err = q2_err(err, &unseen);
+	if (image == NULL || !q2_is_open(image) || buf == NULL)
+		return q2_note(err, QCOW2_E_ARGUMENT);
+	if (len == 0u)
+		return QCOW2_OK;
+	return q2_note(err, q2_image_read(image, pos, buf, len, err));
 }

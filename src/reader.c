@@ -4,37 +4,6 @@
  */
 #include "internal.h"
 
-/* Can this image be read, now that all is attached that will be? */
-static int image_ready(const struct qcow2_image *image)
-{
-	if (image->crypt_method != 0u)
-		return QCOW2_E_ENCRYPTED;
-	if (image->backing == NULL && image->backing_name.len != 0u &&
-	    (image->flags & QCOW2_OPEN_LAYER) == 0u)
-		return QCOW2_E_BACKING;
-	if (image->data == NULL && q2_has_external_data(image))
-		return QCOW2_E_DATA_FILE;
-	return QCOW2_OK;
-}
-
-int q2_chain_check(const struct qcow2_image *image, struct qcow2_error *at)
-{
-	const struct qcow2_image *seen;
-	uint32_t left = QCOW2_CHAIN_MAX;
-	int rc;
-
-	if (image == NULL || !q2_is_open(image))
-		return QCOW2_E_ARGUMENT;
-	do {
-		seen = image;
-		rc = left-- != 0u ? image_ready(image) : QCOW2_E_DEPTH;
-		image = image->backing;
-	} while (rc == QCOW2_OK && image != NULL);
-	at->io = &seen->io;
-	at->detail = seen->crypt_method;
-	return rc;
-}
-
 static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
                         size_t len)
 {
@@ -45,23 +14,22 @@ static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *i
 	reader->error.detail = QCOW2_READER_MEMORY;
 	if (len < QCOW2_READER_MEMORY)
 		return QCOW2_E_MEMORY;
-	rc = q2_chain_check(image, &reader->error);
+	rc = qcow2_image_ready(image, &reader->error);
 	if (rc != QCOW2_OK)
 		return rc;
 	reader->memory = memory;
 	reader->memory_len = len & ~(size_t)7;
+	reader->fetch = q2_io_read;
 	q2_cache_init(reader, reader->memory_len);
 	reader->image = image;
 	return QCOW2_OK;
 }
 
-int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
-                          const struct qcow2_image *image, void *memory, size_t len)
+int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
+                      size_t len)
 {
 	if (reader == NULL)
 		return QCOW2_E_ARGUMENT;
-	if (abi != QCOW2_ABI(struct qcow2_reader))
-		return QCOW2_E_ABI;
 	memset(reader, 0, sizeof *reader);
 	return q2_note(&reader->error, reader_start(reader, image, memory, len));
 }
@@ -99,13 +67,6 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 	return reader->unpack(reader, buf, (uint32_t)len);
 }
 
-/*@ requires reader != \null ==> good_reader(reader);
-    requires reader != \null && buf != \null ==> apart_buffer(reader, (uint8_t *)buf, len);
-    assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
-   reader->mask, reader->memory[0 .. 512 * room(reader->keys) - 1], reader->keys[1 -
-   room(reader->keys) .. 0], reader->packed_left, reader->stream, reader->window_image,
-   reader->window_off, ((uint8_t *)buf)[0 .. len - 1]; ensures \result == 0 && len > 0 ==> off + len
-   <= reader->image->size; */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;

@@ -51,7 +51,7 @@ static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snap
 
 /* Reads the entry at pos; entries are "aligned to 8 bytes". */
 static int snapshot_read(const struct qcow2_image *image, uint64_t pos, struct qcow2_snapshot *s,
-                         struct qcow2_error *at)
+                         q2_cursor *at)
 {
 	uint8_t entry[SNAPSHOT_FIXED_LEN];
 	uint8_t extra[EXTRA_READ_LEN];
@@ -88,8 +88,7 @@ int qcow2_snapshot_next(const struct qcow2_image *image, const struct qcow2_snap
 	uint32_t index = 0;
 	int rc;
 
-	if (err == NULL)
-		err = &unseen;
+	err = q2_err(err, &unseen);
 	if (image == NULL || !q2_is_open(image) || snapshot == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
 	pos = image->snapshots_pos;
@@ -110,20 +109,15 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
                            void *buf, struct qcow2_error *err)
 {
 	struct qcow2_error unseen;
-	uint32_t len;
 
-	if (err == NULL)
-		err = &unseen;
-	if (image == NULL || !q2_is_open(image) || snapshot == NULL || buf == NULL)
-		return q2_note(err, QCOW2_E_ARGUMENT);
-	len = (uint32_t)snapshot->id_len + snapshot->name_len;
-	if (len == 0u)
-		return QCOW2_OK;
-	return q2_note(err, q2_image_read(image, snapshot->id_pos, buf, len, err));
+	if (snapshot == NULL)
+		return q2_note(q2_err(err, &unseen), QCOW2_E_ARGUMENT);
+	return q2_bytes(image, snapshot->id_pos, (uint32_t)snapshot->id_len + snapshot->name_len,
+	                buf, err);
 }
 
 /* Can the disk of a snapshot be read? *out is what it would be. */
-static int snapshot_check(const struct qcow2_image *out, struct qcow2_error *at)
+static int snapshot_check(const struct qcow2_image *out, q2_cursor *at)
 {
 	if (q2_has_external_data(out))
 		return QCOW2_E_SNAPSHOT_DATA_FILE;
@@ -136,17 +130,14 @@ static int snapshot_check(const struct qcow2_image *out, struct qcow2_error *at)
 	return q2_table_check(out, Q2_L1_ENTRY_LEN * out->l1_entries, out->l1_pos);
 }
 
-int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,
-                             const struct qcow2_snapshot *snapshot, struct qcow2_error *err)
+int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
+                         const struct qcow2_snapshot *snapshot, struct qcow2_error *err)
 {
 	struct qcow2_error unseen;
 	int rc;
 
-	if (err == NULL)
-		err = &unseen;
+	err = q2_err(err, &unseen);
 	err->io = NULL;
-	if (abi != QCOW2_ABI(struct qcow2_image))
-		return q2_note(err, QCOW2_E_ABI);
 	if (out == NULL || image == NULL || !q2_is_open(image) || snapshot == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
 	memcpy(out, image, sizeof *out);

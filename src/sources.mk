@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: MIT
-# The core's files, for any build: $(addprefix .../src/,$(QCOW2_CORE_SRCS)), with -I.../include.
-# Without compressed clusters leave out unpack.c (which has qcow2_reader_memory, too), inflate_small.c and
-# inflate_fast.c; the linker drops what is not called.
-QCOW2_CORE_SRCS = block.c cache.c chain.c extension.c feature.c header.c image.c inflate_small.c inflate_fast.c io.c map.c \
-	reader.c snapshot.c status.c unpack.c wide.c
-# Only where nothing else provides memcpy, memmove, memset and memcmp.
+# The files of the core, for any build: $(addprefix .../src/,$(QCOW2_CORE_SRCS)), with
+# -I.../include. This is the one list of them: the two-file build, the POSIX library and the
+# firmware programs are made from it. The linker drops what a program does not call; a build that
+# compiles only what it needs takes the sets.
+
+# Open an image, map it, read it.
+QCOW2_CORE_READ = header.c image.c io.c wide.c cache.c map.c chain.c reader.c
+# Compressed clusters: these, and a decoder. unpack.c also has qcow2_reader_memory.
+QCOW2_CORE_UNPACK = unpack.c
+QCOW2_CORE_DEFLATE_SMALL = inflate_small.c
+QCOW2_CORE_DEFLATE_FAST = inflate_fast.c
+# One capability each: see the header of the same name in include/qcow2/.
+QCOW2_CORE_OPTIONAL = bitmap.c block.c extension.c feature.c refcount.c snapshot.c status.c
+
+QCOW2_CORE_SRCS = $(sort $(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
+	$(QCOW2_CORE_DEFLATE_FAST) $(QCOW2_CORE_OPTIONAL))
+
+# Only for a program that has no memcpy, memmove, memset and memcmp of its own.
 QCOW2_MEM_SRCS = mem.c

@@ -11,7 +11,6 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_ARGUMENT: return "invalid argument";
 	case QCOW2_E_RANGE: return "outside the disk";
 	case QCOW2_E_MEMORY: return "not enough memory";
-	case QCOW2_E_ABI: return "header and library versions differ";
 	case QCOW2_E_BACKING: return "needs its backing file";
 	case QCOW2_E_DATA_FILE: return "needs its external data file";
 	case QCOW2_E_DEPTH: return "backing chain too long or a loop";
@@ -33,6 +32,8 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_COMPRESSED: return "compressed data is corrupt";
 	case QCOW2_E_SNAPSHOT: return "invalid snapshot table";
 	case QCOW2_E_TRUNCATED: return "image is truncated";
+	case QCOW2_E_REFCOUNT: return "invalid refcount table entry";
+	case QCOW2_E_BITMAP: return "invalid bitmap directory";
 	default: return "unknown";
 	}
 }

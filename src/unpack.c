@@ -100,6 +100,14 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 	return QCOW2_OK;
 }
 
+int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *image,
+                       const struct qcow2_codec *const *codecs, void *memory, size_t len)
+{
+	int rc = qcow2_reader_init(reader, image, memory, len);
+
+	return rc == QCOW2_OK ? qcow2_reader_codecs(reader, codecs) : rc;
+}
+
 /*
  * Slices enough for all tables of the chain, or what a disk of some 8 GiB with clusters of 64 KiB
  * takes: 16 bytes for each cluster, an extended entry, or else twice an entry, since sets fill up
@@ -126,8 +134,7 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
 {
 	static const struct qcow2_codec *const none[] = { NULL };
 	struct unpack_needs needs;
-	struct qcow2_error unseen;
-	int rc = q2_chain_check(image, &unseen);
+	int rc = qcow2_image_ready(image, NULL);
 
 	if (rc != QCOW2_OK)
 		return rc;

@@ -22,3 +22,9 @@ uint64_t q2_left(uint64_t size, uint64_t pos)
 {
 	return pos < size ? size - pos : 0u;
 }
+
+void q2_extent_clip(struct qcow2_extent *e, uint64_t len)
+{
+	if (e->len > len)
+		e->len = len;
+}

@@ -68,18 +68,13 @@ struct qcow2_block {
  * Starts the adapter, and makes *io the file on the device: bytes 0 to size - 1, block 0 first. A
  * file that starts elsewhere on it is a matter of the callback. On failure *io is as it was.
  *
- * Statuses: ARGUMENT (NULL; block_len, align or bounce not as above), ABI. No call of the device.
+ * Statuses: ARGUMENT (NULL; block_len, align or bounce not as above). No call of the device.
  *
  * Cost of a read: at most one call for the head, one for the tail and one for each max_blocks
  * blocks in between if those have aligned places in the buffer; if not, one for each block. A block
  * that the bounce block holds already costs none there. After a failed call it holds nothing.
  */
-int qcow2_block_init_abi(struct qcow2_block *block, uint32_t abi, struct qcow2_io *io);
-
-static inline int qcow2_block_init(struct qcow2_block *block, struct qcow2_io *io)
-{
-	return qcow2_block_init_abi(block, QCOW2_ABI(struct qcow2_block), io);
-}
+int qcow2_block_init(struct qcow2_block *block, struct qcow2_io *io);
 
 #ifdef __cplusplus
 }

@@ -100,10 +100,6 @@ struct qcow2_image {
 	struct qcow2_span crypto;         /* 0x0537be77 */
 };
 
-/* How big a struct the caller's headers have, and of which version; see QCOW2_E_ABI. */
-#define QCOW2_CORE_VERSION 1u
-#define QCOW2_ABI(type)    (QCOW2_CORE_VERSION << 16 | (uint32_t)sizeof(type))
-
 /*
  * Opens a qcow2 image: reads and checks the header ("Header"), and that the L1 table lies inside
  * the file. Opens no other file.
@@ -111,18 +107,12 @@ struct qcow2_image {
  * *io is copied; its ctx must live as long as the image. flags: QCOW2_OPEN_*. err (may be NULL)
  * means something on failure only. On failure *image is a closed image that no other call accepts.
  *
- * Statuses: ARGUMENT, ABI, IO, NOT_QCOW2, VERSION, CLUSTER_BITS, HEADER, COMPRESSION, FEATURE
+ * Statuses: ARGUMENT, IO, NOT_QCOW2, VERSION, CLUSTER_BITS, HEADER, COMPRESSION, FEATURE
  * (qcow2_feature_name names the bits), ENCRYPTED, TOO_BIG, L1, TRUNCATED.
  * Cost: one io call; the L1 table is not read.
  */
-int qcow2_image_open_abi(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io,
-                         unsigned flags, struct qcow2_error *err);
-
-static inline int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io,
-                                   unsigned flags, struct qcow2_error *err)
-{
-	return qcow2_image_open_abi(image, QCOW2_ABI(struct qcow2_image), io, flags, err);
-}
+int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                     struct qcow2_error *err);
 
 /*
  * Reads and checks the header extensions ("Header extensions"), which reading the disk needs not:
@@ -138,14 +128,9 @@ int qcow2_image_extensions(struct qcow2_image *image, struct qcow2_error *err);
 
 /*
  * Makes an image of a raw disk: all of io, to the byte. For the bottom of a chain.
- * Statuses: ARGUMENT, ABI. No io.
+ * Statuses: ARGUMENT. No io.
  */
-int qcow2_image_raw_abi(struct qcow2_image *image, uint32_t abi, const struct qcow2_io *io);
-
-static inline int qcow2_image_raw(struct qcow2_image *image, const struct qcow2_io *io)
-{
-	return qcow2_image_raw_abi(image, QCOW2_ABI(struct qcow2_image), io);
-}
+int qcow2_image_raw(struct qcow2_image *image, const struct qcow2_io *io);
 
 /*
  * Puts `below` under the image: what the image does not hold is read there, zeros past its end.
@@ -161,6 +146,22 @@ int qcow2_image_attach_backing(struct qcow2_image *image, const struct qcow2_ima
  * Statuses: ARGUMENT (NULL, or an image that has no external data file, or has it already).
  */
 int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *data);
+
+/*
+ * Checks that an image can be read: that it and each image below it has all files attached that it
+ * needs, and that none is encrypted. Every call that starts a reader does this check. err may be
+ * NULL.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   image is NULL or closed
+ *	QCOW2_E_ENCRYPTED  an image of the chain is encrypted; err->detail is its crypt_method
+ *	QCOW2_E_BACKING    an image names a backing file, has none attached, and was not opened with
+ *	                   QCOW2_OPEN_LAYER
+ *	QCOW2_E_DATA_FILE  an image has its data in an external file that is not attached
+ *	QCOW2_E_DEPTH      the chain has more than QCOW2_CHAIN_MAX images, or is a loop
+ * and err->io is the file of the image in question. No io call.
+ */
+int qcow2_image_ready(const struct qcow2_image *image, struct qcow2_error *err);
 
 /*
  * Copies the bytes of a span of the image file to buf, which has room for span.len of them.

@@ -59,6 +59,14 @@ struct qcow2_reader {
 	struct qcow2_error error;
 	const struct qcow2_image *image;
 
+	/*
+	 * Reads a slice of a table: len bytes at at->pos of the file *at->io, zeros past its end.
+	 * Returns QCOW2_OK or QCOW2_E_IO, as the callback of the io does. qcow2_reader_init sets
+	 * it; a port that reads ahead keeps that pointer, puts a function of its own here, and
+	 * calls the kept one for what it has not read ahead.
+	 */
+	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
+
 	/* Private. */
 	uint8_t *memory; /* it begins with slices of the tables */
 	size_t memory_len;
@@ -101,17 +109,11 @@ struct qcow2_reader {
  * one attached (or was opened with QCOW2_OPEN_LAYER), as has each with external data.
  * memory: the caller's, at least QCOW2_READER_MEMORY bytes, aligned to 8; left to the reader as
  * long as that is used.
- * Statuses: ARGUMENT (NULL, closed image, misaligned memory), ABI, MEMORY, BACKING, DATA_FILE,
+ * Statuses: ARGUMENT (NULL, closed image, misaligned memory), MEMORY, BACKING, DATA_FILE,
  * ENCRYPTED, DEPTH; reader->error tells the file. No io.
  */
-int qcow2_reader_init_abi(struct qcow2_reader *reader, uint32_t abi,
-                          const struct qcow2_image *image, void *memory, size_t len);
-
-static inline int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image,
-                                    void *memory, size_t len)
-{
-	return qcow2_reader_init_abi(reader, QCOW2_ABI(struct qcow2_reader), image, memory, len);
-}
+int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
+                      size_t len);
 
 /*
  * Registers decompressors: a NULL-terminated array, which must live as long as the reader is used.
@@ -121,6 +123,13 @@ static inline int qcow2_reader_init(struct qcow2_reader *reader, const struct qc
  * (detail = what is needed at least). No io.
  */
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs);
+
+/*
+ * Calls qcow2_reader_init, and if that succeeds qcow2_reader_codecs: for a caller who has both the
+ * memory and the decoders at hand. Fails as they do.
+ */
+int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *image,
+                       const struct qcow2_codec *const *codecs, void *memory, size_t len);
 
 /*
  * How much memory a reader of this image needs at least (*min: what init and codecs accept), and

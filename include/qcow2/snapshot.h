@@ -52,18 +52,11 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
  * Makes *out the image as it was when the snapshot was taken, with the disk size of that time, on
  * the same io and over the same backing image. The parent must be complete: attach first; it must
  * not be *out. On failure *out is as it was, or a closed image that no other call accepts.
- * Statuses: ARGUMENT, ABI, L1 (a table that cannot be), TOO_BIG, TRUNCATED,
+ * Statuses: ARGUMENT, L1 (a table that cannot be), TOO_BIG, TRUNCATED,
  * SNAPSHOT_DATA_FILE. No io.
  */
-int qcow2_snapshot_image_abi(struct qcow2_image *out, uint32_t abi, const struct qcow2_image *image,
-                             const struct qcow2_snapshot *snapshot, struct qcow2_error *err);
-
-static inline int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
-                                       const struct qcow2_snapshot *snapshot,
-                                       struct qcow2_error *err)
-{
-	return qcow2_snapshot_image_abi(out, QCOW2_ABI(struct qcow2_image), image, snapshot, err);
-}
+int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
+                         const struct qcow2_snapshot *snapshot, struct qcow2_error *err);
 
 #ifdef __cplusplus
 }

@@ -21,11 +21,10 @@ enum qcow2_status {
 	QCOW2_E_ARGUMENT = -1,  /* an argument that can never be right: NULL, misaligned memory */
 	QCOW2_E_RANGE = -2,     /* offset or length outside the disk */
 	QCOW2_E_MEMORY = -3,    /* the memory given is too small; detail = bytes that are needed */
-	QCOW2_E_ABI = -4,       /* headers and library are not of the same version */
-	QCOW2_E_BACKING = -5,   /* the image needs its backing file attached first */
-	QCOW2_E_DATA_FILE = -6, /* the image needs its external data file attached first */
-	QCOW2_E_DEPTH = -7,     /* the backing chain is longer than QCOW2_CHAIN_MAX, or a loop */
-	QCOW2_E_NOT_FOUND = -8, /* no such snapshot, or no name for that feature bit */
+	QCOW2_E_BACKING = -4,   /* the image needs its backing file attached first */
+	QCOW2_E_DATA_FILE = -5, /* the image needs its external data file attached first */
+	QCOW2_E_DEPTH = -6,     /* the backing chain is longer than QCOW2_CHAIN_MAX, or a loop */
+	QCOW2_E_NOT_FOUND = -7, /* no such snapshot, or no name for that feature bit */
 
 	/* The storage below failed. */
 	QCOW2_E_IO = -16, /* the io callback failed; io_code = what it returned */
@@ -48,7 +47,9 @@ enum qcow2_status {
 	QCOW2_E_L2_ENTRY = -51,   /* L1 or L2 entry that cannot be; pos = the entry */
 	QCOW2_E_COMPRESSED = -52, /* compressed data that does not decode; pos = its start */
 	QCOW2_E_SNAPSHOT = -53,   /* snapshot table entry that cannot be; pos = the entry */
-	QCOW2_E_TRUNCATED = -54   /* the file ends before what it must hold; pos = where that is */
+	QCOW2_E_TRUNCATED = -54,  /* the file ends before what it must hold; pos = where that is */
+	QCOW2_E_REFCOUNT = -55,   /* refcount table entry that cannot be; pos = the entry */
+	QCOW2_E_BITMAP = -56      /* bitmap directory that cannot be; pos = the entry */
 };
 
 struct qcow2_io;

@@ -42,6 +42,9 @@ int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf);
     ensures good_input(stream); */
 int any_fill(struct qcow2_stream *stream);
 
+/* What qcow2_reader_init makes of the hook; a port's own must do the same. */
+int q2_io_read(struct qcow2_error *at, void *buf, size_t len);
+
 /* What callers see to. */
 /*@
   predicate good_io(struct qcow2_io *io) =
@@ -83,7 +86,7 @@ int any_fill(struct qcow2_stream *stream);
   }
 
   predicate good_cache(struct qcow2_reader *reader) =
-    \valid(reader) && 520 <= reader->spare && reader->spare == spare(reader->keys, reader->mask) &&
+    \valid(reader) && reader->fetch == &q2_io_read && 520 <= reader->spare && reader->spare == spare(reader->keys, reader->mask) &&
     reader->mask < room(reader->keys) <= 0x80000000 &&
     \valid(reader->keys + (1 - room(reader->keys) .. 0)) &&
     \valid(reader->memory + (0 .. 512 * room(reader->keys) - 1)) &&

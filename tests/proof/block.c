@@ -41,7 +41,7 @@ static void refused(void)
 	(void)qcow2_block_init(&any, &io);
 	(void)qcow2_block_init(&any, NULL);
 	(void)qcow2_block_init(NULL, &io);
-	(void)qcow2_block_init_abi(&any, Frama_C_unsigned_int_interval(0, UINT32_MAX), &io);
+	(void)qcow2_block_init(&any, &io);
 }
 
 static int start(struct qcow2_io *io)

@@ -24,13 +24,12 @@ static void refused(void)
 	struct qcow2_image none = { 0 }, raw, bad;
 	struct qcow2_reader other;
 	struct qcow2_extent extent;
-	uint32_t abi = Frama_C_unsigned_int_interval(0, UINT32_MAX);
 	struct qcow2_span span = { Frama_C_unsigned_int_interval(0, UINT32_MAX),
 		                   Frama_C_unsigned_int_interval(0, sizeof out) };
 
 	(void)qcow2_image_raw(&raw, &data);
 	(void)qcow2_image_open(&bad, &no_ops, 0, NULL);
-	(void)qcow2_image_open_abi(&bad, abi, &file, 0, NULL);
+	(void)qcow2_image_open(&bad, &file, 0, NULL);
 	(void)qcow2_image_raw(NULL, &data);
 	(void)qcow2_image_raw(&bad, NULL);
 	(void)qcow2_image_extensions(NULL, NULL);
@@ -48,7 +47,7 @@ static void refused(void)
 	(void)qcow2_image_bytes(&top, span, NULL, NULL);
 	(void)qcow2_image_bytes(&top, span, out, NULL);
 	(void)qcow2_reader_init(NULL, &top, memory, sizeof memory);
-	(void)qcow2_reader_init_abi(&other, abi, &top, memory, sizeof memory);
+	(void)qcow2_reader_init(&other, &top, memory, sizeof memory);
 	(void)qcow2_reader_init(&other, NULL, memory, sizeof memory);
 	(void)qcow2_reader_init(&other, &none, memory, sizeof memory);
 	(void)qcow2_reader_init(&other, &top, NULL, sizeof memory);

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Frama-C's WP on the contracts in src/, one file after the other: every goal must be proved, no
-# contract may contradict itself (smoke tests), and there must be exactly as many goals as were
-# counted before, so that none gets lost. Arguments: the files to look at, or FILE:FUNCTION for one
-# function; none: all, and then every contract there is must have had its turn.
+# Runs Frama-C's WP on the contracts in tests/proof/contracts, one file of src/ after the other.
+# Every goal must be proved, no contract may contradict itself (smoke tests), and there must be
+# exactly as many goals as were counted before, so that none gets lost. Arguments: the files to
+# prove, or FILE:FUNCTION for one function. Without arguments all are proved, and each contract must
+# have had its turn.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=build/proof
@@ -46,7 +47,7 @@ prove() { # FILE NUMBER-OF-GOALS FUNCTION...
 		-wp -wp-fct "$(echo "$@" | tr ' ' ,)" -wp-model Typed+Cast -wp-rte -rte-no-pointer-call \
 		-wp-smoke-tests -wp-no-smoke-dead-code -wp-smoke-timeout 1 \
 		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-120}" -wp-par 2 -wp-cache none \
-		"$file" >"$log" 2>&1
+		"tests/proof/contracts/$(basename "$file")" >"$log" 2>&1
 	proved=$(sed -nE 's|^\[wp\] Proved goals: +([0-9]+) / .*|\1|p' "$log")
 	total=$(sed -nE 's|^\[wp\] Proved goals: +[0-9]+ / ([0-9]+).*|\1|p' "$log")
 	[ "$wanted" != any ] || wanted=${total:-1}
@@ -68,18 +69,16 @@ contracts() {
 		print substr($0, RSTART, RLENGTH - 1)
 		due = 0
 	     }
-	     /\*\// { inside = 0 }' src/*.h src/*.c | sort -u
+	     /\*\// { inside = 0 }' tests/proof/contracts/*.[ch] | sort -u
 }
 
-prove src/io.c 82 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64 \
-	q2_has_extended_l2
-prove src/wide.c 3 q2_left
-prove src/image.c 48 q2_is_inside q2_image_read q2_table_check
+prove src/io.c 130 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64 \
+	q2_has_extended_l2 q2_is_inside q2_image_read q2_table_check
+prove src/wide.c 8 q2_left q2_extent_clip
 provers=z3,cvc4 prove src/cache.c 31 cache_grow
 prove src/cache.c 82 first_of_set key_find q2_table_entry
 prove src/map.c 196 in_cluster host_cluster standard_clusters data_check l2_extent
 provers=z3,cvc4 prove src/map.c 94 compressed_extent subclusters
-prove src/chain.c 5 q2_extent_clip
 prove src/reader.c 52 qcow2_reader_read
 prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
 prove src/inflate_small.c 113 inflate_pull inflate_copy

@@ -37,48 +37,6 @@ static void test_open(void **state)
 	EQ(qcow2_image_raw(NULL, &no_ops), QCOW2_E_ARGUMENT);
 }
 
-static void test_abi(void **state)
-{
-	static const uint32_t bad[] = { 0,
-		                        1,
-		                        QCOW2_ABI(struct qcow2_image) + 1,
-		                        QCOW2_ABI(struct qcow2_image) - 8,
-		                        QCOW2_ABI(struct qcow2_image) + (1u << 16),
-		                        UINT32_MAX };
-	struct subject s = { 0 };
-	struct qcow2_image image;
-	struct qcow2_reader reader;
-	struct guarded g;
-	uint64_t memory[QCOW2_READER_MEMORY / 8 + 1];
-
-	(void)state;
-	image_init(&s.img, 3, 12, MIB);
-	subject_open(&s);
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct qcow2_error err;
-		uint32_t reader_abi = bad[i] + (uint32_t)sizeof reader - (uint32_t)sizeof image;
-
-		test_case("abi %08x", (unsigned)bad[i]);
-		memset(&err, 0x77, sizeof err);
-		/* A struct of another size: not a byte of it may be touched. */
-		guard_init(&g, 0, 8);
-		EQ(qcow2_image_open_abi((void *)g.p, bad[i], &s.io.io, 0, &err), QCOW2_E_ABI);
-		EQ(err.status, QCOW2_E_ABI);
-		TRUE(err.io == NULL);
-		EQ(qcow2_image_raw_abi((void *)g.p, bad[i], &s.io.io), QCOW2_E_ABI);
-		EQ(qcow2_reader_init_abi((void *)g.p, reader_abi, &s.image, memory, sizeof memory),
-		   QCOW2_E_ABI);
-		guard_free(&g);
-	}
-	test_case("the right one");
-	EQ(qcow2_image_open_abi(&image, QCOW2_ABI(struct qcow2_image), &s.io.io, 0, NULL), 0);
-	EQ(qcow2_image_raw_abi(&image, QCOW2_ABI(struct qcow2_image), &s.io.io), 0);
-	EQ(qcow2_reader_init_abi(&reader, QCOW2_ABI(struct qcow2_reader), &s.image, memory,
-	                         sizeof memory),
-	   QCOW2_OK);
-	subject_free(&s);
-}
-
 static void test_reader(void **state)
 {
 	struct subject s = { 0 };
@@ -183,8 +141,9 @@ static void test_sizes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),   cmocka_unit_test(test_abi),
-		cmocka_unit_test(test_reader), cmocka_unit_test(test_other),
+		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_other),
 		cmocka_unit_test(test_sizes),
 	};
 

@@ -544,11 +544,6 @@ static void test_arguments(void **state)
 	test_case("NULL");
 	EQ(qcow2_block_init(NULL, &io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_block_init(&good, NULL), QCOW2_E_ARGUMENT);
-	test_case("abi");
-	EQ(qcow2_block_init_abi(&good, QCOW2_ABI(struct qcow2_block) + 8, &io), QCOW2_E_ABI);
-	EQ(qcow2_block_init_abi(&good, QCOW2_ABI(struct qcow2_block) - 8, &io), QCOW2_E_ABI);
-	EQ(qcow2_block_init_abi(&good, QCOW2_ABI(struct qcow2_block) + (1u << 16), &io),
-	   QCOW2_E_ABI);
 	test_case("an empty file");
 	good.size = 0;
 	EQ(qcow2_block_init(&good, &io), QCOW2_OK);

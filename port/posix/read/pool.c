@@ -124,8 +124,8 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 }
 
 /* Starts the reader of a slot in len bytes behind *ahead. */
-static bool reader_start(const struct qp_pool *pool, struct qp_slot *slot, struct qp_ahead *ahead,
-                         size_t len)
+static bool slot_reader(const struct qp_pool *pool, struct qp_slot *slot, struct qp_ahead *ahead,
+                        size_t len)
 {
 	struct qp_reader *reader = &slot->reader;
 	int rc = qcow2_reader_start(&reader->core, pool->image, slot->codecs.list, ahead + 1, len);
@@ -160,7 +160,7 @@ static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 		qp_fail_memory();
 		return false;
 	}
-	slot->started = reader_start(pool, slot, ahead, len);
+	slot->started = slot_reader(pool, slot, ahead, len);
 	if (!slot->started)
 		free(ahead);
 	return slot->started;

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include "../../../src/io.c"
+#include "internal.h"

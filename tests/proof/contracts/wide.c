@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+#include "../../../src/wide.c"
+#include "internal.h"
