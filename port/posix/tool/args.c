@@ -48,9 +48,9 @@ static const char common_help[] =
 	"  --backing FILE[,raw|,qcow2]\n"
 	"                         use FILE as the backing file; repeat it for each file below\n"
 	"  --backing-format raw|qcow2\n"
-	"                         the format of backing files that have none given\n"
+	"                         the format of backing files for which none is given\n"
 	"  --data-file FILE       use FILE as the external data file\n"
-	"  --layer-only           read this image alone; parts of a backing file read as zeros\n"
+	"  --layer-only           read this image alone; what a backing file holds is zeros\n"
 	"  --snapshot ID|NAME     read an internal snapshot instead of the current disk\n"
 	"  --allow-truncated      read as zeros what is missing from a truncated file\n";
 
@@ -78,7 +78,8 @@ static void print_help(const struct command *command)
 		     "of 1024\n"
 		     "  -n, --length LENGTH    write at most LENGTH bytes");
 	if ((command->takes & ARG_PROGRESS) != 0u)
-		puts("  -p, --progress         show progress even if this is not a terminal\n"
+		puts("  -p, --progress         show progress even if standard error is no "
+		     "terminal\n"
 		     "  -q, --quiet            do not show progress");
 	puts("  -h, --help             print this help\n"
 	     "  -V, --version          print the version");
