@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The POSIX library, with options, on files in memory: what it reads is what the core reads with
- * its own decoder, at once or in pieces, with little memory or much, from short reads or long ones;
- * map agrees with read; what fails is told and can be tried again; and no descriptor is lost.
+ * Fuzzes the POSIX library, with options, on files in memory. The library must read the same bytes
+ * as the core with its own decoder: at once or in pieces, with little memory or much, from short
+ * reads or long ones. qcow2_map must agree with qcow2_read. A call that fails must report it and
+ * succeed when it is tried again, and no descriptor may be lost.
  *
- * The input is an image or a container of fuzz_chain.c, whose layers are given to whoever asks for
- * a backing file; the last one is the external data file, too.
+ * The input is an image, or a container of fuzz_chain.c. Each image that asks for a backing file
+ * gets the next layer of the container; the last layer is the external data file as well.
  */
-#include "../port/posix/handle.h" /* asks the system for memfd_create; the images of a handle */
+/* First, because it sets the macros for the system's headers. It has the images of a handle. */
+#include "../port/posix/handle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +29,7 @@ struct inputs {
 	size_t len[FILES_MAX];
 	unsigned n;
 	struct fuzz_choices choices;
-	int said; /* errno that the callback gave */
+	int refused_with; /* errno of the callback, if it refused a file */
 };
 
 static void split(struct inputs *in, const uint8_t *data, size_t len)
@@ -70,7 +72,7 @@ static int open_file(void *ctx, const struct qcow2_file_request *request, const 
 	if (request->kind == QCOW2_FILE_DATA)
 		return file_new(in, in->n - 1);
 	if (i >= in->n) {
-		errno = in->said = EXDEV;
+		errno = in->refused_with = EXDEV;
 		return -1;
 	}
 	*format = in->len[i] >= 4 && memcmp(in->bytes[i], "QFI\xfb", 4) == 0 ? "qcow2" : "raw";
@@ -85,19 +87,20 @@ static void check_failure(const struct inputs *in, const char *text, int error)
 	CHECK(memchr(failure->message, 0, sizeof failure->message) != NULL);
 	CHECK(text == NULL || text == failure->text);
 	CHECK(error == ENOTSUP || error == EINVAL || error == EFBIG || error == EIO ||
-	      error == ENOENT || error == ELOOP || (in->said != 0 && error == in->said));
+	      error == ENOENT || error == ELOOP ||
+	      (in->refused_with != 0 && error == in->refused_with));
 }
 
-/* ---- Calls of the library that come here: the linker's --wrap ---- */
+/* ---- Calls of the library that the linker redirects here (--wrap) ---- */
 
 enum { PREAD_ERRNO = ENODATA };
 
 static struct {
 	uint64_t n_preads, n_allocs;
-	uint64_t fail_pread, fail_alloc; /* number of the call that fails; 0: none */
-	bool for_good;                   /* and all after it */
+	uint64_t fail_pread, fail_alloc; /* the number of the call that fails; 0: none */
+	bool for_good;                   /* all calls after it fail as well */
 	bool has_failed;
-	size_t pread_most; /* short reads, and every fifth interrupted; 0: neither */
+	size_t pread_most; /* bytes; then every fifth read is interrupted; 0: no limit */
 } hooks;
 
 void *__real_malloc(size_t len);
@@ -158,7 +161,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 	return __real_pread64(fd, buf, len, pos);
 }
 
-/* One of the next calls fails, or more. */
+/* Makes one of the next calls fail, or all from there on. */
 static void faults_on(struct fuzz_choices *choices)
 {
 	uint64_t n = 1 + fuzz_choose(choices, 6);
@@ -177,15 +180,15 @@ static void faults_off(void)
 	hooks.fail_pread = hooks.fail_alloc = 0;
 }
 
-/* Is the errno of a call that of a fault in it? */
+/* Does the errno of a call come from a fault in it? */
 static bool is_fault(int error)
 {
 	return hooks.has_failed && (error == PREAD_ERRNO || error == ENOMEM);
 }
 
 /*
- * The library reads a slice of a table ahead or else alone: at most two calls for each io call of
- * the core. It makes no others.
+ * The library makes at most two preads for each io call of the core: one that reads ahead, and one
+ * for the slice alone if that failed.
  */
 static void check_preads(uint64_t n_io)
 {
@@ -195,7 +198,7 @@ static void check_preads(uint64_t n_io)
 
 /* ---- Reading ---- */
 
-/* What is read from, what the core makes of the same files, and how much memory there is. */
+/* The handle under test, and the core that reads the same files. */
 struct subject {
 	struct qcow2 *q;
 	struct inputs *in;
@@ -204,7 +207,7 @@ struct subject {
 	int how;
 };
 
-/* The most io calls for reading a part of the disk. */
+/* The largest number of io calls that reading a part of the disk may take. */
 static uint64_t read_cost(struct subject *s, uint64_t off, size_t len)
 {
 	struct qcow2_extent e;
@@ -217,7 +220,7 @@ static uint64_t read_cost(struct subject *s, uint64_t off, size_t len)
 	return n;
 }
 
-/* A read to a place between canaries, with a fault or not; -1 with errno, or all of it in bytes. */
+/* Reads to a buffer between canaries, with a fault or not. Returns -1 and errno, or len. */
 static int read_guarded(struct subject *s, uint64_t off, uint8_t *bytes, size_t len, bool faulty)
 {
 	uint8_t *buf = fuzz_buf_new(len);
@@ -237,7 +240,7 @@ static int read_guarded(struct subject *s, uint64_t off, uint8_t *bytes, size_t 
 	return n;
 }
 
-/* A fault is told, or made good, or what is wrong anyway comes first. */
+/* A read with a fault reports the fault, succeeds in spite of it, or fails for another reason. */
 static void read_faulty(struct subject *s, uint64_t off, const uint8_t *want, size_t len, int rc)
 {
 	static uint8_t got[READ_MAX];
@@ -263,7 +266,7 @@ static void read_in_two(struct subject *s, uint64_t off, const uint8_t *want, si
 	CHECK(rc != QCOW2_OK || memcmp(got, want, len) == 0);
 }
 
-/* The same bytes from the core, on the same files: with a fault, after it, again, in pieces. */
+/* Compares with the core: a read with a fault, one after it, one more, and one in pieces. */
 static void check_read(struct subject *s, uint64_t off)
 {
 	static uint8_t got[READ_MAX], want[READ_MAX];
@@ -307,12 +310,12 @@ static void check_segment(struct subject *subject, const struct qcow2_segment *s
 	if ((s->flags & QCOW2_SEGMENT_DATA) != 0) {
 		if ((s->flags & QCOW2_SEGMENT_AT) == 0 || s->file_offset > INT64_MAX - 4096)
 			return;
-		CHECK(pread(s->fd, want, len, (off_t)s->file_offset) >= 0);
+		CHECK(__real_pread64(s->fd, want, len, (off_t)s->file_offset) >= 0);
 	}
 	CHECK(memcmp(got, want, len) == 0);
 }
 
-/* Map, with a fault or not, and what must hold of each call. */
+/* Maps, with a fault or not, and checks what must hold for each call. */
 static int map_guarded(struct subject *s, uint64_t off, struct qcow2_segment *segment, bool faulty)
 {
 	uint8_t *buf = fuzz_buf_new(sizeof *segment);
@@ -362,7 +365,7 @@ static void check_map(struct subject *s, uint64_t off)
 
 	for (steps = 0; steps < 8; steps++) {
 		rc = map_guarded(s, off, &first, false);
-		/* Somewhere else, and with a fault; then the same again. */
+		/* Map elsewhere, and with a fault; then the same place again. */
 		map_guarded(s, fuzz_choose(&s->in->choices, s->image.size), &again, false);
 		map_faulty(s, off, &first, rc);
 		CHECK(map_guarded(s, off, &again, false) == rc);
@@ -421,7 +424,7 @@ static int list_guarded(struct qcow2 *q)
 		return n;
 	for (i = 0; i < n; i++)
 		CHECK(list[i].id[list[i].id_len] == 0 && list[i].name[list[i].name_len] == 0);
-	/* An entry is looked for twice, its strings once. */
+	/* Each entry is read twice, with two calls, and its strings once. */
 	check_preads(5 * (uint64_t)n);
 	free(list);
 	return n;
@@ -443,7 +446,7 @@ static int bitmaps_guarded(struct qcow2 *q)
 	return n;
 }
 
-/* The clusters in use, fewer than there are; -1 for a failure. */
+/* Returns the number of clusters in use, or -1 for a failure. */
 static int count_guarded(struct qcow2 *q)
 {
 	const struct qcow2_image *image = &q->top->image;
@@ -455,7 +458,7 @@ static int count_guarded(struct qcow2 *q)
 	return (int)n;
 }
 
-/* A call that returns a number or -1: with a fault, after it, and again. */
+/* Makes a call that returns a number or -1: with a fault, after it, and again. */
 static void check_call(struct qcow2 *q, struct inputs *in, int (*call)(struct qcow2 *q))
 {
 	int faulty, error, n;
@@ -478,7 +481,7 @@ static void check_string(struct qcow2_string s)
 	CHECK(memchr(shown, 0, sizeof shown) != NULL);
 }
 
-/* Each image of the chain, with a fault and without. */
+/* Describes each image of the chain, with a fault and without. */
 static void check_info(struct qcow2 *q, struct inputs *in)
 {
 	struct qcow2_info info = { .struct_size = sizeof info }, again = info;
@@ -550,7 +553,7 @@ static void choose_options(struct inputs *in, struct qcow2_options *o)
 	o->open_file_ctx = in;
 }
 
-/* A header, 8 bytes for each extension; for a snapshot three calls for 40 bytes, by id and name. */
+/* The io calls of an open: the header, the extensions, the snapshots by id and then by name. */
 static uint64_t open_cost(const struct inputs *in)
 {
 	uint64_t n = 0;
@@ -561,7 +564,7 @@ static uint64_t open_cost(const struct inputs *in)
 	return n;
 }
 
-/* Opens with a fault: it is told, or no matter. The file has the same descriptor again after it. */
+/* Opens with a fault, which is reported or harmless. Leaves the file with the same descriptor. */
 static void open_faulty(struct inputs *in, const struct qcow2_options *o, int fd)
 {
 	const char *text = NULL;
@@ -610,7 +613,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_info(q, &in);
 		qcow2_close(q);
 	}
-	/* All is closed: the next descriptor is the one that was the first. */
+	/* If everything is closed, the next descriptor is the first one again. */
 	next = file_new(&in, 0);
 	CHECK(next == fd);
 	close(next);

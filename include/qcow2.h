@@ -12,6 +12,7 @@
  * An image that needs no other file needs no other call. The rest of this header opens images that
  * need other files, describes an image without reading its disk, and explains failures.
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
+ * "qcow2.txt" is the format's description, docs/interop/qcow2.txt of QEMU.
  *
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
@@ -31,7 +32,7 @@
  *	ELOOP    the backing chain contains a file twice or more than 256 files, or a file name
  *	         leads through a symbolic link where QCOW2_FOLLOW forbids it
  *	EPERM    a file name in the image leads out of the image's directory
- *	ESPIPE   the file is a pipe, a socket or a terminal
+ *	ESPIPE   the file is a pipe, a socket or a character device
  *	EISDIR   the file is a directory
  *	others   the errno of pread(2), open(2), fstat(2) or of the caller's open_file
  */

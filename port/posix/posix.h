@@ -9,7 +9,7 @@
 #ifndef QCOW2_POSIX_H
 #define QCOW2_POSIX_H
 
-#define _GNU_SOURCE       1  /* openat2, O_PATH-like flags, realpath, strndup */
+#define _GNU_SOURCE       1  /* declares syscall and O_LARGEFILE */
 #define _FILE_OFFSET_BITS 64 /* off_t holds any file offset, also where long has 32 bits */
 
 #include <stdbool.h>

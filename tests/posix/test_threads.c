@@ -169,9 +169,46 @@ static void test_default_readers(void **state)
 	run(0);
 }
 
+/* Several threads ask for a name that nobody has read yet: all get the same string. */
+static void *ask_for_name(void *arg)
+{
+	struct qcow2_info info = { .struct_size = sizeof info };
+
+	if (qcow2_get_info(arg, 0, &info) != 0 || info.incomplete)
+		return NULL;
+	return strcmp(info.backing_file.bytes, "base") == 0
+	               ? (void *)(uintptr_t)info.backing_file.bytes
+	               : NULL;
+}
+
+static void test_info(void **state)
+{
+	int round;
+
+	(void)state;
+	write_overlay("overlay", "base", "raw");
+	for (round = 0; round < 20; round++) {
+		struct qcow2 *q = open_with("overlay", QCOW2_INSPECT);
+		pthread_t threads[THREADS];
+		void *names[THREADS];
+		int i;
+
+		assert_non_null(q);
+		for (i = 0; i < THREADS; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, ask_for_name, q), 0);
+		for (i = 0; i < THREADS; i++) {
+			assert_int_equal(pthread_join(threads[i], &names[i]), 0);
+			assert_non_null(names[i]);
+			assert_ptr_equal(names[i], names[0]);
+		}
+		qcow2_close(q);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_one_reader),
 		cmocka_unit_test(test_fewer_readers),
 		cmocka_unit_test(test_as_many_readers),

@@ -92,7 +92,8 @@ static bool file_identify(struct qp_file *file)
 		qp_fail_file(file, EISDIR, "is a directory", NULL);
 	} else {
 		qp_fail_file(file, ESPIPE,
-		             "is a pipe, a socket or a terminal; copy it to a file first", NULL);
+		             "is a pipe, a socket or a character device; copy it to a file first",
+		             NULL);
 	}
 	return false;
 }
