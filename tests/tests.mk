@@ -12,8 +12,9 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 # What the tests of the decoders share.
 INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
+COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
-	$(O)/tests/freestanding/read $(COMMAND_FAULTS)
+	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_SHARED)
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) \
 	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
@@ -32,9 +33,14 @@ $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libq
 $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
-# The qcow2 command whose calls fail: the tests of tests/conform run it, too.
+# The qcow2 command whose system calls fail on demand: the tests of tests/conform run it.
 FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \
 	lstat64 lseek64 pread64 pwrite64 write splice ftruncate64 mkostemp64 fchmod fsync close rename pthread_create)
 
 $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@
+
+# The qcow2 command, linked with the shared library: tests/layers/command.sh.
+$(COMMAND_SHARED): $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.so.$(SOVERSION)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -Wl,-rpath,$(abspath $(O)) -o $@

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What the conformance tests share: the command under test, the reference, the image writer.
 
-QCOW2 and MKIMAGE in the environment say where the command and the image writer are; the command
-whose calls fail (faults.c) is from the same build. QCOW2_MEMORY is the limit of the command's address
-space in bytes, 0 for none (sanitizers need that).
+The environment variables QCOW2 and MKIMAGE name the command and the image writer. The command whose
+system calls fail on demand (faults.c) comes from the same build. QCOW2_MEMORY limits the address
+space of the command in bytes; 0 means no limit, which sanitizers need.
 """
 import json
 import os
 import re
 import resource
+import signal
 import subprocess
 from pathlib import Path
 
@@ -17,16 +18,21 @@ QCOW2 = os.environ.get("QCOW2", str(ROOT / "build/qcow2"))
 FAULTS = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-faults")
 MKIMAGE = os.environ.get("MKIMAGE", str(ROOT / "build/tests/image/mkimage"))
 MEMORY = int(os.environ.get("QCOW2_MEMORY", 512 << 20))
-FILE_SIZE = 256 << 20  # nothing here writes more
-SECONDS = 60
+FILE_SIZE = 256 << 20  # no test writes a longer file
+# Only a program that hangs takes this long: a normal run takes seconds, also on a slow machine.
+SECONDS = 1800
 
 K = 1 << 10
 M = 1 << 20
-EIO = None  # as the answer to a read
+EIO = None  # what a read that failed returns
+
+# Signals that a parent of the tests may ignore (nohup, a shell's background jobs) or block.
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE,
+           signal.SIGXFSZ)
 
 
 class Result:
-    """What a program did: code, out (bytes), err (text)."""
+    """How a program ended: exit status, standard output (bytes), standard error (text)."""
 
     def __init__(self, argv, code, out, err):
         self.argv, self.code, self.out = argv, code, out
@@ -36,24 +42,39 @@ class Result:
         return f"{' '.join(self.argv)}\nexit {self.code}, {len(self.out)} bytes\n{self.err}"
 
 
-def limit(memory):
-    """For the child before it starts."""
+def prepare_child(memory, ignore):
+    """Runs in the child before the program starts, so that the program does not depend on what the
+    parent of the tests has set."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def run(*argv, stdin=subprocess.DEVNULL, memory=0, **more):
-    argv = [os.fspath(a) for a in argv]
+def child_argv(argv):
+    return [os.fspath(arg) for arg in argv]
+
+
+def run(*argv, stdin=subprocess.DEVNULL, memory=0, ignore=(), **more):
+    """Runs a program to its end. `ignore`: signals that it starts with ignored."""
+    argv = child_argv(argv)
     more.setdefault("stdout", subprocess.PIPE)
     if isinstance(stdin, bytes):
         more["input"] = stdin
     else:
         more["stdin"] = stdin
     done = subprocess.run(argv, stderr=subprocess.PIPE, timeout=SECONDS,
-                          preexec_fn=lambda: limit(memory), **more)
+                          preexec_fn=lambda: prepare_child(memory, ignore), **more)
     return Result(argv, done.returncode, done.stdout or b"", done.stderr)
+
+
+def start(*argv, **more):
+    """Starts a program without waiting for it. The caller waits for it."""
+    return subprocess.Popen(child_argv(argv), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            preexec_fn=lambda: prepare_child(0, ()), **more)
 
 
 def succeed(*argv, **more):
@@ -65,7 +86,7 @@ def succeed(*argv, **more):
 # ---- The command under test ----
 
 def qcow2(*args, **more):
-    """Runs it, whatever it answers, as long as that is one of its three answers."""
+    """Runs the command; it may fail, but only with one of its three exit statuses."""
     more.setdefault("memory", MEMORY)
     result = run(QCOW2, *args, **more)
     assert result.code in (0, 1, 2), result
@@ -83,7 +104,7 @@ def qcow2_json(command, *args):
 
 
 def refused(result, *words):
-    """A failure as it should be: nothing on stdout, one line that names what is wrong."""
+    """Checks a failure: exit status 1, no output, one message that has these words."""
     assert result.code == 1 and result.out == b"", result
     assert result.err.startswith("qcow2: ") and result.err.count("\n") == 1, result
     for word in words:
@@ -91,7 +112,8 @@ def refused(result, *words):
 
 
 def cat_spans(image, spans, *options, directory):
-    """Reads each (offset, length) by itself: a list of bytes, or EIO where that fails."""
+    """Reads each (offset, length) with a call of `cat`. Returns a list of bytes, with EIO for each
+    read that failed."""
     lines = [f'"$@" -s {off} -n {length} > {i}; echo $?' for i, (off, length) in enumerate(spans)]
     into = Path(directory) / "spans"
     into.mkdir(exist_ok=True)
@@ -104,7 +126,8 @@ def cat_spans(image, spans, *options, directory):
 
 # ---- The reference ----
 
-# QEMU looks for an external data file from the current directory: it is run where the image is.
+# QEMU opens an external data file relative to the current directory, so that the tests run QEMU in
+# the directory of the image.
 
 def qemu_img(*args, **more):
     paths = [arg for arg in args if isinstance(arg, Path) and arg.exists()]
@@ -119,7 +142,7 @@ def qemu_info(image, *more):
 
 
 def qemu_io(image, *commands, options=()):
-    """Changes an image. Only compressed writes may fail: they never overwrite."""
+    """Changes an image. Only compressed writes may fail: QEMU does not overwrite with them."""
     script = "\n".join(commands).encode()
     done = run("qemu-io", "-f", "qcow2", *options, image, stdin=script, cwd=Path(image).parent)
     compressed = sum("write -c" in command for command in commands)
@@ -130,7 +153,7 @@ HEXDUMP = re.compile(r"[0-9a-f]{8,}:  ((?:[0-9a-f]{2} )+)")
 
 
 def qemu_spans(image, spans, *options):
-    """As cat_spans, by one qemu-io, which reads them one by one."""
+    """Like cat_spans, with one call of qemu-io that reads the spans one by one."""
     script = "".join(f"read -v {off} {length}\n" for off, length in spans)
     done = run("qemu-io", "-r", "-f", "qcow2", *options, image, stdin=script.encode(),
                cwd=Path(image).parent)
@@ -148,14 +171,14 @@ def qemu_spans(image, spans, *options):
 
 
 def qemu_raw(image, directory, *options):
-    """The whole disk by qemu-img convert."""
+    """The content of the disk, by qemu-img convert."""
     out = Path(directory) / "qemu.raw"
     qemu_img("convert", "-U", *options, "-O", "raw", image, out)
     return out.read_bytes()
 
 
 def cluster_spans(image):
-    """The clusters of an image, the last one cut where the disk ends."""
+    """The spans of all clusters of an image; the last one ends with the disk."""
     info = qcow2_json("info", image)
     cluster, size = info["cluster-size"], info["virtual-size"]
     return [(off, min(cluster, size - off)) for off in range(0, size, cluster)]
@@ -163,10 +186,26 @@ def cluster_spans(image):
 
 # ---- Images ----
 
+# An image with clusters of every kind, and one with a data cluster past the end of the file.
+PLAIN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\n"
+BROKEN = "cluster_bits 12\nsize 64k\nl2 0-3 data\nl2 9 raw 1<<63|513\n"
+
+
 def make(recipe, image, *options):
-    """Builds an image with the image writer (tests/image/mkimage.c has the language)."""
+    """Builds an image with the image writer; tests/image/mkimage.c describes the recipes."""
     succeed(MKIMAGE, *options, image, stdin=recipe.encode("latin-1"))
     return image
+
+
+def make_chain(directory, n):
+    """Builds a chain of n images: 000 has data, 001 has 000 as its backing file, and so on. Returns
+    the path of the top image."""
+    make("size 64k\nl2 0 data\n", directory / "000")
+    overlay = make('size 64k\nbacking "@@@" qcow2\n', directory / "template").read_bytes()
+    assert overlay.count(b"@@@") == 1
+    for i in range(1, n):
+        (directory / f"{i:03}").write_bytes(overlay.replace(b"@@@", b"%03d" % (i - 1)))
+    return directory / f"{n - 1:03}"
 
 
 def write_file(path, content):
@@ -174,10 +213,10 @@ def write_file(path, content):
     return path
 
 
-# ---- The two compared ----
+# ---- Comparing with the reference ----
 
 def assert_subset(theirs, ours, where="info"):
-    """All that they say, we say too, and the same."""
+    """Our JSON has all keys and values of theirs, and may have more."""
     if isinstance(theirs, dict):
         for key, value in theirs.items():
             assert key in ours, f"{where}: no {key!r}"
@@ -223,7 +262,7 @@ def assert_same_content(image, directory, *options):
 
 
 def assert_same(image, directory, *options):
-    """Content, map and info of an image that both can read."""
+    """Compares content, map and info of an image with what QEMU prints."""
     assert_same_content(image, directory, *options)
     assert_same_map(image, *options)
     assert_same_info(image)

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the conformance tests. The helpers are in conform.py."""
+"""Fixtures of the conformance tests; conform.py has the functions."""
 import os
 import shutil
 
 import pytest
 
 import conform
+import fault_runs
 
 
 @pytest.fixture(scope="session", autouse=True)
 def tools():
-    """A tool that is missing is a failure: nothing is skipped."""
+    """Fails if a tool is missing: no test is skipped."""
     for tool in (conform.QCOW2, conform.FAULTS, conform.MKIMAGE, "qemu-img", "qemu-io"):
         assert shutil.which(tool), f"{tool} is missing"
     conform.QCOW2 = os.path.abspath(conform.QCOW2) if "/" in conform.QCOW2 else conform.QCOW2
@@ -18,14 +19,25 @@ def tools():
 
 @pytest.fixture
 def image(tmp_path):
-    """Where the image of a test goes."""
+    """The path for the image of a test."""
     return tmp_path / "disk.qcow2"
 
 
 @pytest.fixture
 def build(image):
-    """Builds the image of a test from a recipe, with its data file beside it."""
+    """A function that builds the image of a test from a recipe, with its data file beside it."""
     def build_it(recipe, name=None):
         path = image.with_name(name) if name else image
         return conform.make(recipe, path, "-d", path.with_suffix(".raw"))
     return build_it
+
+
+@pytest.fixture
+def home(build, tmp_path):
+    """A directory with the files that fault_runs.COMMANDS names."""
+    build(fault_runs.DISK, "disk")
+    image = build(fault_runs.LISTED, "listed")
+    image.with_name("base.raw").write_bytes(bytes(64 * conform.K))
+    conform.succeed("qemu-img", "bitmap", "--add", image, "a bitmap")
+    image.with_name("old").write_bytes(b"old content")
+    return tmp_path

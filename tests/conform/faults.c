@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The qcow2 command with calls that fail on demand. The linker catches them: -Wl,--wrap,
- * FAULTS_LDFLAGS in tests/tests.mk.
+ * The qcow2 command with system calls that fail on demand. The linker redirects them to this file:
+ * -Wl,--wrap, FAULTS_LDFLAGS in tests/tests.mk.
  *
- *	QCOW2_FAULT="CALL FIRST LAST WHAT"	of these calls, counted from 1. WHAT is an errno:
- *			they fail; 0: they do half of what they should; -SIGNAL: that comes first;
- *			-100-SIGNAL: that comes behind (mkostemp and rename)
- *	QCOW2_CALLS=FILE	where "CALL N" is written for each call, at the end
+ *	QCOW2_FAULT="CALL FIRST LAST WHAT"	changes the calls FIRST to LAST of this function,
+ *			counted from 1. WHAT is an errno: they fail with it. 0: they transfer half.
+ *			-SIGNAL: the signal is raised before the call. -100-SIGNAL: the signal is
+ *			raised after the call (mkostemp and rename only)
+ *	QCOW2_CALLS=FILE	writes "CALL N" to FILE at the end: how often each was called
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -59,14 +60,14 @@ static const char *const names[CALLS] = {
 };
 
 static unsigned n_calls[CALLS];
-/* Not before the command begins, nor when it is over: a sanitizer's calls are none of its own. */
+/* Calls count only while the command runs: a sanitizer calls malloc before and after it. */
 static bool is_running;
 static char fault_name[32];
 static unsigned fault_first, fault_last;
 static int fault;
 
 enum outcome { GO_ON, FAIL, HALF, SIGNAL };
-enum { BEHIND = -100 };
+enum { AFTER = -100 };
 
 static enum outcome outcome(enum call call)
 {
@@ -79,7 +80,7 @@ static enum outcome outcome(enum call call)
 		return GO_ON;
 	if (fault == 0)
 		return HALF;
-	if (fault < BEHIND)
+	if (fault < AFTER)
 		return SIGNAL;
 	if (fault < 0) {
 		raise(-fault);
@@ -99,7 +100,7 @@ static size_t part(enum outcome o, size_t len)
 	return o == HALF ? (len + 1u) / 2u : len;
 }
 
-/* The function that is called instead, and the one that it calls. */
+/* Defines the function that is called instead of `name`, and declares the original. */
 #define CAUGHT(type, name, parameters)                                                             \
 	type __real_##name parameters;                                                             \
 	type __wrap_##name parameters;                                                             \
@@ -125,13 +126,13 @@ CAUGHT(char *, realpath, (const char *path, char *resolved))
 	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
 }
 
-/* Neither the command nor the library makes a file with it. */
+/* Without a mode: neither the command nor the library creates a file with open. */
 CAUGHT(int, open64, (const char *path, int flags, ...))
 {
 	return fails(OPEN) ? -1 : __real_open64(path, flags);
 }
 
-/* Two uses: is a descriptor open, and a copy of one. */
+/* The two commands in use: F_GETFD, and F_DUPFD_CLOEXEC, which has an argument. */
 CAUGHT(int, fcntl64, (int fd, int command, ...))
 {
 	va_list args;
@@ -203,7 +204,7 @@ CAUGHT(int, mkostemp64, (char *name, int flags))
 	int fd = o == FAIL ? -1 : __real_mkostemp64(name, flags);
 
 	if (o == SIGNAL)
-		raise(BEHIND - fault);
+		raise(AFTER - fault);
 	return fd;
 }
 
@@ -217,7 +218,7 @@ CAUGHT(int, fsync, (int fd))
 	return fails(FSYNC) ? -1 : __real_fsync(fd);
 }
 
-/* The descriptor is gone, whatever it says. */
+/* Linux closes the descriptor even if close fails. */
 CAUGHT(int, close, (int fd))
 {
 	bool failed = fails(CLOSE);
@@ -232,7 +233,7 @@ CAUGHT(int, rename, (const char *from, const char *to))
 	int rc = o == FAIL ? -1 : __real_rename(from, to);
 
 	if (o == SIGNAL)
-		raise(BEHIND - fault);
+		raise(AFTER - fault);
 	return rc;
 }
 

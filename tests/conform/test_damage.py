@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Every bit of the header, of L1 and of L2 flipped: the same verdict as qemu, and the same bytes.
+"""Images with one flipped bit in the header, the L1 or the L2 table: both read the same bytes, or
+both fail.
 
-Where we differ on purpose, a rule says so: tables outside the file, refcounts and snapshot tables
-that reading the disk does not need, backing files that nobody allowed.
+We differ on purpose in three cases, which the tests know: tables outside the file; refcount and
+snapshot tables, which reading the disk does not need; and backing files, which need permission.
 """
 import pytest
 
@@ -11,9 +12,9 @@ from conform import EIO, K, cat_spans, cluster_spans, make, qcow2, qcow2_json, q
 LENGTH = 8 * K
 IMAGE = (f"version 3\ncluster_bits 12\nsize {LENGTH // K}k\nl2 0 data\nl2 1 data\n"
          'ext feature_names 00*48\next 0x12345678 "unknown"\n')
-UNUSED = range(48, 72)  # where the refcount table is, and the snapshot table, and how long
-BACKING = range(8, 20)  # where the backing file's name is, and how long
-HEADER = range(0, 136)  # with the heads of the extensions
+UNUSED = range(48, 72)  # position and length of the refcount and snapshot tables
+BACKING = range(8, 20)  # position and length of the backing file name
+HEADER = range(0, 136)  # including the heads of the extensions
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def flipped(good, byte, bit):
 
 
 def beginning(image, *options):
-    """What we say that the disk begins with; None: refused."""
+    """What we read at the beginning of the disk; None if we refuse the image."""
     result = qcow2("cat", "-n", str(LENGTH), *options, image)
     assert result.code == 0 or result.err.startswith("qcow2: "), result
     return result.out if result.code == 0 else None
@@ -43,7 +44,7 @@ def reference_beginning(image, length):
     return qemu_spans(image, [(0, length)])[0] if length else b""
 
 
-def judge_header(byte, bit, image):
+def check_header(byte, bit, image):
     ours = beginning(image)
     length = LENGTH if ours is None else len(ours) // 512 * 512
     theirs = reference_beginning(image, length)
@@ -63,7 +64,7 @@ def judge_header(byte, bit, image):
 @pytest.mark.parametrize("byte", HEADER)
 def test_header_bits(byte, good):
     for bit in range(8):
-        judge_header(byte, bit, flipped(good, byte, bit))
+        check_header(byte, bit, flipped(good, byte, bit))
 
 
 def table_entries(image):
@@ -91,7 +92,7 @@ def test_table_bits(which, good):
 
 
 def test_cut_anywhere(good):
-    """A file that lacks its end: all that is there, or an error that says so."""
+    """A file cut at any length: either everything that is left is read, or nothing."""
     content = good.read_bytes()
     whole = beginning(good)
     image = good.with_name("cut.qcow2")

@@ -2,13 +2,16 @@
 /*
  * The command line.
  */
-#include "tool.h"
+#include "args.h"
 
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
+
+/* Long options without a letter have numbers that no letter has. */
 enum {
 	OPT_FOLLOW = 256,
 	OPT_BACKING,
@@ -40,17 +43,18 @@ static const struct option long_options[] = {
 
 static const char common_help[] =
 	"\n"
-	"  --follow[=any]         open the backing and data files that images name, inside the\n"
-	"                         directory of each image; any: wherever they are\n"
+	"  --follow[=any]         open the backing and data files that an image names, if they\n"
+	"                         are in the image's directory; =any: wherever they are\n"
 	"  --backing FILE[,raw|,qcow2]\n"
-	"                         the backing file; again: the one below that, and so on\n"
+	"                         use FILE as the backing file; repeat it for each file below\n"
 	"  --backing-format raw|qcow2\n"
-	"                         for backing files whose format is given nowhere\n"
-	"  --data-file FILE       the external data file\n"
-	"  --layer-only           this image alone: what a backing file would serve is zeros\n"
-	"  --snapshot ID|NAME     an internal snapshot instead of the disk\n"
-	"  --allow-truncated      what a file cut short does not hold any more is zeros\n";
+	"                         the format of backing files for which none is given\n"
+	"  --data-file FILE       use FILE as the external data file\n"
+	"  --layer-only           read this image alone; what a backing file holds is zeros\n"
+	"  --snapshot ID|NAME     read an internal snapshot instead of the current disk\n"
+	"  --allow-truncated      read as zeros what is missing from a truncated file\n";
 
+/* Prints a message about the command line. Returns EXIT_USAGE. */
 static int usage(const struct command *command, const char *format, ...)
 {
 	va_list args;
@@ -68,19 +72,21 @@ static void print_help(const struct command *command)
 	printf("Usage: qcow2 %s [OPTION]... %s\n%s\n\n", command->name, command->operands,
 	       command->summary);
 	if ((command->takes & ARG_JSON) != 0u)
-		puts("  --json                 for programs, with the keys that qemu-img has");
+		puts("  --json                 print JSON, with the keys of qemu-img");
 	if ((command->takes & ARG_RANGE) != 0u)
-		puts("  -s, --skip OFFSET      begin there; sizes take a suffix K, M, G or T\n"
-		     "  -n, --length LENGTH    not more than that");
+		puts("  -s, --skip OFFSET      start at OFFSET; suffixes K, M, G and T are powers "
+		     "of 1024\n"
+		     "  -n, --length LENGTH    write at most LENGTH bytes");
 	if ((command->takes & ARG_PROGRESS) != 0u)
-		puts("  -p, --progress         show progress, also if this is no terminal\n"
+		puts("  -p, --progress         show progress even if standard error is no "
+		     "terminal\n"
 		     "  -q, --quiet            do not show progress");
-	puts("  -h, --help             this text\n"
-	     "  -V, --version          the version");
+	puts("  -h, --help             print this help\n"
+	     "  -V, --version          print the version");
 	fputs(common_help, stdout);
 }
 
-/* A number with an optional suffix, in bytes. */
+/* Reads a number of bytes with an optional suffix. False: it is none, or too large. */
 static bool parse_size(const char *text, uint64_t *value)
 {
 	static const char suffixes[] = "kmgtKMGT";
@@ -114,7 +120,7 @@ static bool is_backing_format(const char *text)
 	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
 }
 
-/* FILE[,FORMAT]: a comma that is not followed by a format belongs to the name. text is changed. */
+/* Splits FILE[,FORMAT], in place. A comma without a format after it belongs to the name. */
 static void parse_backing(struct args *args, char *text)
 {
 	struct qcow2_file *file = &args->backing[args->options.n_backing++];
@@ -138,7 +144,7 @@ static bool parse_follow(struct args *args, const char *how)
 	return true;
 }
 
-/* Notes an option that the command takes. False: its value is wrong. */
+/* Stores an option that the command takes. False: its value is invalid. */
 static bool take_option(struct args *args, int option)
 {
 	switch (option) {
@@ -175,7 +181,7 @@ static bool is_taken(const struct command *command, int option)
 	return true;
 }
 
-/* How the option was called: its long name if that was used, or its letter. */
+/* The option as the user wrote it: its long name in full, or its letter. */
 static const char *option_name(char name[40], int letter, int long_index, const char *arg)
 {
 	if (long_index >= 0)
@@ -202,7 +208,7 @@ static int parse_options(struct args *args, const struct command *command, int a
 		if (option == '?')
 			return usage(command, "unknown option: %s", shown);
 		if (option == ':')
-			return usage(command, "value missing: %s", shown);
+			return usage(command, "option needs a value: %s", shown);
 		if (option == 'h') {
 			print_help(command);
 			return -1;
@@ -212,9 +218,9 @@ static int parse_options(struct args *args, const struct command *command, int a
 			return -1;
 		}
 		if (!is_taken(command, option))
-			return usage(command, "does not take this option: %s", shown);
+			return usage(command, "option does not apply to this command: %s", shown);
 		if (!take_option(args, option))
-			return usage(command, "bad value of %s: %s", shown, optarg);
+			return usage(command, "invalid value for %s: %s", shown, optarg);
 		index = -1;
 	}
 	return EXIT_OK;
@@ -234,11 +240,11 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	if (rc != EXIT_OK)
 		return rc;
 	if (argc - optind != (int)command->n_operands)
-		return usage(command, argc - optind < (int)command->n_operands
-		                              ? "too few operands"
-		                              : "too many operands");
+		return usage(command, "%s operands; expected %s",
+		             argc - optind < (int)command->n_operands ? "too few" : "too many",
+		             command->operands);
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
-		return usage(command, "--layer-only and --backing exclude each other");
+		return usage(command, "--layer-only and --backing cannot be combined");
 	args->image = argv[optind];
 	if (command->n_operands > 1u)
 		args->out = argv[optind + 1];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 cat: the disk's bytes to standard output.
+ * qcow2 cat: write the disk's bytes to standard output.
  */
-#include "tool.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "qcow2/image.h"
+#include "message.h"
+#include "open.h"
 
 enum {
-	CAT_BUFFER = 256 * 1024,
-	SPLICE_MIN = 16 * 1024, /* less is sooner copied */
-	SPLICE_MAX = 1 << 30
+	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
+	SPLICE_MIN = 16 * 1024,  /* a copy of less is faster than a call of splice(2) */
+	SPLICE_MAX = 1 << 30     /* Linux transfers less than 2 GiB in one call */
 };
 
 struct cat {
@@ -45,15 +46,16 @@ static bool write_all(const char *bytes, size_t len)
 
 static int write_failed(void)
 {
-	/* Whoever reads has seen enough. */
+	/* The reader of the pipe has gone away: that is not an error to report. */
 	if (errno == EPIPE)
 		return EXIT_FAILED;
 	return tool_error("standard output", "%s", strerror(errno));
 }
 
 /*
- * To a pipe, what lies in a file goes without being copied: as many bytes as can. The rest, if that
- * is a failure or the end of the file, is left to reading, which knows what it means.
+ * Sends data from its file to a pipe without copying it. Returns how many bytes that were; 0 if it
+ * cannot be done. After a failure or the end of the file, copy_out continues, and reports the
+ * error.
  */
 static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 {
@@ -79,7 +81,7 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 	return done;
 }
 
-/* Reads and writes up to the next multiple of the room, so that clusters come whole. */
+/* Reads and writes up to the next multiple of the room, so that whole clusters are decoded. */
 static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = c->room - (size_t)(at % c->room);
@@ -96,13 +98,12 @@ static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *do
 
 static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 {
-	size_t cluster = (size_t)1 << qcow2_get_image(c->q, 0)->cluster_bits;
 	struct stat st;
 	uint64_t n = 0;
 	int rc = EXIT_OK;
 
 	c->to_pipe = fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
-	c->room = cluster > CAT_BUFFER ? cluster : CAT_BUFFER;
+	c->room = tool_buffer_size(c->q, CAT_BUFFER);
 	c->buf = malloc(c->room);
 	if (c->buf == NULL)
 		return tool_error(c->args->image, "%s", strerror(errno));
@@ -129,8 +130,8 @@ int run_cat(struct args *args)
 		end = args->offset + args->length;
 	if (args->offset > size)
 		rc = tool_error(args->image,
-		                "offset %" PRIu64 " is past the end of the disk, which has %" PRIu64
-		                " bytes",
+		                "offset %" PRIu64 " is past the end of the disk (%" PRIu64
+		                " bytes)",
 		                args->offset, size);
 	else
 		rc = cat_range(&c, args->offset, end);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 convert: the disk as a sparse raw file.
+ * qcow2 convert: write the disk to a sparse raw file.
  *
- * One thread copies; helpers join it when there is something to decompress. Each takes the next
- * piece and writes it to its place, in whatever order they get done.
+ * One thread copies; helpers join it at the first compressed cluster. Each thread takes the next
+ * piece of the copy plan, reads it and writes it to its place; pieces finish in any order.
  */
-#include "tool.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,12 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "qcow2/image.h"
+#include "copy_plan.h"
+#include "message.h"
+#include "open.h"
+#include "output.h"
+#include "progress.h"
 
 enum {
-	COPY_BUFFER = 128 * 1024, /* what a processor's cache keeps from read to write */
-	HOLE_BLOCK = 4096,        /* zeros of this size and place become holes */
-	HELPERS_MAX = 3
+	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */
+	HOLE_BLOCK = 4096,        /* a block of a usual file system: zeros become a hole */
+	HELPERS_MAX = 3           /* four threads in all */
 };
 
 struct copy {
@@ -27,8 +31,8 @@ struct copy {
 	struct output out;
 	size_t room; /* bytes in the buffer of each thread */
 
-	pthread_mutex_t mutex; /* for what follows */
-	struct copy_plan pieces;
+	pthread_mutex_t mutex; /* for plan, progress and failed */
+	struct copy_plan plan;
 	struct progress progress;
 	bool failed;
 
@@ -36,7 +40,7 @@ struct copy {
 	unsigned n_helpers;
 };
 
-/* Is this the first failure, the one to be told? The others stop when they see it. */
+/* Is this the first failure? Only that is reported; the other threads stop when they see it. */
 static bool is_first_failure(struct copy *c)
 {
 	bool first;
@@ -48,7 +52,7 @@ static bool is_first_failure(struct copy *c)
 	return first;
 }
 
-/* Writes bytes at an offset of the output. */
+/* Writes all bytes to the output at the offset `at`. */
 static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 {
 	while (len > 0u) {
@@ -83,7 +87,7 @@ static size_t block_len(uint64_t at, size_t len)
 	return n < len ? n : len;
 }
 
-/* Writes the blocks that are not zeros, as many at once as there are. */
+/* Writes the runs of blocks that are not zeros, each with one call. */
 static bool put_sparse(struct copy *c, const char *buf, size_t len, uint64_t at)
 {
 	size_t start = 0, i, n;
@@ -99,23 +103,24 @@ static bool put_sparse(struct copy *c, const char *buf, size_t len, uint64_t at)
 	return put(c, buf + start, len - start, at + start);
 }
 
-static bool piece_take(struct copy *c, struct piece *piece)
+static bool piece_take(struct copy *c, struct copy_piece *piece)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&c->mutex);
 	if (!c->failed)
-		rc = copy_plan_next(&c->pieces, c->room, piece);
+		rc = copy_plan_next(&c->plan, c->room, piece);
 	if (rc < 0) {
 		c->failed = true;
 		tool_failed(c->args);
-	} else if (!c->failed) /* or else there is a message on the terminal */
-		progress_show(&c->progress, c->pieces.at, qcow2_get_size(c->q));
+	} else if (!c->failed) { /* else the bar would follow a message */
+		progress_show(&c->progress, c->plan.at, qcow2_get_size(c->q));
+	}
 	pthread_mutex_unlock(&c->mutex);
 	return rc > 0;
 }
 
-static bool piece_copy(struct copy *c, const struct piece *piece, char *buf)
+static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf)
 {
 	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
 		return put_sparse(c, buf, piece->len, piece->off);
@@ -126,7 +131,7 @@ static bool piece_copy(struct copy *c, const struct piece *piece, char *buf)
 
 static void *help(void *copy);
 
-/* One helper for each processor that has nothing to do. Without them it only takes longer. */
+/* Starts a helper for each other processor. If that fails, the copy only takes longer. */
 static void call_helpers(struct copy *c)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
@@ -138,11 +143,11 @@ static void call_helpers(struct copy *c)
 	}
 }
 
-/* Copies pieces until there are none. */
+/* Copies pieces until none is left. `alone`: this is the first thread, and has no helpers yet. */
 static void copy_pieces(struct copy *c, bool alone)
 {
 	char *buf = malloc(c->room);
-	struct piece piece;
+	struct copy_piece piece;
 
 	if (buf == NULL) {
 		if (alone && is_first_failure(c))
@@ -174,7 +179,7 @@ static bool copy_disk(struct copy *c)
 		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
 		return false;
 	}
-	copy_plan_begin(&c->pieces, c->q);
+	copy_plan_begin(&c->plan, c->q);
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);
@@ -183,12 +188,11 @@ static bool copy_disk(struct copy *c)
 
 static int convert(struct copy *c)
 {
-	size_t cluster = (size_t)1 << qcow2_get_image(c->q, 0)->cluster_bits;
 	int rc = output_begin(&c->out, c->args->out, c->q);
 
-	c->room = cluster > COPY_BUFFER ? cluster : COPY_BUFFER;
+	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
-		progress_begin(&c->progress, c->args);
+		progress_begin(&c->progress, c->args->progress, c->args->quiet);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);
 	}

@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of a disk has to be copied: its data, in rising order, in pieces of a size to be read at
- * once. What reads as zeros is left out, and so are holes in the file that data lies in.
+ * Which parts of a disk must be copied.
  */
-#include "tool.h"
+#include "copy_plan.h"
+
+#include <string.h>
+
+#include "holes.h"
 
 void copy_plan_begin(struct copy_plan *p, struct qcow2 *q)
 {
+	memset(p, 0, sizeof *p);
 	p->q = q;
-	p->at = 0;
-	p->segment.length = 0;
-	p->known_len = 0;
 }
 
-/* Looks for holes, once for each part of a file that is all hole or all data. */
-static uint64_t known_part(struct copy_plan *p, bool *hole)
+/*
+ * How many bytes from the start of the segment are all hole, or all not? Asks the system once for
+ * each hole and each run of data of a file, not once for each segment in it.
+ */
+static uint64_t segment_hole(struct copy_plan *p, bool *hole)
 {
 	const struct qcow2_segment *s = &p->segment;
-	uint64_t before = s->file_offset - p->known_from;
+	struct hole_memo *memo = &p->memo;
+	uint64_t before = s->file_offset - memo->from; /* huge if the segment begins earlier */
 
-	if (p->known_fd != s->fd || before >= p->known_len) {
-		p->known_fd = s->fd;
-		p->known_from = s->file_offset;
-		p->known_len = hole_find(s->fd, s->file_offset, INT64_MAX, &p->known_hole);
+	if (memo->fd != s->fd || before >= memo->len) {
+		memo->fd = s->fd;
+		memo->from = s->file_offset;
+		memo->len = hole_find(s->fd, s->file_offset, INT64_MAX, &memo->is_hole);
 		before = 0;
 	}
-	*hole = p->known_hole;
-	return p->known_len - before < s->length ? p->known_len - before : s->length;
+	*hole = memo->is_hole;
+	return memo->len - before < s->length ? memo->len - before : s->length;
 }
 
 /* How many bytes from the start of the segment are all data, or all to be left out? */
@@ -38,7 +43,7 @@ static uint64_t segment_part(struct copy_plan *p, bool *data)
 
 	*data = (s->flags & QCOW2_SEGMENT_DATA) != 0u;
 	if (*data && (s->flags & QCOW2_SEGMENT_AT) != 0u)
-		n = known_part(p, &hole);
+		n = segment_hole(p, &hole);
 	*data = *data && !hole;
 	return n;
 }
@@ -50,21 +55,22 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 	p->segment.file_offset += n;
 }
 
-int copy_plan_next(struct copy_plan *p, size_t room, struct piece *piece)
+/* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
+static int segment_refill(struct copy_plan *p)
 {
+	return p->segment.length != 0u ? 1 : qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+}
+
+int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
+{
+	int rc;
+
 	piece->len = 0;
 	piece->compressed = false;
-	for (;;) {
-		uint64_t n, left;
+	while ((rc = segment_refill(p)) > 0) {
 		bool data;
+		uint64_t n = segment_part(p, &data), left;
 
-		if (p->segment.length == 0u) {
-			int rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
-
-			if (rc <= 0)
-				return piece->len != 0u ? 1 : rc; /* a failure comes again */
-		}
-		n = segment_part(p, &data);
 		if (!data && piece->len != 0u)
 			return 1;
 		if (!data) {
@@ -82,4 +88,6 @@ int copy_plan_next(struct copy_plan *p, size_t room, struct piece *piece)
 		if (n == left)
 			return 1;
 	}
+	/* The last piece, also before a failure: the next call meets that again. */
+	return piece->len != 0u ? 1 : rc;
 }

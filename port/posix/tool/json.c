@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON, as it is written.
+ * A JSON writer, indented as qemu-img does it.
  */
-#include "tool.h"
+#include "json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "../../common/utf8.h"
-#include "../printable.h"
-
-/* None of the characters that must not be shown is beyond 16 bits. */
+/* Four digits are enough: no character that must not be shown has more than 16 bits. */
 static void json_escaped(FILE *out, uint32_t c)
 {
 	if (c == '"' || c == '\\')
@@ -27,12 +24,11 @@ static void json_quoted(FILE *out, const char *bytes, size_t len)
 {
 	fputc('"', out);
 	while (len > 0u) {
-		uint32_t c = 0xfffd;
-		size_t n = port_utf8_decode(bytes, len, &c);
+		uint32_t c;
+		int printable;
+		size_t n = qcow2_character(bytes, len, &c, &printable);
 
-		if (n == 0u)
-			n = 1;
-		if (c == '"' || c == '\\' || qp_utf8_len(bytes, len) == 0u)
+		if (!printable || c == '"' || c == '\\')
 			json_escaped(out, c);
 		else
 			fwrite(bytes, 1, n, out);
@@ -42,7 +38,7 @@ static void json_quoted(FILE *out, const char *bytes, size_t len)
 	fputc('"', out);
 }
 
-/* Comma, line and indent, and the key if there is one. */
+/* Prints what comes before a value: comma, new line, indent, key. */
 static void json_item(struct json *j, const char *key)
 {
 	if (!j->first)

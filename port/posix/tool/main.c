@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The qcow2 command: look into qcow2 disk images, and get their content out.
+ * The qcow2 command: shows what qcow2 disk images hold, and extracts their content.
  */
 #include "tool.h"
 
@@ -8,14 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
+#include "message.h"
+
 static const struct command commands[] = {
-	{ "info", "IMAGE", "Show what the header of IMAGE says.", ARG_JSON, 1, run_info },
-	{ "map", "IMAGE", "Show which parts of the disk hold data, and where that is.", ARG_JSON, 1,
-	  run_map },
+	{ "info", "IMAGE", "Show the header of IMAGE: sizes, features, names, snapshots.", ARG_JSON,
+	  1, run_info },
+	{ "map", "IMAGE", "Show which parts of the disk hold data, and where in which file.",
+	  ARG_JSON, 1, run_map },
 	{ "cat", "IMAGE", "Write the content of the disk to standard output.", ARG_RANGE, 1,
 	  run_cat },
-	{ "convert", "IMAGE OUT", "Write the disk to the sparse raw file OUT.", ARG_PROGRESS, 2,
-	  run_convert },
+	{ "convert", "IMAGE OUT", "Write the content of the disk to the sparse raw file OUT.",
+	  ARG_PROGRESS, 2, run_convert },
 	{ "snapshots", "IMAGE", "List the internal snapshots.", ARG_JSON, 1, run_snapshots },
 };
 
@@ -26,12 +30,12 @@ static void general_help(FILE *out)
 	size_t i;
 
 	fputs("Usage: qcow2 COMMAND [OPTION]... IMAGE [OUT]\n"
-	      "Read qcow2 disk images. No file that an image names is opened unless told to.\n\n",
+	      "Read qcow2 disk images. Files that an image names are opened only on request.\n\n",
 	      out);
 	for (i = 0; i < N_COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nAn IMAGE of - is standard input.\n"
-	      "'qcow2 COMMAND --help' tells the options of a command. See also qcow2(1).\n",
+	fputs("\nIf IMAGE is -, the image is standard input.\n"
+	      "'qcow2 COMMAND --help' lists the options of a command. See also qcow2(1).\n",
 	      out);
 }
 
@@ -62,8 +66,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 }
 
 /*
- * Standard descriptors that are closed must not become those of files: messages would go there.
- * Each is opened so that its use fails, as it would have.
+ * If a standard descriptor is closed, the next file that is opened gets its number, and messages
+ * would go into that file. So each is opened, in the direction in which its use fails as before.
  */
 static bool keep_standard_descriptors(void)
 {
@@ -95,7 +99,7 @@ int main(int argc, char **argv)
 	} else if (is_option(argv[1], "-V", "--version")) {
 		printf("qcow2 %s\n", QCOW2_VERSION);
 	} else {
-		fprintf(stderr, "qcow2: no such command: %s\nTry 'qcow2 --help'.\n", argv[1]);
+		fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", argv[1]);
 		return EXIT_USAGE;
 	}
 	flushed = tool_finish_stdout();

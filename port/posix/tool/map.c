@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 map: which parts of the disk hold what.
+ * qcow2 map: what each part of the disk holds, and where that is.
  */
-#include "tool.h"
+#include "commands.h"
 
 #include <inttypes.h>
+
+#include "map_entries.h"
+#include "open.h"
 
 static const char *yes_no(bool value)
 {
 	return value ? "true" : "false";
 }
 
-/* One element, on a line of its own as qemu-img has it. */
+/* One array element on a line of its own, in the format of qemu-img. */
 static void print_json_entry(const struct map_entry *e, bool first)
 {
 	printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, "
@@ -43,7 +46,7 @@ static void print_entry(const struct map_entry *e, bool first)
 	putchar('\n');
 }
 
-/* A disk of size 0 has no extents; qemu-img shows one of length 0, and so do we. */
+/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
 static void print_json_end(bool is_empty)
 {
 	static const struct map_entry nothing;
@@ -56,15 +59,15 @@ static void print_json_end(bool is_empty)
 int run_map(struct args *args)
 {
 	struct map_entry entry;
-	struct map_walk x;
+	struct map_walk walk;
 	struct qcow2 *q = tool_open(args);
 	bool first = true;
 	int rc;
 
 	if (q == NULL)
 		return EXIT_FAILED;
-	map_walk_begin(&x, q);
-	while ((rc = map_walk_next(&x, &entry)) > 0) {
+	map_walk_begin(&walk, q);
+	while ((rc = map_walk_next(&walk, &entry)) > 0) {
 		if (args->json)
 			print_json_entry(&entry, first);
 		else

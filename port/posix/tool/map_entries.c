@@ -2,54 +2,62 @@
 /*
  * The map of a disk, entry by entry, cut and merged as QEMU does it.
  */
-#include "tool.h"
+#include "map_entries.h"
 
 #include <string.h>
 
-#include "qcow2/image.h"
+#include "holes.h"
 
-void map_walk_begin(struct map_walk *x, struct qcow2 *q)
+/* What a hole in the file of an image means for data that is mapped there. */
+enum {
+	HOLES_UNKNOWN = 0,     /* not determined yet */
+	HOLES_NONE = 1,        /* nothing: it is data, as QEMU also prints it */
+	HOLES_RAW = 2,         /* a raw image has zeros there */
+	HOLES_PREALLOCATED = 3 /* zeros in allocated clusters: both "zero" and "data" */
+};
+
+void map_walk_begin(struct map_walk *w, struct qcow2 *q)
 {
-	x->q = q;
-	x->at = 0;
-	x->segment.length = 0;
-	x->has_entry = false;
-	memset(x->holes, 0, sizeof x->holes);
+	w->q = q;
+	w->at = 0;
+	w->segment.length = 0;
+	w->has_entry = false;
+	memset(w->holes, 0, sizeof w->holes);
 }
 
-/* Finds out what holes mean in the file of the image at this depth. */
-static void learn_depth(struct map_walk *x, unsigned depth)
+/* Determines what holes mean in the file of the image at this depth, once for each. */
+static void learn_depth(struct map_walk *w, unsigned depth)
 {
-	const struct qcow2_image *image;
+	struct qcow2_info info = { .struct_size = sizeof info };
 
-	if (x->holes[depth] != HOLES_UNKNOWN)
+	if (w->holes[depth] != HOLES_UNKNOWN)
 		return;
-	image = qcow2_get_image(x->q, depth);
-	if (image->version == 0u)
-		x->holes[depth] = HOLES_RAW;
-	else if (is_preallocated(image, qcow2_get_fd(x->q, depth)))
-		x->holes[depth] = HOLES_PREALLOCATED;
-	else
-		x->holes[depth] = HOLES_NONE;
+	w->holes[depth] = HOLES_NONE;
+	if (qcow2_get_info(w->q, depth, &info) != 0)
+		return;
+	if (info.version == 0u)
+		w->holes[depth] = HOLES_RAW;
+	else if (is_preallocated(w->q, depth, &info))
+		w->holes[depth] = HOLES_PREALLOCATED;
 }
 
-/* Gets the next segment if there is none left: 1, 0 at the end, -1 for a failure. */
-static int segment_next(struct map_walk *x)
+/* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
+static int walk_refill(struct map_walk *w)
 {
 	int rc = 1;
 
-	if (x->segment.length == 0u) {
-		rc = qcow2_map(x->q, x->at, UINT64_MAX, &x->segment);
+	if (w->segment.length == 0u) {
+		rc = qcow2_map(w->q, w->at, UINT64_MAX, &w->segment);
 		if (rc > 0)
-			x->at += x->segment.length;
+			w->at += w->segment.length;
 	}
 	return rc;
 }
 
-/* Takes an entry from the front of the segment: all of it, or up to where a hole begins or ends. */
-static void entry_take(struct map_walk *x, struct map_entry *e)
+/* Cuts an entry off the front of the segment: all of it, or up to where a hole begins or ends. */
+static void entry_take(struct map_walk *w, struct map_entry *e)
 {
-	struct qcow2_segment *s = &x->segment;
+	struct qcow2_segment *s = &w->segment;
 	bool hole;
 
 	e->start = s->start;
@@ -62,11 +70,11 @@ static void entry_take(struct map_walk *x, struct map_entry *e)
 	e->has_offset = (s->flags & QCOW2_SEGMENT_AT) != 0u;
 	e->offset = s->file_offset;
 	if (e->data && e->has_offset) {
-		learn_depth(x, e->depth);
-		if (x->holes[e->depth] != HOLES_NONE) {
+		learn_depth(w, e->depth);
+		if (w->holes[e->depth] != HOLES_NONE) {
 			e->length = hole_find(s->fd, s->file_offset, s->length, &hole);
 			e->zero = hole;
-			e->data = !hole || x->holes[e->depth] == HOLES_PREALLOCATED;
+			e->data = !hole || w->holes[e->depth] == HOLES_PREALLOCATED;
 		}
 	}
 	s->start += e->length;
@@ -83,28 +91,28 @@ static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 	return !a->has_offset || a->offset + a->length == b->offset;
 }
 
-int map_walk_next(struct map_walk *x, struct map_entry *entry)
+int map_walk_next(struct map_walk *w, struct map_entry *entry)
 {
 	struct map_entry next;
 	int rc;
 
-	while ((rc = segment_next(x)) > 0) {
-		entry_take(x, &next);
-		if (!x->has_entry) {
-			x->entry = next;
-			x->has_entry = true;
-		} else if (entries_join(&x->entry, &next)) {
-			x->entry.length += next.length;
+	while ((rc = walk_refill(w)) > 0) {
+		entry_take(w, &next);
+		if (!w->has_entry) {
+			w->entry = next;
+			w->has_entry = true;
+		} else if (entries_join(&w->entry, &next)) {
+			w->entry.length += next.length;
 		} else {
-			*entry = x->entry;
-			x->entry = next;
+			*entry = w->entry;
+			w->entry = next;
 			return 1;
 		}
 	}
-	if (x->has_entry) {
-		/* What came before a failure is told first; the failure comes again. */
-		*entry = x->entry;
-		x->has_entry = false;
+	if (w->has_entry) {
+		/* The last entry, also before a failure: the next call meets that again. */
+		*entry = w->entry;
+		w->has_entry = false;
 		return 1;
 	}
 	return rc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that gets its name when it is complete: written beside it, then renamed.
+ * An output file that is written beside its final place and renamed when it is complete.
  */
-#include "tool.h"
+#include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "message.h"
+
+/* The signals that end a program and that a user or the system sends in normal operation. */
 static const int deadly_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE };
 
-/* What a signal that ends the program has to remove; NULL: nothing. */
+/* The file that a deadly signal must remove; NULL: none. Global for the signal handler. */
 static char *volatile unfinished;
 
+/* Ends the program as the signal would have done, so that its parent sees the same status. */
 static void remove_unfinished(int signal_number)
 {
 	if (unfinished != NULL)
@@ -25,7 +29,7 @@ static void remove_unfinished(int signal_number)
 	raise(signal_number);
 }
 
-/* Signals that somebody has chosen to ignore (nohup) stay ignored. */
+/* Signals that the parent has set to be ignored stay ignored: nohup(1) relies on that. */
 static void handle_signals(void (*handler)(int))
 {
 	struct sigaction action, old;
@@ -39,7 +43,7 @@ static void handle_signals(void (*handler)(int))
 			sigaction(deadly_signals[i], &action, NULL);
 }
 
-/* For the moments in which what `unfinished` says and what is there differ. */
+/* Blocks the signals while a file exists and `unfinished` does not name it yet, or the reverse. */
 static void hold_signals(sigset_t *before)
 {
 	sigset_t held;
@@ -63,7 +67,7 @@ static bool is_same_file(int fd, const struct stat *st)
 	return fd >= 0 && fstat(fd, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino;
 }
 
-/* Is the file one of those that are read? */
+/* Is the file the image, or a backing or data file of it? Renaming would then destroy the input. */
 static bool is_input(struct qcow2 *q, const struct stat *st)
 {
 	unsigned depth;
@@ -75,7 +79,7 @@ static bool is_input(struct qcow2 *q, const struct stat *st)
 	return false;
 }
 
-/* What the name stands for now: nothing, or a file that may be replaced. */
+/* Finds out what is at the name: nothing, or a file that may be replaced. */
 static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
 {
 	struct stat st;
@@ -89,20 +93,21 @@ static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
 			return tool_error(o->name, "%s", strerror(errno));
 		o->target = strdup(o->name);
 	} else if (!S_ISREG(st.st_mode)) {
-		return tool_error(o->name, "is not a regular file; qcow2 cat writes to such");
+		return tool_error(o->name,
+		                  "not a regular file; use 'qcow2 cat' for pipes and devices");
 	} else if (is_input(q, &st)) {
-		return tool_error(o->name, "is one of the files that are read");
+		return tool_error(o->name, "is one of the input files");
 	} else {
 		o->replaces = true;
-		/* Not set-user-ID and the like: the new file may have another owner. */
+		/* Without set-user-ID and the like, as the new file may have another owner. */
 		*mode = st.st_mode & 0777;
-		o->target =
-			realpath(o->name, NULL); /* a link stays, what it points to is replaced */
+		/* A symbolic link stays; the file that it points to is replaced. */
+		o->target = realpath(o->name, NULL);
 	}
 	return o->target != NULL ? EXIT_OK : tool_error(o->name, "%s", strerror(errno));
 }
 
-/* DIR/.NAME.XXXXXX, shortened where NAME is long. */
+/* DIR/.NAME.XXXXXX for mkostemp(3). NAME is cut to 200 bytes, as file systems allow 255. */
 static char *temp_name(const char *target)
 {
 	/* Not NULL: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-core.NonNull*) */
@@ -117,7 +122,7 @@ static char *temp_name(const char *target)
 	return temp;
 }
 
-/* Makes the file; from now on a signal removes it. */
+/* Creates the temporary file; from now on a signal removes it. */
 static int make_temp(char *name)
 {
 	sigset_t before;
@@ -131,7 +136,10 @@ static int make_temp(char *name)
 	return fd;
 }
 
-/* The file gets its name. After that a signal comes too late: the work is done, and said to be. */
+/*
+ * Gives the file its name. Signals that come later are ignored: the work is done, and the exit
+ * status must say so.
+ */
 static int give_name(const struct output *o)
 {
 	sigset_t before;
@@ -164,7 +172,8 @@ int output_begin(struct output *o, const char *name, struct qcow2 *q)
 	if (o->fd < 0) {
 		free(o->temp);
 		o->temp = NULL;
-		return tool_error(name, "cannot make a file beside it: %s", strerror(errno));
+		return tool_error(name, "cannot create a temporary file beside it: %s",
+		                  strerror(errno));
 	}
 	if (fchmod(o->fd, mode) != 0)
 		return tool_error(name, "%s", strerror(errno));
@@ -175,7 +184,7 @@ int output_commit(struct output *o)
 {
 	int fd = o->fd;
 
-	/* What is replaced must not be lost to a crash either. */
+	/* A crash of the system must leave the old file or the new one, not an empty one. */
 	if (o->replaces && fsync(fd) != 0)
 		return tool_error(o->name, "%s", strerror(errno));
 	o->fd = -1;

@@ -2,13 +2,14 @@
 /*
  * A progress bar on standard error.
  */
-#include "tool.h"
+#include "progress.h"
 
 #include <unistd.h>
 
 enum { BAR_LEN = 40 };
 
-static bool bar_is_open; /* the cursor stands behind a bar */
+/* The cursor is on the bar's line. Global, as any message must end that line first. */
+static bool bar_is_open;
 
 void progress_break(void)
 {
@@ -17,9 +18,9 @@ void progress_break(void)
 	bar_is_open = false;
 }
 
-void progress_begin(struct progress *p, const struct args *args)
+void progress_begin(struct progress *p, bool always, bool never)
 {
-	p->on = !args->quiet && (args->progress || isatty(STDERR_FILENO));
+	p->on = !never && (always || isatty(STDERR_FILENO));
 	p->shown = -1;
 }
 

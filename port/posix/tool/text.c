@@ -2,21 +2,19 @@
 /*
  * Text for people.
  */
-#include "tool.h"
-
-#include "../printable.h"
+#include "text.h"
 
 void text_print(FILE *out, const char *bytes, size_t len)
 {
 	while (len > 0u) {
-		size_t n = qp_utf8_len(bytes, len);
+		uint32_t code;
+		int printable;
+		size_t i, n = qcow2_character(bytes, len, &code, &printable);
 
-		if (n == 0u) {
-			fprintf(out, "\\x%02x", (unsigned char)*bytes);
-			n = 1;
-		} else {
+		if (printable)
 			fwrite(bytes, 1, n, out);
-		}
+		for (i = 0; i < n && !printable; i++)
+			fprintf(out, "\\x%02x", (unsigned char)bytes[i]);
 		bytes += n;
 		len -= n;
 	}
@@ -28,6 +26,7 @@ void text_print_size(FILE *out, uint64_t bytes)
 	double value = (double)bytes;
 	unsigned unit = 0;
 
+	/* From 999.5 on, three digits are no longer enough: %.3g would print "1e+03". */
 	while (value >= 999.5 && unit < 6u) {
 		value /= 1024;
 		unit++;

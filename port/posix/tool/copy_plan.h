@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which parts of a disk must be copied: its data, in ascending order, in pieces that are read at
+ * once. Zeros are left out, and so are holes in the file that the data is in.
+ */
+#ifndef QCOW2_TOOL_COPY_PLAN_H
+#define QCOW2_TOOL_COPY_PLAN_H
+
+#include "tool.h"
+
+/* What lseek(2) found out: `len` bytes of the file `fd` from `from` on are a hole, or all are not.
+ */
+struct hole_memo {
+	int fd;
+	uint64_t from;
+	uint64_t len; /* 0: nothing is known */
+	bool is_hole;
+};
+
+/* Private to copy_plan.c, but for `at`. */
+struct copy_plan {
+	struct qcow2 *q;
+	uint64_t at;                  /* the plan is done up to this offset of the disk */
+	struct qcow2_segment segment; /* the rest of the current one, which begins at `at` */
+	struct hole_memo memo;
+};
+
+struct copy_piece {
+	uint64_t off;
+	size_t len;
+	bool compressed; /* some of it */
+};
+
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q);
+
+/*
+ * Gets the next piece. It ends at the next multiple of room or earlier. Returns 1, 0 at the end of
+ * the disk, or -1 if the library failed; pieces before the failure come first.
+ */
+int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece);
+
+#endif

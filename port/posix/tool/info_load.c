@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Collects what `qcow2 info` shows.
+ */
+#include "info.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "holes.h"
+#include "message.h"
+
+/* Warns that something cannot be read, with the library's reason. */
+static void warn(const struct info *info, const char *what)
+{
+	tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
+}
+
+/* As QEMU reads a name: relative to the directory of the image, unless it is absolute or a URL. */
+static void join_backing_path(struct info *info)
+{
+	const char *slash = strrchr(info->filename, '/');
+	const char *name = info->image.backing_file.bytes;
+	size_t name_len = info->image.backing_file.len;
+	size_t dir_len = slash != NULL ? (size_t)(slash + 1 - info->filename) : 0u;
+
+	if (name == NULL)
+		return;
+	if (name[0] == '/' || name[strcspn(name, ":/")] == ':')
+		dir_len = 0;
+	info->backing_path = malloc(dir_len + name_len + 1u);
+	if (info->backing_path == NULL)
+		return;
+	memcpy(info->backing_path, info->filename, dir_len);
+	memcpy(info->backing_path + dir_len, name, name_len + 1u);
+	info->backing_path_len = dir_len + name_len;
+}
+
+void info_load(struct info *info, const char *filename, struct qcow2 *q)
+{
+	memset(info, 0, sizeof *info);
+	info->filename = filename;
+	info->q = q;
+	file_stored(qcow2_get_fd(q, 0), &info->actual_size); /* stays 0 if that is not known */
+	info->image.struct_size = sizeof info->image;
+	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
+	if (info->image.incomplete)
+		warn(info, "cannot read a name in the header: ");
+	join_backing_path(info);
+	info->n_snapshots = qcow2_list_snapshots(q, &info->snapshots);
+	if (info->n_snapshots < 0)
+		warn(info, "cannot list the snapshots: ");
+	info->n_bitmaps = qcow2_list_bitmaps(q, &info->bitmaps);
+	if (info->n_bitmaps < 0)
+		warn(info, "cannot list the bitmaps: ");
+}
+
+void info_free(struct info *info)
+{
+	free(info->backing_path);
+	free(info->snapshots);
+	free(info->bitmaps);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map of a disk as QEMU prints it: the library's segments, cut where holes in files begin and
+ * end, and merged as QEMU merges.
+ */
+#ifndef QCOW2_TOOL_MAP_ENTRIES_H
+#define QCOW2_TOOL_MAP_ENTRIES_H
+
+#include "tool.h"
+
+/* The flags mean what the keys of qemu-img map --output=json mean. */
+struct map_entry {
+	uint64_t start;
+	uint64_t length;
+	uint64_t offset; /* in the file of the image at this depth, if has_offset */
+	unsigned depth;
+	bool present;
+	bool zero;
+	bool data;
+	bool compressed;
+	bool has_offset;
+};
+
+/* A chain has at most this many images: the library opens no longer one. */
+enum { MAP_DEPTH_MAX = 256 };
+
+/* Private to map_entries.c. */
+struct map_walk {
+	struct qcow2 *q;
+	uint64_t at;                  /* where the next segment begins */
+	struct qcow2_segment segment; /* the rest of the current one; length 0: nothing is left */
+	bool has_entry;
+	struct map_entry entry;             /* collected so far; the next segment may continue it */
+	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */
+};
+
+void map_walk_begin(struct map_walk *w, struct qcow2 *q);
+
+/*
+ * Gets the next entry. Returns 1, 0 at the end of the disk, or -1 if the library failed; entries
+ * before the failure come first.
+ */
+int map_walk_next(struct map_walk *w, struct map_entry *entry);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text for people.
+ */
+#ifndef QCOW2_TOOL_TEXT_H
+#define QCOW2_TOOL_TEXT_H
+
+#include "tool.h"
+
+/* Prints untrusted bytes: those that must not be shown as they are become \xNN. */
+void text_print(FILE *out, const char *bytes, size_t len);
+
+/* Prints a number of bytes with three digits and a unit: "1.5 GiB". */
+void text_print_size(FILE *out, uint64_t bytes);
+
+#endif

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Runs of the command with faults (tests/conform/faults.c): what the tests of them share."""
+import errno
+import os
+import zlib
+
+from conform import FAULTS, MEMORY, run
+
+PACKER = zlib.compressobj(wbits=-12)
+ZEROS = PACKER.compress(bytes(4096)) + PACKER.flush()
+DISK = ("cluster_bits 12\nsize 256k\nl2 0-7 data\nl2 9 zero\nl2 12 compressed\n"
+        f"l2 13 packed {ZEROS.hex()}\nl2 14 compressed\nl2 20-21 data\nl2 40-47 data\n")
+LISTED = 'size 64k\nbacking "base.raw" raw\nl2 0 data\nsnapshot 1 first\nactive\n'
+COMMANDS = {
+    "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
+    "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
+    "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
+    "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+}
+CALLS = {
+    "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,
+    "realpath": errno.ELOOP, "open": errno.EMFILE, "fcntl": errno.EMFILE,
+    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "lstat": errno.EACCES, "lseek": errno.EINVAL,
+    "pread": errno.EREMOTEIO, "pwrite": errno.ENOSPC, "write": errno.ENOSPC,
+    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "mkostemp": errno.EROFS,
+    "fchmod": errno.EPERM, "fsync": errno.EIO, "close": errno.EIO, "rename": errno.EXDEV,
+    "pthread_create": errno.EAGAIN,
+}
+
+
+def read_counts(path):
+    return {name: int(n) for name, n in map(str.split, path.read_text().splitlines())}
+
+
+class Outcome:
+    """Runs the command with a fault and keeps: how it ended, how often it made each call, and which
+    files of its directory it changed. Then it restores the directory."""
+
+    def __init__(self, home, args, fault=None, to_pipe=True, ignore=()):
+        counts = home.parent / "calls"
+        counts.unlink(missing_ok=True)
+        env = dict(os.environ, QCOW2_CALLS=str(counts))
+        if fault:
+            env["QCOW2_FAULT"] = "%s %d %d %d" % fault
+        before = {name: (home / name).read_bytes() for name in os.listdir(home)}
+        with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out:
+            more = {} if to_pipe else {"stdout": out}
+            self.result = run(FAULTS, *args, cwd=home, env=env, stdin=stdin, memory=MEMORY,
+                              ignore=ignore, **more)
+            out.seek(0)
+            self.out = self.result.out if to_pipe else out.read()
+        after = {name: (home / name).read_bytes() for name in os.listdir(home)}
+        self.changed = {name: after.get(name) for name in before | after
+                        if before.get(name) != after.get(name)}
+        for name in self.changed:
+            (home / name).unlink(missing_ok=True)
+            if name in before:
+                (home / name).write_bytes(before[name])
+        self.code, self.err = self.result.code, self.result.err
+        # Threads run in any order: the command may make a call less often than in another run.
+        self.calls = read_counts(counts) if counts.exists() else None
+        self.hit = fault is not None and (not self.calls or self.calls[fault[0]] >= fault[1])
+
+    def same_as(self, other):
+        return (self.code, self.out, self.err, self.changed) == (
+            other.code, other.out, other.err, other.changed)
+
+    def __repr__(self):
+        return f"{self.result}changed: {sorted(self.changed)}"

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Every message of the command and the library, in messages.txt for a reviewer to read.
+
+Each situation below provokes a message. The test compares the messages with messages.txt and also
+looks for each literal of the sources in them, so that no message is missing; the last section of
+messages.txt lists the literals that no situation can show, with the reasons. After a change of
+words, UPDATE=1 in the environment rewrites the file.
+"""
+import os
+import re
+import signal
+import subprocess
+
+import c_literals
+from conform import (FAULTS, MEMORY, QCOW2, ROOT, SECONDS, child_argv, make, make_chain, prepare_child,
+                     run)
+
+LIST = ROOT / "tests/conform/messages.txt"
+
+V3 = "version 3\ncluster_bits 12\nsize 64k\nl2 0 data as a\n"
+DATA_FILE = 'version 3\ncluster_bits 12\nsize 64k\ndata_file "data"\nl2 0 data\n'
+OVERLAY = 'size 64k\nbacking "base" qcow2\n'
+
+
+def over(name, form="raw"):
+    """A recipe for an image with such a backing file."""
+    return f'size 64k\nbacking "{name}" {form}\n'
+
+
+class Situation:
+    """A call of the command in a directory of its own, where `disk` is made from the recipe.
+
+    more: recipes of further images. files, links, fifos, directories: what else is there.
+    fault: "CALL FIRST LAST WHAT" for tests/conform/faults.c. stdout: a file for standard output.
+    """
+
+    def __init__(self, args, recipe=None, *, more=(), files=(), links=(), fifos=(), directories=(),
+                 fault=None, stdin=None, stdout=None, prepare=None):
+        self.args, self.recipe, self.more, self.files, self.links = args, recipe, more, files, links
+        self.fifos, self.directories, self.fault = fifos, directories, fault
+        self.stdin, self.stdout, self.prepare = stdin, stdout, prepare
+
+    def build(self, home):
+        for name in self.directories:
+            (home / name).mkdir()
+        for name, recipe in [("disk", self.recipe), *dict(self.more).items()]:
+            if recipe is not None:
+                make(recipe, home / name, "-d", home / "data")
+        for name, content in dict(self.files).items():
+            (home / name).write_bytes(content)
+        for name, target in dict(self.links).items():
+            (home / name).symlink_to(target)
+        for name in self.fifos:
+            os.mkfifo(home / name)
+        if self.prepare:
+            self.prepare(home)
+
+    def messages(self, home):
+        self.build(home)
+        more = {}
+        if self.stdin:
+            more["stdin"] = open(home / self.stdin, "rb")
+        if self.stdout:
+            more["stdout"] = open(self.stdout, "wb")
+        if self.fault:
+            more["env"] = dict(os.environ, QCOW2_FAULT=self.fault)
+        done = run(FAULTS if self.fault else QCOW2, *self.args.split(), cwd=home, memory=MEMORY,
+                   **more)
+        for file in more.values():
+            if hasattr(file, "close"):
+                file.close()
+        assert done.err, done
+        return messages_of(done.err)
+
+
+class Shrinks(Situation):
+    """The image gets shorter while it is read: the command stops before a read (SIGSTOP)."""
+
+    def messages(self, home):
+        self.build(home)
+        env = dict(os.environ, QCOW2_FAULT=f"pread 2 2 {-int(signal.SIGSTOP)}")
+        process = subprocess.Popen(child_argv([FAULTS, *self.args.split()]), cwd=home, env=env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   preexec_fn=lambda: prepare_child(MEMORY, ()))
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        os.truncate(home / "disk", 4096)
+        process.send_signal(signal.SIGCONT)
+        _, err = process.communicate(timeout=SECONDS)
+        return messages_of(err.decode())
+
+
+def messages_of(err):
+    """The messages in standard error, a line each: the hint at --help belongs to the one before.
+    Very long names are shortened."""
+    err = re.sub(r"(.)\1{99,}", r"\1\1\1...", err)
+    return err.rstrip("\n").replace("\nTry ", " / Try ").split("\n")
+
+
+def put(name, at, content):
+    """Changes bytes of a file of the situation."""
+    def change(home):
+        with open(home / name, "r+b") as file:
+            file.seek(at)
+            file.write(content)
+    return change
+
+
+def long_chain(home):
+    """A chain of one file more than allowed."""
+    make_chain(home, 257).rename(home / "disk")
+
+
+def many_snapshots(home):
+    """A snapshot table of more than 64 MiB; it is sparse."""
+    step = (40 + 2 * 65535 + 7) // 8 * 8
+    put("disk", 60, (600).to_bytes(4, "big") + (1 << 20).to_bytes(8, "big"))(home)
+    for i in range(600):
+        put("disk", (1 << 20) + i * step, bytes(12) + b"\xff" * 4 + bytes(24))(home)
+    os.truncate(home / "disk", (1 << 20) + 600 * step)
+
+
+S = Situation
+SITUATIONS = {
+    "The command line": [
+        S("nonsense"), S("cat"), S("convert disk"), S("info disk more"), S("cat -Q disk"),
+        S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
+        S("map --progress disk"), S("cat -s 1X disk"), S("cat --length=99999999999T disk"),
+        S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
+        S("cat --layer-only --backing base disk"), S("cat disk", V3, fault="calloc 1 1 12"),
+        S("cat -s 65537 disk", V3),
+    ],
+    "The image file": [
+        S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
+        S("cat disk", files={"disk": b"not an image"}), S("cat disk", V3, fault="fstat 1 9 75"),
+        S("cat disk", V3, fault="pread 1 99 121"), S("map disk", V3, fault="pread 2 99 121"),
+        Shrinks("cat disk", V3), S("cat disk", V3, fault="malloc 1 99 12"),
+    ],
+    "Kinds of images that are not supported": [
+        S("cat disk", V3 + "header.version 1\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
+        S("cat disk", V3 + "header.crypt_method 2\n"),
+        S("cat disk", V3 + "header.crypt_method 3\n"),
+        S("cat disk", V3 + "header.incompatible_features 1<<9\n"),
+        S("cat disk", V3 + 'feature 0 9 "time travel"\nheader.incompatible_features 1<<9\n'),
+        S("cat disk", V3 + "header.compression_type 9\n"),
+        S("cat disk", V3 + "header.cluster_bits 22\n"),
+        S("cat disk", V3 + "header.size 1<<62\n"),
+        S("cat --follow --snapshot=1 disk", DATA_FILE + "snapshot 1 one\nactive\n"),
+    ],
+    "Damage": [
+        S("cat disk", V3 + "header.header_length 103\n"),
+        S("cat disk", V3 + "ext_len 0x12345678 5000 00\n"),
+        S("cat disk", V3 + "header.l1_size 0\n"),
+        S("cat disk", V3 + "l2 1 raw $a+512\n"),
+        S("map disk", V3 + "layout\nput64 $l1 1<<63|513\n"),
+        S("cat disk", V3 + "l2 1 packed 07070707\n"),
+        S("cat disk", V3 + "l2 1 raw 1<<63|0x7000000\n"),
+        S("cat --allow-truncated disk", V3 + "l2 1 last_packed sectors 8 00ff00\n"),
+        S("snapshots disk", V3 + "snapshot 7 then extra=1025\nactive\n"),
+        S("snapshots disk", V3 + "snapshot 1 one\nactive\nlayout\nput64 64 0x7000000\n"),
+        S("snapshots disk", V3, prepare=many_snapshots),
+        S("info disk", V3 + "layout\nput64 40 0x7000000\n"),
+        S("info disk", V3 + "snapshot 1 one\nactive\nlayout\nput64 64 0x7000000\n"),
+        S("info disk", "cluster_bits 12\nsize 64k\nbacking_at 1000 \"base.raw\"\nlayout\n"
+          "truncate 1004\n"),
+        S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 3 121"),
+        S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
+        S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
+    ],
+    "Backing files": [
+        S("cat disk", OVERLAY), S("cat disk", over("base", "")),
+        S("cat --backing=b1,qcow2 disk", OVERLAY, more={"b1": OVERLAY}),
+        S("cat --follow disk", over("base", "")), S("cat --follow disk", over("base", "vmdk")),
+        S("cat --backing=b1 disk", V3, files={"b1": b""}),
+        S("cat --backing=b1,raw disk", over("base"), ),
+        S("cat --backing=b1,raw --backing=b2,raw disk", over("base"), files={"b1": b"", "b2": b""}),
+        S("cat --follow disk", over("base"), directories=["base"]),
+        S("cat --follow disk", over("base"), fifos=["base"]),
+        S("cat --follow disk", over("base")), S("cat --follow disk", over("disk", "qcow2")),
+        S("cat --follow disk", over("link"), links={"link": "base"}, files={"base": b""}),
+        S("cat --follow disk", over("../base")), S("cat --follow disk", over("/etc/hostname")),
+        S("cat --follow disk", over("nbd://host/disk")), S("cat --follow disk", over("file:")),
+        S("cat --follow disk", over("a\\x00b")), S("cat --follow=any disk", over("/missing")),
+        S("cat --follow -", over("base"), stdin="disk"),
+        S("cat --follow disk", prepare=long_chain),
+        S("cat --follow disk", OVERLAY, more={"base": V3 + "l2 1 raw 1<<63|513\n"}),
+        S("cat --follow disk", OVERLAY, more={"base": V3}, fault="strdup 2 2 12"),
+    ],
+    "Data files": [
+        S("cat disk", DATA_FILE), S("cat disk", DATA_FILE.replace('"data"', '""')),
+        S("cat --follow disk", DATA_FILE, prepare=lambda home: (home / "data").unlink()),
+        S("cat --data-file=missing disk", DATA_FILE), S("cat --data-file=data disk", V3),
+        S("cat --follow disk", f'size 64k\ndata_file "{5000 * "x"}"\n'),
+        S("cat --follow disk", DATA_FILE + "l2 9 raw 1<<63|0x7000000\n"),
+    ],
+    "Standard output and the output file": [
+        S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
+        S("convert disk missing/out", V3), S("convert disk disk", V3),
+        S("convert disk out", V3, fifos=["out"]), S("convert disk out", V3, links={"out": "out"}),
+        S("convert disk out", V3, fault="pwrite 1 1 28"),
+        S("convert disk out", V3, fault="malloc 4 99 12"),
+        S("convert disk out", V3, fault="rename 1 1 18"),
+    ],
+}
+
+# Literals that no situation shows, and why. They are the last section of messages.txt.
+SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
+STATUS = "the text of a status whose message says more"
+HIDDEN = {
+    "%s at depth %u: ": "a file that a program passes as a descriptor; the command passes names",
+    "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
+    "an option is set that this version of the library lacks": "a program for a later version",
+    "backing chain too long or a loop": STATUS,
+    "cannot find the size of the device": "a block device that cannot seek",
+    "cannot open a file that the image names": SHORT,
+    "cannot open a file that was given": SHORT,
+    "invalid argument": "a mistake in a program",
+    "invalid refcount table entry": "without refcounts, `map` shows data",
+    "no decoder for compressed cluster": STATUS,
+    "no error": "nothing failed",
+    "not enough memory": "the library gives the core the memory that it asks for",
+    "not found": STATUS,
+    "opening a file that the image names was refused": SHORT,
+    "opening the %s '%s' was refused: %s": "the open_file callback of a program",
+    "outside the disk": "the library reads inside the disk only",
+    "struct_size of the info is not set": "a mistake in a program",
+    "struct_size of the options is not set": "a mistake in a program",
+    "the backing chain has no image at this depth": "the end of the chain, for a program",
+    "the format of the backing file is not supported": SHORT,
+    "the image has no such snapshot": SHORT,
+    "the image needs a backing file, which was not given": SHORT,
+    "the image needs an external data file, which was not given": SHORT,
+    "the refcount table is larger than 8 MiB": "without refcounts, `map` shows data",
+    "this build has no decoder for %s": "a build without libzstd",
+    "unknown compression type": STATUS,
+    "unsupported cluster size": STATUS,
+    "unsupported qcow version": STATUS,
+    "write error": "the last write to standard output succeeds after an earlier one failed",
+}
+
+LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/"))]
+PRINTERS = ("tool_error", "usage", "warn")
+
+
+def source_messages():
+    """The literals of the sources that are messages, or parts of one.
+
+    In the library that is each literal with a space in it: the others are names and formats. In the
+    command it is each argument of a function that prints a message, and each hint ("; use ...").
+    """
+    found = set()
+    for glob in LIBRARY:
+        for path in ROOT.glob(glob):
+            found |= {text for _, text in c_literals.literals(path.read_text()) if " " in text}
+    for path in ROOT.glob("port/posix/tool/*.c"):
+        source = path.read_text()
+        found |= {text.rstrip("\n").replace("\nTry ", " / Try ")
+                  for call, text in c_literals.literals(source)
+                  if call in PRINTERS or text.startswith(("; ", "qcow2: "))}
+    return {text for text in found if re.search("[a-z]{2}", c_literals.CONVERSION.sub("", text))}
+
+
+def listing(tmp_path):
+    """The text of messages.txt, and its messages."""
+    text, shown = [], []
+    for subject, situations in SITUATIONS.items():
+        lines = set()
+        for i, situation in enumerate(situations):
+            home = tmp_path / f"{subject}{i}"
+            home.mkdir()
+            lines.update(situation.messages(home))
+        shown += sorted(lines)
+        text += [f"== {subject} ==", *sorted(lines), ""]
+    text += ["== Texts of the sources that the command does not show, and why =="]
+    text += [f"{literal}  [{reason}]" for literal, reason in sorted(HIDDEN.items())]
+    return "\n".join(text) + "\n", shown
+
+
+def test_messages(tmp_path):
+    text, shown = listing(tmp_path)
+    missing = {literal for literal in source_messages()
+               if not any(c_literals.pattern(literal).search(line) for line in shown)}
+    if os.environ.get("UPDATE") == "1":
+        LIST.write_text(text)
+    assert missing - set(HIDDEN) == set(), "no situation shows these"
+    assert set(HIDDEN) - missing == set(), "these are shown, or no longer in the sources"
+    assert text == LIST.read_text()

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The qcow2 command knows the library by include/qcow2.h and include/qcow2/status.h alone.
+#	command.sh BUILD-DIR
+#
+# The objects of the command include none of our other headers, and the same objects, linked with the
+# shared library (qcow2-shared in tests/tests.mk), print and read the same as the installed command.
+set -u
+build=$1
+here=$(dirname "$0")
+sample=$here/../data/sample.qcow2
+shared=$build/tests/layers/qcow2-shared
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+rc=0
+
+for program in "$shared" "$build/qcow2"; do
+	[ -x "$program" ] || { echo "FAILED: $program is missing; run make all programs" && exit 1; }
+done
+
+fail() {
+	echo "FAILED: $*"
+	rc=1
+}
+
+# DEPENDENCY-FILE: the headers of ours that an object includes and must not. System headers have
+# absolute names.
+foreign_headers() {
+	[ -f "$1" ] || return 1
+	sed 's/^[^:]*://; s/\\$//' "$1" | tr ' ' '\n' | grep '\.h$' | grep -v '^/' |
+		grep -vE '^include/qcow2(/status)?\.h$|^port/posix/tool/[a-z_]+\.h$' | sort -u
+}
+
+# Only of files that exist: a build directory may also have objects of files that are gone.
+for source in "$here"/../../port/posix/tool/*.c; do
+	found=$(foreign_headers "$build/port/posix/tool/$(basename "$source" .c).d") ||
+		fail "no dependency file of $source"
+	[ -z "$found" ] || fail "$source includes $(echo "$found" | tr '\n' ' ')"
+done
+
+# The check sees a header that is not allowed, so that its silence means something.
+printf 'x.o: port/posix/tool/x.c include/qcow2.h \\\n include/qcow2/image.h port/posix/posix.h\n' \
+	>"$out/x.d"
+[ "$(foreign_headers "$out/x.d" | tr '\n' ' ')" = 'include/qcow2/image.h port/posix/posix.h ' ] ||
+	fail 'the check of headers does not see a header that is not allowed'
+
+for command in info 'info --json' map 'map --json' snapshots cat; do
+	# shellcheck disable=SC2086
+	"$shared" $command "$sample" >"$out/shared" || fail "$shared $command"
+	# shellcheck disable=SC2086
+	"$build/qcow2" $command "$sample" >"$out/static" || fail "$build/qcow2 $command"
+	[ -s "$out/shared" ] || fail "$shared $command prints nothing"
+	cmp "$out/shared" "$out/static" || fail "$shared $command prints something else"
+done
+[ "$rc" -ne 0 ] || echo 'the command sees only qcow2.h and qcow2/status.h'
+exit $rc
