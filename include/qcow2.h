@@ -426,12 +426,6 @@ size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *print
  */
 size_t qcow2_printable(char *buf, size_t room, const char *bytes, size_t len);
 
-/*
- * Replaced by qcow2_get_info: the core's view of an image of the chain, NULL if there is none.
- */
-struct qcow2_image;
-const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth);
-
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -166,10 +166,3 @@ int qcow2_get_data_fd(struct qcow2 *q, unsigned depth)
 
 	return layer != NULL ? layer->data.fd : -1;
 }
-
-const struct qcow2_image *qcow2_get_image(struct qcow2 *q, unsigned depth)
-{
-	const struct qp_layer *layer = qp_layer_at(q->top, depth);
-
-	return layer != NULL ? &layer->image : NULL;
-}

@@ -71,12 +71,3 @@ const char *qp_printable(char buf[QP_PRINTABLE], const char *bytes, size_t len)
 	qcow2_printable(buf, QP_PRINTABLE, bytes, len);
 	return buf;
 }
-
-size_t qp_utf8_len(const char *bytes, size_t len)
-{
-	uint32_t code;
-	int printable;
-	size_t n = qcow2_character(bytes, len, &code, &printable);
-
-	return printable ? n : 0u;
-}
