@@ -80,15 +80,6 @@ struct qcow2_reader {
 	/* The top of the chain; NULL if the reader did not start. */
 	const struct qcow2_image *image;
 
-	/*
-	 * Reads a slice of a table: len bytes at at->pos of the file *at->io, zeros past its end.
-	 * Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the callback of the io fails.
-	 *
-	 * qcow2_reader_init sets it. A port that reads tables ahead keeps this pointer, puts its
-	 * own function here, and calls the kept one for what it has not read ahead.
-	 */
-	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
-
 	/* Private: the cache of tables. */
 	uint8_t *memory;           /* the caller's; slice 0 is at its beginning */
 	size_t memory_len;         /* bytes, a multiple of 8 */
@@ -97,6 +88,15 @@ struct qcow2_reader {
 	uint32_t mask;             /* slots in use, which are a power of two, minus 1 */
 	uint32_t misses;           /* since the slots were last doubled, plus the slots before */
 	uint64_t want;             /* bytes that the caller of the map still wants */
+
+	/*
+	 * Reads a slice of a table: len bytes at at->pos of the file *at->io, zeros past its end.
+	 * Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the callback of the io fails.
+	 *
+	 * qcow2_reader_init sets it. A port that reads tables ahead keeps this pointer, puts its
+	 * own function here, and calls the kept one for what it has not read ahead.
+	 */
+	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
 
 	/* Private: decoding. */
 	const struct qcow2_codec *const *codecs; /* the caller's; NULL-terminated */
