@@ -87,7 +87,6 @@ struct qcow2_reader {
 	size_t spare;              /* bytes for slices and keys, divided by the slots in use */
 	uint32_t mask;             /* slots in use, which are a power of two, minus 1 */
 	uint32_t misses;           /* since the slots were last doubled, plus the slots before */
-	uint64_t want;             /* bytes that the caller of the map still wants */
 
 	/*
 	 * A hook for ports, not private. Reads a slice of a table: len bytes at at->pos of the file
@@ -101,6 +100,9 @@ struct qcow2_reader {
 	 * to a function before them (tests/proof/README.md).
 	 */
 	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
+
+	/* Private: the map. */
+	uint64_t want; /* bytes that its caller still wants */
 
 	/* Private: decoding. */
 	const struct qcow2_codec *const *codecs; /* the caller's; NULL-terminated */

@@ -9,7 +9,8 @@
 int main(int argc, char **argv)
 {
 	static uint32_t words[2];
-	volatile uintptr_t at = (uintptr_t)words + 1; /* volatile, or the compiler loads bytes instead */
+	volatile uintptr_t at =
+		(uintptr_t)words + 1; /* volatile, or the compiler loads bytes instead */
 
 	(void)argc;
 	(void)argv;

@@ -121,17 +121,52 @@ def link(cc, out, objects, roots):
     return sections(elf)
 
 
+def symbols(objects, *options):
+    """{object: the names that llvm-nm prints of it}"""
+    return {o: {line.split()[-1] for line in run("llvm-nm-14", "-g", *options, o).splitlines()
+                if line.strip()} for o in objects}
+
+
+def needed(objects, roots):
+    """The objects that define the roots, and what these need, and so on."""
+    defined, undefined = symbols(objects, "--defined-only"), symbols(objects, "-u")
+    wanted, found = set(roots), set()
+    while True:
+        more = {o for o in objects if o not in found and defined[o] & wanted}
+        if not more:
+            return {os.path.basename(o)[:-2] + ".c" for o in found}
+        found |= more
+        for o in more:
+            wanted |= undefined[o]
+
+
+def readme_table(objects, totals):
+    """Does the table of src/README.md say what is linked, and what it costs?"""
+    with open("src/README.md", encoding="utf-8") as f:
+        rows = re.findall(r"^\| (.*) \| `([^|]*)` \| ([0-9,]+) \|$", f.read(), re.M)
+    base, wrong = needed(objects, READ), []
+    wanted = [(name, roots) for name, roots in CAPABILITIES if roots not in (OPEN, None)]
+    if len(rows) != len(wanted):
+        return ["src/README.md has %d rows of what to link, not %d" % (len(rows), len(wanted))]
+    for (title, files, cost), (name, roots) in zip(rows, wanted):
+        linked = needed(objects, roots) - (base if roots is not READ else set())
+        if set(files.split()) != linked or int(cost.replace(",", "")) != totals[name]:
+            wrong.append("src/README.md, '%s' is: %s, %s bytes" %
+                         (title, " ".join(sorted(linked)), format(totals[name], ",")))
+    return wrong
+
+
 def code_table(cc, out, objects, budgets):
     print("  %-23s %7s %7s %7s" % ("", "code", "const", "sum"))
     wrong = []
-    base = {}
+    base, totals = {}, {}
     for name, roots in CAPABILITIES:
         code, constants, variables = link(cc, out, objects, roots)
         if name.startswith("+"):
             code, constants = code - base["code"], constants - base["constants"]
         elif roots is READ:
             base = {"code": code, "constants": constants}
-        total = code + constants
+        total = totals[name] = code + constants
         note = ""
         if name in budgets:
             note = "  of %d" % budgets[name]
@@ -141,6 +176,8 @@ def code_table(cc, out, objects, budgets):
         if variables:
             wrong.append("%s: %d bytes of variables" % (name, variables))
         print("  %-23s %7d %7d %7d%s" % (name, code, constants, total, note))
+    if budgets:
+        wrong += readme_table(objects, totals)
     return wrong
 
 
