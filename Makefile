@@ -3,9 +3,8 @@
 #	make                    the libraries and the command, in build/
 #	make help               all targets
 #
-# CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX have their usual meaning. The
-# flags that you give are added to those that the build needs. O=DIR builds in DIR, and V=1 shows the
-# commands.
+# CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX have their usual meaning. Your
+# flags are added to those that the build needs. O=DIR builds in DIR, and V=1 shows the commands.
 
 .DEFAULT_GOAL := all
 
@@ -83,14 +82,14 @@ help:
 
 core: $(O)/libqcow2-core.a
 
-# A build also depends on the compiler, the flags and the choice of codecs, which are in no file that
-# make sees. This file changes with them.
+# Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
+# this file changes when one of these does.
 FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
 
-# The core uses no threads, and compilers for firmware do not have the option.
+# The core uses no threads, and compilers for firmware do not know -pthread.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
 $(O)/%.o: %.c $(O)/flags
@@ -100,7 +99,7 @@ $(O)/%.o: %.c $(O)/flags
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
 
-# The core as one unit, in the POSIX library.
+# The POSIX library compiles the core as one unit: port/posix/core.c includes this list.
 $(O)/core_sources.h: src/sources.mk
 	@mkdir -p $(O)
 	$(call say,GEN,$@)printf '#include "src/%s"\n' $(QCOW2_CORE_SRCS) > $@
@@ -121,7 +120,7 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
-# Made each time, because `make install` may have another PREFIX.
+# Always written anew, because `make install` may get another PREFIX.
 $(O)/libqcow2.pc: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Read qcow2 disk images: the POSIX library.
+ * The POSIX library: reads qcow2 disk images.
  *
  *	const char *error;
  *	struct qcow2 *q = qcow2_open(open("disk.qcow2", O_RDONLY), &error);
@@ -12,7 +12,7 @@
  * An image that needs no other file needs no other call. The rest of this header opens images that
  * need other files, describes an image without reading its disk, and explains failures.
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
- * "qcow2.txt" is the format's description, docs/interop/qcow2.txt of QEMU.
+ * "qcow2.txt" is QEMU's description of the format, docs/interop/qcow2.txt.
  *
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
@@ -22,8 +22,8 @@
  *
  *	ENOTSUP  the library cannot read this kind of image (its version, an incompatible feature,
  *	         its encryption or its compression), or the image needs a file that was not given
- *	EINVAL   the file is not a qcow2 image; the header or a table that is checked at open is not
- *	         valid; or an argument is not valid
+ *	EINVAL   the file is not a qcow2 image; the header, or a table that the call checks, is
+ *	         invalid; or an argument is invalid
  *	EFBIG    a size in the image exceeds a limit of QEMU
  *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
  *	         early
@@ -81,8 +81,7 @@ struct qcow2 *qcow2_open(int fd, const char **error_ret);
  */
 void qcow2_close(struct qcow2 *q);
 
-/* Returns the size of the virtual disk in bytes, as the guest sees it. Never fails, costs nothing.
- */
+/* Returns the size of the virtual disk in bytes, as the guest sees it. Never fails. */
 uint64_t qcow2_get_size(struct qcow2 *q);
 
 /*
@@ -98,19 +97,19 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
  * of pread(2).
  *
- * Cost: a pread(2) for each run of data, straight into dest, and some for tables that are not
- * cached yet.
+ * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
+ * the cache yet.
  */
 int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset);
 
 /* Flags of qcow2_open_options. */
 enum {
 	/*
-	 * The file may be cut short: what it no longer holds reads as zeros instead of failing with
-	 * EIO. A compressed cluster that is cut still fails.
+	 * Accept files that are cut short: what is missing reads as zeros instead of failing with
+	 * EIO. A compressed cluster that is cut short still fails.
 	 */
 	QCOW2_ALLOW_TRUNCATED = 1,
-	/* Open this image alone: what its backing file would hold reads as zeros. */
+	/* Open this image without its backing file, whose data then reads as zeros. */
 	QCOW2_LAYER_ONLY = 2,
 	/*
 	 * Open the backing and data files that images name, if they are inside the directory of the
@@ -118,12 +117,12 @@ enum {
 	 * with that directory. Needs qcow2_options.path.
 	 */
 	QCOW2_FOLLOW = 4,
-	/* Open them wherever they are. Only for trusted images. Needs qcow2_options.path. */
+	/* Open these files wherever they are. Only for trusted images. Needs qcow2_options.path. */
 	QCOW2_FOLLOW_ANY = 8,
 	/*
 	 * Inspect only: also open encrypted images, and never open another file, not even one
-	 * passed in the options. qcow2_read and qcow2_map fail if the image cannot be read like
-	 * this.
+	 * passed in the options. qcow2_read and qcow2_map fail if the image is encrypted or needs
+	 * another file.
 	 */
 	QCOW2_INSPECT = 16
 };
@@ -162,7 +161,7 @@ struct qcow2_file_request {
 struct qcow2_options {
 	size_t struct_size;   /* sizeof(struct qcow2_options) */
 	unsigned flags;       /* QCOW2_ALLOW_TRUNCATED and the others above, or 0 */
-	unsigned max_readers; /* threads that read at once, at most 1024, others wait;
+	unsigned max_readers; /* how many threads can read at once, at most 1024; others wait;
 	                       * 0: as many as there are processors, at most 32 */
 	size_t reader_memory; /* bytes for each reader, raised to the minimum; 0: a good size */
 	const char *path;     /* of the image, for messages and QCOW2_FOLLOW; NULL: unknown */
@@ -241,7 +240,7 @@ struct qcow2_segment {
 };
 
 /*
- * Describes the disk from offset on: one run of one kind, which ends at offset + len at the latest.
+ * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
  * The next run may be of the same kind. Compressed data never has QCOW2_SEGMENT_AT.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
@@ -257,15 +256,15 @@ struct qcow2_segment {
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 
 /*
- * Bytes that an image chose: they may hold anything, and qcow2_printable makes them fit to show.
- * A NUL that len does not count follows them.
+ * A string from an image. It may hold anything: use qcow2_printable before you show it. A NUL that
+ * len does not count follows it.
  */
 struct qcow2_string {
 	const char *bytes; /* NULL: the image has none */
 	size_t len;        /* bytes, without the NUL; 0 if bytes is NULL */
 };
 
-/* qcow2_info.flags: the features of an image, qcow2.txt "Header". */
+/* Values of qcow2_info.flags: features of an image, qcow2.txt "Header". */
 enum {
 	QCOW2_INFO_DIRTY = 1,          /* refcounts may be out of date */
 	QCOW2_INFO_CORRUPT = 2,        /* QEMU found damage and refuses to write */
@@ -339,7 +338,7 @@ int qcow2_get_fd(struct qcow2 *q, unsigned depth);
  */
 int qcow2_get_data_fd(struct qcow2 *q, unsigned depth);
 
-/* An internal snapshot. The image chose the strings: they may hold anything. */
+/* An internal snapshot. The strings come from the image and may hold anything. */
 struct qcow2_snapshot_entry {
 	const char *id;         /* a NUL follows */
 	const char *name;       /* a NUL follows */
@@ -371,7 +370,7 @@ enum {
 	QCOW2_BITMAP_ENTRY_AUTO = 2    /* records writes to the disk all the time */
 };
 
-/* A persistent dirty bitmap. The image chose the name: it may hold anything. */
+/* A persistent dirty bitmap. The name comes from the image and may hold anything. */
 struct qcow2_bitmap_entry {
 	const char *name;     /* a NUL follows */
 	size_t name_len;      /* bytes, without the NUL */
@@ -381,8 +380,8 @@ struct qcow2_bitmap_entry {
 
 /*
  * Lists the persistent bitmaps of the image that was opened. Puts one block of memory in *list,
- * with the entries and all names; the caller frees it with free(). A bitmap extension that an older
- * program made invalid (autoclear bit 0 is not set) counts as none.
+ * with the entries and all names; the caller frees it with free(). If autoclear bit 0 is not set, a
+ * program that does not know bitmaps has written to the image; then its bitmaps count as none.
  *
  * Returns the number of bitmaps, or -1 with errno set and *list unchanged. Fails with EINVAL
  * (status QCOW2_E_BITMAP) if the bitmap directory is damaged, with EIO if the file ends before it
@@ -414,15 +413,15 @@ int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint6
  * If the first byte does not begin a well-formed UTF-8 sequence, returns 1 and sets *code to
  * U+FFFD. Sets *printable to 0 if the character must not be shown: because it is malformed, a
  * control character, or one that changes the direction or the line of the text around it.
- * Otherwise 1.
+ * Otherwise sets it to 1.
  */
 size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable);
 
 /*
  * Writes untrusted bytes to buf in printable form: characters that qcow2_character calls printable
- * stay, each other byte becomes \xNN. Like snprintf, returns the length of the complete result
- * without the NUL; if that is not less than room, the text in buf is cut after the last character
- * or \xNN that fits. buf is always terminated, unless room is 0; then buf may be NULL.
+ * stay, and every other byte becomes \xNN. Like snprintf, returns the length of the complete result
+ * without the NUL. If that is not less than room, the text in buf ends after the last character or
+ * \xNN that fits. buf always ends with a NUL, unless room is 0; then buf may be NULL.
  */
 size_t qcow2_printable(char *buf, size_t room, const char *bytes, size_t len);
 

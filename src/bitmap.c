@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bitmap directory, qcow2.txt "Bitmaps extension" and "Bitmap directory".
+ * Walks the bitmap directory, qcow2.txt "Bitmaps extension" and "Bitmap directory".
  */
 #include "internal.h"
 #include "qcow2/bitmap.h"
 
-/* Byte positions of the fields, and limits of the reference implementation. */
+/* Byte positions of the fields, and limits of QEMU. */
 enum {
 	/* The header extension. */
 	AT_N_BITMAPS = 0,
@@ -13,7 +13,7 @@ enum {
 	AT_DIRECTORY_POS = 16,
 	EXTENSION_LEN = 24,
 	BITMAPS_MAX = 65535,
-	BITMAP_LEN_MAX = 1024, /* of an entry, on average */
+	BITMAP_LEN_MAX = 1024, /* of an entry, on average over the directory */
 	/* An entry of the directory. */
 	AT_TABLE_POS = 0,
 	AT_TABLE_ENTRIES = 8,
@@ -46,7 +46,7 @@ static int directory_find(const struct qcow2_image *image, struct qcow2_bitmap *
 	pos = q2_be64(extension + AT_DIRECTORY_POS);
 	if (bitmap->n_bitmaps > BITMAPS_MAX || len > bitmap->n_bitmaps * BITMAP_LEN_MAX)
 		return QCOW2_E_BITMAP;
-	/* Zeros in place of a directory would be bitmaps that the image never had. */
+	/* Checked even with QCOW2_OPEN_TRUNCATED: zeros would be bitmaps that never existed. */
 	if (len > q2_left(image->io.size, pos))
 		return QCOW2_E_TRUNCATED;
 	bitmap->next_pos = pos;

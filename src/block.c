@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block adapter: an io over a device that reads only whole blocks. block.h explains it. Nothing
+ * The block adapter: an io for a device that reads only whole blocks. block.h explains it. Nothing
  * else in the core knows about blocks or alignment.
  */
 #include "internal.h"
@@ -21,8 +21,8 @@ static bool block_is_aligned(const struct qcow2_block *block, const void *buf)
 }
 
 /*
- * Reads as many blocks as one call may have and *len bytes have room for, to buf. Sets *len to the
- * number of bytes that were read.
+ * Reads blocks to buf: as many as fit in *len bytes, but no more than the device reads in one call.
+ * Sets *len to their length in bytes.
  */
 static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf, size_t *len)
 {
@@ -42,8 +42,8 @@ static int block_straight(struct qcow2_block *block, uint64_t lba, uint8_t *buf,
 }
 
 /*
- * Copies the bytes of one block from `at` on to buf: *len of them, or all up to the end of the
- * block. Sets *len to the number that were copied.
+ * Copies bytes of one block, from byte `at` on, to buf: *len of them, or fewer if the block ends
+ * before. Sets *len to the number that were copied.
  */
 static int block_bounce(struct qcow2_block *block, uint64_t lba, uint32_t at, uint8_t *buf,
                         size_t *len)

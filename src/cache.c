@@ -2,18 +2,18 @@
 /*
  * The cache of L1 and L2 tables, in slices of 512 bytes. map.c looks up table entries here.
  *
- * 512 bytes is the smallest piece that every device can read; for random access, reading more at
- * once costs more than it saves. A key identifies a slice: the image of the chain, and the position
- * in its file. A slice and its key make a slot:
+ * Most devices read no less than 512 bytes at a time, and no cluster is shorter. For random access,
+ * reading more at once costs more than it saves. A key identifies a slice: the image of the chain,
+ * and the position in its file. A slice and its key make a slot:
  *
  *	[slice 0][slice 1] ...  unused  ... [key 1][key 0]
  *
- * The slots form sets of four. The key determines the set; in a set, the slots are replaced in
+ * The slots form sets of four. The key determines the set, and in a set, the slots are replaced in
  * turn.
  *
  * A reader begins with one slot, and doubles the slots in use when misses show that it needs more.
- * So a reader with much memory starts as fast as one with little. Doubling loses the slices whose
- * set changes.
+ * So a reader with much memory starts as fast as one with little, as it need not clear all keys.
+ * Doubling loses the slices whose set changes.
  */
 #include "internal.h"
 
@@ -41,7 +41,7 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 
 /*
  * Counts a miss, and doubles the slots in use after about 1.5 misses for each. After that the count
- * begins at the number of slots before: key_find replaces the slots of a set in the order of the
+ * starts at the number of slots before: key_find replaces the slots of a set in the order of the
  * count, so the first misses go to new slots.
  */
 static void cache_grow(struct qcow2_reader *reader)
@@ -66,8 +66,8 @@ static void cache_grow(struct qcow2_reader *reader)
 /*
  * Returns the first slot of the set of a key, before the mask is applied. Slices should be in
  * different sets if they follow each other, are a power of two apart, or are at the same place in
- * different images of a chain. Of the functions that were tried on such tables, this one spreads
- * them best (test_crowd in tests/unit/test_chain.c).
+ * different images of a chain. Of the functions that we tried on such tables, this one spreads them
+ * best (test_crowd in tests/unit/test_chain.c).
  */
 static uint32_t first_of_set(uint32_t high, uint32_t low)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extents of the disk. Goes down the chain until an image has the byte that is wanted, and merges
- * extents that continue each other. reader.c calls this, and map.c answers for each image.
+ * Finds extents of the disk: goes down the chain until an image has the byte that is wanted, and
+ * merges extents that continue each other. reader.c calls this, and map.c answers for each image.
  */
 #include "internal.h"
 
 /*
  * Sets *e to the extent that begins at `off`: asks one image after the other, until one has it. An
- * image that does not have it still limits the length, as it hides the images below where it does
- * have something.
+ * image that does not have it still limits the length: where it has something again, it hides the
+ * images below.
  */
 static int chain_extent(struct qcow2_reader *reader, uint64_t off, struct qcow2_extent *e)
 {
@@ -26,14 +26,14 @@ static int chain_extent(struct qcow2_reader *reader, uint64_t off, struct qcow2_
 		if (rc != QCOW2_OK || e->kind != QCOW2_EXTENT_ABSENT || image == NULL ||
 		    off >= image->size)
 			return rc;
-		e->io = NULL; /* a preallocated place in the image above is none of this one */
+		e->io = NULL; /* a preallocated place in the image above means nothing below */
 		e->depth++;
 	}
 }
 
 /*
- * Does b, which begins where a ends, continue it? Positions are compared by subtraction, which also
- * is right for extents without a place: chain_extent makes their pos their off.
+ * Does b, which begins where a ends, continue a? The comparison of positions is also right for
+ * extents without a place, because chain_extent sets their pos to their off.
  */
 static bool extents_join(const struct qcow2_extent *a, const struct qcow2_extent *b)
 {

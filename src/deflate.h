@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers of the deflate format that both decoders use, inflate_small.c and inflate_fast.c. The
- * sections are those of RFC 1951.
+ * Numbers of the deflate format that both decoders use, inflate_small.c and inflate_fast.c. Section
+ * numbers are those of RFC 1951.
  */
 #ifndef QCOW2_DEFLATE_H
 #define QCOW2_DEFLATE_H
@@ -28,7 +28,7 @@ enum {
 	DEFLATE_LENGTH_LAST = 258 /* and stands for this many bytes */
 };
 
-/* 3.2.7: the order in which a block has the lengths of the code length code. */
+/* 3.2.7: the order in which a block contains the lengths of the code length code. */
 static const uint8_t deflate_order[DEFLATE_LENS_MAX] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
 	                                                 11, 4,  12, 3, 13, 2, 14, 1, 15 };
 

@@ -2,7 +2,7 @@
 /*
  * Header extensions, qcow2.txt "Header extensions". They begin at the end of the header and end at
  * the name of the backing file or, if the image has no such name, at the end of the first cluster.
- * Each is a type, a length, and as many bytes, padded to a multiple of 8.
+ * Each has a type, a length and that many bytes, padded to a multiple of 8.
  */
 #include "internal.h"
 
@@ -59,7 +59,7 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at)
 		int rc;
 
 		at->pos = pos;
-		/* Damage whether the file goes on or not, so this comes before the checks of it. */
+		/* This is damage wherever the file ends, so it is checked before the file's end. */
 		if (end - pos < EXTENSION_HEAD_LEN)
 			return QCOW2_E_EXTENSION;
 		if (pos >= image->io.size)
@@ -81,10 +81,10 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at)
 			place->pos = pos;
 			place->len = len;
 		}
-		/* Rounding up may give a position past the end, which ends the loop. */
+		/* Rounding up may give a position past the end. That ends the loop. */
 		pos += (len + 7u) & ~UINT32_C(7);
 	}
-	/* Without the feature bit the image has no data file, so the name is a leftover. */
+	/* Without the feature bit the image has no data file, so its name is out of date. */
 	if (!q2_has_external_data(image))
 		image->data_file_name.len = 0;
 	return QCOW2_OK;

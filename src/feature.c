@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of feature bits, qcow2.txt "Feature name table". An image brings the names of its features
- * along, so that a program can name a feature that is newer than itself when it refuses the image.
+ * Names of feature bits, qcow2.txt "Feature name table". An image contains the names of its
+ * features, so that a program that refuses the image can name a feature that is newer than itself.
  */
 #include "internal.h"
 
@@ -28,8 +28,8 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 	rc = q2_header_read(image, err);
 	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE) {
 		/*
-		 * header.c refuses an unknown feature before it reads the encryption method. This
-		 * one lets the extensions contain a crypto header, whatever the method is.
+		 * header.c refuses an unknown feature before it reads the encryption method.
+		 * Assuming LUKS lets the extensions contain the pointer to a LUKS header.
 		 */
 		image->crypt_method = Q2_CRYPT_LUKS;
 		rc = q2_extensions_read(image, err);

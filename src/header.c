@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fixed header, qcow2.txt "Header"; image.c and feature.c call this. The fields are checked in
- * the order in which QEMU checks them: if several are wrong, both report the same one.
+ * Reads the fixed header, qcow2.txt "Header"; image.c and feature.c call this. The fields are
+ * checked in the order in which QEMU checks them: if several are wrong, both report the same one.
  */
 #include "internal.h"
 
@@ -62,11 +62,12 @@ static uint64_t field64(const struct header *h, struct field *f, uint32_t pos)
 }
 
 /*
- * Which format is it? The older format qcow, version 1, has the same magic number and other fields
+ * Which format is it? The older format qcow, version 1, has the same magic number but other fields
  * after the version, so the version is checked first.
  *
- * A version 2 header has 72 bytes. What version 3 added gets its default values here (qcow2.txt:
- * refcounts of 16 bits, everything else 0), and the rest of this file treats both versions alike.
+ * A version 2 header has 72 bytes. The fields that version 3 added get their default values here
+ * (qcow2.txt: refcounts of 16 bits, everything else 0), so the rest of this file treats both
+ * versions alike.
  */
 static int read_version(struct header *h, struct qcow2_image *image, struct field *f)
 {
@@ -78,14 +79,14 @@ static int read_version(struct header *h, struct qcow2_image *image, struct fiel
 	if (version != 2u && version != 3u)
 		return QCOW2_E_VERSION;
 	image->version = (uint8_t)version;
-	image->header_len = Q2_HEADER_V3_LEN; /* the least; read_shape sets the exact length */
+	image->header_len = Q2_HEADER_V3_LEN; /* at least; read_shape sets the exact length */
 	if (version == 2u) {
 		image->header_len = Q2_HEADER_V2_LEN;
 		memset(h->words + Q2_HEADER_V2_LEN / 4, 0, sizeof h->words - Q2_HEADER_V2_LEN);
 		h->words[AT_REFCOUNT_ORDER / 4] = 4;
 		h->words[AT_HEADER_LEN / 4] = Q2_HEADER_V2_LEN;
 	}
-	/* A file that ends right after its header is complete so far. */
+	/* The header must be complete, even with QCOW2_OPEN_TRUNCATED. */
 	return image->io.size < image->header_len ? QCOW2_E_TRUNCATED : QCOW2_OK;
 }
 
@@ -110,7 +111,10 @@ static int read_shape(const struct header *h, struct qcow2_image *image, struct 
 	return f->value > image->cluster_len ? QCOW2_E_HEADER : QCOW2_OK;
 }
 
-/* "compression_type": the feature bit is set exactly if the type is not the default. */
+/*
+ * Compression type, features, extended L2 entries. "compression_type": its feature bit is set
+ * exactly if the type is not the default.
+ */
 static int check_features(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	bool marked = (image->incompatible & QCOW2_INCOMPATIBLE_COMPRESSION) != 0u;
@@ -122,7 +126,7 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 	if (marked != (image->compression_type != QCOW2_COMPRESSION_DEFLATE))
 		return QCOW2_E_HEADER;
 	f->pos = AT_AUTOCLEAR;
-	/* The bit means that the data file is a raw image, so the image must have a data file. */
+	/* The bit says that the data file is a raw disk, so the image must have a data file. */
 	if (!q2_has_external_data(image) &&
 	    (image->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW) != 0u)
 		return QCOW2_E_HEADER;
@@ -141,6 +145,7 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 	return QCOW2_OK;
 }
 
+/* The position and length of the refcount table are not checked: reading needs no refcounts. */
 static int read_refcounts_and_encryption(const struct header *h, struct qcow2_image *image,
                                          struct field *f)
 {
@@ -169,7 +174,10 @@ static int read_snapshot_table(const struct header *h, struct qcow2_image *image
 	return QCOW2_OK;
 }
 
-/* The L1 table must map the whole disk: if it is too short, that is damage and not zeros. */
+/*
+ * The L1 table must map the whole disk: if it is too short, that is damage and not zeros. QEMU
+ * counts L1 entries in an int.
+ */
 static int read_disk(const struct header *h, struct qcow2_image *image, struct field *f)
 {
 	uint64_t last;
@@ -207,7 +215,7 @@ static int read_name(const struct header *h, struct qcow2_image *image, struct f
 	return q2_is_inside(image, len, name->pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
 
-/* Runs the checks in QEMU's order. The first one that fails is reported. */
+/* Runs the checks in QEMU's order, and returns the status of the first one that fails. */
 static int header_check(struct header *h, struct qcow2_image *image, struct field *f)
 {
 	int rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens images, attaches what an image needs - the image below it, its data file - and checks that
- * a chain is complete. header.c reads the header itself.
+ * Opens images, attaches to an image what it needs (the image below, the data file), and checks
+ * that a chain is complete. header.c reads the header itself.
  */
 #include "internal.h"
 
@@ -27,7 +27,7 @@ int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsig
 	err = q2_err(err, &unseen);
 	err->io = NULL;
 	if (rc == QCOW2_OK) {
-		err->io = io; /* not the copy in the image: a failure clears it */
+		err->io = io; /* not the copy in the image, which a failure clears */
 		image->flags = flags;
 		rc = q2_header_read(image, err);
 		if (rc != QCOW2_OK)

@@ -4,22 +4,22 @@
  * output, and 12 KiB of memory; inflate_small.c needs a tenth of that. unpack.c calls both through
  * struct qcow2_codec. What makes it fast:
  *
- *  - One table look-up decodes a symbol, unless its code is long; see below.
+ *  - One table look-up decodes a symbol, unless its code is longer than the table's index.
  *  - On 64-bit processors, bits are read ahead 7 bytes at a time, and a turn of the main loop
  *    decodes up to three literals or a match without checking for the end of input or output.
- *  - A match is copied 16 bytes at a time, and may write up to 15 bytes too many, which the next
+ *  - A match is copied 16 bytes at a time. This may write up to 15 bytes too many, which the next
  *    symbols overwrite.
  *  - The fixed codes are made once for all blocks in a row that use them.
  *
- * The first call decodes everything and also checks how the stream goes on. The call after the last
- * byte of the cluster only returns what that check found.
+ * The first call decodes everything, and also checks how the stream goes on. The call after the
+ * last byte of the cluster only returns the result of that check.
  *
  * A Huffman code is an array of uint32_t:
  *
  *	| counts, 16 | root table, 1 << root_bits | symbols in the order of their codes |
  *
- * The next bits of the input are the index into the root table. Each entry of the table, and of the
- * list of symbols, has all that decoding needs:
+ * The next root_bits bits of the input are the index into the root table. Each entry of the table,
+ * and of the list of symbols, has all that decoding needs:
  *
  *   bits 0-4    the number of bits to drop: those of the code and the extra bits
  *   bits 8-11   the number of bits of the code
@@ -31,7 +31,7 @@
 #include "deflate.h"
 #include "internal.h"
 
-/* Holds the bits that were read ahead. 32-bit processors have no cheap 64-bit shifts. */
+/* Holds the bits that were read ahead. On 32-bit processors, 64-bit shifts are slow. */
 #if SIZE_MAX > 0xffffffff
 typedef uint64_t fast_word;
 #else
@@ -40,8 +40,8 @@ typedef uint32_t fast_word;
 
 /*
  * Sizes of the codes. A larger root table decodes more symbols with one look-up, but takes longer
- * to make for each block and more of the processor's cache. With 11 bits, three literals fit into
- * the 56 bits that a turn of the main loop has.
+ * to make for each block, and takes more of the processor's cache. With 11 bits, three literals fit
+ * into the 56 bits that a turn of the main loop has.
  */
 enum {
 	FAST_LIT_BITS = 11, /* of the index of the root table of the literal/length code */
@@ -85,7 +85,7 @@ enum { FAST_OVER = 1 };
 
 Q2_STATIC_ASSERT(fast_fits_work, sizeof(struct fast) <= QCOW2_DEFLATE_FAST_WORK);
 
-/* Ends decoding. If it has ended already, for lack of input, that status stays. */
+/* Ends decoding with a status. If it has ended already, for lack of input, that status stays. */
 static void fast_fail(struct fast *s, int status)
 {
 	if (s->status == QCOW2_OK)
@@ -125,8 +125,8 @@ static uint32_t fast_take(struct fast *s, uint32_t n)
 /*
  * Returns the entry of a code that is longer than the index of the root table, or FAST_BAD. Longer
  * codes come after all shorter ones (RFC 1951 section 3.2.2), so this goes on bit by bit from the
- * first code that is longer: `entry` has the rank of the prefix among those, code[0] the index in
- * `sorted`.
+ * first code that is longer. Its index in `sorted` is code[0], and `entry` has the rank of the
+ * prefix, counted from the prefix of that code.
  */
 static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_sorted,
                           uint32_t entry, fast_word buf)
@@ -153,7 +153,7 @@ static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_s
 
 /*
  * Takes the next symbol and returns its entry. Reads no byte of input after the one in which the
- * code ends, so that a stream which ends there is not taken for one that is cut short.
+ * code ends, so that a stream that ends there does not seem to be cut short.
  */
 static uint32_t fast_symbol(struct fast *s, const uint32_t *code, uint32_t root_bits,
                             uint32_t n_sorted)
@@ -188,12 +188,12 @@ static uint32_t fast_value(struct fast *s, uint32_t entry)
 
 /*
  * Returns the entry for a symbol, without the length of its code: RFC 1951 section 3.2.5. Lengths
- * and distances are like floating-point numbers with an exponent and a fraction of `shift` bits,
- * so the tables of that section are not needed.
+ * and distances are like floating-point numbers, with an exponent and a fraction of `shift` bits,
+ * so this needs none of the tables of that section.
  */
 static uint32_t fast_entry(enum fast_kind kind, uint32_t symbol)
 {
-	uint32_t shift = 1; /* of distances, whose least is 1 */
+	uint32_t shift = 1; /* for distances, which begin at 1 */
 	uint32_t base = 1;
 	uint32_t n = DEFLATE_DIST_USED;
 	uint32_t extra;
@@ -208,7 +208,7 @@ static uint32_t fast_entry(enum fast_kind kind, uint32_t symbol)
 		if (symbol == DEFLATE_LENGTH + DEFLATE_LENGTHS - 1)
 			return (uint32_t)DEFLATE_LENGTH_LAST << FAST_VALUE;
 		symbol -= DEFLATE_LENGTH;
-		shift = 2; /* of lengths, whose least is 3 */
+		shift = 2; /* for lengths, which begin at 3 */
 		base = 3;
 		n = DEFLATE_LENGTHS;
 	}
@@ -302,7 +302,7 @@ static bool fast_build(uint32_t *code, uint32_t root_bits, const uint8_t *lens, 
 		left -= size >> len;
 	}
 	code[0] = k; /* the first longer code; the count of length 0 is not needed */
-	/* The other entries are prefixes of longer codes, in their order, or of no code at all. */
+	/* The other entries are for prefixes of longer codes, in their order, or of no code. */
 	for (entry = FAST_LONG; left != 0; left--) {
 		root[index & (size - 1)] = entry;
 		entry += 1u << FAST_VALUE;
@@ -381,8 +381,8 @@ static bool fast_dynamic(struct fast *s)
 /*
  * The main loop for 64-bit processors, fast_run, decodes symbols of a compressed block as long as
  * input and output have room for a whole turn, so that it need not check for their ends. It leaves
- * everything else to fast_coded, with the state as before the symbol: the end of a block, errors,
- * and a match that ends near the end of the output.
+ * the end of a block, errors, and a match that ends near the end of the output to fast_coded, with
+ * the state as it was before the symbol.
  */
 enum {
 	/*
@@ -493,8 +493,7 @@ static inline bool fast_copy(uint8_t *out, uint32_t at, uint32_t end, uint32_t f
 
 		for (; at < end; at += 8)
 			fast_store(out + at, value);
-	} else { /* of each 8 bytes, the first `dist` are right; the next store replaces the others
-		  */
+	} else { /* the first `dist` bytes of a store are right; the next one replaces the others */
 		for (; at < end && from < at_end; at += dist, from += dist)
 			fast_store(out + at, fast_load(out + from));
 	}
@@ -572,7 +571,7 @@ static void fast_run(struct fast *s)
 	s->at = f.at;
 }
 #else
-/* 32-bit processors have too few registers for such a loop: fast_coded does it all. */
+/* 32-bit processors have too few registers for such a loop, so fast_coded does everything. */
 static void fast_run(struct fast *s)
 {
 	(void)s;
@@ -664,7 +663,7 @@ static void fast_block(struct fast *s, uint32_t type)
 
 /*
  * Decodes the stream up to `stop`. After that, like zlib, it goes on until it would have to make a
- * byte, and so finds out whether the stream goes on validly.
+ * byte, to find out whether what follows is valid.
  */
 static void fast_stream(struct fast *s)
 {
@@ -688,7 +687,7 @@ static void fast_begin(const struct qcow2_codec *self, void *work)
 	s->finish = QCOW2_OK;
 }
 
-/* The first call for a cluster decodes it; the second one returns what is known of its end. */
+/* The first call for a cluster decodes it; the second one returns whether its end is valid. */
 static int fast_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	struct fast *s = work;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The small decoder for raw deflate (RFC 1951). It decodes bit by bit, without tables, in 1 KiB of
- * memory and with any window. inflate_fast.c is the fast one; unpack.c calls both through
+ * The small decoder for raw deflate (RFC 1951). It decodes bit by bit, without look-up tables, in
+ * 1 KiB of memory and with any window. inflate_fast.c is the fast one; unpack.c calls both through
  * struct qcow2_codec.
  *
- * Output can stop after any byte and go on in a later call. Input never stops the decoder half-way:
- * it calls stream->fill when it needs more. So all it has to remember between two bytes of output
- * is how the current copy goes on, and what comes after it:
+ * Output can stop after any byte and go on in a later call. Input cannot: the decoder calls
+ * stream->fill when it needs more. So all it has to remember between two bytes of output is how the
+ * current copy goes on, and what comes after it:
  *
  *   length, dist   `length` bytes are still to be copied from `dist` bytes before. If dist is 0,
- *                  they come from the input: the bytes of a stored block, and each literal, which
- *                  is put back into the input as a byte.
+ *                  they come from the input: the bytes of a stored block, and literals, each of
+ *                  which is put back into the input as a byte.
  *   head           The three bits at the beginning of a block say what follows the copy:
  *                    INFLATE_BLOCK   the header of a block
  *                    INFLATE_OVER    nothing, the final block has ended
@@ -19,8 +19,8 @@
  * A Huffman code is a part of `codes`: the number of codes of each length from 1 to 15, then all
  * symbols in the order of their codes. This is enough to decode bit by bit. The codes of one length
  * are consecutive numbers, and the first of them is twice the number after the last code that is
- * one bit shorter (RFC 1951 section 3.2.2). Every code is made complete: INFLATE_NONE, which is no
- * symbol, fills the gaps.
+ * one bit shorter (RFC 1951 section 3.2.2). Every code is made complete: INFLATE_NONE, which stands
+ * for no symbol, fills the gaps.
  */
 #include "deflate.h"
 #include "internal.h"
@@ -114,13 +114,12 @@ static uint32_t inflate_take(struct inflate *s, uint32_t n)
 
 /*
  * Takes the next symbol of the code at codes[code]. Reads no byte of input after the one in which
- * the symbol ends, so that a stream which ends there is not taken for one that is cut short.
+ * the symbol ends, so that a stream that ends there does not seem to be cut short.
  */
 static uint32_t inflate_symbol(struct inflate *s, uint32_t code)
 {
 	uint32_t sorted = code + INFLATE_LENGTHS; /* the symbols with codes of this length */
-	uint32_t rank =
-		0; /* the bits that were read, as a number from the first of these codes on */
+	uint32_t rank = 0;  /* the bits so far, as a number that counts from the first of these */
 	uint32_t count = 0; /* how many codes have this length */
 	uint32_t len = 0;
 
@@ -150,7 +149,7 @@ static enum inflate_code inflate_build(struct inflate *s, uint32_t code, const u
 	uint32_t space = 1; /* codes of this length that are not taken by shorter ones */
 	uint32_t len, i;
 
-	/* A code with gaps has two codes of one bit, with no symbols unless one is set below. */
+	/* A code with gaps has two codes of one bit, which have no symbols unless set below. */
 	counts[INFLATE_LENGTHS] = INFLATE_NONE;
 	counts[INFLATE_LENGTHS + 1] = INFLATE_NONE;
 	for (len = 1; len < INFLATE_LENGTHS; len++) {
@@ -276,7 +275,7 @@ static int inflate_block(struct inflate *s)
 {
 	bool good = false;
 
-	/* The stream has ended. That is as it should be if nothing more is wanted. */
+	/* The stream has ended, which is right if nothing more is wanted. */
 	if (s->head == INFLATE_OVER)
 		return s->stream->done < s->stream->stop ? QCOW2_E_COMPRESSED : QCOW2_E_TRUNCATED;
 	s->head = inflate_take(s, 3);
@@ -332,8 +331,8 @@ static int inflate_coded(struct inflate *s)
 }
 
 /*
- * Copies until `length` bytes are copied or `stop` is reached. One byte at a time, as a match may
- * overlap the bytes that it makes (RFC 1951 section 3.2.3).
+ * Copies until `length` bytes are copied or `stop` is reached. It copies one byte at a time,
+ * because a match may overlap the bytes that it makes (RFC 1951 section 3.2.3).
  */
 static int inflate_copy(struct inflate *s)
 {
@@ -362,7 +361,7 @@ static int inflate_copy(struct inflate *s)
 	return QCOW2_OK;
 }
 
-/* Leaves out what is set before it is used: dist, status, codes. */
+/* Does not set dist, status and codes, which are set before they are used. */
 static void inflate_begin(const struct qcow2_codec *self, void *work)
 {
 	struct inflate *s = work;
@@ -377,10 +376,9 @@ static void inflate_begin(const struct qcow2_codec *self, void *work)
 
 /*
  * Makes the output that is wanted. If none is, this is the call after the last byte of the cluster,
- * which checks how the stream goes on. Like zlib, it decodes until it would have to make a byte: it
- * succeeds if it gets there, or to the end of the stream or of the input, without an error.
- *
- * Inside, all of these cases have the status QCOW2_E_TRUNCATED.
+ * which checks how the stream goes on. Like zlib, it decodes until it would have to make a byte. It
+ * succeeds if it gets there, or to the end of the stream or of the input, without an error. In each
+ * of these cases, the functions above return QCOW2_E_TRUNCATED.
  */
 static int inflate_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {

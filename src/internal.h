@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the core share. Not installed. src/README.md draws who calls whom.
+ * What the files of the core share. It is not installed. src/README.md draws who calls whom.
  *
  * `off` is a byte offset in the virtual disk, `pos` a byte position in a file, `len` a number of
  * bytes. A range is checked by subtraction only, so that no sum can wrap. Numbers of the file are
@@ -18,11 +18,11 @@
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
 
-/* All that the core needs from outside. mem.c provides them for a firmware that has none. */
+/* All that the core calls from outside. mem.c defines these for a program that has no libc. */
 void *memcpy(void *restrict dest, const void *restrict src, size_t len);
 void *memset(void *dest, int byte, size_t len);
 
-/* qcow2.txt "Header", and limits of the reference implementation, QEMU. */
+/* Lengths from qcow2.txt "Header", and limits of QEMU. */
 enum {
 	Q2_CLUSTER_BITS_MIN = 9,
 	Q2_CLUSTER_BITS_MAX = 21,
@@ -33,7 +33,7 @@ enum {
 	Q2_L1_ENTRIES_MAX = 4194304, /* an L1 table of 32 MiB */
 	Q2_SNAPSHOTS_MAX = 65536,
 	Q2_SNAPSHOT_EXTRA_MAX = 1024,
-	Q2_SLICE_LEN = 512, /* the piece in which tables are read; divides every cluster size */
+	Q2_SLICE_LEN = 512, /* bytes of a table that are read at once; divides every cluster size */
 	Q2_SUBCLUSTERS = 32
 };
 
@@ -45,9 +45,9 @@ enum {
  */
 typedef struct qcow2_error q2_cursor;
 
-/* ---- io.c: what may be read of a file, and noting failures ---- */
+/* ---- io.c: reads inside files, and notes failures ---- */
 
-/* Completes the error of a call that ends with this status, and returns the status. */
+/* Completes the error of a public call that returns this status. Returns the status. */
 int q2_note(q2_cursor *at, int status);
 
 /* The caller's error, or *unseen if the caller passed NULL. */
@@ -105,7 +105,7 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at);
 
 /* ---- image.c ---- */
 
-/* Makes *image a closed image on a copy of *io. Fails with QCOW2_E_ARGUMENT. */
+/* Clears *image, and copies *io into it. Fails with QCOW2_E_ARGUMENT; then *image is closed. */
 int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
 
 /* ---- cache.c: slices of tables ---- */
@@ -114,22 +114,23 @@ int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
  * Returns the entry that is `entry` bytes into the table at position `table` of the image e->image,
  * which is number e->depth of its chain. The entry and what follows it up to the next multiple of
  * Q2_SLICE_LEN are valid until the next call. Bytes past the end of the file are zeros. Returns
- * NULL for QCOW2_E_IO.
+ * NULL if the callback fails (QCOW2_E_IO).
  */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
                               uint64_t table, uint32_t entry);
 
 /*
- * Gives the first len bytes of the reader's memory to the slices: a multiple of 8, at least
- * QCOW2_READER_SLICE.
+ * Gives the first len bytes of the reader's memory to slices and keys. len is a multiple of 8, and
+ * at least QCOW2_READER_SLICE.
  */
 void q2_cache_init(struct qcow2_reader *reader, size_t len);
 
 /* ---- map.c ---- */
 
 /*
- * Sets *e to what `image` alone has at e->off. On entry *e is absent and as long as its answer may
- * become; the call only shortens it. Fails as qcow2_reader_map does.
+ * Sets *e to what `image` alone has at e->off. On entry the kind of *e is QCOW2_EXTENT_ABSENT, and
+ * its len is the most that the answer may have; the call only shortens it. Fails as
+ * qcow2_reader_map does.
  */
 int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                     struct qcow2_extent *e);
@@ -137,8 +138,8 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 /* ---- chain.c ---- */
 
 /*
- * Makes reader->extent the extent that begins at `off`. It reaches to off + len at least, unless
- * something else begins before. Fails as qcow2_reader_map does.
+ * Makes reader->extent the extent that begins at `off`. It reaches to off + len or farther, unless
+ * another one begins before. Fails as qcow2_reader_map does.
  */
 int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
@@ -150,20 +151,19 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 /* ---- unpack.c ---- */
 
 /*
- * reader->unpack: decodes the first len bytes of reader->extent, which is compressed, to buf. Fails
- * as qcow2_reader_read does.
+ * Decodes the first len bytes of reader->extent, which is compressed, to buf. Fails as
+ * qcow2_reader_read does. reader->unpack points here.
  */
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
 /* Fails to compile if the condition is false. `name` says what must hold. */
 #define Q2_STATIC_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 
-/* ---- Big-endian loads. qcow2.txt: "All numbers in qcow2 are stored in Big Endian byte order" ----
- */
+/* ---- Loads: "All numbers in qcow2 are stored in Big Endian byte order" ---- */
 
 /*
- * A load is one or two instructions on most processors, and so shorter than a call. Compilers
- * estimate its size before they find that out, so the attribute has to force them.
+ * A load is one or two instructions on most processors, so it is shorter than a call. Compilers
+ * decide about inlining before they find that out, so the attribute forces them.
  */
 #ifdef __GNUC__
 #define Q2_INLINE static inline __attribute__((always_inline))
@@ -195,8 +195,9 @@ uint64_t q2_left(uint64_t size, uint64_t pos);
 void q2_extent_clip(struct qcow2_extent *e, uint64_t len);
 
 /*
- * Shifts right by 0 to 63. Where registers have 32 bits, compilers make a 64-bit shift by a
- * variable a call to a helper of theirs, which a firmware may not have. There it is a call to ours.
+ * Shifts right by 0 to 63. Where registers have 32 bits, compilers turn a 64-bit shift by a
+ * variable into a call of a helper in their runtime library, which firmware may not have. This
+ * replaces it.
  */
 #if UINTPTR_MAX > UINT32_MAX
 static inline uint64_t q2_shr64(uint64_t value, unsigned bits)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads files through the caller's callback, and notes failures in the caller's error. All files of
- * the core read through here, so that one place checks what may be asked of the callback.
+ * Reads files through the caller's callback, and notes failures in the caller's error. The whole
+ * core reads through here, so that one place checks what it may ask of the callback.
  */
 #include "internal.h"
 
 int q2_note(q2_cursor *at, int status)
 {
-	/* With QCOW2_E_ARGUMENT and QCOW2_E_RANGE the caller is wrong, and not a file. */
+	/* With QCOW2_E_ARGUMENT and QCOW2_E_RANGE the caller is at fault, not a file. */
 	if (status >= QCOW2_E_RANGE && status != QCOW2_OK)
 		at->io = NULL;
 	if (status == QCOW2_E_IO)
@@ -54,8 +54,8 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos)
 	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
 		return QCOW2_E_L1;
 	/*
-	 * QEMU has no positions of 2^63 and above, so a table must end before. To check the high
-	 * half alone is less code, and refuses tables in the last 4 GiB before 2^63 as well.
+	 * QEMU has no positions of 2^63 and above, so a table must end before. Checking only the
+	 * high half is less code, and also refuses tables in the last 4 GiB before 2^63.
 	 */
 	if (pos >> 32 >= INT32_MAX)
 		return QCOW2_E_L1;

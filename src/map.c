@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one image has at an offset of the virtual disk, qcow2.txt "Cluster mapping": the offset
- * selects an entry of the L1 table, which leads to an L2 table, whose entry describes the cluster:
+ * Finds what one image has at an offset of the virtual disk, qcow2.txt "Cluster mapping". The
+ * offset selects an entry of the L1 table, which leads to an L2 table, whose entry describes the
+ * cluster:
  *
  *	         high bits                    middle bits         low bits
  *	offset   [ L1 index ................. | L2 index ........ | in cluster ... ]
@@ -13,15 +14,15 @@
 #include "internal.h"
 
 /*
- * All functions here get the extent *e with the image, e->image, and the offset, e->off. It is
- * absent on entry, and its len is the longest that the answer may become. Meanwhile reader->error
- * has the file and the position that are being read, so a function that fails just returns.
+ * All functions here get an extent *e with the image, e->image, and the offset, e->off. On entry
+ * its kind is QCOW2_EXTENT_ABSENT, and its len is the most that the answer may have. reader->error
+ * always has the file and the position that are being read, so a function that fails just returns.
  */
 
 /*
- * Table entries are handled in halves of 32 bits, which most small processors have registers for.
- * "L1 table entry", "Standard Cluster Descriptor": bits 9-55 are the position, so bits 0-23 of the
- * high half belong to it.
+ * Table entries are handled in halves of 32 bits, because small processors have registers of 32
+ * bits. "L1 table entry", "Standard Cluster Descriptor": bits 9-55 are the position, so bits 0-23
+ * of the high half belong to it.
  */
 enum {
 	HIGH_POS = 0xffffff,
@@ -30,7 +31,7 @@ enum {
 
 /*
  * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
- * external data file, whose position is 0, from no cluster.
+ * external data file, which is at position 0, from no cluster.
  */
 #define HIGH_COPIED (UINT32_C(1) << 31)
 
@@ -38,7 +39,7 @@ enum {
 #define LOW_POS  UINT32_C(0xfffffe00)
 #define LOW_ZERO UINT32_C(1)
 
-/* Returns the offset of the extent in its cluster. */
+/* Returns how far into its cluster the extent begins. */
 static uint32_t in_cluster(const struct qcow2_extent *e)
 {
 	return (uint32_t)e->off & (e->image->cluster_len - 1u);
@@ -72,8 +73,8 @@ static int compressed_extent(uint32_t high, uint32_t low, struct qcow2_extent *e
 }
 
 /*
- * Checks the position in a standard entry, and gives *e that place, or no place if the entry has
- * none.
+ * Checks the position in a standard entry, and sets e->pos and e->io to it. If the entry has none,
+ * they stay as they are.
  */
 static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 {
@@ -81,8 +82,7 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 	uint64_t pos = ((uint64_t)(high & HIGH_POS) << 32) + (low & LOW_POS);
 
 	/*@ assert (low & LOW_POS) == low - low % 512 && pos == entry_pos(high, low); */
-	/* The header is at position 0, so that means no cluster; an external data file has no
-	 * header. */
+	/* The header is at position 0, so 0 means no cluster. A data file has no header. */
 	if (pos == 0u && (image->data == NULL || (high & HIGH_COPIED) == 0u))
 		return QCOW2_OK;
 	if (((uint32_t)pos & (image->cluster_len - 1u)) != 0u)
@@ -100,8 +100,8 @@ static int host_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 }
 
 /*
- * "Extended L2 Entries": each of the 32 parts of the cluster has a bit in the bitmap `data` if it
- * is allocated, a bit in the bitmap `zero` if it reads as zeros, and none if it is absent. Sets the
+ * "Extended L2 Entries": the cluster has 32 parts. Each has its bit set in the bitmap `data` if it
+ * is allocated, in the bitmap `zero` if it reads as zeros, and in none if it is absent. Sets the
  * kind of *e, and ends it where the next part is of another kind.
  */
 static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
@@ -139,9 +139,9 @@ static int subclusters(uint32_t data, uint32_t zero, struct qcow2_extent *e)
  * Extends *e over the clusters after the first one, as long as their entries continue it: to the
  * end of the slice at most, or until *e has the bytes that are wanted.
  *
- * An entry continues it if it is exactly what is expected. A bad entry ends the run before it; it
- * is reported when that entry itself is read. If only bit 63 differs, the run also ends, and q2_map
- * merges the two extents.
+ * An entry continues *e if it is exactly what is expected. A bad entry ends the run before it, and
+ * is reported only when that entry itself is read. If only bit 63 differs, the run also ends, and
+ * q2_map merges the two extents.
  */
 static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *raw,
                               struct qcow2_extent *e)
@@ -175,8 +175,8 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 }
 
 /*
- * Checks that each cluster of data begins inside its file, and ends *e before the first that does
- * not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ * Checks that each cluster of data begins inside its file, and ends *e before the first one that
+ * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
  */
 static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
@@ -196,7 +196,7 @@ static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 	return QCOW2_OK;
 }
 
-/* Sets *e by the entry of the L2 table that is at raw, in its slice. */
+/* Sets *e from the entry of the L2 table at raw, which is in its slice. */
 static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qcow2_extent *e)
 {
 	uint32_t high = q2_be32(raw);
@@ -237,7 +237,7 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                         struct qcow2_extent *e)
 {
-	/* A mask of the bits of an offset below the L1 index. */
+	/* A mask for the bits of an offset that are below the L1 index. */
 	uint64_t in_table = q2_shr64(UINT64_MAX, 64u - image->l1_entry_bits);
 	uint64_t index = q2_shr64(e->off, image->l1_entry_bits);
 	uint32_t cluster;
@@ -246,7 +246,7 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	int rc;
 
 	q2_extent_clip(e, (~e->off & in_table) + 1u);
-	/* Only in a snapshot: qcow2_image_open refuses an active L1 table that is too short. */
+	/* Only in a snapshot: qcow2_image_open refuses an image whose L1 table is too short. */
 	if (index >= image->l1_entries)
 		return QCOW2_OK;
 	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * memcpy, memmove, memset and memcmp for a program that has no libc. The core calls memcpy and
- * memset; compilers generate calls to all four. The library does not contain this object; link
- * it only if nothing else defines these functions.
+ * memset; compilers generate calls to all four. No library contains this file. Link it only if
+ * nothing else defines these functions.
  *
  * The empty asm keeps the compiler from turning these loops into calls to the very functions they
  * implement, and the shifts in memset into a multiplication, which is a library call on some
@@ -21,8 +21,8 @@ int memcmp(const void *a, const void *b, size_t len);
 #define KEEP_SHIFT(value) __asm__("" : "+r"(value))
 
 /*
- * As many bytes as the processor moves at once. may_alias, because they may belong to an object of
- * any type: the core copies and clears structs.
+ * As many bytes as the processor moves at once. It needs may_alias, because the bytes may belong to
+ * an object of any type: the core copies and clears structs.
  */
 typedef uintptr_t __attribute__((may_alias)) word;
 
@@ -80,7 +80,7 @@ void *memset(void *dest, int byte, size_t len)
 	filled |= filled << 8;
 	KEEP_SHIFT(filled);
 	filled |= filled << 16;
-	filled |= filled << 16 << 16; /* two steps: a shift by 32 is undefined in 32 bits */
+	filled |= filled << 16 << 16; /* in two steps: shifting 32 bits by 32 is undefined */
 	if (is_aligned((uintptr_t)to)) {
 		for (; len >= sizeof(word); len -= sizeof(word)) {
 			*(word *)(void *)to = filled;

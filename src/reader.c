@@ -20,7 +20,7 @@ static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc;
 	reader->memory = memory;
-	reader->memory_len = len & ~(size_t)7; /* keys at its end must be aligned */
+	reader->memory_len = len & ~(size_t)7; /* the keys at its end must be aligned */
 	reader->fetch = q2_io_read;
 	q2_cache_init(reader, reader->memory_len);
 	reader->image = image;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Refcounts, qcow2.txt "Host cluster management": a table of positions of refcount blocks, each of
- * one cluster, with refcounts of 1 to 64 bits.
+ * Reads refcounts, qcow2.txt "Host cluster management". The refcount table has the positions of
+ * refcount blocks. Each block is one cluster of refcounts, which have 1 to 64 bits.
  */
 #include "internal.h"
 #include "qcow2/refcount.h"
 
 enum { REFCOUNT_TABLE_ENTRY_LEN = 8 };
 
-/* "Bits 9-63 of the offset": bits 0-8 are reserved, and ignored when reading as in QEMU. */
+/* "Bits 9-63 of the offset". Bits 0-8 are reserved; they are ignored, as in QEMU. */
 #define REFCOUNT_BLOCK_POS (~UINT64_C(0x1ff))
 
 /* Finds the refcount block with this number. *pos becomes its position, or 0 if it is absent. */
@@ -19,7 +19,7 @@ static int refcount_block(const struct qcow2_image *image, uint64_t number, uint
 	int rc;
 
 	at->pos = image->refcount_table_pos;
-	/* The number is less than 2^50, and the table below 2^63: the sum does not wrap. */
+	/* The number is less than 2^50, and the table is below 2^63, so the sum does not wrap. */
 	rc = q2_table_check(image, 0, at->pos);
 	if (rc == QCOW2_OK)
 		rc = q2_image_read(image, at->pos + number * REFCOUNT_TABLE_ENTRY_LEN, entry,
@@ -32,8 +32,8 @@ static int refcount_block(const struct qcow2_image *image, uint64_t number, uint
 
 /*
  * Decodes n refcounts of 2^order bits, the first of which begins at bit number `bit` of *bytes.
- * Those of 8 bits and more are big-endian; "refcount_order": shorter ones are packed into a byte
- * from its low end up.
+ * Those of 8 bits and more are big-endian. Shorter ones are packed into a byte from its low end up
+ * ("refcount_order").
  */
 static void refcounts_decode(const uint8_t *bytes, uint32_t bit, unsigned order, uint32_t n,
                              uint64_t *counts)
@@ -48,7 +48,7 @@ static void refcounts_decode(const uint8_t *bytes, uint32_t bit, unsigned order,
 		if (order < 3u) {
 			count = (uint32_t)count >> bit & ((1u << (1u << order)) - 1u);
 			bit = (bit + (1u << order)) % 8u;
-			bytes -= bit != 0u; /* the byte has further refcounts */
+			bytes -= bit != 0u; /* the byte has more refcounts */
 		}
 		*counts++ = count;
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal snapshots, qcow2.txt "Snapshots". The snapshot table has entries of variable length:
+ * Reads internal snapshots, qcow2.txt "Snapshots". The snapshot table has entries of variable
+ * length:
  *
  *	[ fixed, 40 bytes ][ extra data ][ id ][ name ][ padding to 8 ]
  *
- * qcow2_snapshot_next reads one of them after the other. qcow2_snapshot_image makes an image of
- * one: that with another L1 table and another size.
+ * qcow2_snapshot_next reads one after the other. qcow2_snapshot_image makes an image of a snapshot:
+ * a copy of the image that has it, with another L1 table and another size.
  */
 #include "qcow2/snapshot.h"
 #include "internal.h"
@@ -124,8 +125,8 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 
 /*
  * Can *out, the image of a snapshot, be read? Its size and its L1 table come from the entry and are
- * validated here. In an external data file, guest and host offset are the same, so it has no room
- * for the data of a second state: QEMU makes no such snapshots.
+ * validated here. In an external data file, each byte is at its offset in the disk, so there is no
+ * room for the data of a second state: QEMU makes no such snapshots.
  */
 static int snapshot_check(const struct qcow2_image *out, q2_cursor *at)
 {

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-# The files of the core, for any build: $(addprefix .../src/,$(QCOW2_CORE_SRCS)), with
-# -I.../include. This is the one list of them: the two-file build, the POSIX library and the
-# firmware programs are made from it. The linker drops what a program does not call; a build that
-# compiles only what it needs takes the sets.
+# The files of the core, the one list for every build: `make amalgamation`, the POSIX library, the
+# firmware programs and yours. Compile $(addprefix .../src/,$(QCOW2_CORE_SRCS)) with -I.../include,
+# or only the sets that your program needs.
 
-# Open an image, map it, read it.
+# Opens an image, maps it, reads it.
 QCOW2_CORE_READ = header.c image.c io.c wide.c cache.c map.c chain.c reader.c
-# Compressed clusters: these, and a decoder. unpack.c also has qcow2_reader_memory.
+# Compressed clusters: this and a decoder. unpack.c also has qcow2_reader_start and
+# qcow2_reader_memory.
 QCOW2_CORE_UNPACK = unpack.c
 QCOW2_CORE_DEFLATE_SMALL = inflate_small.c
 QCOW2_CORE_DEFLATE_FAST = inflate_fast.c

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compressed clusters: from the packed bytes in the file, through a codec and a window, to the
- * caller's buffer. reader.c gets here through reader->unpack, so nothing of this is linked unless a
- * program calls qcow2_reader_codecs or qcow2_reader_memory.
+ * caller's buffer. reader.c calls this through reader->unpack, so nothing of it is linked unless a
+ * program calls qcow2_reader_codecs, qcow2_reader_start or qcow2_reader_memory.
  *
  *	file     [ packed bytes of a cluster ..................... ]
  *	                                   |
@@ -15,35 +15,35 @@
  *	buffer                             +-- codec --> [ bytes that are wanted ]
  *
  * If a whole cluster is wanted, the caller's buffer is the window. Otherwise the window is in the
- * reader's memory. If it has room for a cluster, the cluster is decoded once and stays there. If
- * not, the cluster passes through it in parts that are as long as the window:
+ * reader's memory. If a cluster fits into it, the cluster is decoded once and stays there. If not,
+ * the cluster passes through it in parts that are as long as the window:
  *
  *	cluster    | part 0 | part 1 | part 2 | part 3 |
  *	window              [ part 1 ]                     while bytes of part 1 are copied
  *	window                       [ part 2 ]            after that; part 1 is overwritten
  *
  * The first read of a cluster decodes all of it, so that a damaged cluster fails whatever part of
- * it is wanted. Later reads start at the beginning again, except that a read which does not go back
- * to an earlier part goes on where the one before it stopped.
+ * it is wanted. A later read goes on where the one before it stopped. Only if it wants an earlier
+ * part does it decode from the beginning again.
  */
 #include "internal.h"
 
 enum {
-	PACKED_MIN = 512,   /* bytes of input at a time: the least that every device can read */
+	PACKED_MIN = 512,   /* bytes of input at a time: most devices read no less */
 	WINDOW_MIN = 4096,  /* QEMU compresses with a history of 4 KiB: windowBits is -12 */
 	HISTORY_MAX = 32768 /* of deflate, the codec that works in parts: RFC 1951 section 2 */
 };
 
-/* Bytes of memory that decoding needs, in addition to slices. */
+/* Memory that decoding needs in addition to slices, in bytes. */
 struct unpack_needs {
 	size_t work;    /* for the codec that needs most */
 	size_t cluster; /* the longest cluster of the chain, 0 if there is nothing to decode */
-	size_t least;   /* at least for packed bytes and the window */
+	size_t least;   /* the least for packed bytes and the window */
 };
 
 /*
- * As much as is useful for packed bytes and the window: the longest packed cluster that a
- * descriptor can state, which is 2 clusters, and a cluster.
+ * Returns the most that is useful for packed bytes and the window: the longest packed cluster that
+ * a descriptor can state, which is 2 clusters, and a cluster.
  */
 static size_t needs_good(const struct unpack_needs *needs)
 {
@@ -79,7 +79,7 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 		if (codec->whole)
 			whole = true;
 	}
-	needs->work = (work + 7u) & ~(size_t)7; /* so that it and the keys before it are aligned */
+	needs->work = (work + 7u) & ~(size_t)7; /* aligns it, and the keys before it */
 	needs->cluster = cluster;
 	needs->least = needs_good(needs);
 	if (!whole && cluster != 0u)
@@ -101,7 +101,7 @@ int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *c
 		reader->error.detail = least;
 		return q2_note(&reader->error, QCOW2_E_MEMORY);
 	}
-	/* As much as is useful, or else the longest window that leaves a slice. */
+	/* As much as is useful, or else the longest window that leaves room for a slice. */
 	room = len - QCOW2_READER_SLICE - needs.work;
 	packed = 2u * needs.cluster;
 	window = needs.cluster;
@@ -129,9 +129,9 @@ int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *im
 }
 
 /*
- * Returns the bytes of slots that keep all tables of the chain, but not more than 4096 slots: 2 MiB
- * of tables, for a disk of 8 GiB with clusters of 64 KiB. Each cluster counts as 16 bytes. That is
- * an extended entry, or twice a standard one, as the sets of the cache fill up unevenly.
+ * Returns the length of the slots that keep all tables of the chain, but of at most 4096 slots:
+ * 2 MiB of tables, for a disk of 8 GiB with clusters of 64 KiB. Each cluster counts as 16 bytes.
+ * That is an extended entry, or twice a standard one, because the sets of the cache fill unevenly.
  */
 static size_t good_slices(const struct qcow2_image *image)
 {
@@ -208,15 +208,15 @@ static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *
 	codec->begin(codec, reader->work);
 }
 
-/* Returns where the part of the cluster ends that byte number `at` is in. */
+/* Returns the end of the part of the cluster that byte number `at` is in. */
 static uint32_t part_end(const struct qcow2_stream *stream, uint32_t at)
 {
 	return (at | (stream->window_len - 1u)) + 1u;
 }
 
 /*
- * Decodes len bytes of the cluster of reader->extent to buf. If the cluster has not been decoded
- * before, decodes all of it, to see that it is good.
+ * Decodes len bytes of the cluster of reader->extent to buf. If this is not the cluster that was
+ * last decoded through the window, decodes all of it, to see that it is good.
  *
  * `at` is the next byte to copy to buf, and `goal` is where decoding may end.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * 64-bit arithmetic. Where registers have 32 bits, each of these takes so many instructions that a
- * call is shorter; all files of the core use them.
+ * call is shorter, so they are not inline.
  */
 #include "internal.h"
 
@@ -13,7 +13,7 @@ uint64_t q2_shr64(uint64_t value, unsigned bits)
 
 	if (bits >= 32u)
 		return high >> (bits - 32u);
-	/* Without this, low would be combined with high << 32, which is undefined. */
+	/* A shift by 0 needs its own case, because high << 32 below is undefined. */
 	if (bits == 0u)
 		return value;
 	return (uint64_t)(high >> bits) << 32 | (low >> bits | high << (32u - bits));

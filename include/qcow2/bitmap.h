@@ -2,7 +2,7 @@
 /*
  * Persistent dirty bitmaps: lists those that an image has. qcow2.txt "Bitmaps".
  *
- * Reading a disk needs no bitmaps, and a damaged bitmap directory keeps no image from opening.
+ * Reading a disk needs no bitmaps, and an image with a damaged bitmap directory still opens.
  */
 #ifndef QCOW2_BITMAP_H
 #define QCOW2_BITMAP_H
@@ -29,7 +29,7 @@ struct qcow2_bitmap {
 	uint8_t type;             /* 1: dirty tracking, the only type that is defined */
 	uint8_t granularity_bits; /* a bit stands for 1 << granularity_bits bytes; 0 to 63 */
 
-	/* Where the walk over the directory is; set by qcow2_bitmap_next. */
+	/* For the walk over the directory: qcow2_bitmap_next sets these and goes on from them. */
 	uint32_t index;     /* of this entry, from 0 */
 	uint32_t n_bitmaps; /* that the directory has */
 	uint64_t next_pos;  /* where the next entry begins */
@@ -38,9 +38,9 @@ struct qcow2_bitmap {
 
 /*
  * Gets the first bitmap (previous is NULL), or the one after *previous, into *bitmap, which may be
- * the same object. err may be NULL. Call qcow2_image_extensions before the first call: it finds the
- * directory. If the image does not set QCOW2_AUTOCLEAR_BITMAPS, what it says about bitmaps is out
- * of date, and it has none. On failure *bitmap is unspecified.
+ * the same object. Call qcow2_image_extensions before the first call: it finds the directory. If
+ * the image does not set QCOW2_AUTOCLEAR_BITMAPS, its bitmaps are out of date and count as none. On
+ * failure *bitmap is unspecified.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image or bitmap is NULL, or the image is closed
@@ -56,7 +56,7 @@ int qcow2_bitmap_next(const struct qcow2_image *image, const struct qcow2_bitmap
                       struct qcow2_bitmap *bitmap, struct qcow2_error *err);
 
 /*
- * Copies the name of a bitmap, name_len bytes without a terminator, to buf. err may be NULL.
+ * Copies the name of a bitmap, name_len bytes without a terminator, to buf.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   an argument other than err is NULL, or the image is closed

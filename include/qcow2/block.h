@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An adapter for devices that read only whole blocks: a disk, a flash, a firmware's block protocol.
+ * An adapter for devices that read only whole blocks: a disk, flash memory, a firmware's block
+ * protocol.
  *
  *	static const struct qcow2_block_ops ops = { read_blocks };
  *	static uint64_t bounce[512 / 8];
@@ -56,8 +57,8 @@ struct qcow2_block {
 	void *ctx;                         /* passed to the callback; the adapter does not use it */
 	uint64_t size;       /* bytes of the file on the device; it may end inside a block */
 	uint32_t block_len;  /* bytes of a block: a power of two, 512 to 65536 */
-	uint32_t align;      /* of the buffers that the device takes: a power of two, 1 if any */
-	uint32_t max_blocks; /* that the device takes in one call; 0 if any number */
+	uint32_t align;      /* of the buffers that the device takes: a power of two; 1 for none */
+	uint32_t max_blocks; /* that the device reads in one call; 0 if any number */
 	void *bounce;        /* a buffer of block_len bytes, aligned to `align` */
 
 	/* Private. */
@@ -67,7 +68,8 @@ struct qcow2_block {
 
 /*
  * Starts the adapter, and makes *io the file on the device: bytes 0 to size - 1, where byte 0 is
- * the first of block 0. If the file begins elsewhere, the callback must add that to lba.
+ * the first of block 0. If the file begins at another block, the callback must add its number to
+ * lba.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT  block, io or the callback is NULL, or block_len, align or bounce is not as

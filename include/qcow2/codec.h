@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoders for compressed clusters: the interface, and the two for deflate that are built in.
+ * Decoders for compressed clusters: the interface, and two built-in decoders for deflate.
  *
  * The caller registers codecs by pointer (reader.h). The core names none, so a program links only
- * those that it uses. A port may provide codecs of its own: qcow2 has two types, deflate and zstd
- * (qcow2.txt "compression_type").
+ * those that it uses. A program may bring codecs of its own. The format defines two compression
+ * types, deflate and zstd (qcow2.txt "compression_type"); there is no built-in decoder for zstd.
  */
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
@@ -24,10 +24,10 @@ enum { QCOW2_COMPRESSION_DEFLATE = 0, QCOW2_COMPRESSION_ZSTD = 1 };
 struct qcow2_stream {
 	/*
 	 * Input. The codec takes the bytes [next, end) by advancing next. When it needs more, it
-	 * calls fill, which makes [next, end) the next piece and returns QCOW2_OK, or returns a
+	 * calls fill, which makes [next, end) the next piece and returns QCOW2_OK, or fails with a
 	 * status that decode must return as well. If next == end after a fill that succeeded, the
-	 * input is over; further calls give the same answer. Both pointers always point into one
-	 * object, and are never NULL.
+	 * input has ended, and further calls give the same answer. Both pointers always point into
+	 * one object, and are never NULL.
 	 */
 	const uint8_t *next;
 	const uint8_t *end;
@@ -50,7 +50,7 @@ struct qcow2_stream {
 	uint32_t window_len;
 	uint32_t window_at; /* done % window_len; the codec advances it together with done */
 	uint32_t done;      /* bytes of the cluster that are made */
-	uint32_t stop;      /* bytes of the cluster that are wanted by now */
+	uint32_t stop;      /* bytes of the cluster that must be made when decode returns */
 };
 
 /* A decoder. It is constant, so it may be in ROM, and any number of readers may use it. */
@@ -72,12 +72,12 @@ struct qcow2_codec {
 	 * with a larger stop, and goes on from there. After a failure only begin may be called.
 	 *
 	 * When the whole cluster is made, the reader calls decode once more with stop == done. That
-	 * call makes nothing, and succeeds if the stream goes on validly so far as this can be
-	 * known. Bytes after the end of the stream are padding and are ignored.
+	 * call makes nothing. It checks what follows in the stream, up to where the next byte would
+	 * be made, and fails if that is invalid. Bytes after the end of the stream are padding.
 	 *
 	 * Returns
 	 *	QCOW2_OK            done == stop
-	 *	QCOW2_E_COMPRESSED  the stream is invalid, or ends before it made what is wanted
+	 *	QCOW2_E_COMPRESSED  the stream is invalid, or ends before done == stop
 	 *	QCOW2_E_TRUNCATED   the input ended before the stream did
 	 *	QCOW2_E_MEMORY      the stream refers to bytes that the window no longer has
 	 *	QCOW2_E_ARGUMENT    stop is before done, or past the end of the window

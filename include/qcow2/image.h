@@ -2,10 +2,10 @@
 /*
  * What an image is: its geometry, features and names, and the image below it.
  *
- * An image is a struct of the caller. An open call fills it, then qcow2_image_extensions if the
- * caller wants the extensions, and at most one call of each attach function. It never changes after
- * that: any number of readers (reader.h) on any number of threads can share it without a lock. The
- * caller may copy it.
+ * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw or
+ * qcow2_snapshot_image. qcow2_image_extensions and the attach calls may add to it, each at most
+ * once. After that it never changes: any number of readers (reader.h) on any number of threads can
+ * share it without a lock. The caller may copy it.
  *
  * A raw disk is an image, a snapshot is one (snapshot.h), and a backing chain is a list of images.
  * What an image does not have is read from the image below; what no image has reads as zeros:
@@ -20,8 +20,8 @@
  *	NULL
  *	                       ttttmmmm0000bbmmtttt00000000        the disk that a program reads
  *
- * The disk is as long as the top image. An image below may be shorter: it ends the search, so what
- * is past its end reads as zeros.
+ * The disk is as long as the top image. If an image below is shorter, the search ends at it: what
+ * is past its end reads as zeros, even if a lower image has it.
  *
  * Conventions of all headers in qcow2/:
  *
@@ -33,13 +33,13 @@
  *  - A call returns QCOW2_OK or a negative status (status.h). It writes its results on success
  *    only, unless the comment says otherwise.
  *  - The caller may read all members of a struct except those marked private, and writes only those
- *    that it has to fill in.
+ *    that it has to fill in. (reader.h has one hook that it may replace.)
  *  - Calls on different objects may run at the same time. An object that a call changes belongs to
  *    one thread at a time.
  *  - `off` is a byte offset in the virtual disk, `pos` a byte position in a file, `len` a number of
  *    bytes, `*_bits` a binary logarithm, `n_*` a count.
  *  - The cost of a call is its number of io calls: calls of qcow2_io_ops.read.
- *  - qcow2.txt is QEMU's docs/interop/qcow2.txt. Its sections are cited in quotes.
+ *  - qcow2.txt is QEMU's docs/interop/qcow2.txt. Its sections and fields are cited in quotes.
  */
 #ifndef QCOW2_IMAGE_H
 #define QCOW2_IMAGE_H
@@ -71,19 +71,19 @@ struct qcow2_span {
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW   UINT64_C(0x02)
 
 enum {
-	QCOW2_CHAIN_MAX = 1023, /* images in a backing chain; keeps the depth in 10 bits */
+	QCOW2_CHAIN_MAX = 1023, /* images in a backing chain; a depth must fit in 10 bits */
 	QCOW2_NAME_MAX = 1023   /* bytes of the name of a backing file: "Header", bytes 16-19 */
 };
 
 /* Flags of qcow2_image_open. */
 enum {
 	/*
-	 * Tables, names and clusters that the file is too short for read as zeros past its end, as
-	 * in QEMU. Without this flag, reading them fails with QCOW2_E_TRUNCATED. A compressed
-	 * cluster that is cut short always fails.
+	 * Tables, names and clusters past the end of the file read as zeros, as in QEMU. Without
+	 * this flag, reading them fails with QCOW2_E_TRUNCATED, unless only the end of a cluster of
+	 * data is missing. A compressed cluster that is cut short always fails.
 	 */
 	QCOW2_OPEN_TRUNCATED = 1,
-	/* The image alone: what its backing file has reads as zeros if no image is attached. */
+	/* The image may be read without its backing file, whose data then reads as zeros. */
 	QCOW2_OPEN_LAYER = 2,
 	/* For inspection: an encrypted image opens as well, but no reader starts on it. */
 	QCOW2_OPEN_INSPECT = 4
@@ -120,8 +120,8 @@ struct qcow2_image {
 	uint32_t header_len;              /* bytes of the header, without its extensions */
 
 	/*
-	 * Strings of the image without a terminator. qcow2_image_bytes reads them. They may contain
-	 * any bytes, so check them before you show or use them.
+	 * Where the strings of the image are. They have no terminator. qcow2_image_bytes reads
+	 * them. They may contain any bytes, so check them before you show or use them.
 	 */
 	struct qcow2_span backing_name; /* name of the backing file */
 
@@ -186,13 +186,14 @@ int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsig
 int qcow2_image_extensions(struct qcow2_image *image, struct qcow2_error *err);
 
 /*
- * Makes *image a raw disk: all bytes of the file, whose size may be any number. A raw disk can be
- * read, and can be at the bottom of a chain. *io is copied as by qcow2_image_open.
+ * Makes *image a raw disk, which is all bytes of the file. The size of the file need not be a
+ * multiple of anything. A raw disk can be read, and can be at the bottom of a chain. *io is copied
+ * as by qcow2_image_open.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT  image or io is NULL, or *io has no callback
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_image_raw(struct qcow2_image *image, const struct qcow2_io *io);
 
@@ -205,7 +206,7 @@ int qcow2_image_raw(struct qcow2_image *image, const struct qcow2_io *io);
  *	QCOW2_E_ARGUMENT  image is NULL, closed or raw, or has an image below it already; below is
  *	                  NULL or closed
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_image_attach_backing(struct qcow2_image *image, const struct qcow2_image *below);
 
@@ -216,7 +217,7 @@ int qcow2_image_attach_backing(struct qcow2_image *image, const struct qcow2_ima
  *	QCOW2_E_ARGUMENT  image is NULL, closed or raw, has its data in the image file, or has its
  *	                  data file attached already; data is NULL or has no callback
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *data);
 
@@ -231,9 +232,9 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
  *	                   QCOW2_OPEN_LAYER
  *	QCOW2_E_DATA_FILE  an image has its data in an external file that is not attached
  *	QCOW2_E_DEPTH      the chain has more than QCOW2_CHAIN_MAX images, or is a loop
- * and, except with QCOW2_E_ARGUMENT, err->io is the file of the image in question.
+ * Except with QCOW2_E_ARGUMENT, err->io is the file of the image in question.
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_image_ready(const struct qcow2_image *image, struct qcow2_error *err);
 
@@ -258,8 +259,8 @@ enum { QCOW2_FEATURE_INCOMPATIBLE = 0, QCOW2_FEATURE_COMPATIBLE = 1, QCOW2_FEATU
 enum { QCOW2_FEATURE_NAME_ROOM = 47 };
 
 /*
- * Finds the name that the image in *io itself gives to a feature, for a message after
- * qcow2_image_open failed with QCOW2_E_FEATURE. kind is QCOW2_FEATURE_*, bit is 0 to 63.
+ * Finds the name that the image in *io gives to a feature, for a message after qcow2_image_open
+ * failed with QCOW2_E_FEATURE. kind is QCOW2_FEATURE_*, bit is 0 to 63.
  *
  * name becomes a string with a terminator. The image chose its bytes, so check them before you show
  * them.

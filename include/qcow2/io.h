@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the bytes of a file come from: the one thing that a port must provide.
+ * The callback that reads a file. It is the one thing that a port must provide.
  */
 #ifndef QCOW2_IO_H
 #define QCOW2_IO_H
@@ -14,9 +14,9 @@ extern "C" {
 
 struct qcow2_io_ops {
 	/*
-	 * Copies the bytes [pos, pos + len) of the file to buf, all of them, and returns 0. If that
-	 * fails, it returns a code of its own other than 0, and may leave anything in buf. The call
-	 * that needed the bytes then fails with QCOW2_E_IO, and qcow2_error.io_code is the code.
+	 * Copies all bytes [pos, pos + len) of the file to buf, and returns 0. If that fails, it
+	 * returns a code of its own other than 0, and may leave anything in buf. The call that
+	 * needed the bytes then fails with QCOW2_E_IO, and qcow2_error.io_code is the code.
 	 *
 	 * The core asks only for bytes inside the file: len > 0, and pos + len <= size, which does
 	 * not wrap. buf may have any alignment; block.h adapts devices that need more.

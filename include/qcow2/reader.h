@@ -8,9 +8,9 @@
  *	qcow2_reader_codecs(&reader, codecs);       // only to read compressed clusters
  *	qcow2_reader_read(&reader, 0, buf, 512);
  *
- * A reader has all state that changes: the cached parts of tables and the last decoded cluster. One
- * thread at a time may use it; any number of readers may share an image. More memory makes a reader
- * faster, and never changes what it reads. This is its memory:
+ * A reader holds all state that changes: the cached parts of tables and the last decoded cluster.
+ * Only one thread at a time may use it; any number of readers may share an image. More memory makes
+ * a reader faster, but never changes what it reads. Its memory looks like this:
  *
  *	memory                                                          memory + memory_len
  *	|                                                                                 |
@@ -19,12 +19,12 @@
  *	                                           keys   work      packed      window
  *
  *	slice i  512 bytes of an L1 or L2 table
- *	key i    8 bytes: which image of the chain, and which part of its file, slice i has
+ *	key i    8 bytes: which image of the chain, and which part of its file, is in slice i
  *	work     the working memory of the codec
- *	packed   compressed data as it is in the file: 512 bytes of it, or all of a cluster
+ *	packed   compressed data from the file: 512 bytes of it, or all of a cluster
  *	window   decoded data: the last 4096 bytes or more, or a whole cluster
  *
- * Without codecs, slices and keys take all of it. image.h has the conventions that apply here.
+ * Without codecs, slices and keys take all of it. The conventions are in image.h.
  */
 #ifndef QCOW2_READER_H
 #define QCOW2_READER_H
@@ -40,7 +40,7 @@ extern "C" {
 enum qcow2_extent_kind {
 	/* No image of the chain has it. It reads as zeros. */
 	QCOW2_EXTENT_ABSENT = 0,
-	/* An image says that it is zeros. */
+	/* An image records that it reads as zeros. */
 	QCOW2_EXTENT_ZERO = 1,
 	/* It is the bytes [pos, pos + len) of the file *io, and zeros past the end of *io. */
 	QCOW2_EXTENT_DATA = 2,
@@ -51,9 +51,9 @@ enum qcow2_extent_kind {
 /*
  * A range of the disk of one kind.
  *
- * An extent has a place in a file if io is not NULL; a zero or absent one may have a place as well,
- * if its cluster is preallocated. A compressed extent covers at most one cluster, and pos is where
- * the data of the whole cluster begins, wherever in the cluster off is.
+ * An extent has a place in a file if io is not NULL. A zero or absent extent has one if its cluster
+ * is preallocated. A compressed extent covers at most one cluster, and its pos is where the data of
+ * the whole cluster begins, wherever in the cluster off is.
  */
 struct qcow2_extent {
 	uint64_t off;                    /* where in the disk it begins */
@@ -68,7 +68,7 @@ struct qcow2_extent {
 
 struct qcow2_reader;
 
-/* Private: which slice a slot has. `high` is UINT32_MAX if the slot is empty. */
+/* Private: what slice i holds. `high` is UINT32_MAX if the slice is empty. */
 struct q2_slice_key {
 	uint32_t high; /* bits 0-9: depth of the image; above: bits 41-62 of the position */
 	uint32_t low;  /* bits 9-40 of the position */
@@ -85,13 +85,13 @@ struct qcow2_reader {
 	size_t memory_len;         /* bytes, a multiple of 8 */
 	struct q2_slice_key *keys; /* key 0; key i is keys[-i] */
 	size_t spare;              /* bytes for slices and keys, divided by the slots in use */
-	uint32_t mask;             /* slots in use, which are a power of two, minus 1 */
+	uint32_t mask;             /* slots (slices with keys) in use, a power of two, minus 1 */
 	uint32_t misses;           /* since the slots were last doubled, plus the slots before */
 
 	/*
 	 * A hook for ports, not private. Reads a slice of a table: len bytes at at->pos of the file
-	 * *at->io, zeros past its end. Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the
-	 * callback of the io fails.
+	 * *at->io, zeros past its end. Returns QCOW2_OK, or sets at->io_code to what the io
+	 * callback returned and returns QCOW2_E_IO.
 	 *
 	 * qcow2_reader_init sets it. A port that reads tables ahead keeps this pointer, puts its
 	 * own function here, and calls the kept one for what it has not read ahead.
@@ -117,17 +117,16 @@ struct qcow2_reader {
 	uint32_t packed_left;       /* bytes of the compressed cluster that are not yet read */
 	struct qcow2_stream stream; /* the cluster that is being decoded */
 	const struct qcow2_image *window_image; /* whose cluster the window has, NULL if none */
-	uint64_t window_off; /* an offset in that cluster: the first one that was read */
+	uint64_t window_off; /* an offset in that cluster: where the read that decoded it began */
 };
 
 /*
  * Bytes of memory for a reader, at compile time. The memory must be aligned to 8.
  *
- *	QCOW2_READER_MEMORY                 the least, for images of any size and cluster size if no
- *	                                    cluster is compressed
+ *	QCOW2_READER_MEMORY                 the least, for any image without compressed clusters
  *	 + n * QCOW2_READER_SLICE           n more slices; two in all save most reads of tables
- *	QCOW2_READER_MEMORY_DEFLATE         for what QEMU compresses with deflate, at any cluster
- *	                                    size, with qcow2_deflate_small
+ *	QCOW2_READER_MEMORY_DEFLATE         to read what QEMU compresses with deflate, at any
+ *	                                    cluster size, with qcow2_deflate_small
  *	QCOW2_READER_MEMORY_CLUSTER(bits,   for any codec, with room for the longest compressed
  *	    work)                           cluster, which takes 2 clusters, and the decoded one:
  *	                                    each cluster is decoded only once. bits is cluster_bits,
@@ -141,15 +140,17 @@ struct qcow2_reader {
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 
 /*
- * Starts a reader on a chain of images. memory has len bytes and is aligned to 8; the reader uses
- * it as long as the caller uses the reader. The images must not change meanwhile.
+ * Starts a reader on a chain of images. memory has len bytes and is aligned to 8; it belongs to the
+ * reader as long as the caller uses the reader. The images must not change meanwhile.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   reader, image or memory is NULL, image is closed, memory is misaligned
  *	QCOW2_E_MEMORY     len is less than QCOW2_READER_MEMORY
  *	QCOW2_E_ENCRYPTED, QCOW2_E_BACKING, QCOW2_E_DATA_FILE, QCOW2_E_DEPTH
  *	                   the chain is not ready: see qcow2_image_ready
- * and the details are in reader->error unless reader is NULL. No io call.
+ * reader->error has the details, unless reader is NULL.
+ *
+ * Cost: no io call.
  */
 int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
                       size_t len);
@@ -161,15 +162,18 @@ int qcow2_reader_init(struct qcow2_reader *reader, const struct qcow2_image *ima
  *
  * Fails with
  *	QCOW2_E_ARGUMENT  an argument is NULL, the reader did not start, or it has codecs already;
- *	                  reader->error is as it was
+ *	                  reader->error does not change
  *	QCOW2_E_MEMORY    the memory is too small; reader->error.detail is the length that is needed
- * and after QCOW2_E_MEMORY the reader still works without codecs. No io call.
+ * After QCOW2_E_MEMORY the reader still works, without codecs.
+ *
+ * Cost: no io call.
  */
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs);
 
 /*
- * Calls qcow2_reader_init and, if that succeeds, qcow2_reader_codecs: for a caller that has both
- * the memory and the codecs at hand. Fails as they do. No io call.
+ * Calls qcow2_reader_init and, if that succeeds, qcow2_reader_codecs. Fails as they do.
+ *
+ * Cost: no io call.
  */
 int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *image,
                        const struct qcow2_codec *const *codecs, void *memory, size_t len);
@@ -177,24 +181,24 @@ int qcow2_reader_start(struct qcow2_reader *reader, const struct qcow2_image *im
 /*
  * Computes how much memory a reader of this chain needs at least, *min, and how much it can make
  * good use of, *good: enough to decode each compressed cluster only once, and to keep all tables of
- * a disk of moderate size. *good is at most QCOW2_READER_MEMORY_CLUSTER and 4096 slices. codecs
- * may be NULL: then compressed clusters will not be read.
+ * a disk of moderate size. *good is at most QCOW2_READER_MEMORY_CLUSTER and 4096 slices. If codecs
+ * is NULL, the result is for a reader without codecs.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image, min or good is NULL, or image is closed
  *	QCOW2_E_ENCRYPTED, QCOW2_E_BACKING, QCOW2_E_DATA_FILE, QCOW2_E_DEPTH
  *	                   the chain is not ready: see qcow2_image_ready
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_codec *const *codecs,
                         size_t *min, size_t *good);
 
 /*
- * Finds out what the disk is at off, as far as it is of one kind, but not past off + len. An extent
- * is merged with the next one if that continues it, across clusters and tables. The caller may
- * still get two extents where one would do. An extent always ends before a damaged table entry,
- * and the call fails only if the entry for off itself is damaged.
+ * Finds what the disk is at off: an extent of one kind, which ends at off + len at the latest. An
+ * extent is merged with the next one if that continues it, across clusters and tables; the caller
+ * may still get two extents where one would do. An extent ends before a damaged table entry, and
+ * the call fails only if the entry for off itself is damaged.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   reader or extent is NULL, or the reader did not start
@@ -207,14 +211,14 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
  * Cost: for each image of the chain, and each 64 clusters of the extent (32 with extended L2
  * entries), at most 2 io calls of 512 bytes; and at most as many to see what follows the extent. A
  * reader with fewer than 2 slices for each image makes that many for each cluster, or subcluster,
- * of the image that has the smallest ones. So does any reader at first: it takes its memory into
- * use as it finds that it needs more slices.
+ * of the image that has the smallest ones. So does any reader at first: it begins with one slice,
+ * and takes more into use as it needs them.
  */
 int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
                      struct qcow2_extent *extent);
 
 /*
- * Copies the bytes [off, off + len) of the disk to buf, all of them. If it fails, buf may contain
+ * Copies all bytes [off, off + len) of the disk to buf. If the call fails, buf may contain
  * anything. If len is 0, it succeeds for any off, and buf may be NULL.
  *
  * Fails with
@@ -231,9 +235,9 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  *	                    reader->error.detail is the memory that is enough
  *	QCOW2_E_IO          the io callback failed
  *
- * Cost: that of qcow2_reader_map for each extent. An extent of data costs one io call more,
- * straight into buf; zeros cost none. A compressed cluster costs one call for each 512 bytes of
- * input each time it is decoded, or one for all input with QCOW2_READER_MEMORY_CLUSTER.
+ * Cost: that of qcow2_reader_map for each extent. An extent of data costs one more io call,
+ * straight into buf; zeros cost none. Each time that a compressed cluster is decoded costs one call
+ * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Refcounts: how often the tables of an image refer to each cluster of its file, as the image
- * itself records it. qcow2.txt "Host cluster management".
+ * Refcounts: for each cluster of an image file, the number of references to it that the image
+ * records. qcow2.txt "Host cluster management".
  *
- * Reading a disk needs no refcounts, and a damaged refcount table keeps no image from opening.
+ * Reading a disk needs no refcounts, and an image with a damaged refcount table still opens.
  * Programs that check images, or count the clusters in use, read them here.
  */
 #ifndef QCOW2_REFCOUNT_H
@@ -20,12 +20,12 @@ extern "C" {
  * first + i, which is at byte (first + i) << cluster_bits of the file. A cluster that the refcount
  * table does not cover, or whose refcount block is absent, has refcount 0.
  *
- * On entry *n is the number of clusters that are wanted, for which counts has room. It becomes
- * smaller if the refcount block ends before; a block has the refcounts of
- * 8 << cluster_bits >> refcount_order clusters. On success *n is 0 only if it was 0.
+ * On entry *n is the number of clusters that are wanted, for which counts has room. On success it
+ * is the number that were read: fewer if the refcount block ends before, and 0 only if it was 0. A
+ * block has the refcounts of 8 << cluster_bits >> refcount_order clusters.
  *
- * The array doubles as the buffer for the bytes of the file, so the call needs no other memory. On
- * failure its content and *n are unspecified. err may be NULL.
+ * The array is also the buffer for the bytes of the file, so the call needs no other memory. On
+ * failure its content and *n are unspecified.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image, n or counts is NULL; the image is closed or raw

@@ -18,8 +18,8 @@ extern "C" {
 struct qcow2_snapshot {
 	uint64_t l1_pos;        /* position of its L1 table; not validated */
 	uint64_t disk_size;     /* bytes; that of the image if the entry has none; not validated */
-	uint64_t vm_state_size; /* bytes of the saved state of the machine, 0 if the disk only */
-	uint64_t vm_clock_nsec; /* how long the machine had run */
+	uint64_t vm_state_size; /* bytes of the machine's saved state; 0 for only the disk */
+	uint64_t vm_clock_nsec; /* how long the machine had run, nanoseconds */
 	uint64_t icount;        /* instructions that it had executed; valid if has_icount */
 	uint64_t id_pos;        /* of the id in the image file; the name follows it */
 	uint32_t l1_entries;    /* number of entries of its L1 table; not validated */
@@ -29,7 +29,7 @@ struct qcow2_snapshot {
 	uint16_t name_len;      /* bytes of the name */
 	bool has_icount;        /* icount is valid */
 
-	/* Where the walk over the table is; set by qcow2_snapshot_next. */
+	/* For the walk over the table: qcow2_snapshot_next sets these and goes on from them. */
 	uint32_t index;    /* of this entry, from 0 */
 	uint64_t next_pos; /* where the next entry begins */
 };
@@ -68,8 +68,8 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 
 /*
  * Makes *out the image as it was when the snapshot was taken, with the size that the disk had then.
- * It is on the same io and over the same backing image, so attach these to `image` before; out must
- * not be `image`. On failure *out is a closed image, or unchanged with QCOW2_E_ARGUMENT.
+ * It has the io and the backing image of `image`, so attach the backing image first. out must not
+ * be `image`. On failure *out is a closed image, or unchanged with QCOW2_E_ARGUMENT.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT            an argument other than err is NULL, or the image is closed
@@ -79,7 +79,7 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
  *	QCOW2_E_TRUNCATED           the file ends before the L1 table does, and the image was opened
  *	                            without QCOW2_OPEN_TRUNCATED
  *
- * No io call.
+ * Cost: no io call.
  */
 int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
                          const struct qcow2_snapshot *snapshot, struct qcow2_error *err);

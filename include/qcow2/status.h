@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The statuses that calls of the core return, and what is known about a failure.
+ * The statuses that calls of the core return, and the details of a failure.
  *
  * Every call returns QCOW2_OK, which is 0, or one of the negative statuses below; its comment lists
- * those that it fails with. A call that fails leaves the image and the reader usable: if the reason
- * goes away, the same call succeeds.
+ * those that it fails with. A call that fails leaves the image and the reader usable: when the
+ * cause is gone, the same call succeeds.
  */
 #ifndef QCOW2_STATUS_H
 #define QCOW2_STATUS_H
@@ -22,7 +22,7 @@ enum qcow2_status {
 
 	/* ---- The caller made a mistake: -1 to -15 ---- */
 
-	/* An argument can never be right: a NULL pointer, a closed image, misaligned memory. */
+	/* An argument breaks the rules of the call: a NULL pointer, a closed image, ... */
 	QCOW2_E_ARGUMENT = -1,
 	/* The offset or the length is outside the disk. */
 	QCOW2_E_RANGE = -2,
@@ -46,7 +46,7 @@ enum qcow2_status {
 
 	/* The file does not begin with the magic number of qcow2. */
 	QCOW2_E_NOT_QCOW2 = -32,
-	/* The format is neither version 2 nor 3; detail is its version, which is 1 for qcow. */
+	/* The version is neither 2 nor 3; detail is the version, which is 1 for qcow. */
 	QCOW2_E_VERSION = -33,
 	/* The image has an incompatible feature that the core does not know; detail is the bits. */
 	QCOW2_E_FEATURE = -34,
@@ -56,11 +56,11 @@ enum qcow2_status {
 	QCOW2_E_COMPRESSION = -36,
 	/* The cluster is compressed, and the reader has no codec for it; detail is the type. */
 	QCOW2_E_CODEC = -37,
-	/* A size or a count is beyond the limits of QEMU; detail is its value. */
+	/* A size or a count exceeds the limits of QEMU; detail is its value. */
 	QCOW2_E_TOO_BIG = -38,
 	/* The clusters are shorter than 512 bytes or longer than 2 MiB; detail is cluster_bits. */
 	QCOW2_E_CLUSTER_BITS = -39,
-	/* An image with an external data file has no snapshots that can be read. */
+	/* The image has an external data file, so its snapshots cannot be read. */
 	QCOW2_E_SNAPSHOT_DATA_FILE = -40,
 
 	/* ---- The file is damaged: -48 and below ---- */
@@ -69,11 +69,11 @@ enum qcow2_status {
 	QCOW2_E_HEADER = -48,
 	/* A header extension is invalid; pos is that of the extension. */
 	QCOW2_E_EXTENSION = -49,
-	/* The L1 table is in an impossible place, or too short for the size of the disk. */
+	/* The L1 table is at an invalid position, or too short for the size of the disk. */
 	QCOW2_E_L1 = -50,
 	/* An entry of an L1 or L2 table is invalid; pos is that of the entry. */
 	QCOW2_E_L2_ENTRY = -51,
-	/* Compressed data does not decode to a whole cluster; pos is where the data begins. */
+	/* Compressed data does not decode to a whole cluster; pos is where that data begins. */
 	QCOW2_E_COMPRESSED = -52,
 	/* An entry of the snapshot table is invalid; pos is that of the entry. */
 	QCOW2_E_SNAPSHOT = -53,
@@ -81,16 +81,16 @@ enum qcow2_status {
 	QCOW2_E_TRUNCATED = -54,
 	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
 	QCOW2_E_REFCOUNT = -55,
-	/* The bitmap directory, or an entry of it, is invalid; pos is where. */
+	/* The bitmap directory, or an entry of it, is invalid; pos is where it is. */
 	QCOW2_E_BITMAP = -56
 };
 
 struct qcow2_io;
 
 /*
- * What is known about a failed call. If the call succeeded, only `status` has a meaning. `pos` has
- * one if `io` is not NULL and the call reads the file; `detail` has one if the comment at the
- * status says so.
+ * The details of a failed call. If the call succeeded, only `status` is valid. `pos` is valid if
+ * `io` is not NULL and the call reads the file. `detail` is valid if the comment at the status
+ * names it.
  */
 struct qcow2_error {
 	int status;                /* enum qcow2_status: what the call returned */
