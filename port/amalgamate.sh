@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Writes the library as two files each: qcow2_core.c and .h, the freestanding core; qcow2.c and .h,
-# the POSIX library, with the built-in deflate. They need no other file, no library, no configuration.
+# Writes two pairs of files: qcow2_core.c and .h, the freestanding core; and qcow2.c and .h, the
+# POSIX library with the built-in deflate. A pair needs no other file, no library, no configuration.
 #	amalgamate.sh DIR VERSION CORE-FILES -- POSIX-FILES
 set -eu
 dir=$1 version=$2
@@ -16,8 +16,9 @@ done
 cd "$(dirname "$0")/.."
 mkdir -p "$dir"
 
-# Puts in place of each #include "..." of ours its text, the first time; drops the others, and the
-# licence line and include of each file after the first. `known` headers are there already.
+# Prints the files with each header of ours in place of its first #include "...". Drops the later
+# includes, and the licence lines and system macros, which the caller prints once. The KNOWN-HEADERS
+# count as included already.
 expand() { # KNOWN-HEADERS FILE...
 	known=$1
 	shift

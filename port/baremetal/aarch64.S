@@ -11,7 +11,7 @@ entry:
 	msr vbar_el1, x0
 	b start
 
-	.balign 2048	/* VBAR_EL1 has no lower bits */
+	.balign 2048	/* the lower bits of VBAR_EL1 are reserved */
 vectors:
 	.rept 16
 	b fault

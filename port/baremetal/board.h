@@ -66,7 +66,7 @@ enum {
 	DISK_MAX_BLOCKS = 8 /* in one transfer */
 };
 
-/* What the two functions return; qcow2_error.io_code has it after a failed read. */
+/* What the two functions return. After a failed read, qcow2_error.io_code has it. */
 enum { DISK_OK, DISK_E_RANGE, DISK_E_ALIGN, DISK_E_OPEN, DISK_E_SEEK, DISK_E_READ };
 
 struct disk {

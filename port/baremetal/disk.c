@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A block device on a file of the host, as strict about range and alignment as real ones. */
+/* A block device that is a file of the host, as strict about range and alignment as a real one. */
 #include "board.h"
 
 int disk_open(struct disk *disk, const char *name)
@@ -43,8 +43,8 @@ int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 
 	if (semihost(SEMIHOST_SEEK, seek) != 0)
 		return DISK_E_SEEK;
-	if (semihost(SEMIHOST_READ, read) !=
-	    0) /* returns the number of bytes that it did not read */
+	/* SEMIHOST_READ returns the number of bytes that it did not read. */
+	if (semihost(SEMIHOST_READ, read) != 0)
 		return DISK_E_READ;
 	for (uintptr_t i = there; i < len; i++)
 		to[i] = 0;

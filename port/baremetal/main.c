@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads a qcow2 image, or an image and its backing file, from block devices, and prints the size
- *and the CRC-32 of the disk, or an error with its position. Needs no libc, no heap and 16 KiB of
- *RAM. PROGRAM IMAGE [BACKING]
+ * Reads a qcow2 image, or an image and its backing file, from block devices. Prints the size and
+ * the CRC-32 of the disk, or an error with its position. Needs no libc and no heap, and 16 KiB of
+ * RAM.
+ *	PROGRAM IMAGE [BACKING]
  */
 #include "board.h"
 #include "layer.h"
@@ -64,8 +65,7 @@ static int checksum(uint64_t size, uint32_t *result)
 	return QCOW2_OK;
 }
 
-/* The image that an error is about: the io in the error is the layer's or the image's copy of it.
- */
+/* The name of the image that an error is about: its io is the layer's or the image's copy of it. */
 static const char *name_of(const struct qcow2_io *io)
 {
 	for (int i = 0; i < MAX_LAYERS; i++) {
@@ -81,7 +81,7 @@ static int complain(int status, const struct qcow2_error *error)
 	say(name_of(error->io));
 	say(": ");
 	say(qcow2_status_text(status));
-	if (status <= QCOW2_E_IO) { /* all but mistakes of the caller have a position */
+	if (status <= QCOW2_E_IO) { /* the caller's mistakes have no position */
 		say(", at byte ");
 		say_hex(error->pos);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Measures RAM and stack: the stack is painted at the start, and unpainted words were used. */
+/* Measures RAM and stack: the stack is painted at the start; words without paint were used. */
 #include "board.h"
 
 /* From sections.ld. */

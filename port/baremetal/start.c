@@ -16,7 +16,7 @@ void start(void)
 	char *words[MAX_WORDS];
 	const uint32_t *from = link_data_rom;
 
-	/* volatile, or the compiler turns the loops into calls of memcpy and memset */
+	/* volatile, or the compiler turns the loops into calls to memcpy and memset */
 	for (volatile uint32_t *to = link_data; (uintptr_t)to < (uintptr_t)link_data_end; to++)
 		*to = *from++;
 	for (volatile uint32_t *to = link_bss; (uintptr_t)to < (uintptr_t)link_bss_end; to++)

@@ -4,8 +4,10 @@
  *	grub> insmod qcow2io
  *	grub> loopback vm (hd0,gpt2)/vm.qcow2
  *	grub> ls (vm,gpt1)/
- * lists the files in the image. Written for GRUB 2.06 and tried by hand there: i386-pc, a file in a
- * FAT partition in a compressed image on a FAT disk. tests/glue/test_grub.c runs it over a model of
+ * The last command lists the files in the image.
+ *
+ * Written for GRUB 2.06 and tried there by hand on i386-pc: it read a file from a FAT partition in
+ * a compressed image on a FAT disk. tests/glue/test_grub.c runs it against a model of
  * grub_file_open.
  *
  * Copy this file, src/ and include/qcow2/ to grub-core/io/qcow2/; name GRUB_FILE_FILTER_QCOW2 in
@@ -21,9 +23,10 @@
  *
  * (Without -ffreestanding, the compiler's stdint.h includes that of a libc.)
  *
- * As with gzio, the magic decides, and the filter passes other files on unchanged. So while the
- * module is loaded, loopback cannot show a raw disk whose first bytes are the magic. Images that
- * need another file (backing file, external data file) are refused; no other file is ever opened.
+ * Like gzio, the filter recognises a file by its magic number and passes other files on unchanged.
+ * So while the module is loaded, loopback cannot show a raw disk that begins with the magic number
+ * of qcow2. Images that need another file (backing file, external data file) are refused; no other
+ * file is ever opened.
  */
 #include <grub/dl.h>
 #include <grub/err.h>
@@ -35,7 +38,7 @@
 
 #include "qcow2/reader.h"
 
-/* GRUB loads no module with another licence string; the MIT licence allows the combination. */
+/* GRUB loads only modules that declare a GPL licence; the MIT licence allows the combination. */
 GRUB_MOD_LICENSE("GPLv3+");
 
 struct qcow2_file {
@@ -147,8 +150,8 @@ static grub_file_t make_file(struct qcow2_file *qcow2)
 }
 
 /*
- * Returns a file with the content of the disk, or `below` itself if that is no image. On failure,
- * sets grub_errno, leaves `below` open and returns NULL.
+ * Returns a file with the content of the disk, or `below` itself if it is not an image. On
+ * failure, sets grub_errno, leaves `below` open and returns NULL.
  */
 static grub_file_t qcow2io_open(grub_file_t below, enum grub_file_type type)
 {

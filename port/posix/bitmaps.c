@@ -81,7 +81,7 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
 
 	if (!bitmaps_measure(image, &n, &bytes))
 		return qp_failed();
-	entries = malloc(n * sizeof *entries + bytes + 1u); /* never 0 bytes: that may be NULL */
+	entries = malloc(n * sizeof *entries + bytes + 1u); /* for 0 bytes it may return NULL */
 	if (entries == NULL) {
 		qp_fail_memory();
 		return qp_failed();

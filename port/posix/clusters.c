@@ -13,20 +13,19 @@
 
 enum {
 	/*
-	 * Refcounts that are read at once: those of a block in the usual geometry, 64 KiB clusters
-	 * and refcounts of 16 bits. As the core returns them they take 256 KiB.
+	 * Refcounts that are read at once: those of one block in the usual geometry, with 64 KiB
+	 * clusters and 16-bit refcounts. The core returns them as uint64_t, in 256 KiB.
 	 */
 	BATCH = 32768,
 	/* QEMU opens no image with a longer refcount table. It bounds the work of a count. */
 	TABLE_LEN_MAX = 8 * 1024 * 1024
 };
 
-/* The clusters of the file that the refcount table covers: no other can be in use. */
+/* How many clusters of the file the refcount table covers: only those can be in use. */
 static uint64_t clusters_to_count(const struct qcow2_image *image)
 {
 	unsigned bits = image->cluster_bits;
-	/* A cluster of the table has 2^(bits - 3) entries, a block 2^(bits + 3 - order) refcounts.
-	 */
+	/* A table cluster has 2^(bits - 3) entries, a block has 2^(bits + 3 - order) refcounts. */
 	uint64_t covered = (uint64_t)image->refcount_table_clusters
 	                   << (2u * bits - image->refcount_order);
 	uint64_t whole = image->io.size >> bits;
@@ -35,7 +34,7 @@ static uint64_t clusters_to_count(const struct qcow2_image *image)
 	return in_file < covered ? in_file : covered;
 }
 
-/* Adds up the clusters in use, until there are enough. `counts` has room for a batch. */
+/* Counts clusters in use until *count reaches `enough`. `counts` has room for a batch. */
 static bool count_in_use(const struct qcow2_image *image, uint64_t enough, uint64_t *counts,
                          uint64_t *count)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core as one unit. Firmware links its files one by one. Here, where size does not matter, the
- * compiler sees all of them at once and turns a read into one function, down to the callback,
- * without the calls on its way. `make bench-gate` counts the difference: "system lookup-hit".
+ * The core as one compilation unit. Firmware links its files one by one, to stay small. Here the
+ * compiler sees all of them at once and compiles a read into one function without inner calls, down
+ * to the callback. "system lookup-hit" of `make bench-gate` shows the difference.
  */
 #include "../../src/internal.h"
 

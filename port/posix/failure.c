@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last failure of each thread: errno, status, place and message.
+ * The last failure of each thread: errno, status, position and message.
  *
- * Messages have no capital letter and no full stop: a program puts its own words before them. They
- * say what is wrong, then what helps.
+ * Messages begin in lower case and have no full stop, because a program puts its own words before
+ * them. They state what is wrong, then what helps.
  */
 #include "failure.h"
 
@@ -18,7 +18,7 @@
 #include "qcow2/image.h"
 #include "words.h"
 
-/* A name, and the words around it. */
+/* Room for a name and the words around it. */
 enum { LABEL_ROOM = QP_PRINTABLE + 32, WHAT_ROOM = QP_PRINTABLE + 128 };
 
 static __thread struct qcow2_failure last_failure = { .text = "no error" };
@@ -73,7 +73,7 @@ int qp_failed(void)
 	return -1;
 }
 
-/* The errno of a status, as the table in qcow2.h has it. */
+/* The errno of a status: the table in qcow2.h. */
 static int errno_of(int status, int io_code)
 {
 	if (status == QCOW2_E_IO)
@@ -95,11 +95,11 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_COMPRESSED:
 	case QCOW2_E_REFCOUNT:
 	case QCOW2_E_TRUNCATED: return EIO;
-	default: return EINVAL; /* an argument, or what the image says of itself and its tables */
+	default: return EINVAL; /* a wrong argument, or an invalid header or table */
 	}
 }
 
-/* Names the lowest of the unknown feature bits as the image does, if it does. */
+/* Describes unknown feature bits, with the name of the lowest one if the image has one. */
 static void feature_message(const struct qcow2_error *err, char *buf, size_t len)
 {
 	char name[QCOW2_FEATURE_NAME_ROOM];
@@ -118,7 +118,7 @@ static void feature_message(const struct qcow2_error *err, char *buf, size_t len
 	}
 }
 
-/* What a status means here, with the names and numbers that belong to it. */
+/* Describes a status, with the names and numbers that belong to it. */
 static void core_message(int status, const struct qcow2_error *err, char *buf, size_t len)
 {
 	const char *text = qcow2_status_text(status);
@@ -151,7 +151,7 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	}
 }
 
-/* Is a failure with this status at a place in the file? */
+/* Does a failure with this status have a position in the file? */
 static bool has_place(int status)
 {
 	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;

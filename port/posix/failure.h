@@ -36,7 +36,7 @@ void qp_fail_errno(int error, const char *text, const char *what);
  * itself, and ends with the reason if that is not NULL.
  */
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
-/* Notes a status of the core. err may be NULL; if err->io is not, its ctx is a qp_file. */
+/* Notes a status of the core. err may be NULL; the ctx of err->io, if it is set, is a qp_file. */
 void qp_fail_core(int status, const struct qcow2_error *err);
 
 /* Ends a public call that failed: sets errno from the failure that was noted. Returns -1. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opens, closes and reads a handle, and returns what it knows without reading.
+ * Opens, reads and closes a handle, and answers what needs no reading.
  */
 #include "handle.h"
 
@@ -17,7 +17,7 @@
 
 /*
  * Copies the caller's options to the struct of this version of the library. A longer struct, of a
- * later version, is accepted if every byte behind ours is 0: the caller uses nothing that is new.
+ * later version, is accepted if every byte after ours is 0: then the caller uses no newer option.
  */
 static bool options_copy(struct qcow2_options *to, const struct qcow2_options *from)
 {

@@ -12,7 +12,7 @@
 struct qcow2 {
 	struct qp_layer *top;            /* the image that was opened, depth 0 */
 	struct qcow2_image snapshot;     /* the image that is read, if it is a snapshot */
-	const struct qcow2_image *image; /* the image that is read: that of `top` or `snapshot` */
+	const struct qcow2_image *image; /* the image that is read: &top->image or &snapshot */
 	struct qp_pool pool;
 };
 

@@ -27,7 +27,7 @@ static void segment_fill(struct qcow2_segment *segment, const struct qcow2_exten
 	segment->depth = e->depth;
 	segment->fd = -1;
 	segment->file_offset = 0;
-	/* The place of compressed bytes is of no use to a caller who cannot decode them. */
+	/* The position of compressed bytes is no use to a caller, who cannot decode them. */
 	if (e->io != NULL && e->kind != QCOW2_EXTENT_COMPRESSED) {
 		const struct qp_file *file = e->io->ctx;
 

@@ -10,7 +10,7 @@
 #include "../common/utf8.h"
 #include "posix.h"
 
-/* U+FFFD "replacement character": stands for a byte that is no character. */
+/* U+FFFD "replacement character": stands for a byte that is not part of a character. */
 #define NO_CHARACTER UINT32_C(0xfffd)
 
 /* "\xNN" and a NUL. */
@@ -52,7 +52,7 @@ size_t qcow2_printable(char *buf, size_t room, const char *bytes, size_t len)
 			shown_len = (size_t)snprintf(escape, sizeof escape, "\\x%02x",
 			                             (unsigned char)*bytes);
 		}
-		/* Once something did not fit, nothing behind it may. */
+		/* Once something did not fit, nothing after it is copied. */
 		if (end == total && shown_len < room - end) {
 			memcpy(buf + end, shown, shown_len);
 			end += shown_len;

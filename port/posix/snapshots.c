@@ -13,7 +13,7 @@
 #include "printable.h"
 #include "qcow2/snapshot.h"
 
-/* The longest snapshot table that QEMU accepts, bytes. */
+/* The longest snapshot table that QEMU accepts, in bytes. */
 enum { SNAPSHOT_TABLE_MAX = 64 * 1024 * 1024 };
 
 /* Sets *text to the id of a snapshot followed by its name; the caller frees it. */
@@ -37,7 +37,7 @@ static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_sn
 	return true;
 }
 
-/* Is this the id, or the name, of the snapshot? Returns 1 or 0, or -1 for a failure. */
+/* Is this the id, or the name, of the snapshot? Returns 1, 0, or -1 on failure. */
 static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_snapshot *s,
                             const char *wanted, bool by_name)
 {
@@ -54,7 +54,7 @@ static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_
 	return same;
 }
 
-/* Finds a snapshot by its id or by its name. Returns 1, 0 for none, or -1 for a failure. */
+/* Finds a snapshot by its id or by its name. Returns 1, 0 if there is none, or -1 on failure. */
 static int snapshot_find(const struct qcow2_image *image, const char *wanted, bool by_name,
                          struct qcow2_snapshot *s)
 {
@@ -181,7 +181,7 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 
 	if (!list_measure(image, &n, &bytes))
 		return qp_failed();
-	entries = malloc(n * sizeof *entries + bytes + 1u); /* never 0 bytes: that may be NULL */
+	entries = malloc(n * sizeof *entries + bytes + 1u); /* for 0 bytes it may return NULL */
 	if (entries == NULL) {
 		qp_fail_memory();
 		return qp_failed();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TF-A: an io device with the disk in a qcow2 image, which is on another io device (block, memmap).
- * Written for TF-A 2.8 and built into its BL2 for qemu, but not run there. tests/glue/test_tfa.c
- * runs it over a model of the io layer.
+ * TF-A: an io device for the disk in a qcow2 image. The image is on another io device (block,
+ * memmap). Written for TF-A 2.8 and built into its BL2 for qemu, but not run there.
+ * tests/glue/test_tfa.c runs it against a model of the io layer.
  *
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
  *	include .../src/sources.mk

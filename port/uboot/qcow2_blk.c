@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * U-Boot: a block device with the disk in a qcow2 image, which fills a block device or a partition.
- * Written for U-Boot 2023.01 (driver model, CONFIG_BLK) and tried by hand there:
- * qemu_arm64_defconfig, files from a FAT partition in a compressed image on a virtio disk. (The
- * lookup of the device below for each read is newer than that.) tests/glue/test_uboot.c runs it
- *over a model of the block layer.
+ * U-Boot: a block device for the disk in a qcow2 image. The image fills another block device, or a
+ * partition of it.
+ *
+ * Written for U-Boot 2023.01 (driver model, CONFIG_BLK) and tried there by hand with
+ * qemu_arm64_defconfig: it read files from a FAT partition in a compressed image on a virtio disk.
+ * (Looking up the device below for each read is newer, and was not tried there.)
+ * tests/glue/test_uboot.c runs it against a model of the block layer.
  *
  * Copy this file, the Makefile here, src/ and include/ to drivers/block/qcow2/; add
  *	obj-y += qcow2/				to drivers/block/Makefile
@@ -182,7 +184,7 @@ static int probe(struct qcow2_disk *disk, struct udevice *dev)
 	plat->disk = disk;
 	ret = device_probe(dev); /* finds the partitions */
 	if (device_active(dev))
-		return 0; /* also if only the EFI loader, which runs after the probe, has failed */
+		return 0; /* even if the EFI loader, which runs after the probe, has failed */
 	plat->disk = NULL;
 	return ret;
 }

@@ -4,7 +4,7 @@
  */
 #include "uefi.h"
 
-/* The most that one call reads past the cache: some firmware drivers fail with more. */
+/* The most that one call reads without the cache: some firmware drivers fail if asked for more. */
 enum { DIRECT_MAX = 1024 * 1024 };
 
 static uint8_t *line_memory(const struct qu_cache *cache, uint32_t i)

@@ -16,8 +16,8 @@ static bool say_failure(const uint16_t *path, const char *why)
 }
 
 /*
- * The file that an error is about, or NULL if it is none of the chain. Images have copies of a
- * file's io, so the ctx is compared.
+ * The file that an error is about, or NULL if it is not in the chain. Images have copies of a
+ * file's io, so this compares the ctx.
  */
 static const struct qu_file *file_of(const struct qu_layer *top, const struct qcow2_io *io)
 {
@@ -157,7 +157,7 @@ static bool wants_backing(const struct qu_layer *layer, const struct qu_request 
 	       (layer->image.backing_name.len != 0u || depth < request->n_backing);
 }
 
-/* From the bottom up: an image must be complete before another is attached to it. */
+/* Attaches from the bottom up: an image must be complete before it becomes a backing file. */
 static bool attach_all(struct qu_layer **layers, uint32_t n)
 {
 	while (n-- > 1u)

@@ -71,7 +71,7 @@ static int raw_word(struct qu_words *words, uint16_t word[QU_PATH_MAX], size_t *
 	return is_quoted ? WORD_WRONG : WORD_OK;
 }
 
-/* The next word in UTF-16, in whichever encoding the text is. */
+/* The next word, converted to UTF-16 if the text is UTF-8. */
 static int next_word(struct qu_words *words, uint16_t word[QU_PATH_MAX])
 {
 	size_t len;

@@ -8,7 +8,7 @@
 
 EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
 
-/* Output is collected, because some consoles are slow for each call. */
+/* Output is collected, because on some consoles every call is slow. */
 struct line {
 	CHAR16 text[128];
 	unsigned len;

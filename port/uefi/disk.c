@@ -222,7 +222,7 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u, with %u KiB of memory\n",
 	       disk->top->file.path, disk->top->image.size, (unsigned)disk->media.BlockSize,
 	       qu_kib(qu_usage.now - before));
-	/* It fails if no driver connects, which is no error: a disk may have no partitions. */
+	/* Fails if no driver connects, which is not an error: a disk may have no partitions. */
 	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
 	return disk;
 }
@@ -231,7 +231,7 @@ EFI_STATUS qu_disk_retire(struct qu_disk *disk)
 {
 	EFI_STATUS status;
 
-	/* Fails also if no driver is connected. Uninstalling shows whether the disk is free. */
+	/* Also fails if no driver is connected. Uninstalling shows whether the disk is free. */
 	(void)qu_boot->DisconnectController(disk->handle, NULL, NULL);
 	status = qu_boot->UninstallMultipleProtocolInterfaces(disk->handle, &qu_device_path_guid,
 	                                                      &disk->path, &qu_block_io_guid,

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 2.3 "Calling Conventions": x86-64 does not use that of System V. */
+/* 2.3 "Calling Conventions": on x86-64, UEFI uses that of Microsoft, not that of System V. */
 #if defined(__x86_64__) && !defined(_WIN32)
 #define EFIAPI __attribute__((ms_abi))
 #else

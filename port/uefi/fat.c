@@ -61,7 +61,7 @@ static int volume_read(const struct qu_fat *fat, uint64_t pos, void *buf, size_t
 	return fat->io.ops->read(fat->io.ctx, pos, buf, len) == 0 ? QU_FAT_OK : QU_FAT_IO;
 }
 
-/* The fields of the boot sector that the positions follow from, in sectors. */
+/* The fields of the boot sector from which the positions follow. Lengths are in sectors. */
 struct boot_sector {
 	uint32_t sector_bits, cluster_bits; /* log2 of bytes, log2 of sectors */
 	uint32_t reserved, n_fats, fat_len, root_entries, total;
@@ -82,7 +82,7 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	b->fat_len = le16(raw + 22);       /* BPB_FATSz16 */
 	if (b->fat_len == 0u)
 		b->fat_len = le32(raw + 36); /* BPB_FATSz32 */
-	/* Linux and EDK2 test the same. The number of clusters decides between FAT12 and FAT16. */
+	/* As Linux and EDK2 recognise FAT32. The number of clusters tells FAT12 from FAT16. */
 	b->is_fat32 = le16(raw + 22) == 0u;
 	b->active_fat = 0;
 	/* BPB_ExtFlags: without mirroring, only the active FAT is up to date. */
@@ -202,7 +202,7 @@ static int directory_next(struct directory *dir, uint8_t raw[ENTRY_LEN])
 	return rc == QU_FAT_OK && raw[0] == 0u ? QU_FAT_NOT_FOUND : rc;
 }
 
-/* Adds the 13 characters of a long name entry. The entries start with the end of the name. */
+/* Adds the 13 characters of a long name entry. The entry with the end of the name comes first. */
 static void long_name_add(struct long_name *name, const uint8_t *raw)
 {
 	static const uint8_t places[LONG_CHARS] = { 1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30 };
@@ -272,7 +272,7 @@ static bool entry_has_name(const uint8_t *raw, const struct long_name *longer,
 	return is_name(shorter, wanted, len);
 }
 
-/* Finds the entry with a name in a directory. */
+/* Finds the entry with the wanted name in a directory. */
 static int directory_find(struct directory *dir, const uint16_t *wanted, size_t len,
                           uint8_t raw[ENTRY_LEN])
 {

@@ -54,7 +54,7 @@ struct qu_fat_file {
 	uint32_t n_runs;
 };
 
-/* Opens the volume in *io, which is copied. Returns QU_FAT_NOT_FAT if it has no FAT. */
+/* Opens the volume in *io, which is copied. Returns QU_FAT_NOT_FAT if it is not FAT. */
 int qu_fat_open(struct qu_fat *fat, const struct qcow2_io *io);
 
 /*
@@ -63,7 +63,7 @@ int qu_fat_open(struct qu_fat *fat, const struct qcow2_io *io);
  */
 int qu_fat_find(const struct qu_fat *fat, const uint16_t *path, struct qu_fat_file *file);
 
-/* Fills runs[max_runs] with the position of the file; the caller keeps the array. */
+/* Fills runs[max_runs] with the runs of the file. The caller keeps the array as long as *file. */
 int qu_fat_locate(struct qu_fat_file *file, struct qu_fat_run *runs, uint32_t max_runs);
 
 /* Reads [pos, pos + len) of a located file. Returns 0, or the code of the volume's callback. */

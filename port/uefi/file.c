@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files on the volume. On FAT this reads their blocks itself, for the reason in fat.h; on other
- * file systems it uses the firmware's driver.
+ * Files on the volume. On FAT, reads their blocks without the firmware's driver, for the reason in
+ * fat.h; on other file systems, uses that driver.
  */
 #include "uefi.h"
 
@@ -23,7 +23,7 @@ static int fat_file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return qu_fat_read(&file->fat, pos, buf, len);
 }
 
-/* Moves the list of runs to memory of the right size: there is one list for each open file. */
+/* Moves the runs to memory of the right size, because they stay as long as the file is open. */
 static bool shrink_runs(struct qu_file *file)
 {
 	size_t len = file->fat.n_runs * sizeof *file->fat.runs;
@@ -82,7 +82,7 @@ static int handle_read(void *ctx, uint64_t pos, void *buf, size_t len)
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
 }
 
-/* Reads through the cache of the file. io.ctx is the file, because chain.c finds it by that. */
+/* Reads through the cache of the file. io.ctx is the file, because chain.c looks for that. */
 static int cached_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	struct qu_file *file = ctx;

@@ -13,11 +13,11 @@ const EFI_GUID qu_loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
 struct qu_usage qu_usage;
 
 /*
- * Stands in front of each piece of memory from the pool, because FreePool does not tell its length.
- * The pool aligns to 8 bytes, and the 8 bytes of this keep what follows aligned.
+ * Precedes each block of memory from the pool, because FreePool does not report its length. The
+ * pool aligns to 8 bytes; the head has 8 bytes, so the memory after it is aligned as well.
  */
 struct pool_head {
-	uint64_t len; /* of the piece, including this head */
+	uint64_t len; /* of the block, including this head */
 };
 
 void qu_firmware_use(const EFI_SYSTEM_TABLE *system)

@@ -13,9 +13,9 @@
 enum { QU_PATH_MAX = 512 }; /* with the NUL */
 
 /*
- * Writes to `path` what `name` means in the directory of the file `from`, or in the root if `from`
- * is NULL. Both '/' and '\\' separate names. Returns false if the path is empty or too long, has a
- * character that file names cannot have, or leaves the volume.
+ * Resolves `name` in the directory of the file `from`, or in the root if `from` is NULL, and writes
+ * the result to `path`. Both '/' and '\\' separate names. Returns false if the result is empty or
+ * too long, contains a character that file names cannot have, or leaves the volume.
  */
 bool qu_path_join(uint16_t path[QU_PATH_MAX], const uint16_t *from, const uint16_t *name);
 

@@ -11,16 +11,17 @@
  *	file.c       a file on the volume as a struct qcow2_io
  *	volume.c     the file system that holds the images, and its blocks
  *	cache.c      turns many small reads into few large ones
- *	firmware.c   the firmware's tables and memory
+ *	firmware.c   the firmware's tables, and memory from its pool
  *	console.c    messages
  *	fat.c        finds the blocks of a file on a FAT volume
  *	path.c       joins and decodes file names
  *
- * Memory at most, which tests/firmware/run-uefi.sh compares with what the programs report:
+ * The port uses at most this much memory. tests/firmware/run-uefi.sh compares the limits with what
+ * the programs report.
  *
  *	for the volume         1 MiB on FAT, nothing on other file systems
  *	for each file          on FAT 8 bytes for each fragment, 512 KiB at most; on other file
- *	                       systems 256 KiB; and 4 KiB in any case
+ *	                       systems 256 KiB; on both, 4 KiB more
  *	for each disk          what qcow2_reader_memory recommends, 8.2 MiB at most
  *	during opening         600 KiB more
  *
@@ -55,7 +56,7 @@ extern EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
  */
 void qu_say(const char *format, ...);
 
-/* What a status of the firmware means: "device error". Never NULL. */
+/* Returns a text for a status of the firmware, such as "device error". Never NULL. */
 const char *qu_efi_text(EFI_STATUS status);
 
 /* ---- firmware.c ---- */
@@ -77,7 +78,7 @@ struct qu_usage {
 
 extern struct qu_usage qu_usage;
 
-/* For memory that does not come from qu_alloc: adds `more` bytes and subtracts `less`. */
+/* Counts memory that does not come from qu_alloc: adds `more` bytes and subtracts `less`. */
 void qu_count(size_t more, size_t less);
 
 static inline unsigned qu_kib(size_t len)
@@ -152,7 +153,7 @@ bool qu_volume_has_driver(const struct qu_volume *volume);
 /* Fragments of one file on FAT: 512 KiB of memory. */
 enum { QU_RUNS_MAX = 65536 };
 
-/* A file on a volume. On FAT it is read by its blocks, elsewhere through the firmware's driver. */
+/* A file on a volume. On FAT it is read block by block, elsewhere through the firmware's driver. */
 struct qu_file {
 	struct qcow2_io io; /* io.ctx is this struct */
 	uint16_t path[QU_PATH_MAX];

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs for UEFI firmware: build/uefi/qcow2{x64,aa64,ia32}.efi, and the drivers qcow2drv*.efi.
-# They need clang and lld, whatever CC is, because these write the file format of UEFI.
+# They need clang and lld, whatever CC is, because these write PE files, which UEFI loads.
 
 UEFI_CC ?= clang-14
 UEFI_ARCHS = x64 aa64 ia32

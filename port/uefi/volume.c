@@ -17,7 +17,7 @@ static EFI_BLOCK_IO_PROTOCOL *block_io_of(const struct qu_volume *volume)
 	return block_io;
 }
 
-/* A status of the firmware as a code of io.read: without its top bit, which marks errors. */
+/* A status of the firmware as an int for io.read: without the top bit, which marks errors. */
 static int io_code(EFI_STATUS status)
 {
 	return EFI_ERROR(status) ? (int)(status & 0x7fffffffu) : 0;
@@ -45,7 +45,7 @@ static uint32_t block_bits_of(uint32_t size)
 	return 0;
 }
 
-/* Opens the cache over the blocks. Returns false if this program cannot read such blocks. */
+/* Opens the cache over the blocks. Fails if the program cannot use their size or alignment. */
 static bool device_open(struct qu_volume *volume, const EFI_BLOCK_IO_MEDIA *media)
 {
 	static const struct qcow2_io_ops ops = { device_read };
@@ -55,7 +55,7 @@ static bool device_open(struct qu_volume *volume, const EFI_BLOCK_IO_MEDIA *medi
 	volume->media_id = media->MediaId;
 	volume->block_bits = block_bits_of(media->BlockSize);
 	if (volume->block_bits == 0u || align > EFI_PAGE_SIZE ||
-	    media->LastBlock >= UINT64_C(1) << 47) /* or the size in bytes overflows */
+	    media->LastBlock >= UINT64_C(1) << 47) /* the size in bytes would overflow */
 		return false;
 	device.ops = &ops;
 	device.ctx = volume;

@@ -11,7 +11,7 @@ static const struct {
 	uint8_t type;
 	const char *name;
 	bool (*init)(struct qp_codec *codec);
-	void (*end)(struct qp_codec *codec); /* NULL: keeps nothing that must be freed */
+	void (*end)(struct qp_codec *codec); /* NULL if it keeps nothing to free */
 } codec_table[] = {
 	{ QCOW2_COMPRESSION_DEFLATE, "zlib", qp_deflate_init, qp_deflate_end },
 	{ QCOW2_COMPRESSION_ZSTD, "zstd", qp_zstd_init, NULL },

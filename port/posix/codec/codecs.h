@@ -3,7 +3,7 @@
  * The decompressors of a reader.
  *
  * Each has its own file. The build chooses one of deflate_*.c and one of zstd_*.c; codecs.c has the
- * table of all of them.
+ * table of those that it chose.
  */
 #ifndef QCOW2_POSIX_CODECS_H
 #define QCOW2_POSIX_CODECS_H
@@ -19,13 +19,14 @@ enum { QP_CODECS_MAX = 4 };
 struct qp_codec {
 	struct qcow2_codec core; /* first: the core passes its address to begin and decode */
 	/*
-	 * What the decompressor keeps from cluster to cluster, made when it is first needed; NULL:
-	 * nothing. A pointer, because the core passes the codec as const.
+	 * *state is what the decompressor keeps from cluster to cluster, or NULL. It is created
+	 * when it is first needed. It is outside this struct, because the core passes the codec as
+	 * const.
 	 */
 	void **state;
 	/*
-	 * The codec of the reader that began last: it may keep state in the reader's working
-	 * memory, which all of them share.
+	 * *last is the codec of this reader that began last. Only its state may still be in the
+	 * reader's working memory, which all codecs share.
 	 */
 	const struct qp_codec **last;
 };
@@ -52,8 +53,8 @@ static inline const struct qp_codec *qp_codec_of(const struct qcow2_codec *core)
 }
 
 /*
- * Every begin() calls this: the codec uses the working memory from now on. Returns false if another
- * codec has used it since, so that nothing is left of what this codec had there.
+ * Every begin() must call this, because the codec uses the working memory from then on. Returns
+ * false if another codec has used that memory since, so that what this codec had there is lost.
  */
 static inline bool qp_codec_claim(const struct qp_codec *codec)
 {
@@ -63,16 +64,16 @@ static inline bool qp_codec_claim(const struct qp_codec *codec)
 	return same;
 }
 
-/* deflate.c or deflate_builtin.c, zstd_*.c: each sets codec->core. False: not in this build. */
+/* Each sets codec->core, or returns false if this build does not have the decompressor. */
 bool qp_deflate_init(struct qp_codec *codec);
 bool qp_zstd_init(struct qp_codec *codec);
 /* Frees *codec->state. */
 void qp_deflate_end(struct qp_codec *codec);
 
 /*
- * deflate_libdeflate.c, deflate_zlib.c: decodes the input at hand to exactly one cluster. Returns
- * false if it is no such stream or if there is no memory for *state; then the core's decoder does
- * the work.
+ * In deflate_libdeflate.c and deflate_zlib.c: decodes the input at hand to exactly one cluster.
+ * Returns false if the input is not such a stream, or if there is no memory for *state; then the
+ * core's decoder does the work.
  */
 bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deflate by a library, deflate_libdeflate.c or deflate_zlib.c.
+ * Deflate by a library: libdeflate or zlib.
  *
- * The library is fast, but it wants the whole stream and reports every irregularity as an error.
- * The core's decoder gets what is not a stream of exactly one cluster, so that every build accepts
- * what that decoder accepts, and it accepts what zlib does. libdeflate accepts a little more, which
- * cannot be told from valid streams: block headers with more than 286 or 30 lengths or with a run
- * of lengths beyond the last, and symbols without a meaning.
+ * The library is fast, but it needs the whole stream and fails on any irregularity. So what it does
+ * not decode to exactly one cluster goes to the core's decoder, which accepts the same streams as
+ * zlib. Every build therefore accepts what that decoder accepts. libdeflate accepts a few invalid
+ * streams as well, and does not report them: block headers with more than 286 or 30 lengths or with
+ * a run of lengths beyond the last, and symbols without a meaning.
  */
 #include "codecs.h"
 
@@ -18,7 +18,7 @@ static void library_begin(const struct qcow2_codec *self, void *work)
 
 static int library_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
-	/* The library decodes a whole cluster, to a window that has room for it. */
+	/* The library decodes only a whole cluster, into a window that has room for it. */
 	if (stream->done == 0u && stream->stop == stream->window_len) {
 		int rc = stream->next < stream->end ? QCOW2_OK : stream->fill(stream);
 

@@ -8,7 +8,7 @@
 
 bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream)
 {
-	size_t used; /* if this is passed, the input may be longer than the stream */
+	size_t used; /* passing it allows the input to be longer than the stream */
 
 	if (*state == NULL)
 		*state = libdeflate_alloc_decompressor();

@@ -9,7 +9,7 @@
 #define ZLIB_CONST /* next_in points to const bytes */
 #include <zlib.h>
 
-/* Negative window bits: a raw stream without a zlib header, any window. */
+/* Negative: a raw stream, without a zlib header. 15 is the largest window, 32 KiB. */
 enum { RAW_WINDOW_BITS = -15 };
 
 static z_stream *zlib_new(void)

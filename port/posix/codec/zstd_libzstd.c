@@ -6,9 +6,9 @@
  * makes its last byte must be complete. Skippable and empty frames may come before it. libzstd
  * verifies the checksums. The limits are those of QEMU: a window of at most 128 MiB, no dictionary.
  *
- * libzstd's state is made in the reader's working memory and stays there until another codec uses
- * that memory. Making it asks the processor for its features, which in a virtual machine takes a
- * tenth of the time that a cluster takes.
+ * libzstd's state is created in the reader's working memory and stays there until another codec
+ * uses that memory. In a virtual machine, creating it for each cluster would cost a tenth of the
+ * time that decoding takes, because libzstd asks the processor for its features.
  */
 #include "codecs.h"
 
@@ -76,7 +76,7 @@ static int zstd_frame(ZSTD_DCtx *dctx, struct qcow2_stream *stream)
 	return QCOW2_OK;
 }
 
-/* libzstd's state, in the reader's working memory; NULL: it does not fit. */
+/* libzstd's state in the reader's working memory, or NULL if it does not fit. */
 static ZSTD_DCtx *zstd_state(const struct qp_codec *codec, void *work)
 {
 	if (*codec->state == NULL)
@@ -90,7 +90,7 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	int rc;
 
 	if (stream->done == stream->stop)
-		return QCOW2_OK; /* the last frame was complete, or decoding it had failed */
+		return QCOW2_OK; /* an incomplete last frame has failed in the call before */
 	dctx = zstd_state(qp_codec_of(self), work);
 	if (dctx == NULL)
 		return QCOW2_E_COMPRESSED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This build has no zstd: reading a cluster of that type fails with QCOW2_E_CODEC.
+ * No zstd in this build: reading a cluster in zstd fails with QCOW2_E_CODEC.
  */
 #include "codecs.h"
 

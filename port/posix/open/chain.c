@@ -2,8 +2,8 @@
 /*
  * Opens the chain: the image, its data file, and the images below it.
  *
- * From the top down, each image is opened and the file below it is found; the header says which
- * file that is. Then the images are attached from the bottom up, as the core requires.
+ * The images are opened from the top down, because the header of each one names the file below it.
+ * Then they are attached from the bottom up, as the core requires.
  */
 #include "chain.h"
 
@@ -83,7 +83,7 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
-	/* Reading the disk does not need the extensions, but QEMU refuses what is damaged there. */
+	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
 	if (rc == QCOW2_OK)
 		rc = qcow2_image_extensions(&layer->image, &err);
 	if (rc != QCOW2_OK)
@@ -122,7 +122,7 @@ static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *lay
 	return layer->image.backing_name.len != 0u || plan->n_taken < o->n_backing;
 }
 
-/* Makes sure that the chain does not contain the file of this layer already. */
+/* Makes sure that no layer above this one has the same file. */
 static bool is_new(const struct qp_layer *top, const struct qp_layer *layer)
 {
 	for (; top != layer; top = top->below)
@@ -165,7 +165,7 @@ struct qp_layer *qp_layer_at(struct qp_layer *top, unsigned depth)
 	return top;
 }
 
-/* Attaches each image to the one below it, from the bottom up. */
+/* Attaches its backing file to each image, from the bottom up. */
 static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 {
 	unsigned depth = bottom->file.depth;
@@ -222,7 +222,7 @@ void qp_chain_refuse(int fd, const struct qcow2_options *options)
 	qp_close(fd);
 }
 
-/* The image that the caller passes, as a file that was found; false: no memory for its path. */
+/* Sets the path of the caller's image. Fails if there is no memory for it. */
 static bool given_image(struct qp_found *found, const char *path)
 {
 	if (path == NULL)

@@ -16,13 +16,13 @@ enum { QP_HEAD_LEN = 4096 };
 
 struct qp_file {
 	struct qcow2_io io; /* its ctx is this struct */
-	int fd;             /* -1: none */
+	int fd;             /* -1 if none */
 	unsigned depth;     /* of the image that the file belongs to */
-	bool is_data;       /* is the external data file of that image */
-	char *path;         /* owned; NULL: unknown */
+	bool is_data;       /* this is the external data file of that image */
+	char *path;         /* owned; NULL if unknown */
 	dev_t dev;          /* with ino: which file this is */
 	ino_t ino;
-	uint32_t table_len; /* tables end at multiples of this; 0: unknown (raw and data files) */
+	uint32_t table_len; /* tables end at multiples of this; 0 for raw and data files */
 	const char *head;   /* the first head_len bytes while the image is opened, else NULL */
 	size_t head_len;
 };
@@ -41,7 +41,7 @@ void qp_file_close(struct qp_file *file);
 bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN]);
 void qp_file_drop_head(struct qp_file *file);
 
-/* Are these the same file of the system? */
+/* Are these the same file or device? */
 bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
 
 /* Closes a descriptor; -1 is allowed. Keeps errno. */

@@ -3,8 +3,8 @@
  * Finds the files that an image needs, and decides whether they may be opened.
  *
  * A file comes from what the caller gave, or else from the caller's callback, or else from the name
- * in the image, if the caller allows to follow it. Nothing is probed: the caller or the image
- * states the format of a backing file.
+ * in the image, if the caller allows the library to follow it. The format of a backing file comes
+ * from the caller or from the image; it is never probed.
  */
 #include "find.h"
 
@@ -25,7 +25,7 @@ static const char need_backing[] = "the image needs a backing file, which was no
 static const char need_data[] = "the image needs an external data file, which was not given";
 static const char need_format[] = "no format given for the backing file (raw or qcow2)";
 
-/* Reads from the image what it asks for. The strings belong to the layer. */
+/* Reads from the image which file it needs. The strings belong to the layer. */
 static bool request_read(struct qp_layer *layer, int kind, struct qcow2_file_request *request)
 {
 	bool is_data = kind == QCOW2_FILE_DATA;
@@ -98,7 +98,7 @@ static bool ask(const struct qcow2_options *o, const struct qcow2_file_request *
 	char shown[QP_PRINTABLE];
 	int error;
 
-	errno = EPERM; /* for a callback that refuses and does not set it */
+	errno = EPERM; /* for a callback that refuses without setting it */
 	found->fd = o->open_file(o->open_file_ctx, request, format);
 	if (found->fd >= 0)
 		return true;
@@ -123,7 +123,7 @@ static bool find_named(const struct qcow2_options *o, const struct qcow2_file_re
 		not_given(request);
 		return false;
 	}
-	/* The rest of such a name would be lost on every system call. */
+	/* System calls would ignore what follows the NUL. */
 	if (strlen(request->name) != request->name_len) {
 		qp_fail_text(EINVAL, 0, "a file name in the image contains a NUL byte");
 		return false;
@@ -134,7 +134,7 @@ static bool find_named(const struct qcow2_options *o, const struct qcow2_file_re
 	return found->fd >= 0;
 }
 
-/* Makes sure that the format of a backing file is one that can be read. */
+/* Makes sure that the format of a backing file is known and supported. */
 static bool format_known(const char *format, const struct qcow2_file_request *request)
 {
 	char name[QP_PRINTABLE], shown[QP_PRINTABLE];
@@ -170,7 +170,7 @@ static bool find_backing(struct qp_plan *plan, const struct qcow2_file_request *
 		given = &o->backing[plan->n_taken];
 	if (given != NULL && given->format != NULL)
 		format = given->format;
-	/* A file that could not be read is not opened. Only a callback may still set the format. */
+	/* Check the format before opening the file, unless a callback may still set it. */
 	if (given != NULL || (o->open_file == NULL && may_follow(o))) {
 		if (!format_known(format != NULL ? format : o->backing_format, request))
 			return false;

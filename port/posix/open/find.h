@@ -19,14 +19,14 @@ struct qp_plan {
 
 /* A file that was found for an image but that no layer owns yet. */
 struct qp_found {
-	int fd;      /* -1: none */
-	char *path;  /* from malloc; NULL: unknown */
+	int fd;      /* -1 if none */
+	char *path;  /* from malloc; NULL if unknown */
 	bool is_raw; /* not a qcow2 image */
 };
 
 /*
- * Both set *found. Even if they fail, it may hold a descriptor and a path, and the caller releases
- * them.
+ * Both set *found. Even if they fail, it may hold a descriptor and a path, which the caller then
+ * releases.
  */
 bool qp_find_backing(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found);
 bool qp_find_data(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found);

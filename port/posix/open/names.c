@@ -20,14 +20,14 @@ static struct qcow2_span name_span(const struct qcow2_image *image, enum qp_name
 	}
 }
 
-/* Copies bytes of the image to memory from malloc, with a NUL behind them; NULL: failed. */
+/* Copies bytes of the image to memory from malloc, and adds a NUL. Returns NULL on failure. */
 static char *name_read(const struct qcow2_image *image, struct qcow2_span span)
 {
 	struct qcow2_error err = { .pos = image->io.size, .io = &image->io };
 	char *text;
 	int rc;
 
-	/* Not even QCOW2_ALLOW_TRUNCATED reads zeros here: they would make it another name. */
+	/* Zeros are not read here even with QCOW2_ALLOW_TRUNCATED: they would make another name. */
 	if (span.pos > image->io.size || span.len > image->io.size - span.pos) {
 		err.status = QCOW2_E_TRUNCATED;
 		qp_fail_core(err.status, &err);

@@ -3,8 +3,8 @@
  * Opens the file that an image names, if the caller allows the library to follow names.
  *
  * The name is untrusted. With QCOW2_FOLLOW it must stay inside the directory of the image that
- * holds it: neither ".." nor a symbolic link may be part of the way. The kernel checks this
- * (openat2); if it cannot, the library opens one directory after the other and checks each.
+ * holds it: neither ".." nor a symbolic link may be part of it. The kernel checks this (openat2);
+ * if it cannot, the library opens one directory after another and checks each.
  */
 #include "resolve.h"
 
@@ -47,7 +47,7 @@ static int refuse(const struct qcow2_file_request *request, int error, const cha
 	return -1;
 }
 
-/* QEMU takes what is before the first ':' as a protocol, unless a '/' comes earlier. */
+/* QEMU takes what precedes the first ':' for a protocol, unless a '/' comes earlier. */
 static bool has_protocol(const char *name)
 {
 	return name[strcspn(name, ":/")] == ':';
@@ -116,7 +116,7 @@ static int walk_beneath(int dir_fd, char *name)
 		bool last = end[strspn(end, "/")] == '\0';
 		int next;
 
-		/* "name/" asks for a directory, which is no image. */
+		/* "name/" asks for a directory, which cannot be an image. */
 		if (last && *end == '/') {
 			close(fd);
 			errno = ENOTDIR;
@@ -166,12 +166,11 @@ static int open_beneath(const char *dir, const char *name)
 	if (dir_fd < 0)
 		return -1;
 	fd = kernel_beneath(dir_fd, name);
-	/* A sandbox that does not know the call fails it with EPERM. */
+	/* In a sandbox that does not know the call, it fails with EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
 		copy = strdup(name);
 		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
-		/* clang assumes that strdup does not change errno, and would reuse the value read
-		 * above. */
+		/* ENOMEM, not errno: clang assumes that strdup leaves errno as it was above. */
 		error = copy != NULL ? errno : ENOMEM;
 		free(copy);
 		errno = error;
@@ -181,7 +180,7 @@ static int open_beneath(const char *dir, const char *name)
 }
 
 /*
- * The part of an absolute name behind the directory of the image. The name may begin with the
+ * The part of an absolute name after the directory of the image. The name may begin with the
  * directory as it is in the image's own path, or with its full path. Returns NULL and sets *error
  * if it begins with neither, or if the full path cannot be found.
  */

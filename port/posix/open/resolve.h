@@ -12,7 +12,7 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 
 /*
  * openat(2) for reading, in such a way that a FIFO does not block and a terminal does not become
- * the controlling one. Returns -1 with errno and notes nothing.
+ * the controlling one. On failure, returns -1 and sets errno, but notes nothing.
  */
 int qp_open(int dir_fd, const char *path, int flags);
 

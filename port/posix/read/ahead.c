@@ -3,8 +3,8 @@
  * Reads tables ahead.
  *
  * The core fetches tables in slices of 512 bytes. If a slice follows the last one, the caller
- * probably goes through the table in order, as qcow2_map does over a disk; then one pread reads the
- * slices behind it as well.
+ * probably goes through the table in order, as calls of qcow2_map for a whole disk do. Then one
+ * pread also reads the slices after it.
  */
 #include "ahead.h"
 
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 /*
- * From this cluster size on, a table that is read ahead ends with its cluster: what follows is
- * data, as a rule. Shorter tables often follow each other.
+ * From this cluster size on, reading ahead stops at the end of the table's cluster, because what
+ * follows is usually data. Smaller tables often follow each other.
  */
 enum { TABLE_LONG = 4096 };
 
@@ -50,7 +50,7 @@ static bool slice_is_there(struct qp_ahead *ahead, const struct qp_file *file, u
 		return false;
 	got = pread(file->fd, ahead->bytes, ahead_len(file, pos), (off_t)pos);
 	ahead->pos = pos;
-	/* A failure is not reported here: fetching just the slice fails as well, or succeeds. */
+	/* Not reported here: the caller then fetches just the slice, which succeeds or fails. */
 	ahead->len = got > 0 ? (size_t)got : 0u;
 	return ahead->len >= len;
 }
@@ -61,7 +61,7 @@ int qp_ahead_fetch(struct qcow2_error *at, void *buf, size_t len)
 	struct qp_reader *reader = (struct qp_reader *)(void *)at;
 	struct qp_ahead *ahead = reader->ahead;
 
-	/* A slice that the end of the file cuts is for the core to complete with zeros. */
+	/* If the file ends inside the slice, the core completes it with zeros. */
 	if (at->pos < at->io->size && len <= at->io->size - at->pos &&
 	    slice_is_there(ahead, at->io->ctx, at->pos, len)) {
 		memcpy(buf, ahead->bytes + (at->pos - ahead->pos), len);

@@ -14,9 +14,9 @@
 struct qp_ahead {
 	const struct qp_file *file; /* the file that the last slice came from */
 	uint64_t expected;          /* where the next slice is if they come in order */
-	uint64_t pos;               /* len bytes of the file from pos on are in bytes */
+	uint64_t pos;               /* `bytes` has len bytes of the file from pos on */
 	size_t len;
-	char bytes[16 * 1024]; /* 32 slices: the tables of 128 MiB with 64 KiB clusters */
+	char bytes[16 * 1024]; /* 32 slices: the L2 tables of 128 MiB, with 64 KiB clusters */
 };
 
 /* A reader of the core, with what it needs to read ahead. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The readers of a handle: a row of slots. A thread takes one for the time of a call.
+ * The readers of a handle: a row of slots. A thread takes one for the duration of a call.
  *
  *	               slot 0        slot 1        slot 2        slot 3
  *	             +-------------+-------------+-------------+-------------+
@@ -9,15 +9,14 @@
  *	             +-------------+-------------+-------------+-------------+
  *	                 ^   |          ^             ^
  *	          thread A   |    thread B            |
- *	                     |                  thread C starts its search here: it had this slot
- *last
+ *	                     |                  thread C searches from here: its last slot
  *	                     v
  *	               from malloc: qp_ahead | memory of the reader (cached tables, decoded cluster)
  *
  * One atomic exchange claims a slot. A thread starts its search at the slot that it had last, so
- *that threads neither wait for each other nor share cache lines as long as they are not more than
- *the slots. If all slots are taken, a thread waits until another gives one back. A slot gets its
- *memory when it is first taken.
+ * threads neither wait for each other nor share cache lines as long as there are enough slots. If
+ * all slots are taken, a thread waits until another gives one back. A slot gets its memory when it
+ * is first taken.
  */
 #include "pool.h"
 
@@ -33,7 +32,7 @@
  */
 enum { SLICES_OF_IMAGE = 16 };
 
-/* Where this thread begins to search: the number of a slot, plus 1; 0: not chosen yet. */
+/* Where this thread begins to search: the number of a slot plus 1, or 0 if not chosen yet. */
 static __thread unsigned my_place;
 static unsigned n_places;
 
@@ -70,7 +69,7 @@ size_t qp_pool_room(unsigned n_slots)
 void qp_pool_init(struct qp_pool *pool, const struct qcow2_image *image, unsigned n_slots,
                   void *room, size_t memory_len)
 {
-	/* Slots begin at cache lines of their own, so that threads in two of them share none. */
+	/* Each slot begins on its own cache line, so that threads in different slots share none. */
 	size_t before = (size_t)(-(uintptr_t)room % QP_SLOT_ALIGN);
 	unsigned i;
 
@@ -115,15 +114,15 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 {
 	size_t min = 0, good = 0, len;
 
-	/* It does not fail: slot_start has found the image ready. */
+	/* This cannot fail: slot_start has checked that the image is ready. */
 	(void)qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
 	min += few_slices(pool->image);
-	/* The core wants its memory aligned to 8. */
+	/* The core needs its memory aligned to 8. */
 	len = pool->memory_len != 0u ? pool->memory_len & ~(size_t)7 : good;
 	return len < min ? min : len;
 }
 
-/* Starts the reader of a slot in len bytes behind *ahead. */
+/* Starts the reader of a slot in the len bytes after *ahead. */
 static bool slot_reader(const struct qp_pool *pool, struct qp_slot *slot, struct qp_ahead *ahead,
                         size_t len)
 {
@@ -150,7 +149,7 @@ static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 	int rc = qcow2_image_ready(pool->image, &err);
 
 	if (rc != QCOW2_OK) {
-		err.io = NULL; /* the core has no place in the file to report */
+		err.io = NULL; /* the core reports no position for this */
 		qp_fail_core(rc, &err);
 		return false;
 	}

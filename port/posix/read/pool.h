@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The readers of a handle. A thread takes one for the time of a call.
+ * The readers of a handle. A thread takes one for the duration of a call.
  */
 #ifndef QCOW2_POSIX_POOL_H
 #define QCOW2_POSIX_POOL_H
@@ -15,7 +15,7 @@
 
 enum {
 	QP_READERS_MAX = 1024,   /* keeps the row of slots, some 600 bytes each, below 1 MiB */
-	QP_READERS_DEFAULT = 32, /* at most, if the caller does not choose: each takes memory */
+	QP_READERS_DEFAULT = 32, /* at most, unless the caller chooses: each takes memory */
 	QP_SLOT_ALIGN = 128      /* two cache lines, which processors fetch together */
 };
 
@@ -30,7 +30,7 @@ struct qp_slot {
 struct qp_pool {
 	struct qp_slot *slots;
 	unsigned n_slots;
-	size_t memory_len;               /* bytes for each reader; 0: a good size */
+	size_t memory_len;               /* bytes for each reader, or 0 for a good size */
 	const struct qcow2_image *image; /* what the readers read */
 	int n_waiting;                   /* threads in slot_wait. Atomic access only. */
 	pthread_mutex_t mutex;           /* for threads that wait, and for those that wake them */

@@ -11,7 +11,7 @@
 
 #include "message.h"
 
-/* Long options without a letter have numbers that no letter has. */
+/* Long options without a letter have numbers above those of all letters. */
 enum {
 	OPT_FOLLOW = 256,
 	OPT_BACKING,
@@ -86,7 +86,7 @@ static void print_help(const struct command *command)
 	fputs(common_help, stdout);
 }
 
-/* Reads a number of bytes with an optional suffix. False: it is none, or too large. */
+/* Reads a number of bytes with an optional suffix. Fails if it is not a number, or too large. */
 static bool parse_size(const char *text, uint64_t *value)
 {
 	static const char suffixes[] = "kmgtKMGT";
@@ -120,7 +120,7 @@ static bool is_backing_format(const char *text)
 	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
 }
 
-/* Splits FILE[,FORMAT], in place. A comma without a format after it belongs to the name. */
+/* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
 static void parse_backing(struct args *args, char *text)
 {
 	struct qcow2_file *file = &args->backing[args->options.n_backing++];
@@ -144,7 +144,7 @@ static bool parse_follow(struct args *args, const char *how)
 	return true;
 }
 
-/* Stores an option that the command takes. False: its value is invalid. */
+/* Stores an option that the command takes. Returns false if its value is invalid. */
 static bool take_option(struct args *args, int option)
 {
 	switch (option) {

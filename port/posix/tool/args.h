@@ -17,8 +17,8 @@ enum {
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
-	const char *image;   /* "-": standard input */
-	const char *out;     /* the output file; NULL: the command has none */
+	const char *image;   /* "-" for standard input */
+	const char *out;     /* the output file, or NULL if the command has none */
 	bool json;
 	bool quiet;
 	bool progress;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 cat: write the disk's bytes to standard output.
+ * qcow2 cat: writes the content of the disk to standard output.
  */
 #include "commands.h"
 
@@ -46,14 +46,14 @@ static bool write_all(const char *bytes, size_t len)
 
 static int write_failed(void)
 {
-	/* The reader of the pipe has gone away: that is not an error to report. */
+	/* The reader of the pipe has gone away, which is normal: head(1) does so. */
 	if (errno == EPIPE)
 		return EXIT_FAILED;
 	return tool_error("standard output", "%s", strerror(errno));
 }
 
 /*
- * Sends data from its file to a pipe without copying it. Returns how many bytes that were; 0 if it
+ * Sends data from its file to a pipe without copying it. Returns the number of bytes, or 0 if this
  * cannot be done. After a failure or the end of the file, copy_out continues, and reports the
  * error.
  */
@@ -81,7 +81,7 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 	return done;
 }
 
-/* Reads and writes up to the next multiple of the room, so that whole clusters are decoded. */
+/* Reads and writes up to the next multiple of c->room, so that whole clusters are decoded. */
 static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = c->room - (size_t)(at % c->room);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 convert: write the disk to a sparse raw file.
+ * qcow2 convert: writes the content of the disk to a sparse raw file.
  *
  * One thread copies; helpers join it at the first compressed cluster. Each thread takes the next
  * piece of the copy plan, reads it and writes it to its place; pieces finish in any order.
@@ -113,7 +113,7 @@ static bool piece_take(struct copy *c, struct copy_piece *piece)
 	if (rc < 0) {
 		c->failed = true;
 		tool_failed(c->args);
-	} else if (!c->failed) { /* else the bar would follow a message */
+	} else if (!c->failed) { /* after a message, the bar must not appear again */
 		progress_show(&c->progress, c->plan.at, qcow2_get_size(c->q));
 	}
 	pthread_mutex_unlock(&c->mutex);
@@ -143,7 +143,7 @@ static void call_helpers(struct copy *c)
 	}
 }
 
-/* Copies pieces until none is left. `alone`: this is the first thread, and has no helpers yet. */
+/* Copies pieces until none is left. `alone` is true in the first thread, which starts helpers. */
 static void copy_pieces(struct copy *c, bool alone)
 {
 	char *buf = malloc(c->room);

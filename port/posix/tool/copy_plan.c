@@ -15,8 +15,8 @@ void copy_plan_begin(struct copy_plan *p, struct qcow2 *q)
 }
 
 /*
- * How many bytes from the start of the segment are all hole, or all not? Asks the system once for
- * each hole and each run of data of a file, not once for each segment in it.
+ * Returns how many bytes from the start of the segment are all a hole or all data. Asks the system
+ * once for each hole and each run of data of a file, not once for each segment in it.
  */
 static uint64_t segment_hole(struct copy_plan *p, bool *hole)
 {
@@ -88,6 +88,6 @@ int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
 		if (n == left)
 			return 1;
 	}
-	/* The last piece, also before a failure: the next call meets that again. */
+	/* The last piece comes before a failure: the next call fails in the same way. */
 	return piece->len != 0u ? 1 : rc;
 }

@@ -8,16 +8,15 @@
 
 #include "tool.h"
 
-/* What lseek(2) found out: `len` bytes of the file `fd` from `from` on are a hole, or all are not.
- */
+/* What lseek(2) found: `len` bytes of the file `fd`, from `from` on, are all a hole or all data. */
 struct hole_memo {
 	int fd;
 	uint64_t from;
-	uint64_t len; /* 0: nothing is known */
+	uint64_t len; /* 0 if nothing is known */
 	bool is_hole;
 };
 
-/* Private to copy_plan.c, but for `at`. */
+/* Private to copy_plan.c, except for `at`. */
 struct copy_plan {
 	struct qcow2 *q;
 	uint64_t at;                  /* the plan is done up to this offset of the disk */
@@ -28,7 +27,7 @@ struct copy_plan {
 struct copy_piece {
 	uint64_t off;
 	size_t len;
-	bool compressed; /* some of it */
+	bool compressed; /* at least a part of it */
 };
 
 void copy_plan_begin(struct copy_plan *p, struct qcow2 *q);

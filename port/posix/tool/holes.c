@@ -40,8 +40,8 @@ uint64_t hole_find(int fd, uint64_t offset, uint64_t len, bool *hole)
 }
 
 /*
- * QEMU's test, so that both commands print the same map: many more clusters are in use than the
- * file system stores for the file. "Many more" is also QEMU's: at least 10 for 9, and at least 2.
+ * Applies QEMU's test, so that both commands print the same map: many more clusters are in use than
+ * the file system stores for the file. "Many more" is at least a ninth more and at least 2 more.
  */
 bool is_preallocated(struct qcow2 *q, unsigned depth, const struct qcow2_info *info)
 {

@@ -8,17 +8,17 @@
 
 #include "tool.h"
 
-/* How many bytes does the file system store for the file? False: it does not tell. */
+/* Sets *bytes to what the file system stores for the file. Returns false if that is unknown. */
 bool file_stored(int fd, uint64_t *bytes);
 
 /*
- * How many of the `len` bytes from offset on are all hole, or all not? *hole says which. Everything
- * is data where the file system cannot tell.
+ * Returns how many of the `len` bytes from offset on are all a hole or all data, and sets *hole
+ * accordingly. If the file system cannot tell, everything is data.
  */
 uint64_t hole_find(int fd, uint64_t offset, uint64_t len, bool *hole);
 
 /*
- * Has the image at this depth clusters that were allocated but never written, as those that
+ * Does the image at this depth have clusters that were allocated but never written, like those that
  * qemu-img makes with preallocation=metadata?
  */
 bool is_preallocated(struct qcow2 *q, unsigned depth, const struct qcow2_info *info);

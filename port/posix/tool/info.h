@@ -7,13 +7,13 @@
 
 #include "tool.h"
 
-/* Lists and names that could not be read are empty. Strings are the image's: untrusted. */
+/* Lists and names that could not be read are empty. Strings from the image are untrusted. */
 struct info {
-	const char *filename; /* of the image, as the command line has it */
+	const char *filename; /* of the image, as on the command line */
 	struct qcow2 *q;
 	struct qcow2_info image;
 	uint64_t actual_size; /* bytes that the file system stores for the image file */
-	char *backing_path;   /* of the backing file, from the current directory; NULL: none */
+	char *backing_path;   /* of the backing file, from the current directory; or NULL */
 	size_t backing_path_len;
 	struct qcow2_snapshot_entry *snapshots;
 	int n_snapshots;

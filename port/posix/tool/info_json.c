@@ -94,7 +94,7 @@ static void json_header(struct json *j, const struct qcow2_info *image)
 	json_end(j, '}');
 }
 
-/* The image and the files below it, if any of these is open. */
+/* The image and those below it, if any of these is open. */
 static void json_chain(struct json *j, struct qcow2 *q)
 {
 	struct qcow2_info image = { .struct_size = sizeof image };

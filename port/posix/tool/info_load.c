@@ -16,7 +16,7 @@ static void warn(const struct info *info, const char *what)
 	tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
 }
 
-/* As QEMU reads a name: relative to the directory of the image, unless it is absolute or a URL. */
+/* Like QEMU: the name is relative to the image's directory, unless it is absolute or a URL. */
 static void join_backing_path(struct info *info)
 {
 	const char *slash = strrchr(info->filename, '/');
@@ -41,7 +41,7 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q)
 	memset(info, 0, sizeof *info);
 	info->filename = filename;
 	info->q = q;
-	file_stored(qcow2_get_fd(q, 0), &info->actual_size); /* stays 0 if that is not known */
+	file_stored(qcow2_get_fd(q, 0), &info->actual_size); /* stays 0 if that is unknown */
 	info->image.struct_size = sizeof info->image;
 	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
 	if (info->image.incomplete)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 info for people: one line for each thing.
+ * qcow2 info without --json: one line for each fact.
  */
 #include "info.h"
 
@@ -65,7 +65,7 @@ static void print_bitmaps(const struct info *info)
 	}
 }
 
-/* The files below the image, as far as they are open. */
+/* The images below this one, if they are open. */
 static void print_chain(struct qcow2 *q)
 {
 	struct qcow2_info image = { .struct_size = sizeof image };

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Four digits are enough: no character that must not be shown has more than 16 bits. */
+/* Four digits are enough: no unprintable character has more than 16 bits. */
 static void json_escaped(FILE *out, uint32_t c)
 {
 	if (c == '"' || c == '\\')

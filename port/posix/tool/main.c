@@ -67,7 +67,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 /*
  * If a standard descriptor is closed, the next file that is opened gets its number, and messages
- * would go into that file. So each is opened, in the direction in which its use fails as before.
+ * would go into that file. So this opens it, but in the wrong direction: its use still fails.
  */
 static bool keep_standard_descriptors(void)
 {

@@ -11,7 +11,7 @@
 /* What a hole in the file of an image means for data that is mapped there. */
 enum {
 	HOLES_UNKNOWN = 0,     /* not determined yet */
-	HOLES_NONE = 1,        /* nothing: it is data, as QEMU also prints it */
+	HOLES_NONE = 1,        /* nothing: QEMU also prints it as data */
 	HOLES_RAW = 2,         /* a raw image has zeros there */
 	HOLES_PREALLOCATED = 3 /* zeros in allocated clusters: both "zero" and "data" */
 };
@@ -110,7 +110,7 @@ int map_walk_next(struct map_walk *w, struct map_entry *entry)
 		}
 	}
 	if (w->has_entry) {
-		/* The last entry, also before a failure: the next call meets that again. */
+		/* The last entry comes before a failure: the next call fails in the same way. */
 		*entry = w->entry;
 		w->has_entry = false;
 		return 1;

@@ -21,14 +21,14 @@ struct map_entry {
 	bool has_offset;
 };
 
-/* A chain has at most this many images: the library opens no longer one. */
+/* The library opens no longer chain than this. */
 enum { MAP_DEPTH_MAX = 256 };
 
 /* Private to map_entries.c. */
 struct map_walk {
 	struct qcow2 *q;
 	uint64_t at;                  /* where the next segment begins */
-	struct qcow2_segment segment; /* the rest of the current one; length 0: nothing is left */
+	struct qcow2_segment segment; /* the rest of the current one; its length is 0 at its end */
 	bool has_entry;
 	struct map_entry entry;             /* collected so far; the next segment may continue it */
 	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages on standard error, and the end of standard output.
+ * Messages on standard error, and closing standard output.
  */
 #include "message.h"
 

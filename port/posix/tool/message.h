@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the command prints on standard error, and how it ends standard output.
+ * Prints messages on standard error, and closes standard output.
  *
- * A message is one line: what is wrong, in lower case and without a full stop, then what to do. The
- * test tests/conform/test_messages.py lists all of them.
+ * A message is one line: what is wrong, in lower case and without a full stop, then what to do.
+ * tests/conform/messages.txt lists all of them.
  */
 #ifndef QCOW2_TOOL_MESSAGE_H
 #define QCOW2_TOOL_MESSAGE_H

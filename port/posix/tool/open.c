@@ -12,7 +12,7 @@
 #include "message.h"
 #include "qcow2/status.h"
 
-/* Which option helps? The library knows no options, so that its messages do not name them. */
+/* The option that helps. The library's messages cannot name it: it is one of the command's. */
 static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
 	bool truncated_allowed = (args->options.flags & QCOW2_ALLOW_TRUNCATED) != 0u;
@@ -43,7 +43,7 @@ static bool is_standard_input(const struct args *args)
 	return strcmp(args->image, "-") == 0;
 }
 
-/* A copy of standard input, as the library closes what it is given; never one of 0 to 2. */
+/* A copy of standard input, because the library closes it. At least 3, so not a standard one. */
 static int image_fd(const struct args *args)
 {
 	if (is_standard_input(args))

@@ -17,7 +17,7 @@
 /* The signals that end a program and that a user or the system sends in normal operation. */
 static const int deadly_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE };
 
-/* The file that a deadly signal must remove; NULL: none. Global for the signal handler. */
+/* The file that a deadly signal must remove, or NULL. Global for the signal handler. */
 static char *volatile unfinished;
 
 /* Ends the program as the signal would have done, so that its parent sees the same status. */
@@ -43,7 +43,7 @@ static void handle_signals(void (*handler)(int))
 			sigaction(deadly_signals[i], &action, NULL);
 }
 
-/* Blocks the signals while a file exists and `unfinished` does not name it yet, or the reverse. */
+/* Blocks the signals while `unfinished` does not agree with the file that exists. */
 static void hold_signals(sigset_t *before)
 {
 	sigset_t held;
@@ -79,7 +79,7 @@ static bool is_input(struct qcow2 *q, const struct stat *st)
 	return false;
 }
 
-/* Finds out what is at the name: nothing, or a file that may be replaced. */
+/* Checks what the name refers to: nothing, or a file that may be replaced. */
 static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
 {
 	struct stat st;

@@ -10,14 +10,14 @@
 struct output {
 	const char *name; /* as the user gave it, for messages */
 	char *target;     /* the file that is created or replaced */
-	char *temp;       /* the file that is written; NULL: there is none */
-	int fd;           /* of temp; -1: not open */
+	char *temp;       /* the file that is written, or NULL */
+	int fd;           /* of temp, or -1 if it is not open */
 	bool replaces;    /* target exists */
 };
 
 /*
- * Creates the temporary file; q is the image that is read, which must not be replaced. Then
- * output_commit gives it its name. Each returns EXIT_OK, or EXIT_FAILED after a message.
+ * output_begin creates the temporary file; q is the image that is read, which must not be replaced.
+ * output_commit gives the file its name. Each returns EXIT_OK, or EXIT_FAILED after a message.
  */
 int output_begin(struct output *o, const char *name, struct qcow2 *q);
 int output_commit(struct output *o);

@@ -8,7 +8,7 @@
 
 enum { BAR_LEN = 40 };
 
-/* The cursor is on the bar's line. Global, as any message must end that line first. */
+/* The cursor is on the bar's line. Global, because any message must end that line first. */
 static bool bar_is_open;
 
 void progress_break(void)

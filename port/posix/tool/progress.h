@@ -9,7 +9,7 @@
 
 struct progress {
 	bool on;
-	int shown; /* per mille that the bar shows; -1: there is no bar yet */
+	int shown; /* per mille that the bar shows, or -1 if there is no bar yet */
 };
 
 /* The bar is shown on a terminal; `always` also shows it elsewhere, `never` nowhere. */

@@ -17,7 +17,7 @@ void snapshots_print_json(struct json *j, const char *key, const struct qcow2_sn
 	json_begin(j, key, '[');
 	for (; n > 0; n--, s++) {
 		json_begin(j, NULL, '{');
-		if (s->icount != UINT64_MAX) /* else it is not recorded */
+		if (s->icount != UINT64_MAX) /* otherwise it is not recorded */
 			json_number(j, "icount", s->icount);
 		json_number(j, "vm-clock-nsec", s->vm_clock_nsec % NSEC_PER_SEC);
 		json_string(j, "name", s->name, s->name_len);

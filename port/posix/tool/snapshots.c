@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 snapshots: list the internal snapshots.
+ * qcow2 snapshots: lists the internal snapshots.
  */
 #include "commands.h"
 
@@ -16,7 +16,7 @@ int run_snapshots(struct args *args)
 	struct qcow2 *q;
 	int n;
 
-	/* The list is in the image file itself, so that no other file is needed. */
+	/* The list is in the image file itself, so no other file is needed. */
 	args->options.flags |= QCOW2_INSPECT;
 	q = tool_open(args);
 	if (q == NULL)

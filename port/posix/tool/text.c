@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text for people.
+ * Prints text and sizes for people to read.
  */
 #include "text.h"
 

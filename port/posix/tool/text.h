@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text for people.
+ * Prints text and sizes for people to read.
  */
 #ifndef QCOW2_TOOL_TEXT_H
 #define QCOW2_TOOL_TEXT_H
 
 #include "tool.h"
 
-/* Prints untrusted bytes: those that must not be shown as they are become \xNN. */
+/* Prints untrusted text. Bytes that are not part of a printable character become \xNN. */
 void text_print(FILE *out, const char *bytes, size_t len);
 
 /* Prints a number of bytes with three digits and a unit: "1.5 GiB". */

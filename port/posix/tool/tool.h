@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every file of the qcow2 command needs. Include it before anything else: it asks the system
- * for 64-bit file offsets and for splice(2).
+ * What every file of the qcow2 command needs. Each file includes it before anything else, because
+ * it asks the system for 64-bit file offsets and for splice(2).
  *
- * The command knows the library by qcow2.h and qcow2/status.h alone (tests/layers/command.sh), so
- * that it shows what any other program can do with the shared library.
+ * The command uses the library only through qcow2.h and qcow2/status.h (tests/layers/command.sh),
+ * so it shows what any other program can do with the shared library.
  */
 #ifndef QCOW2_TOOL_H
 #define QCOW2_TOOL_H
@@ -24,7 +24,7 @@
 #define QCOW2_VERSION "(unknown version)"
 #endif
 
-/* The exit statuses: success, a failure with a message, a command line that makes no sense. */
+/* The exit statuses: success, a failure with a message, a wrong command line. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #endif
