@@ -18,7 +18,6 @@ static int refcount_block(const struct qcow2_image *image, uint64_t number, uint
 	uint8_t entry[REFCOUNT_TABLE_ENTRY_LEN];
 	int rc;
 
-	at->io = &image->io;
 	at->pos = image->refcount_table_pos;
 	/* The number is less than 2^50, and the table below 2^63: the sum does not wrap. */
 	rc = q2_table_check(image, 0, at->pos);
@@ -73,6 +72,7 @@ int qcow2_refcounts(const struct qcow2_image *image, uint64_t first, uint32_t *n
 	err = q2_err(err, &unseen);
 	if (image == NULL || !q2_is_qcow2(image) || n == NULL || counts == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
+	err->io = &image->io;
 	order = image->refcount_order;
 	number = q2_shr64(first, image->cluster_bits + 3u - order);
 	bit = (uint32_t)first << order & (8u * image->cluster_len - 1u);

@@ -25,6 +25,8 @@ conformance() {
 
 sh "$here/freestanding/check-symbols.sh" "$build/libqcow2-core.a" || rc=1
 sh "$here/glue/files.sh" "$build" || rc=1
+/usr/bin/python3 "$here/layers/layers.py" "$build" || rc=1
+sh "$here/layers/command.sh" "$build" || rc=1
 
 # The one list of the core's files has all of them.
 if [ "$(sed -n 's|^#include "src/\(.*\.c\)"$|\1|p' "$build/core_sources.h" | sort)" != \

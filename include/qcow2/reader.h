@@ -90,11 +90,15 @@ struct qcow2_reader {
 	uint64_t want;             /* bytes that the caller of the map still wants */
 
 	/*
-	 * Reads a slice of a table: len bytes at at->pos of the file *at->io, zeros past its end.
-	 * Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the callback of the io fails.
+	 * A hook for ports, not private. Reads a slice of a table: len bytes at at->pos of the file
+	 * *at->io, zeros past its end. Returns QCOW2_OK, or QCOW2_E_IO with at->io_code set, as the
+	 * callback of the io fails.
 	 *
 	 * qcow2_reader_init sets it. A port that reads tables ahead keeps this pointer, puts its
 	 * own function here, and calls the kept one for what it has not read ahead.
+	 *
+	 * It is after the members of the cache because WP does not prove cache_grow with a pointer
+	 * to a function before them (tests/proof/README.md).
 	 */
 	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
 

@@ -86,7 +86,7 @@ static int complain(int status, const struct qcow2_error *error)
 		say_hex(error->pos);
 	}
 	if (status == QCOW2_E_IO) {
-		say(", disk driver error ");
+		say(", disk error ");
 		say_number((uint32_t)error->io_code);
 	}
 	say("\n");

@@ -33,7 +33,7 @@ size_t stack_peak(void)
 
 	while ((uintptr_t)word < (uintptr_t)link_stack_end && *word == paint)
 		word++;
-	return stack_len() - ((uintptr_t)word - (uintptr_t)link_stack);
+	return (uintptr_t)link_stack_end - (uintptr_t)word;
 }
 
 size_t ram_used(void)

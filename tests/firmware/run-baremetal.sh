@@ -76,7 +76,7 @@ board_tests() { # BOARD
 	expect 'cut short' "$1" 1 "short.qcow2: image is truncated, at byte 0xf4240" short.qcow2
 	expect 'not an image' "$1" 1 "content.raw: not a qcow2 image, at byte 0x0" content.raw
 	expect 'half a chain' "$1" 1 "top.qcow2: needs its backing file" top.qcow2
-	expect 'no such file' "$1" 1 "no.qcow2: read error, at byte 0x0, disk driver error 3" \
+	expect 'no such file' "$1" 1 "no.qcow2: read error, at byte 0x0, disk error 3" \
 		top.qcow2 no.qcow2
 }
 

@@ -31,7 +31,7 @@ def sources():
 
 
 def read_layers():
-    """{name of a file without its ending: number of its layer}"""
+    """{file, with its ending or without: number of its layer}"""
     layers, number = {}, 0
     with open(os.path.join(HERE, "layers.txt"), encoding="utf-8") as f:
         for line in f:
@@ -52,6 +52,11 @@ def read_layers():
 
 def stem(path):
     return os.path.splitext(path)[0]
+
+
+def entry(path, layers):
+    """What layers.txt calls a file: its own name if that is there, or that of the pair."""
+    return path if path in layers else stem(path)
 
 
 def include_edges(files):
@@ -108,16 +113,17 @@ def main():
     build = sys.argv[1]
     os.chdir(os.path.join(HERE, "../.."))
     files, layers, wrong = sources(), read_layers(), 0
-    for name in sorted({stem(p) for p in files} ^ set(layers)):
+    for name in sorted({entry(p, layers) for p in files} ^ set(layers)):
         wrong += 1
         print("FAILED: %s is %s" % (name, "in layers.txt only" if name in layers
                                     else "not in layers.txt"))
     edges = list(include_edges(files)) + list(call_edges(files, build))
     for source, target, how in edges:
-        a, b = layers.get(stem(source), 0), layers.get(stem(target), 0)
+        one, other = entry(source, layers), entry(target, layers)
+        a, b = layers.get(one, 0), layers.get(other, 0)
         if "--edges" in sys.argv:
             print("%2d %s %s %d %s" % (a, source, how, b, target))
-        if stem(source) != stem(target) and b >= a:
+        if one != other and b >= a:
             wrong += 1
             print("FAILED: %s (layer %d) %s %s (layer %d)" % (source, a, how, target, b))
     print("layers: %d edges of %d files" % (len(edges), len(files)))
