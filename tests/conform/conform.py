@@ -5,6 +5,7 @@ The environment variables QCOW2 and MKIMAGE name the command and the image write
 system calls fail on demand (faults.c) comes from the same build. QCOW2_MEMORY limits the address
 space of the command in bytes; 0 means no limit, which sanitizers need.
 """
+import contextlib
 import json
 import os
 import re
@@ -42,39 +43,53 @@ class Result:
         return f"{' '.join(self.argv)}\nexit {self.code}, {len(self.out)} bytes\n{self.err}"
 
 
-def prepare_child(memory, ignore):
-    """Runs in the child before the program starts, so that the program does not depend on what the
-    parent of the tests has set."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+@contextlib.contextmanager
+def inherited(memory, ignore):
+    """While a child starts, this process has the signals and limits that the child inherits. They do
+    not depend on what the parent of the tests has set.
+
+    subprocess could set them in the child, with preexec_fn. But then it must copy this process, and
+    each start takes four times as long, which is most of the time of these tests.
+    """
+    limits = {resource.RLIMIT_FSIZE: FILE_SIZE, resource.RLIMIT_CORE: 0}
     if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        limits[resource.RLIMIT_AS] = memory
+    before = {which: resource.getrlimit(which) for which in limits}
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    handlers = {number: signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
+                for number in SIGNALS}
+    try:
+        for which, soft in limits.items():
+            resource.setrlimit(which, (soft, before[which][1]))
+        yield
+    finally:
+        for which, limit in before.items():
+            resource.setrlimit(which, limit)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def child_argv(argv):
-    return [os.fspath(arg) for arg in argv]
+def start(*argv, memory=0, ignore=(), stdin=subprocess.DEVNULL, **more):
+    """Starts a program without waiting for it. The caller waits for it. `ignore`: signals that it
+    starts with ignored."""
+    with inherited(memory, ignore):
+        # restore_signals would undo what `ignore` says about SIGPIPE and SIGXFSZ.
+        return subprocess.Popen([os.fspath(arg) for arg in argv], stdin=stdin, stderr=subprocess.PIPE,
+                                restore_signals=False, **more)
 
 
-def run(*argv, stdin=subprocess.DEVNULL, memory=0, ignore=(), **more):
-    """Runs a program to its end. `ignore`: signals that it starts with ignored."""
-    argv = child_argv(argv)
+def run(*argv, stdin=subprocess.DEVNULL, **more):
+    """Runs a program to its end; takes the parameters of start()."""
+    content = stdin if isinstance(stdin, bytes) else None
     more.setdefault("stdout", subprocess.PIPE)
-    if isinstance(stdin, bytes):
-        more["input"] = stdin
-    else:
-        more["stdin"] = stdin
-    done = subprocess.run(argv, stderr=subprocess.PIPE, timeout=SECONDS,
-                          preexec_fn=lambda: prepare_child(memory, ignore), **more)
-    return Result(argv, done.returncode, done.stdout or b"", done.stderr)
-
-
-def start(*argv, **more):
-    """Starts a program without waiting for it. The caller waits for it."""
-    return subprocess.Popen(child_argv(argv), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                            preexec_fn=lambda: prepare_child(0, ()), **more)
+    with start(*argv, stdin=stdin if content is None else subprocess.PIPE, **more) as process:
+        try:
+            out, err = process.communicate(content, timeout=SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return Result(process.args, process.returncode, out or b"", err)
 
 
 def succeed(*argv, **more):
@@ -153,10 +168,13 @@ HEXDUMP = re.compile(r"[0-9a-f]{8,}:  ((?:[0-9a-f]{2} )+)")
 
 
 def qemu_spans(image, spans, *options):
-    """Like cat_spans, with one call of qemu-io that reads the spans one by one."""
+    """Like cat_spans, with one call of qemu-io that reads the spans one by one. Returns None if QEMU
+    does not open the image."""
     script = "".join(f"read -v {off} {length}\n" for off, length in spans)
     done = run("qemu-io", "-r", "-f", "qcow2", *options, image, stdin=script.encode(),
                cwd=Path(image).parent)
+    if done.err.startswith("qemu-io: can't open"):
+        return None
     answers, dump = [], []
     for line in done.out.decode().replace("qemu-io> ", "").splitlines():
         if line.startswith("read failed"):

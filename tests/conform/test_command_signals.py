@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Signals while `convert` writes its output file.
 
-The tests set the signals of the command themselves (conform.prepare_child), so that they pass under
+The tests set the signals of the command themselves (conform.inherited), so that they pass under
 nohup(1) and in background jobs, where some signals are ignored from the start.
 """
 import os

@@ -114,4 +114,4 @@ def test_snapshot_entries(name, build):
 
 def test_snapshots_of_a_data_file(build):
     image = build(DATA_FILE + "l2 0 data\nsnapshot 1 old\nactive\n")
-    refused(qcow2("cat", "--follow", "--snapshot", "old", image), "data file")
+    refused(qcow2("cat", "--follow", "--snapshot", "old", image), "external data")

@@ -12,8 +12,7 @@ import signal
 import subprocess
 
 import c_literals
-from conform import (FAULTS, MEMORY, QCOW2, ROOT, SECONDS, child_argv, make, make_chain, prepare_child,
-                     run)
+from conform import FAULTS, MEMORY, QCOW2, ROOT, SECONDS, make, make_chain, run, start
 
 LIST = ROOT / "tests/conform/messages.txt"
 
@@ -79,9 +78,8 @@ class Shrinks(Situation):
     def messages(self, home):
         self.build(home)
         env = dict(os.environ, QCOW2_FAULT=f"pread 2 2 {-int(signal.SIGSTOP)}")
-        process = subprocess.Popen(child_argv([FAULTS, *self.args.split()]), cwd=home, env=env,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                   preexec_fn=lambda: prepare_child(MEMORY, ()))
+        process = start(FAULTS, *self.args.split(), cwd=home, env=env, memory=MEMORY,
+                        stdout=subprocess.DEVNULL)
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         os.truncate(home / "disk", 4096)
