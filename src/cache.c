@@ -106,7 +106,6 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	uint32_t low = (uint32_t)(pos / Q2_SLICE_LEN);
 	struct q2_slice_key *key = key_find(reader, high, low);
 	uint8_t *bytes = reader->memory + (size_t)(reader->keys - key) * Q2_SLICE_LEN;
-	int rc;
 
 	/*@ assert 0 <= reader->keys - key <= reader->mask < room(reader->keys); */
 	/*@ assert key == reader->keys + (key - reader->keys); */
@@ -121,6 +120,8 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io->ops); */
 	if (key->high != high || key->low != low) {
+		int rc;
+
 		key->high = KEY_NONE; /* a read that fails may leave anything in the slice */
 		at->pos = pos - entry % Q2_SLICE_LEN;
 		/*@ calls q2_io_read; */

@@ -157,6 +157,7 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 int q2_unpack(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);
 
 /* Fails to compile if the condition is false. `name` says what must hold. */
+/* A name in parentheses would be no declaration. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define Q2_STATIC_ASSERT(name, condition) typedef char name[(condition) ? 1 : -1]
 
 /* ---- Loads: "All numbers in qcow2 are stored in Big Endian byte order" ---- */

@@ -65,7 +65,7 @@ int qcow2_refcounts(const struct qcow2_image *image, uint64_t first, uint32_t *n
 {
 	struct qcow2_error unseen;
 	uint64_t pos = 0, number;
-	uint32_t bit, left, len;
+	uint32_t bit, left;
 	unsigned order;
 	int rc = QCOW2_OK;
 
@@ -85,10 +85,9 @@ int qcow2_refcounts(const struct qcow2_image *image, uint64_t first, uint32_t *n
 	if (rc == QCOW2_OK && pos == 0u)
 		memset(counts, 0, *n * sizeof *counts);
 	if (rc == QCOW2_OK && pos != 0u && *n != 0u) {
-		uint8_t *bytes;
+		uint32_t len = (bit % 8u + (*n << order) + 7u) / 8u;
+		uint8_t *bytes = (uint8_t *)(counts + *n) - len;
 
-		len = (bit % 8u + (*n << order) + 7u) / 8u;
-		bytes = (uint8_t *)(counts + *n) - len;
 		rc = q2_image_read(image, pos + bit / 8u, bytes, len, err);
 		if (rc == QCOW2_OK)
 			refcounts_decode(bytes, bit % 8u, order, *n, counts);

@@ -9,7 +9,7 @@ enum { MAX_WORDS = 4, FAULT_STATUS = 99 /* no status of main */ };
 
 /* From sections.ld. */
 extern uint32_t link_data[], link_data_end[], link_data_rom[];
-extern uint32_t link_bss[], link_bss_end[];
+extern uint32_t link_bss[], link_bss_end[]; /* NOLINT(readability-redundant-declaration) */
 
 void start(void)
 {

@@ -62,11 +62,6 @@ void qp_fail_memory(void)
 	qp_fail_text(ENOMEM, 0, "out of memory");
 }
 
-void qp_fail_errno(int error, const char *text, const char *what)
-{
-	qp_fail(error, 0, text, "%s: %s", what, strerror(error));
-}
-
 int qp_failed(void)
 {
 	errno = last_failure.error;
@@ -127,8 +122,7 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	switch (status) {
 	case QCOW2_E_IO:
 		snprintf(buf, len, "%s: %s", text,
-		         err->io_code == QP_IO_SHRANK ? "the file became shorter"
-		                                      : strerror(err->io_code));
+		         err->io_code == QP_IO_SHRANK ? "the file shrank" : strerror(err->io_code));
 		break;
 	case QCOW2_E_VERSION:
 		snprintf(buf, len, "qcow version %llu is not supported", detail);

@@ -29,8 +29,6 @@ void qp_fail(int error, int status, const char *text, const char *format, ...) Q
 void qp_fail_text(int error, int status, const char *text);
 /* Notes that there is not enough memory. */
 void qp_fail_memory(void);
-/* Notes a failure of a system call, with the message "WHAT: No such file or directory". */
-void qp_fail_errno(int error, const char *text, const char *what);
 /*
  * Notes a failure of a file of the handle. The message names the file unless it is the image
  * itself, and ends with the reason if that is not NULL.

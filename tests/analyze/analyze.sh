@@ -64,7 +64,7 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 # shellcheck disable=SC2086
 {
 	in_one "$out/core.c" $(printf 'src/%s ' "$@")
-	in_one "$out/posix.c" port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
+	in_one "$out/posix.c" port/posix/posix.h port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
 		port/posix/read/*.c port/posix/codec/*.c | grep -v /core.c)
 	in_one "$out/tool.c" port/posix/tool/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c

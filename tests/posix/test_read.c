@@ -157,7 +157,7 @@ static void test_read_shrunk(void **state)
 	errno = 0;
 	EQ(read_guarded(disk->q, buf, disk->size, 0), -1);
 	EQ(errno, EIO);
-	HAS(qcow2_last_failure()->message, "shorter");
+	HAS(qcow2_last_failure()->message, "shrank");
 	EQ(pwrite(disk->fd, disk->img.file.data, disk->img.file.len, 0), disk->img.file.len);
 	check_read(disk, disk->size, 0);
 	free(buf);

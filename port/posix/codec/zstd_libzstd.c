@@ -104,14 +104,14 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	return rc;
 }
 
-bool qp_zstd_init(struct qp_codec *own)
+bool qp_zstd_init(struct qp_codec *codec)
 {
-	struct qcow2_codec *codec = &own->core;
+	struct qcow2_codec *core = &codec->core;
 
-	codec->type = QCOW2_COMPRESSION_ZSTD;
-	codec->whole = true;
-	codec->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);
-	codec->begin = zstd_begin;
-	codec->decode = zstd_decode;
+	core->type = QCOW2_COMPRESSION_ZSTD;
+	core->whole = true;
+	core->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);
+	core->begin = zstd_begin;
+	core->decode = zstd_decode;
 	return true;
 }

@@ -81,8 +81,9 @@ static bool take_given(const struct qcow2_file *given, struct qp_found *found)
 		int error = errno;
 		char shown[QP_PRINTABLE];
 
-		qp_fail_errno(error, "cannot open a file that was given",
-		              qp_printable(shown, given->path, strlen(given->path)));
+		qp_fail(error, 0, "cannot open a file that was given",
+		        "cannot open the given file '%s': %s",
+		        qp_printable(shown, given->path, strlen(given->path)), strerror(error));
 		return false;
 	}
 	found->path = strdup(given->path);
@@ -149,8 +150,8 @@ static bool format_known(const char *format, const struct qcow2_file_request *re
 		        "no format given for the backing file '%s' (raw or qcow2)", name);
 	else
 		qp_fail(ENOTSUP, 0, "the format of the backing file is not supported",
-		        "the format '%s' of the backing file '%s' is not supported, only raw and "
-		        "qcow2 are",
+		        "the format '%s' of the backing file '%s' is not supported (raw and qcow2 "
+		        "are)",
 		        qp_printable(shown, format, strlen(format)), name);
 	return false;
 }

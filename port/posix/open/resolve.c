@@ -160,15 +160,16 @@ static int kernel_beneath(int dir_fd, const char *name)
 static int open_beneath(const char *dir, const char *name)
 {
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd, error;
-	char *copy;
+	int fd;
 
 	if (dir_fd < 0)
 		return -1;
 	fd = kernel_beneath(dir_fd, name);
 	/* In a sandbox that does not know the call, it fails with EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
-		copy = strdup(name);
+		char *copy = strdup(name);
+		int error;
+
 		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
 		/* ENOMEM, not errno: clang assumes that strdup leaves errno as it was above. */
 		error = copy != NULL ? errno : ENOMEM;
@@ -262,9 +263,9 @@ int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **
 		return refuse(request, *name == '\0' ? ENOENT : ENAMETOOLONG,
 		              *name == '\0' ? "the name is empty" : "the name is too long");
 	if (request->path == NULL)
-		return refuse(
-			request, EINVAL,
-			"the path of the image that names it is unknown; set it in the options");
+		return refuse(request, EINVAL,
+		              "the image has no path from which to follow the name; give the file "
+		              "itself");
 
 	dir = directory_of(request->path);
 	*path = NULL;
