@@ -5,7 +5,7 @@
  *	m4 WORK TIMES IMAGE      does the work TIMES times and prints the number of io calls
  *
  * The preparation does not depend on TIMES, so the difference of two runs is the work alone.
- *count.c leaves out the io callback, so the count is that of the library with its memcpy.
+ * count.c leaves out the io callback, so the count is that of the library with its memcpy.
  */
 #include "board.h"
 
