@@ -90,13 +90,13 @@ enum image_place {
 
 struct image_cluster {
 	uint64_t index; /* guest offset / cluster size */
-	uint64_t entry; /* without the copied flag, but for IMAGE_RAW */
+	uint64_t entry; /* without the copied flag, except for IMAGE_RAW */
 	uint64_t bitmap;
 	uint64_t seed;
 	uint64_t pos;   /* of the host cluster or the packed bytes */
 	uint8_t kind;   /* enum image_kind */
 	bool last;      /* at the end of the file */
-	uint8_t *bytes; /* last: what to put there */
+	uint8_t *bytes; /* if last: what to put there */
 	size_t n_bytes;
 	uint8_t *plain; /* content other than the pattern; NULL: the pattern */
 };
@@ -107,7 +107,7 @@ struct image_l1_entry {
 	bool raw;
 };
 
-/* An L1 table and all below it: the active one, or a snapshot's. */
+/* An L1 table and its L2 tables and clusters: the active table, or a snapshot's. */
 struct image_table {
 	struct image_cluster *clusters; /* by index */
 	size_t n_clusters, cap_clusters;
@@ -127,7 +127,7 @@ struct image_snapshot {
 	uint32_t vm_state_size;
 	uint64_t vm_state_size_large, disk_size, icount;
 	uint32_t extra_len; /* 16: up to disk_size; 24: with icount; what follows is 0xee */
-	bool l1_pos_set, l1_entries_set; /* the two below are written instead of the true ones */
+	bool l1_pos_set, l1_entries_set; /* write the two below, not the true values */
 	uint64_t l1_pos;
 	uint32_t l1_entries;
 };
@@ -148,12 +148,12 @@ struct image {
 	unsigned cluster_bits; /* of the layout; IMAGE_CLUSTER_BITS sets what the header has */
 	uint64_t size;
 	bool extended_l2;
-	bool has_data_file; /* data goes to `data`, at its guest offset */
-	bool refcounts;     /* write refcounts; default */
+	bool has_data_file; /* data goes to `data`, at its offset in the disk */
+	bool refcounts;     /* write refcounts; true by default */
 	bool no_end;        /* no end marker after the extensions */
 	unsigned refcount_order;
 	uint8_t compression_type;
-	uint32_t header_length; /* 112; where extensions begin in version 3 */
+	uint32_t header_length; /* default 112; where extensions begin in version 3 */
 	enum image_place place;
 
 	bool field_set[IMAGE_N_FIELDS];
@@ -175,7 +175,7 @@ struct image {
 	/* Private. */
 	uint16_t *refs;
 	size_t n_refs;
-	uint64_t next;    /* host cluster not given out */
+	uint64_t next;    /* the first host cluster that is not given out */
 	uint32_t shuffle; /* bits: which of the 16 clusters before next are free */
 	uint64_t random;
 	uint64_t packed_pos; /* where the next packed bytes can go; 0: nowhere */
@@ -252,7 +252,7 @@ void image_set_l1(struct image *img, struct image_table *t, uint64_t l1_index, u
  * until the next call. */
 struct image_snapshot *image_add_snapshot(struct image *img, const char *id, const char *name);
 
-/* Changes bytes of the file, big-endian, at any time after image_finish(). */
+/* Change bytes of the file at any time after image_finish(). Numbers are big-endian. */
 void image_buf_put(struct image_buf *buf, uint64_t pos, const void *bytes, size_t len);
 void image_buf_fill(struct image_buf *buf, uint64_t pos, uint8_t byte, size_t len);
 void image_buf_resize(struct image_buf *buf, size_t len); /* cuts, or adds zeros */
