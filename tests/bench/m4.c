@@ -91,7 +91,7 @@ static void work_scattered(uint32_t i)
 	read_block(scattered_block(i));
 }
 
-/* Reads all clusters until the reader uses enough slots and all tables are in memory. */
+/* Reads all clusters repeatedly, until all tables are in the reader's memory. */
 static void setup_hot(void)
 {
 	must(qcow2_reader_init(&reader, &image, memory, sizeof memory));

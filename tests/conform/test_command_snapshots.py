@@ -53,7 +53,7 @@ def test_snapshots_past_the_end(build):
 
 
 def test_snapshot_table_of_64_MiB(build):
-    """QEMU has the same limit, so that no image makes the command take more memory for names."""
+    """The limit of a snapshot table, as in QEMU: no image makes the command use more memory for names."""
     image = build("size 64k\n")
     entry = bytes(12) + b"\xff\xff\xff\xff" + bytes(24)
     step = (40 + 2 * 65535 + 7) // 8 * 8

@@ -239,7 +239,7 @@ static void test_attach(void **state)
 	test_image_free(&s);
 }
 
-/* An entry that is copied but has no place is wrong, also where absent clusters go before it. */
+/* "Copied, position 0" at another offset is an error, also after a run of absent clusters. */
 static void test_copied_after_absent(void **state)
 {
 	struct test_image s;

@@ -328,7 +328,7 @@ struct past_case {
 	const char *name;
 	bool extended;
 	int64_t data;   /* bytes from the end of the file to the data cluster */
-	int64_t l2_cut; /* bytes of the L2 table past the end of the file; -1: all */
+	int64_t l2_cut; /* bytes of the L2 table past the end of the file */
 };
 
 static const struct past_case past_cases[] = {
