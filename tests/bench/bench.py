@@ -80,7 +80,7 @@ def reads_wrong(b, row, reader):
 
 
 class Result:
-    """The costs of a row: for each reader a list with one cost per round; and the readers that failed."""
+    """The costs of a row: a list for each reader, by round; and the readers that failed."""
 
     def __init__(self, row):
         self.row = row

@@ -51,7 +51,7 @@ def is_harmless(good, bad, args, call, number):
     if prints_less(good, bad, args):
         return False
     assert bad.code == 1 and not bad.changed and good.out.startswith(bad.out), bad
-    if bad.err != "" or call != "fcntl":  # before it knows that standard error is open, it prints nothing
+    if bad.err != "" or call != "fcntl":  # it prints nothing before it knows stderr is open
         assert_one_message(bad.result, number)
     return False
 

@@ -318,7 +318,7 @@ class Bench:
             sys.exit("\n".join(wrong))
 
     def look_at_reach(self):
-        """Finds which tests run which line: {path: {line: tests}}, without the lines that have no code."""
+        """Finds which tests run which line of code: {path: {line: tests}}."""
         directory = os.path.join(self.build, "reach")
         os.makedirs(directory)
         self.reach = {}
@@ -413,7 +413,7 @@ def compile_c(path, obj, more=()):
 
 
 def judge_all(bench, mutants, args):
-    """Judges the mutants and logs each verdict. Those that the log has as killed are not judged again."""
+    """Judges the mutants, except those that the log has as killed, and logs each verdict."""
     known = {}
     if args.log and os.path.exists(args.log):
         with open(args.log, encoding="utf-8") as f:

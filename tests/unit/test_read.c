@@ -75,8 +75,7 @@ static void check_read(struct geometry *g, struct test_reader *reader, uint64_t 
 	EQ(test_reader_read(reader, g->first + at, g->want + (size_t)at, (size_t)len), QCOW2_OK);
 }
 
-/* `large`: fewer reads, because the clusters are large. `whole`: also everything at once,
- * as with small clusters. */
+/* `large`: fewer reads, because the clusters are large. `whole`: then also all of it. */
 static void check_reads(struct geometry *g, struct test_reader *reader, bool large, bool whole)
 {
 	uint64_t cluster = image_cluster_size(&g->s.img);
