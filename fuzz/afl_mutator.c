@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interface of the mutator for AFL++: a shared object with mutator.c, for
- * AFL_CUSTOM_MUTATOR_LIBRARY. libFuzzer has a mutator of its own that mutator.c can call. AFL++ has
- * stages of its own between our calls, so here LLVMFuzzerMutate only flips a few random bits.
+ * Makes mutator.c a custom mutator of AFL++, as a shared object for AFL_CUSTOM_MUTATOR_LIBRARY.
+ * mutator.c also calls LLVMFuzzerMutate, the mutator of libFuzzer. AFL++ mutates between our calls
+ * anyway, so the function of that name here only flips a few random bits.
  */
 #include <stdlib.h>
 #include <string.h>

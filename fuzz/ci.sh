@@ -5,7 +5,7 @@
 #	ci.sh BUILD/fuzz SECONDS
 # Each target reads the seeds and past findings with the replay driver and both engines, and then
 # runs SECONDS with libFuzzer and SECONDS with AFL++. A finding, a hang, or an engine that does not
-# run is a failure. BUILD/fuzz/found keeps the findings. The last line counts.
+# run is a failure. BUILD/fuzz/found keeps the findings. The last line has the totals.
 set -u
 build=$(realpath "$1")
 seconds=$2

@@ -155,7 +155,7 @@ uint8_t *fuzz_buf_new(size_t len)
 	if (block == NULL)
 		abort();
 	memset(block, CANARY, FUZZ_CANARY_LEN);
-	/* Filling all of a large buffer would be slow, and its beginning shows a fault as well. */
+	/* Filling all of a large buffer would be slow; its beginning is enough to show a bug. */
 	memset(block + FUZZ_CANARY_LEN, RUBBISH, len < FUZZ_WINDOW ? len : FUZZ_WINDOW);
 	memset(block + FUZZ_CANARY_LEN + len, CANARY, FUZZ_CANARY_LEN);
 	return block + FUZZ_CANARY_LEN;

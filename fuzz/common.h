@@ -3,7 +3,7 @@
  * What the fuzz targets share: a file in memory that counts calls and can fail, a source of
  * choices, buffers with canaries, and the properties that every image must have.
  *
- * An input is an image as it is, so that any qcow2 file is a seed. A target takes its choices
+ * An input is an ordinary image, so that any qcow2 file can be a seed. A target takes its choices
  * (offsets, pieces, memory) from the 12 bytes of the header that describe the refcount table.
  * Reading never uses them, and a mutation of other bytes leaves the choices as they are.
  */

@@ -3,8 +3,8 @@
 #
 # Shows which lines and branches of src/ the fuzz targets reach; `make fuzz-coverage` runs it.
 #	coverage.sh BUILD/fuzz SECONDS
-# For each target it measures all seeds without fuzzing, and then what libFuzzer reaches in SECONDS
-# from a single seed (the first in the alphabet) without our mutator ("plain") and with it. At the
+# For each target it measures all seeds without fuzzing. Then it measures what libFuzzer reaches in
+# SECONDS from a single seed (the first by name), without our mutator ("plain") and with it. At the
 # end it measures all targets together.
 set -eu
 build=$(realpath "$1")

@@ -15,7 +15,7 @@ FUZZ_HOSTCC ?= $(firstword $(shell command -v cc clang gcc))
 OUT ?= $(O)/fuzz/out
 # An engine written in C++ needs the C++ compiler as the linker, if CXX is given.
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
-# Empty for engines that load the mutator as a shared object, and for those that do not mutate.
+# Empty for engines that load the mutator as a shared object or do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
 FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
 

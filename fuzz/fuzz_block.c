@@ -94,7 +94,7 @@ static void check_read(struct device *d, const struct qcow2_io *io, struct fuzz_
 		pos -= pos % d->block->block_len;
 	if (len > io->size - pos)
 		len = (size_t)(io->size - pos);
-	/* With a fault or without; then again without. */
+	/* First with a fault or without, then again without. */
 	read_guarded(d, io, pos, to, len, fail_at);
 	CHECK(read_guarded(d, io, pos, to, len, 0) == 0);
 }

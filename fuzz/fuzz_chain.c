@@ -105,7 +105,7 @@ static int model_read(struct chain *c, uint64_t off, uint8_t *buf, size_t len)
 	int rc;
 
 	for (i = 0;; i++) {
-		/* Past the end of an image, the images below it do not count. */
+		/* Past the end of an image, the disk is zeros, whatever is below. */
 		if (i == c->n || off >= c->alone[i].size) {
 			memset(buf, 0, len);
 			return QCOW2_OK;

@@ -34,7 +34,7 @@ static void check_open(const struct qcow2_image *image, unsigned flags)
 	CHECK(image->version == 3 || (image->incompatible == 0 && image->header_len == 72));
 }
 
-/* Makes at most one io call; also with a fault, and then without. */
+/* Must make at most one io call. Called with a fault, and then without. */
 static int bytes_guarded(const struct qcow2_image *image, struct qcow2_span span, uint8_t *buf,
                          struct qcow2_error *err)
 {

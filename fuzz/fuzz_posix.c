@@ -97,7 +97,7 @@ enum { PREAD_ERRNO = ENODATA };
 static struct {
 	uint64_t n_preads, n_allocs;
 	uint64_t fail_pread, fail_alloc; /* the call that fails, from 1; 0 if none does */
-	bool for_good;                   /* true if all calls after it also fail */
+	bool for_good;                   /* all calls after it also fail */
 	bool has_failed;
 	size_t pread_most; /* not 0: the most bytes of a pread; then every fifth is interrupted */
 } hooks;
@@ -160,7 +160,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 	return __real_pread64(fd, buf, len, pos);
 }
 
-/* Makes one of the next calls fail, or also all after it. */
+/* Makes one of the next calls fail, or that and all after it. */
 static void faults_on(struct fuzz_choices *choices)
 {
 	uint64_t n = 1 + fuzz_choose(choices, 6);

@@ -3,7 +3,7 @@
  * A mutator that knows the format: header fields, extensions, table entries, descriptors of
  * compressed clusters, snapshots. libFuzzer calls it (LLVMFuzzerCustomMutator), and so does AFL++
  * through afl_mutator.c. Half of the time it calls the mutator of the engine instead. It always
- * does so if the input is no image, or if FUZZ_PLAIN is in the environment.
+ * does so if the input is not an image, or if FUZZ_PLAIN is in the environment.
  *
  * In a container of fuzz_chain.c it changes one of the layers; their lengths stay.
  */

@@ -53,8 +53,7 @@ int fuzz_reader_start(struct fuzz_reader *r, const struct qcow2_image *image, in
 	if (rc != QCOW2_OK)
 		return rc;
 	CHECK(min <= good && min >= QCOW2_READER_MEMORY);
-	/* All memory that decoding can use, but not room for all tables, which is only slow here.
-	 */
+	/* All memory that decoding can use, but not room for all tables, which is only slow. */
 	most = QCOW2_READER_MEMORY_CLUSTER(largest_cluster_bits(image), QCOW2_DEFLATE_SMALL_WORK) +
 	       63 * QCOW2_READER_SLICE;
 	r->memory_len = how == FUZZ_SMALL ? min : good < most ? good : most;
@@ -193,7 +192,9 @@ uint64_t fuzz_map_cost(const struct qcow2_image *image, const struct qcow2_exten
 			least = step_bits(layer, is_crowded);
 	for (; image != NULL && image->version != 0; image = image->backing) {
 		bits = is_crowded ? least : step_bits(image, is_crowded);
-		/* Plus the steps at both ends: map also looks up what follows the extent. */
+		/*
+		 * Plus the steps at both ends, because map also looks up what follows the extent.
+		 */
 		n += 2 * ((last >> bits) - (extent->off >> bits) + 2);
 	}
 	return n;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a target on files and on all files of directories, for compilers without a fuzzing engine,
- *for valgrind and for coverage. Prints the number of inputs, and fails if there are none. A finding
- * aborts.
+ * Runs a target on files, and on all files in directories: for compilers without a fuzzing engine,
+ * for valgrind and for coverage. Prints the number of inputs, and fails if there are none. If a
+ * property does not hold, the target aborts.
  *	replay FILE|DIR...
  */
 #ifndef _POSIX_C_SOURCE

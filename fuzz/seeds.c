@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain and DIR/inflate.
- * They are the same every time. They are small, and together have each feature of the format.
+ * They are the same every time and small, and together they have every feature of the format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L

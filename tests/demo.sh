@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The main commands on a real image: what it is, where its data is, and its checksum.
+# Runs the main commands on a real image: what it is, where its data is, and its checksum.
 #	demo.sh QCOW2-COMMAND
 set -eu
 qcow2=$1

@@ -38,7 +38,7 @@ check) packages=$check ;;
 esac
 
 if [ -n "$only_list" ] && ! command -v dpkg-query >/dev/null; then
-	# Other systems have other names: the tests themselves fail there if something is missing.
+	# Other systems name packages differently. There the tests themselves fail if something is missing.
 	echo "no dpkg: cannot tell whether the equivalents of these packages are installed:" $packages
 	exit 0
 fi

@@ -15,10 +15,10 @@ fi
 rc=0
 for dir in ${*:-unit posix glue}; do
 	for program in "$build/tests/$dir"/test_*; do
-		# Not objects, nor programs left over from tests that have another name now.
+		# Skip objects, and programs left over from tests that are gone.
 		[ -x "$program" ] && [ -f "$(dirname "$0")/$dir/${program##*/}.c" ] || continue
 		echo "== $program"
-		# An hour: only a test that hangs takes so long, on the slowest machine and under valgrind.
+		# An hour: only a test that hangs takes so long, even on a slow machine under valgrind.
 		timeout 3600 $under "$program" || { echo "$program: exit status $?"; rc=1; }
 	done
 done

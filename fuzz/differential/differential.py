@@ -5,8 +5,8 @@
     differential.py --build DIR --seconds N [--seed N] [--corpus DIR]... [--keep DIR]
     differential.py --build DIR IMAGE...
 
-For each image, both must open it or both must refuse it, and cluster by cluster both must read the
-same bytes or fail. A difference must have a rule. Other differences are printed, their images are
+Both readers must open an image or both must refuse it, and cluster by cluster both must read the same
+bytes or both must fail. Known differences have rules. Any other difference is printed, its image is
 kept in DIR, and the exit status is 1. No image can make either reader open another file, because
 the command line names all files.
 """
@@ -245,7 +245,7 @@ class Comparison:
         self.unexplained_at(layers, 'open: ours %s %s, qemu: %s' % (ours[0], ours[1], message))
 
     def compare_strict(self, layers, ours):
-        """The strict way may differ from the lenient one only by E_TRUNCATED (rule P2)."""
+        """Strict reading may differ from lenient reading only by E_TRUNCATED (rule P2)."""
         name = 'P2: tables or data past the end of the file: we fail (unless asked), QEMU has zeros'
         if ours['strict'][0] != 0:
             if ours['strict'][0] == E_TRUNCATED:
@@ -322,7 +322,7 @@ def layers_of(path, workdir):
         if not layers[i].names_backing:
             break
     if len(layers) > 1 and layers[-1].names_backing:
-        # A name of length 0 is no name.
+        # With a length of 0, there is no backing file name.
         with open(layers[-1].path, 'r+b') as f:
             f.seek(16)
             f.write(bytes(4))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes images from images with the mutator of the fuzz targets.
+ * Makes new images from images, with the mutator of the fuzz targets.
  *	mutate SEED N DIR FILE...
  * writes DIR/0 to DIR/N-1, the same ones for the same arguments, and prints the source of each.
  */

@@ -2,10 +2,10 @@
 /*
  * Prints what this library reads from an image, for differential.py.
  *	ours FORMAT IMAGE [FORMAT BACKING]... [data DATA_FILE]
- * Standard input has lines "OFFSET LENGTH". The program opens the image in two ways, strict and
- *with QCOW2_ALLOW_TRUNCATED. For each way it prints a line "strict 0 SIZE" or "strict STATUS
- *MESSAGE", and, if the image opened, a line "STATUS" for each range. In the second way the bytes of
- *the range follow a status of 0.
+ * Standard input has lines "OFFSET LENGTH". The program opens the image twice: "strict", and
+ * "lenient" with QCOW2_ALLOW_TRUNCATED. Each time it prints a line "strict 0 SIZE" or "strict
+ * STATUS MESSAGE" (or the same with "lenient") and, if the image opened, a line "STATUS" for each
+ * range. In the lenient part, the bytes of the range follow a status of 0.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L

@@ -82,6 +82,7 @@ struct qcow2_reader {
 
 	/* Private: the cache of tables. */
 	uint8_t *memory;           /* the caller's; slice 0 is at its beginning */
+	size_t memory_len;         /* bytes, a multiple of 8 */
 	struct q2_slice_key *keys; /* key 0; key i is keys[-i] */
 	size_t spare;              /* bytes for slices and keys, divided by the slots in use */
 	uint32_t mask;             /* slots (slices with keys) in use, a power of two, minus 1 */
@@ -102,7 +103,6 @@ struct qcow2_reader {
 	int (*fetch)(struct qcow2_error *at, void *buf, size_t len);
 
 	/* Private: decoding. */
-	size_t memory_len; /* bytes of `memory`, a multiple of 8; the last of them are for this */
 	const struct qcow2_codec *const *codecs; /* the caller's; NULL-terminated */
 	/* Decodes the first len bytes of `extent`; NULL before qcow2_reader_codecs. */
 	int (*unpack)(struct qcow2_reader *reader, uint8_t *buf, uint32_t len);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Static analysis: gcc -fanalyzer on each file, clang-tidy and cppcheck on all. Any finding is a
-# failure. Nothing is suppressed here: a comment in the source suppresses a wrong finding, and says why.
+# failure. False alarms are suppressed not here but by a comment in the source, which says why.
 #	analyze.sh BUILD-DIR GLUE-DIR CORE-SOURCE...
 # GLUE-DIR has the headers of U-Boot, GRUB and TF-A that the adapters include.
 set -u
@@ -15,8 +15,8 @@ passed=0
 failed=0
 choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_none.c'
 
-# The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine:
-# its C does not depend on the processor.
+# The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine,
+# because its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
 	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
@@ -38,8 +38,8 @@ judge() { # NAME LOG STATUS
 	fi
 }
 
-# gcc's analyzer finds most without optimization. port/posix/core.c has no code of its own: it includes
-# the files of src/, which are analyzed one by one here, and together below.
+# gcc's analyzer finds most without optimization. port/posix/core.c only includes the files of src/,
+# which are analyzed one by one here, and together below.
 for file in src/*.c port/*/*.c port/posix/*/*.c; do
 	[ "$file" != port/posix/core.c ] || continue
 	log=$out/gcc.log
@@ -50,8 +50,8 @@ for file in src/*.c port/*/*.c port/posix/*/*.c; do
 	judge "gcc -fanalyzer $file" "$log" $rc
 done
 
-# clang's analyzer follows calls only within one file, so each program is one file for it. The other
-# choices of decompressors define the same names and are analyzed apart, as are the adapters.
+# clang's analyzer follows calls only within one file, so each program is made into one file. The other
+# choices of decompressors define the same names, so they are analyzed alone, as are the adapters.
 in_one() { # OUTPUT FILE...
 	to=$1
 	shift

@@ -13,7 +13,7 @@ GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= \
 	LDFLAGS= POSIX_DEFLATE=builtin POSIX_ZSTD=none
 
-# UPDATE=1 writes bench and bench-growth into tests/bench/RESULTS.md, bench-gate into expected.txt.
+# With UPDATE=1, bench and bench-growth write tests/bench/RESULTS.md, and bench-gate expected.txt.
 #: bench        compare speed with other readers (2 GiB; BENCH_ARGS='--rounds 3 w4', UPDATE=1)
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   compare instruction and system call counts with tests/bench/expected.txt (UPDATE=1)

@@ -6,12 +6,11 @@
 
 The workloads are w1 to w9 and w4t; w10 comes with w4, whose images it reads.
 
-In each round every reader of a row runs once, so that other work on the machine disturbs all of
-them alike. One run before the first round warms the caches and is not counted. A cost is the CPU
-time, user and system, of the whole process and its children. A figure is the median over the
-rounds; a ratio is the median of the ratios within a round. The table also goes to DIR/bench.md, and
-a plot to DIR/bench.svg.
-With --update, RESULTS.md gets the table of this run, and bench.svg its plot.
+In each round every reader of a row runs once, so that other work on the machine disturbs all of them
+alike. One run before the first round warms the caches and is not counted. A cost is the CPU time,
+user and system, of the whole process and its children. A figure is the median over the rounds; a
+ratio is the median of the ratios within the rounds. The table also goes to DIR/bench.md, and a plot
+to DIR/bench.svg. With --update, both also go to this folder: RESULTS.md and bench.svg.
 """
 import argparse
 import os
@@ -57,7 +56,7 @@ def measure(b, reader, options=()):
 
 
 def count_calls(b, row, reader):
-    """The cost is the number of system calls on the image for each GiB, of all threads."""
+    """The cost: system calls on the image for each GiB, of all threads."""
     log = os.path.join(b.dir, "strace.out")
     subprocess.run(["strace", "-f", "-qq", "-o", log, "-P", row.ours.command[2], *reader.command],
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -73,7 +72,7 @@ def checksum(driver, path, buffer):
 
 
 def reads_wrong(b, row, reader):
-    """True if a driver reads other bytes than the raw file of the same content has."""
+    """True if a driver does not read the bytes of the raw file with the same content."""
     if not row.content or "/driver-" not in reader.command[0]:
         return False
     raw = checksum(b.program("driver-raw"), row.content, workloads.BUFFER)
@@ -81,7 +80,7 @@ def reads_wrong(b, row, reader):
 
 
 class Result:
-    """The costs of a row: a list by round for each reader; and the readers that failed."""
+    """The costs of a row: a list for each reader, by round; and the readers that failed."""
 
     def __init__(self, row):
         self.row = row
@@ -114,7 +113,7 @@ class Result:
         return self.ratio(self.row.against) <= self.row.limit
 
     def peak(self):
-        """KiB; 0 if the row does not measure a reader of images."""
+        """Our peak memory in KiB; 0 if the row does not measure a reader of images."""
         return int(self.median("ours", "peak")) if self.row.is_reader else 0
 
     def show(self, name):
@@ -219,7 +218,7 @@ def summary(results):
     return textwrap.fill(text, LINE_WIDTH)
 
 
-# ---- All of it ----
+# ---- The whole run ----
 
 def run_workload(b, make, rounds, show):
     """Runs the rows of a workload in a directory that it removes afterwards."""

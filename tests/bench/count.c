@@ -6,8 +6,8 @@
  *	qemu-system-arm ... -plugin count.so,skip=FROM:TO,skip=...
  *
  * FROM and TO are hexadecimal; TO is the first address after the range. At the end the plugin
- *prints "instructions N" on standard error. Debian does not package QEMU's header for plugins, so
- *this file declares what it uses, as of version 1 of the interface.
+ * prints "instructions N" on standard error. Debian does not package QEMU's header for plugins, so
+ * this file declares what it uses, as of version 1 of the interface.
  */
 #include <inttypes.h>
 #include <stddef.h>

@@ -3,15 +3,15 @@
  * Does one piece of work with the reader that it is linked with (reader.h).
  *
  *	driver seq IMAGE BUFFER [TIMES [BYTES]]     reads the disk, or its first BYTES, in order
- *	driver par IMAGE BUFFER THREADS             the same by threads that each take the next
- *piece driver rand IMAGE OFFSETS BUFFER [THREADS]  reads at the offsets in a file, on one handle
+ *	driver par IMAGE BUFFER THREADS             the same, by threads that take pieces in turn
+ *	driver rand IMAGE OFFSETS BUFFER [THREADS]  reads at the offsets in a file, on one handle
  *	driver open IMAGE TIMES                     opens, reads 4 KiB in the middle, closes
  *	driver sum IMAGE BUFFER                     prints a checksum of the disk
  *	driver fill BYTES BUFFER                    reads nothing, but clears a buffer repeatedly
  *
  * OFFSETS is a file of 64-bit numbers in the byte order of the machine. Sizes are in bytes. The
- *exit status is 0, or 1 if a call fails. The driver does as little else as possible, so that its
- *cost is the cost of the reader.
+ * exit status is 0, or 1 if a call fails. The driver does as little else as possible, so that its
+ * cost is the cost of the reader.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -69,7 +69,7 @@ static uint64_t fold(uint64_t sum, const unsigned char *bytes, size_t len)
 	return sum;
 }
 
-/* Reads the first `bytes` in order; folds them into *sum if that is not NULL. */
+/* Reads the first `bytes` in order. Adds them to the checksum *sum if that is not NULL. */
 static void pass(struct reader *reader, unsigned char *buf, size_t room, uint64_t bytes,
                  uint64_t *sum)
 {

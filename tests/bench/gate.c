@@ -9,7 +9,7 @@
  *
  * Callgrind counts inside gate_run() but not inside read_counted(), so the count is that of the
  * library. Only the metadata of the images is in memory. Clusters of data have positions past it,
- *and reading them copies nothing.
+ * and reading them copies nothing.
  */
 #include "image/image.h"
 

@@ -35,7 +35,7 @@ PARTS = ["core", "m4", "system"]
 CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-chain-of-8 lookup-subclusters
     map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-fast""".split()
 
-# The work of a Cortex-M4 (m4.c), how often it does it, and on which image.
+# The work on a Cortex-M4 (m4.c): its name, how often it is done, and on which image.
 M4 = [("open", 100, "64k"), ("cold", 512, "64k"), ("hot", 512, "64k"), ("in-order", 4096, "64k"),
       ("deflate", 64, "sample")]
 
@@ -100,7 +100,7 @@ def outside_of_count(elf):
         words = symbol.split()
         if words[-1] == "m4_read":
             skips.append((int(words[0], 16), int(words[1], 16)))
-        elif words[-1] == "semihost":  # in assembler, so nm prints no size; two instructions
+        elif words[-1] == "semihost":  # in assembler, so nm prints no size: it is two instructions
             skips.append((int(words[0], 16), 4))
     if len(skips) != 2:
         sys.exit("gate: no io callback in " + elf)
@@ -108,7 +108,7 @@ def outside_of_count(elf):
 
 
 def m4_run(build, work, times, tmp, image):
-    """The instructions and io calls of a run. File names are short, as the command line must be."""
+    """The instructions and io calls of a run. File names are short, because the command line must be."""
     elf = os.path.join(os.path.abspath(build), "tests/bench/m4.elf")
     plugin = os.path.join(os.path.abspath(build), "tests/bench/count.so")
     done = subprocess.run(

@@ -6,13 +6,13 @@
 
 The script counts what it can instead of timing it: the io calls on the images (strace) and the
 instructions of the process in user space (callgrind). For the cost of one operation it makes two
-runs, the second with twice as many operations, and takes the difference. Memory is the largest
-amount that the process has from malloc at one time (dhat), whether it touches it or not. CPU time
-is the least of several runs.
+runs, the second with twice as many operations, and takes the difference. Memory is the most that the
+process has from malloc at one time (dhat), whether it touches it or not. CPU time is the least of
+several runs.
 
-The expected counts follow from how the library works; the reason is above each table. If a law has
-a constant that is not known beforehand, the constant comes from two lines, which are marked with
-"="; the other lines test the law.
+The expected counts follow from how the library works; the text above each table explains them. If a
+formula has a constant that is not known beforehand, it is fitted to two lines, which are marked with
+"="; the other lines test the formula.
 """
 import argparse
 import os

@@ -4,7 +4,7 @@
  *
  *	inflate IMAGE fast|small|zlib|libdeflate TIMES
  *
- * One call decodes a whole cluster. Prints the CPU seconds of the decoding alone and the MiB of
+ * Each call decodes a whole cluster. Prints the CPU seconds of the decoding alone and the MiB of
  * output, such as "0.123 64".
  */
 #define _POSIX_C_SOURCE 200809L

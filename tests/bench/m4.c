@@ -5,7 +5,7 @@
  *	m4 WORK TIMES IMAGE      does the work TIMES times and prints the number of io calls
  *
  * The preparation does not depend on TIMES, so the difference of two runs is the work alone.
- *count.c leaves out the io callback, so the count is that of the library with its memcpy.
+ * count.c leaves out the io callback, so the count is that of the library with its memcpy.
  */
 #include "board.h"
 
@@ -91,7 +91,7 @@ static void work_scattered(uint32_t i)
 	read_block(scattered_block(i));
 }
 
-/* Reads all clusters until the reader uses enough slots and all tables are in memory. */
+/* Reads all clusters repeatedly, until all tables are in the reader's memory. */
 static void setup_hot(void)
 {
 	must(qcow2_reader_init(&reader, &image, memory, sizeof memory));

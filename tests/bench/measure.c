@@ -6,11 +6,11 @@
  *
  * Prints "STATUS CPU WALL PEAK": the exit status (128 + signal if a signal killed the command); the
  * seconds of user and system time of the command and of all children that it waited for; the
- *seconds that passed; and the peak memory, in KiB, of the largest of these processes. Standard
- *input is empty. Output goes to /dev/null, or with -p to a pipe that another process empties, whose
- *cost does not count. A command that takes longer than SECONDS is killed with its process group.
- *With -r, and if the user is root, the command runs before everything else on the machine, so that
- *the time that passes is its own.
+ * seconds that passed; and the peak memory, in KiB, of the largest of these processes. Standard
+ * input is empty. Output goes to /dev/null, or with -p to a pipe that another process empties,
+ * whose cost does not count. A command that takes longer than SECONDS is killed with its process
+ * group. With -r, and if the user is root, the command runs with priority over everything else on
+ * the machine, so that the time that passes is its own.
  *
  * This is a program of its own because the peak of a process is never less than the peak of the
  * process that started it.

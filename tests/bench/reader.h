@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interface between the driver (driver.c) and a reader of disk images. Each reader_*.c is one
- * reader. The driver is linked with each of them, so that all do the same work in the same way.
+ * The interface between the driver (driver.c) and a reader of disk images. Each reader_*.c is a
+ * reader. The driver is linked with one of them at a time, so that all do the same work.
  */
 #ifndef BENCH_READER_H
 #define BENCH_READER_H

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rows of the benchmark: the image, the readers, and our goal.
+"""The rows of the benchmark: the image, the readers and our goal of each.
 
 Each workload is a generator. It makes its images and yields its rows; when the caller asks for the
 next row, the workload may remove or replace the images of the row before."""
@@ -69,7 +69,7 @@ class Bench:
 # ---- Readers ----
 
 def in_order(b, image, raw, size, buffer=BUFFER, libqcow=True, times=0):
-    """Our reader, the yardstick and all peers, which read the whole disk in order and drop it."""
+    """Our reader, the yardstick and all peers, which read the whole disk in order and discard it."""
     times = times or max(1, GIB // size)
     ours = Reader("ours", b.driver("qcow2", "seq", image, buffer, times), times)
     yard = Reader("raw", b.driver("raw", "seq", raw, buffer, times), times)

@@ -15,7 +15,7 @@ def unescape(text):
 
 def literals(source):
     """Yields each literal of a source as (call, text): `call` is the function whose argument it is,
-    or None. Adjacent literals are one, also with a PRIu64 or the like between them."""
+    or None. Adjacent literals are joined, also across a PRIu64 or the like."""
     calls, last_word, text, call = [], None, None, None
     for token in TOKEN.finditer(source):
         if token["text"] is not None:
@@ -36,5 +36,5 @@ def literals(source):
 
 
 def pattern(text):
-    """A regular expression that finds what printf(3) makes of a literal."""
+    """A regular expression that matches what printf(3) prints for a literal."""
     return re.compile(".*".join(map(re.escape, CONVERSION.split(text))), re.S)

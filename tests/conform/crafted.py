@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of crafted images share: beginnings of recipes, and the comparison with QEMU."""
+"""What the tests of crafted images share: the first lines of recipes, and comparing with QEMU."""
 from conform import cat_spans, cluster_spans, qemu_spans
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\n"
@@ -9,7 +9,7 @@ FULL = "l2 0-3 data\nl2 4 zero\nl2 5 zero_alloc\nl2 6 compressed\nl2 7 data\n"
 
 
 def same_clusters(image, *options):
-    """Compares each cluster by itself: both read the same bytes, or both fail."""
+    """Compares cluster by cluster: both read the same bytes, or both fail."""
     spans = cluster_spans(image)
     theirs = qemu_spans(image, spans)
     ours = cat_spans(image, spans, *options, directory=image.parent)

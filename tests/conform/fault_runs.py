@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs of the command with faults (tests/conform/faults.c): what the tests of them share."""
+"""What the tests of faults share: runs of the command with a fault (tests/conform/faults.c)."""
 import errno
 import os
 import zlib
@@ -33,8 +33,8 @@ def read_counts(path):
 
 
 class Outcome:
-    """Runs the command with a fault and keeps: how it ended, how often it made each call, and which
-    files of its directory it changed. Then it restores the directory."""
+    """Runs the command with a fault, and then restores its directory. Keeps how the command ended, how
+    often it made each call, and which files it changed."""
 
     def __init__(self, home, args, fault=None, to_pipe=True, ignore=()):
         counts = home.parent / "calls"
@@ -57,7 +57,7 @@ class Outcome:
             if name in before:
                 (home / name).write_bytes(before[name])
         self.code, self.err = self.result.code, self.result.err
-        # Threads run in any order: the command may make a call less often than in another run.
+        # With threads, the number of calls differs between runs, so the call may not happen.
         self.calls = read_counts(counts) if counts.exists() else None
         self.hit = fault is not None and (not self.calls or self.calls[fault[0]] >= fault[1])
 

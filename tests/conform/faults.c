@@ -4,10 +4,10 @@
  * -Wl,--wrap, FAULTS_LDFLAGS in tests/tests.mk.
  *
  *	QCOW2_FAULT="CALL FIRST LAST WHAT"	changes the calls FIRST to LAST of this function,
- *			counted from 1. WHAT is an errno: they fail with it. 0: they transfer half.
- *			-SIGNAL: the signal is raised before the call. -100-SIGNAL: the signal is
- *			raised after the call (mkostemp and rename only)
- *	QCOW2_CALLS=FILE	writes "CALL N" to FILE at the end: how often each was called
+ *			counted from 1. If WHAT is an errno, they fail with it; if it is 0, they
+ *			transfer half; if it is -SIGNAL, the signal is raised before the call; if
+ *			it is -100-SIGNAL, after it (mkostemp and rename only)
+ *	QCOW2_CALLS=FILE	at the end, writes "CALL N" to FILE for each function: N calls
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -126,13 +126,13 @@ CAUGHT(char *, realpath, (const char *path, char *resolved))
 	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
 }
 
-/* Without a mode: neither the command nor the library creates a file with open. */
+/* There is no mode, because neither the command nor the library creates files with open. */
 CAUGHT(int, open64, (const char *path, int flags, ...))
 {
 	return fails(OPEN) ? -1 : __real_open64(path, flags);
 }
 
-/* The two commands in use: F_GETFD, and F_DUPFD_CLOEXEC, which has an argument. */
+/* Only F_GETFD and F_DUPFD_CLOEXEC are in use; the latter has an argument. */
 CAUGHT(int, fcntl64, (int fd, int command, ...))
 {
 	va_list args;

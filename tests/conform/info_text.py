@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of `qcow2 info` share: its output for people, in full."""
+"""What the tests of `qcow2 info` share: the complete output for people."""
 import json
 
 from conform import K, qcow2, qcow2_ok
@@ -34,8 +34,8 @@ def assert_info(image, *more, **frame):
 
 
 def assert_warned(image, warning, *more):
-    """`info` prints a warning that begins like this, and everything that it can still read. Returns
-    the JSON."""
+    """Checks that `info` prints a warning that begins like this, and all that it can still read.
+    Returns the JSON."""
     for options in ((), ("--json",)):
         result = qcow2("info", *options, image)
         assert result.code == 0 and result.err.count("\n") == 1, result

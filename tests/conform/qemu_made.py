@@ -94,12 +94,13 @@ def painted(image, size, cluster, options="", kinds=ALL, n=32):
 
 
 def size_for(cluster):
-    """A size with several L2 tables for small clusters, several large clusters, and an odd end."""
+    """A size that has several L2 tables if clusters are small, several clusters if they are large, and
+    an odd end."""
     return max(300 * K, 5 * cluster) + 3 * SECTOR
 
 
 def disk_content(rng, size):
-    """Runs of zeros, noise and text."""
+    """Content for a disk: runs of zeros, noise and text."""
     out = b""
     while len(out) < size:
         length = rng.randrange(1, 90000)

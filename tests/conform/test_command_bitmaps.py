@@ -17,7 +17,7 @@ def bitmap_entry(name, flags=2, granularity=16, extra=0, extra_len=None, name_le
 
 
 def with_directory(build, entries, n=None, length=None, at="$d", autoclear=1):
-    """An image with such a bitmap directory; its extension has these numbers."""
+    """An image with such a bitmap directory, and with these numbers in its extension."""
     n = len(entries) if n is None else n
     directory = b"".join(entries)
     length = len(directory) if length is None else length
@@ -94,6 +94,6 @@ def test_bitmap_extension_of_another_length(build):
 
 
 def test_bitmaps_of_the_past(build):
-    """Without the autoclear bit, a writer that knows no bitmaps has changed the image: they are out of
-    date, and `info` does not list them."""
+    """If the autoclear bit is missing, a writer that does not know bitmaps has changed the image. The
+    bitmaps are out of date, and `info` does not list them."""
     assert_info(with_directory(build, [GOOD], n=9, autoclear=0))

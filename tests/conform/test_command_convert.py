@@ -21,7 +21,7 @@ def test_convert_is_sparse_and_exact(build):
 
 @pytest.mark.parametrize("before, after", ((0o640, 0o640), (0o755, 0o755), (0o7751, 0o751)))
 def test_convert_keeps_permissions(before, after, build):
-    """The new file gets the permissions of the old one, but never set-user-ID and the like."""
+    """The new file gets the permissions of the old one, except set-user-ID and the like."""
     image = build("size 64k\nl2 0 data\n")
     out = image.with_name("out")
     out.write_bytes(b"old content")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The command when its system calls fail, one after the other (tests/conform/faults.c).
+"""The command while its system calls fail, one after the other (tests/conform/faults.c).
 
-The command reports why and leaves nothing behind, or it ends as without the fault. Only `info` may
-print less, with a warning.
+Either the command says why it fails and leaves nothing behind, or it does the same as without the
+fault. Only `info` may print less, with a warning.
 """
 import errno
 import json
@@ -15,7 +15,7 @@ from fault_runs import CALLS, COMMANDS, Outcome
 
 # Calls that the command can do without, or whose failure means the same as success.
 HARMLESS = ("splice", "lseek", "pthread_create", "lstat")
-# Calls of which some are needed and some are not: memory to read ahead, a size for display.
+# Some of these calls may fail without harm: memory to read ahead, a size that is only shown.
 SOME_HARMLESS = ("malloc", "fstat", "close")
 
 
@@ -28,8 +28,8 @@ def assert_one_message(result, number):
 
 
 def prints_less(good, bad, args):
-    """`info` warns and leaves out what it cannot read. It does not warn for what the file system
-    or it itself adds: the disk usage, and the full path of the backing file."""
+    """`info` warns and leaves out what it cannot read. It does not warn about what is not in the image:
+    the disk usage, and the full path of the backing file."""
     if args[0] != "info" or bad.code != 0:
         return False
     if "--json" in args:
@@ -51,13 +51,13 @@ def is_harmless(good, bad, args, call, number):
     if prints_less(good, bad, args):
         return False
     assert bad.code == 1 and not bad.changed and good.out.startswith(bad.out), bad
-    if bad.err != "" or call != "fcntl":  # no message before standard error is known to be open
+    if bad.err != "" or call != "fcntl":  # it prints nothing before it knows stderr is open
         assert_one_message(bad.result, number)
     return False
 
 
 def fail_each(home, args, call, number, good, to_pipe, how_many):
-    """Lets the n-th call fail, for each n. Returns for each whether that was harmless."""
+    """Lets the n-th call fail, for each n. Returns a list: whether each failure was harmless."""
     outcomes = [Outcome(home, args, (call, n, n + how_many - 1, number), to_pipe)
                 for n in range(1, good.calls[call] + 1)]
     return [is_harmless(good, bad, args, call, number) for bad in outcomes
@@ -68,7 +68,7 @@ def fail_each(home, args, call, number, good, to_pipe, how_many):
 @pytest.mark.parametrize("to_pipe", (True, False), ids=("pipe", "file"))
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_call_fails(name, to_pipe, how_many, home):
-    """A call that fails once may be repeated; one that fails from then on must show."""
+    """The command may repeat a call that fails once. It must report one that keeps failing."""
     args = COMMANDS[name]
     good = Outcome(home, args, to_pipe=to_pipe)
     assert good.code == 0 and good.err == "", good

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`qcow2 info`: to the byte for people, and with the keys of qemu-img for programs."""
+"""`qcow2 info`: the exact text for people, and JSON with the keys of qemu-img for programs."""
 import json
 import struct
 
@@ -155,7 +155,7 @@ def test_chain(chain):
     top, mid, low, shown = chain
     given = (f"--backing={mid},qcow2", f"--backing={low},raw")
     theirs = json.loads(qemu_img("info", "--backing-chain", "--output=json", top))
-    theirs[2]["virtual-size"] = 1000  # P1: no sectors
+    theirs[2]["virtual-size"] = 1000  # P1: not rounded down to sectors
     for options in (("--follow",), given):
         assert qcow2_ok("info", *options, top).decode() == expected_info(top, *shown)
         info = qcow2_json("info", *options, top)

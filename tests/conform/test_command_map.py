@@ -55,8 +55,8 @@ def test_map_without_refcounts(name, image):
 
 
 def test_map_with_too_many_refcounts(image):
-    """QEMU opens no image with a refcount table of more than 8 MiB. The map does not need it, and does
-    not count the clusters of such an image."""
+    """QEMU does not open an image with a refcount table of more than 8 MiB. Our map does not need the
+    table, and does not count the clusters in use of such an image."""
     put64(preallocated(image), 56, 2048 << 32)
     assert_same_map(image)
     assert qcow2_json("map", image)[0]["zero"]

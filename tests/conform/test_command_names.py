@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that an image names: which are opened, on which request, and which are refused."""
+"""Files that an image names: which the command opens, with which options, and which it refuses."""
 import ctypes
 import json
 import os
@@ -35,7 +35,7 @@ IN_OPEN = 0x20
 
 
 class OpenWatch:
-    """Reports which files of a directory are opened, by inotify(7)."""
+    """Reports which files in a directory are opened. Uses inotify(7)."""
 
     def __init__(self, directory):
         libc = ctypes.CDLL(None, use_errno=True)

@@ -19,7 +19,7 @@ MEANWHILE = ("mkostemp", "fchmod", "ftruncate", "pwrite", "fsync")
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("name", ("convert", "convert over"))
 def test_signal_at_each_call(name, number, home):
-    """The signal ends the command, which leaves nothing, or it comes after the work is done."""
+    """The signal ends the command, which leaves nothing behind, or it comes after the work is done."""
     args = COMMANDS[name]
     good = Outcome(home, args)
     for call in CALLS:
@@ -50,10 +50,10 @@ def temporary_files(directory, before):
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 def test_signal_from_outside(number, tmp_path):
-    """A signal while the copy runs: the command fails and leaves nothing, or it is done.
+    """A signal while the copy runs: the command fails and leaves nothing behind, or it is done.
 
-    The test waits until the temporary file is there, however long that takes. On a busy machine the
-    command may then be done first: the test tries again until a signal has ended it.
+    The test waits until the temporary file exists, however long that takes. On a busy machine the
+    command may be done before the signal, so the test repeats this until a signal has ended it.
     """
     image, out = tmp_path / "big.qcow2", tmp_path / "out"
     qemu_img("create", "-q", "-f", "qcow2", "-o", "preallocation=full", image, "64M")

@@ -53,7 +53,7 @@ def test_snapshots_past_the_end(build):
 
 
 def test_snapshot_table_of_64_MiB(build):
-    """QEMU has the same limit, so that no image makes the command take more memory for names."""
+    """As in QEMU, a snapshot table has at most 64 MiB, which limits the memory for names."""
     image = build("size 64k\n")
     entry = bytes(12) + b"\xff\xff\xff\xff" + bytes(24)
     step = (40 + 2 * 65535 + 7) // 8 * 8

@@ -61,8 +61,8 @@ def test_full_disk_text(args, build):
 
 
 def test_closed_descriptors(build):
-    """Without standard error, the output file must not get its number: the progress bar would go
-    there."""
+    """If standard error is closed, the output file must not get its number, or the progress bar would
+    be written to it."""
     image = build(PLAIN)
     out = image.with_name("out")
     for line in ('"$0" convert -p "$1" "$2" <&- >&- 2>&-', '"$0" convert -p - "$2" <"$1" 2>&-'):

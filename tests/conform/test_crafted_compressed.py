@@ -46,7 +46,7 @@ def test_deflate(name, at, build):
 
 
 def test_over_declared(build):
-    """The entry claims more sectors than the file has, but the stream is complete: both read it."""
+    """The entry states more sectors than the file has, but the stream is complete: both read it."""
     image = build(V3 + f"l2 0 data\nl2 1 last_packed sectors 16 {deflate(TEXT).hex()}\n")
     assert same_clusters(image)[1] == TEXT
 

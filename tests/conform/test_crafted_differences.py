@@ -64,7 +64,7 @@ def test_p8_no_format_is_guessed(build):
 
 
 def test_p9_snapshot_size(build):
-    """A snapshot has the size that the disk had; QEMU gives it the current size."""
+    """A snapshot has the size that the disk had when it was taken; in QEMU it has the current size."""
     image = build(V3 + "l2 0 data\nsnapshot 1 old disk_size=8k\nl2 0-1 data\nactive\n")
     assert len(qcow2_ok("cat", "--snapshot", "old", image)) == 8192
     out = image.with_suffix(".out")
@@ -74,7 +74,7 @@ def test_p9_snapshot_size(build):
 
 
 def test_name_of_a_snapshot_past_the_end(build):
-    """The missing end of a name reads as zeros on request; QEMU always reads it like that."""
+    """The missing end of a name reads as zeros on request. In QEMU it always does."""
     image = build(V3 + "l2 0 data\nsnapshot 1 last\nactive\nlayout\ntruncate $snapshots+60\n")
     listed = json.loads(run("qemu-img", "info", "--output=json", image).out)["snapshots"]
     assert [s["id"] for s in qcow2_json("snapshots", "--allow-truncated", image)] == \
@@ -105,7 +105,7 @@ def test_p13_dirty_and_corrupt_read(build):
 
 
 def test_data_file_is_beside_the_image(build, tmp_path):
-    """QEMU resolves a relative name from the current directory, we from that of the image."""
+    """A relative name starts at the directory of the image. In QEMU it starts at the current one."""
     image = build(DATA_FILE + "l2 0 data\n")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

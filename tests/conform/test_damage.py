@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Images with one flipped bit in the header, the L1 or the L2 table: both read the same bytes, or
-both fail.
+"""Images with a flipped bit in the header, the L1 or the L2 table: both read the same bytes, or both
+fail.
 
-We differ on purpose in three cases, which the tests know: tables outside the file; refcount and
-snapshot tables, which reading the disk does not need; and backing files, which need permission.
+The tests allow for three differences that we chose: tables outside the file; refcount and snapshot
+tables, which we do not need to read the disk; and backing files, which need permission.
 """
 import pytest
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Every message of the command and the library, in messages.txt for a reviewer to read.
 
-Each situation below provokes a message. The test compares the messages with messages.txt and also
+Each situation below provokes a message. The test compares the messages with messages.txt. It also
 looks for each literal of the sources in them, so that no message is missing; the last section of
-messages.txt lists the literals that no situation can show, with the reasons. After a change of
-words, UPDATE=1 in the environment rewrites the file.
+messages.txt lists the literals that no situation can show, with the reasons. After a change of a
+message, run the test with UPDATE=1 in the environment to rewrite the file.
 """
 import os
 import re
@@ -89,7 +89,7 @@ class Shrinks(Situation):
 
 
 def messages_of(err):
-    """The messages in standard error, a line each: the hint at --help belongs to the one before.
+    """The messages in standard error, one on each line. The hint about --help joins the line before it.
     Very long names are shortened."""
     err = re.sub(r"(.)\1{99,}", r"\1\1\1...", err)
     return err.rstrip("\n").replace("\nTry ", " / Try ").split("\n")
@@ -105,7 +105,7 @@ def put(name, at, content):
 
 
 def long_chain(home):
-    """A chain of one file more than allowed."""
+    """A chain of one file more than is allowed."""
     make_chain(home, 257).rename(home / "disk")
 
 

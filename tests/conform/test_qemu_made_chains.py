@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Backing chains made by QEMU: content, map and info must be what qemu-img prints."""
+"""Backing chains made by QEMU: content, map and info must be the same as those of qemu-img."""
 import pytest
 
 from conform import (K, assert_same, assert_same_bytes, assert_same_content, assert_same_map,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Single images made by QEMU: content, map and info must be what qemu-img prints."""
+"""Single images made by QEMU: content, map and info must be the same as those of qemu-img."""
 import pytest
 
 from conform import (K, M, assert_same, assert_same_bytes, assert_same_content, assert_same_info,
@@ -91,7 +91,7 @@ RESIZES = {"grow": (100 * K, ["777K"]), "shrink": (900 * K, ["--shrink", "130K"]
            "grow-full": (100 * K, ["--preallocation=full", "500K"])}
 
 
-# Not with clusters of 512 bytes: qemu 7.2 itself damages such an image when it shrinks and grows it.
+# Not with clusters of 512 bytes, because qemu 7.2 itself damages such an image here.
 @pytest.mark.parametrize("bits", (12, 14, 16))
 @pytest.mark.parametrize("name", RESIZES)
 def test_resized(name, bits, image):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Internal snapshots made by QEMU: the list and the content must be what qemu-img prints."""
+"""Internal snapshots made by QEMU: list and content must be the same as those of qemu-img."""
 import json
 
 import pytest
@@ -55,7 +55,7 @@ def test_snapshots(options, image):
 
 
 def test_snapshot_id_goes_before_name(image):
-    """A snapshot with the name "1" must not hide the one with the id 1."""
+    """The snapshot with the id 1 must be found even if another one has the name "1"."""
     snapshotted(image)
     qemu_img("snapshot", "-c", "1", image)
     assert_same_snapshots(image)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What the tests reach: coverage.sh says which tests count for which directory.
+# Test coverage; coverage.sh says which tests count for which directory.
 
 #: coverage     require 100 % of src/ with MC/DC, 95 % of port/posix (needs clang-19, llvm-19)
 

@@ -3,11 +3,11 @@
 
     gate.py SUMMARY.json DIRECTORY all|lines=PERCENT FILE...
 
-`llvm-cov export -summary-only` writes SUMMARY.json. Each FILE of DIRECTORY must be in it: a file that
-no program links would go unnoticed otherwise. With `all`, everything that clang counts in any file of
-DIRECTORY must be covered; with lines=N, N percent of each FILE's lines. The rule `all` leaves out the
-lines of headers: if a file includes an inline function and never calls it, clang also counts lines
-that the preprocessor has removed from it. The regions cover the same lines.
+`llvm-cov export -summary-only` writes SUMMARY.json. Each FILE of DIRECTORY must be in it: otherwise a
+file that no program links would go unnoticed. With `all`, everything that clang counts in any file of
+DIRECTORY must be covered; with lines=N, N percent of the lines of each FILE. The rule `all` ignores the
+line counts of headers, because clang also counts lines that the preprocessor has removed, if a file
+includes an inline function without calling it. The region counts cover the same code.
 """
 import json
 import os

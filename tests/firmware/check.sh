@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Runs each tests/firmware/run-*.sh with the build directory and adds up their last lines,
 # "N passed, N failed". A script without such a line, or with an error status and no failed check,
-# counts as one failure. At FIRMWARE_END (seconds since 1970; default: in 10 minutes) this stops the
-# script that runs, with everything that it started; that is also a failure.
-#	check.sh BUILD-DIR [NAME...]      only run-NAME.sh
+# counts as one failure. At FIRMWARE_END (seconds since 1970; default: in 10 minutes) the script that
+# is running is stopped, with everything that it started; that is also a failure.
+#	check.sh BUILD-DIR [NAME...]      with names, only run-NAME.sh
 set -u
 build=${1:?usage: check.sh BUILD-DIR [NAME...]}
 shift

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Makes and damages files for the firmware tests.
 
-    images.py content FILE LENGTH      writes text, noise and zeros; the same on each run
+    images.py content FILE LENGTH      writes text, noise and zeros, the same in each run
     images.py check FILE               prints what the program must print for this content
     images.py break-data FILE N        damages the compressed data of guest cluster N
     images.py break-entry FILE N       damages the L2 entry of guest cluster N

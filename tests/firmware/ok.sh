@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The run-*.sh source this: it counts passed and failed checks. $about, if set, precedes the text.
+# The run-*.sh scripts source this. `ok` counts passed and failed checks. $about, if set, precedes
+# the text.
 passed=0
 failed=0
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
-# a compressed image with the largest clusters and from a chain of two, and report damage. At the
-# end compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
+# a compressed image with the largest clusters and from a chain of two, and report damage. At the end
+# this compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
@@ -84,7 +84,7 @@ make_images || { echo 'cannot make the images'; echo '0 passed, 1 failed'; exit 
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	board_tests "$board"
 done
-# Shows that the Cortex-M0 of the runs above faults at an unaligned access.
+# Check that the emulated Cortex-M0 faults at an unaligned access, so that the runs above had none.
 out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
 check_line 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
 
@@ -99,7 +99,7 @@ column() { # BOARD
 kib() { # BYTES
 	echo "$(((($1) * 10 + 1023) / 1024))" | sed -E 's/^$/0/; s/(.)$/.\1 KiB/'
 }
-# When the program grows, this fails, and the table has to change.
+# If the program grows, this fails, and the table must be updated.
 readme_has() { # ROW
 	echo "$1"
 	if grep -qxF -- "$1" "$here/../../port/baremetal/README.md"; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Tests the time limit of check.sh: it stops a script that hangs in a program, counts it as a
-# failure and leaves no process behind.
+# Tests the time limit of check.sh: check.sh must stop a script whose program hangs, count it as a
+# failure and leave no process behind.
 #	run-limit.sh BUILD-DIR
 set -u
 dir=${1:?usage: run-limit.sh BUILD-DIR}/firmware/limit

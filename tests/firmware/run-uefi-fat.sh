@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The FAT reader and the file names of the UEFI port on the host, with sanitizers: volumes of
-# mkfs.vfat and mtools with fragmented files and long names; and the same volumes with changed bytes
-# in their tables, on which the reader must not crash or hang.
+# Tests the FAT reader and the file names of the UEFI port on the host, with sanitizers. mkfs.vfat and
+# mtools make volumes with fragmented files and long names. Then bytes in their tables are changed,
+# and the reader must not crash or hang.
 #	run-uefi-fat.sh BUILD-DIR
 set -u
 build=${1:?usage: run-uefi-fat.sh BUILD-DIR}
@@ -36,7 +36,7 @@ volume() { # FILE KIB MKFS-OPTIONS...
 	mmd -i "$v" ::/dir '::/dir/a long name of a directory' ::/fill
 	for i in $(seq 40); do mcopy -i "$v" "$work/filler" "::/fill/file number $i"; done
 	for i in $(seq 1 2 40); do mdel -i "$v" "::/fill/file number $i"; done
-	# mtools searches for free clusters after the last one that it used; let it start at the front.
+	# mtools searches for free clusters after the last one that it used. Make it start at the front.
 	[[ "$*" != *32* ]] || printf '\x02\x00\x00\x00' | dd of="$v" bs=1 seek=$((sector + 492)) conv=notrunc status=none
 	mcopy -i "$v" "$work/content" '::/dir/a long name of a directory/The Image.qcow2'
 	mcopy -i "$v" "$work/content" ::/SHORT.BIN

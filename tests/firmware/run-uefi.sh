@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs the UEFI programs in QEMU, under EDK2 for three processors and under U-Boot. A stick with FAT
 # or another file system holds the program, its configuration and qcow2 images, and the program
-# starts the boot loader inside an image. Prints a line for each text that must appear on the serial
-# line. Logs are in BUILD-DIR/uefi-test/log.
+# starts the boot loader inside an image. Each check looks for a text on the serial line, and prints
+# whether it is there. Logs are in BUILD-DIR/uefi-test/log.
 #	run-uefi.sh BUILD-DIR [NAME...]
 set -u
 build=${1:?usage: run-uefi.sh BUILD-DIR [NAME...]}
@@ -61,7 +61,7 @@ fragment() { # NAME
 	for i in $(seq 120); do mcopy -i "$image" "$work/filler" "::/fill/$i"; done
 	for i in $(seq 1 2 120); do mdel -i "$image" "::/fill/$i"; done
 	mdel -i "$image" ::/probe.qcow2 ::/zero.qcow2
-	# FSInfo: mtools searches for free clusters from this one on.
+	# FSInfo says where mtools searches for free clusters. Make it start at the front.
 	printf '\x02\x00\x00\x00' |
 		dd of="$work/$1.img" bs=1 seek=$((1048576 + 512 + 492)) conv=notrunc status=none
 	mcopy -i "$image" "$work/stick/probe.qcow2" "$work/stick/zero.qcow2" ::/
@@ -141,7 +141,7 @@ check_memory() { # KIB-OF-THE-VOLUME
 }
 check_linux() {
 	ok "the boot loader inside starts" seen 'qcow2: starting \EFI\BOOT\BOOTX64.EFI'
-	# systemd-boot prints this if it does not run at TPL_APPLICATION; fat.h explains why.
+	# systemd-boot prints this error if it does not run at TPL_APPLICATION; see fat.h.
 	ok "the boot loader can wait for events" unseen 'Error waiting for events'
 	ok "Linux starts" grep -q '^user space of Linux .* is up' "$log"
 }
@@ -270,7 +270,7 @@ while [ $# -gt 0 ]; do # two at a time
 	for name in "$1" ${2:-}; do
 		log=$work/log/$name about=$name
 		check_"$name"
-		# Each machine switches itself off. A status other than 0 means that it hung.
+		# Each machine switches itself off. Any status but 0 means that it hung.
 		ok "it ends" grep -qx 0 "$log.status"
 	done
 	shift $(($# > 1 ? 2 : 1))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the FAT reader and the file names of the UEFI port on the host. uefi-fat VOLUME PATH writes
- * the file to standard output, or prints the text of qu_fat_text. uefi-fat -p FROM NAME prints the
- * joined path.
+ * Runs the FAT reader and the file name code of the UEFI port on the host. uefi-fat VOLUME PATH
+ * writes the file to standard output, or prints the error text of qu_fat_text. uefi-fat -p FROM
+ * NAME prints the joined path.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes the images that run-uefi.sh boots: qcow2 images in WORK/stick, and in WORK/expect the output
-# that each must cause. Needs the programs in UEFI (build/uefi).
+# Makes the images that run-uefi.sh boots, in WORK/stick. WORK/expect gets the output that each must
+# cause. Needs the programs in UEFI (build/uefi).
 #	uefi-images.sh UEFI WORK
 set -eu
 here=$(realpath "$(dirname "$0")")

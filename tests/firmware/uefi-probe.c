@@ -3,10 +3,11 @@
  * A boot loader for the tests, which the firmware starts from inside a qcow2 image. It prints lines
  * that the host compares:
  *
- *	probe: tpl N                        its task priority: 4, unless a driver forgot to restore
- *it probe: disk N blocks B of S         a disk of the program: B blocks of S bytes probe: disk N
- *crc C                 the checksum of the blocks that it reads probe: disk N refusals ok|WRONG
- *whether calls that must fail return the right status probe: done
+ *	probe: tpl N                        its task priority: 4, if drivers restore it
+ *	probe: disk N blocks B of S         a disk of the program: B blocks of S bytes
+ *	probe: disk N crc C                 the checksum of the blocks that it reads
+ *	probe: disk N refusals ok|WRONG     whether calls that must fail return the right status
+ *	probe: done
  *
  * It reads the first 8 MiB in pieces of varying length, then one block of each 1 MiB, and the last
  * block. At the end it switches the machine off; if compiled with PROBE_RETURNS, it returns.
@@ -113,7 +114,7 @@ static EFI_STATUS checksum(EFI_BLOCK_IO_PROTOCOL *disk, uint32_t *crc)
 	return EFI_ERROR(status) ? status : add_blocks(disk, last, 1, crc);
 }
 
-/* Calls that a driver must refuse: UEFI specification 13.9. */
+/* Calls that a driver must refuse (UEFI specification, 13.9). */
 static int refusals_are_right(EFI_BLOCK_IO_PROTOCOL *disk)
 {
 	uint32_t id = disk->Media->MediaId;

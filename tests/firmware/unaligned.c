@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes an unaligned access, which must end in the fault handler on a processor that allows none.
- * This shows that on such a board the program that reads images would fault if the library made an
- * unaligned access.
+ * Makes an unaligned access, which must end in the fault handler on a processor that does not allow
+ * it. This shows that the program that reads images would fault on such a board if the library made
+ * an unaligned access.
  */
 #include "board.h"
 
 int main(int argc, char **argv)
 {
 	static uint32_t words[2];
-	volatile uintptr_t at =
-		(uintptr_t)words + 1; /* volatile, or the compiler loads bytes instead */
+	volatile uintptr_t at = (uintptr_t)words + 1; /* or the compiler loads bytes */
 
 	(void)argc;
 	(void)argv;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The gates on the symbols of the core: it needs nothing but four memory functions, defines nothing
-# outside its name space, none of the four POSIX names, and no variable that can be written.
-#	check-symbols.sh ARCHIVE      NM: the nm to be used; PREFIX: what C names begin with
+# Checks the symbols of the core: it needs nothing but four memory functions, and defines nothing
+# outside its name space, none of the four POSIX names, and no writable variable.
+#	check-symbols.sh ARCHIVE      NM: the nm to use; PREFIX: the prefix of C names, such as _
 set -u
 archive=${1:?usage: check-symbols.sh ARCHIVE}
 nm=${NM:-nm}
@@ -26,14 +26,14 @@ for name in qcow2_image_open qcow2_reader_read qcow2_deflate_small qcow2_deflate
 	echo "$defined" | grep -qx "$name" || complain "does not define" "$name"
 done
 
-# _GLOBAL_OFFSET_TABLE_ is of the linker's making (position-independent code on i386). _restgpr_N_x
-# restore registers: gcc -Os for PowerPC cannot be kept from calling them, the ABI says what they do,
-# and every tool chain for it has them.
+# The linker makes _GLOBAL_OFFSET_TABLE_ (position-independent code on i386). _restgpr_N_x restore
+# registers: gcc -Os for PowerPC always calls them, the ABI defines them, and every tool chain has
+# them.
 complain "needs" "$(echo "$needed" | grep -vx -e memcpy -e memset -e memmove -e memcmp \
 	-e _GLOBAL_OFFSET_TABLE_ -e '_restgpr_[0-9]*_x' -e '' | while read -r name; do
 		echo "$defined" | grep -qx "$name" || echo "$name"; done)"
-# __x86.get_pc_thunk.* is put into each object by gcc for the same reason; in objects for Windows,
-# constants have names: ??_C@* strings, __xmm@* and __real@* numbers.
+# gcc puts __x86.get_pc_thunk.* into each object for position-independent code. In objects for
+# Windows, constants have names: ??_C@* strings, __xmm@* and __real@* numbers.
 complain "defines" "$(echo "$defined" | grep -v -e '^qcow2_' -e '^q2_' -e '^__x86\.get_pc_thunk\.' \
 	-e '^??_C@' -e '^__xmm@' -e '^__real@')"
 complain "defines a POSIX name" "$(echo "$defined" | grep -x -e qcow2_open -e qcow2_close \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The program that links the core without a libc. It compiles the core once more, because sanitizers
-# and coverage in CFLAGS would need a libc. HOST_CC builds what makes its images.
+# The program that links the core without a libc. It compiles the core again without CFLAGS, because
+# sanitizers and coverage would need a libc. HOST_CC builds the program that makes its images.
 
 HOST_CC ?= cc
 FREE = $(O)/tests/freestanding

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Compiles the core for each line of `targets`, with -Os and -O2 and no headers but the compiler's own,
-# and checks that it needs nothing from outside but four memory functions: no helper function of a
-# compiler. mem.c, which defines these four, must need nothing at all.
-#	freestanding.sh DIR FILE...      FILE: as in QCOW2_CORE_SRCS; TARGETS: only these
+# and checks that it needs no function from outside but four memory functions, not even a helper of
+# the compiler. mem.c, which defines these four, must need nothing at all.
+#	freestanding.sh DIR FILE...      FILE: as in QCOW2_CORE_SRCS; TARGETS, if set: only these
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=${1:?usage: freestanding.sh DIR FILE...}
@@ -15,7 +15,7 @@ flags='-std=c11 -ffreestanding -nostdinc -fno-stack-protector -fno-pic -fno-asyn
 passed=0
 failed=0
 
-# The limits.h of some gcc includes that of the libc, which is missing: an empty file takes its place.
+# limits.h of some versions of gcc includes that of the libc. As there is none, use an empty file.
 mkdir -p "$dir/include"
 : >"$dir/include/limits.h"
 
@@ -37,8 +37,8 @@ core_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
 		PREFIX=$prefix NM=$nm sh tests/freestanding/check-symbols.sh "$out/core.a"
 }
 
-# The functions of mem.c must also need nothing under other names: then the compiler has not turned a
-# loop into a call to the very function that it implements.
+# mem.c must need nothing, also when its functions have other names: otherwise the compiler has turned
+# a loop into a call to the very function that the loop implements.
 mem_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
 	out=$1 prefix=$2
 	shift 2

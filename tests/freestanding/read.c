@@ -22,7 +22,7 @@ struct rom {
 	uint64_t size;
 };
 
-/* ---- What the program has of its own: write and exit ---- */
+/* ---- In place of a libc: write and exit ---- */
 
 #if defined __linux__ && defined __x86_64__
 #define FREESTANDING 1

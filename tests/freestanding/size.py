@@ -4,8 +4,8 @@
 
     size.py DIR FILE...        FILE: as in QCOW2_CORE_SRCS
 
-Prints a table for each processor, and fails where a budget is exceeded, where something can be
-written at run time, or where the depth of the stack cannot be told.
+Prints a table for each processor. Fails if a budget is exceeded, if the core has writable data, or if
+the depth of the stack cannot be determined.
 """
 import os
 import re
@@ -24,7 +24,7 @@ FLAGS = ("-std=c11 -Os -ffreestanding -fno-pic -fno-stack-protector -fno-asynchr
 
 OPEN = ["qcow2_image_open"]
 READ = OPEN + ["qcow2_reader_init", "qcow2_reader_map", "qcow2_reader_read"]
-CAPABILITIES = [  # what is linked for it
+CAPABILITIES = [  # the functions to link for it
     ("open", OPEN),
     ("open, map, read", READ),
     ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_small"]),
@@ -39,13 +39,13 @@ CAPABILITIES = [  # what is linked for it
     ("+ block adapter", READ + ["qcow2_block_init"]),
     ("every object", None),
 ]
-# Bytes of code on one processor, at most.
+# The most bytes of code on one processor.
 BUDGET_CODE = {
     "open, map, read": 3072,
     "+ deflate": 2048,
     "+ refcounts": 512,
     "+ bitmaps": 1024,
-    # 10 KiB for all that the core had before refcounts and bitmaps, and what these may take.
+    # 10 KiB for everything but refcounts and bitmaps, and the budgets of these.
     "every object": 10240 + 512 + 1024,
 }
 BUDGET_CODE_ON = "Cortex-M4"
@@ -53,11 +53,11 @@ BUDGET_CODE_ON = "Cortex-M4"
 STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block"]
 MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE"]
 BUDGET_READER = 1024  # image, reader and memory of uncompressed reading
-BUDGET_DEFLATE = 8192  # more
-BUDGET_STACK = 512  # where registers have 32 bits
+BUDGET_DEFLATE = 8192  # beyond that, for deflate
+BUDGET_STACK = 512  # on 32-bit processors
 
-# What the calls through pointers in a file may reach; nothing: only what the caller provides, which
-# is not counted.
+# The functions that calls through pointers in a file may reach. Functions that the caller provides
+# are not counted.
 INDIRECT = {
     "io.c": [],
     "block.c": [],
@@ -67,9 +67,9 @@ INDIRECT = {
     "inflate_small.c": ["packed_fill"],
     "inflate_fast.c": ["packed_fill"],
 }
-# Reached through pointers from outside: the adapter's part of each io call, and the codec.
+# Functions that only calls from other files reach: the block adapter's callback, and the codecs.
 MORE_CALLS = ["block_read", "inflate_decode", "fast_decode"]
-PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; those of mem.c counted
+PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; counted as in mem.c
 
 
 class Failure(Exception):

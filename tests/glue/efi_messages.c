@@ -18,7 +18,7 @@ static bool follows(const char *line, const char *at, const char *word)
 	return (size_t)(at - line) >= len && strncmp(at - len, word, len) == 0;
 }
 
-/* Limits that a message names are part of its text; all other numbers depend on the case. */
+/* Limits are part of the text of a message; all other numbers depend on the case. */
 static bool is_limit(const char *line, const char *number, size_t len)
 {
 	static const char *const limits[] = { "16", "64", "512", "4096" };

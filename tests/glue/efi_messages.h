@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collects every line that the programs print in the model of the firmware, for a comparison with
- * tests/glue/uefi-messages.txt: there a reviewer reads them all.
+ * Collects every line that the programs print in the model of the firmware, and compares them with
+ * tests/glue/uefi-messages.txt, where a reviewer can read them all.
  */
 #ifndef EFI_MESSAGES_H
 #define EFI_MESSAGES_H

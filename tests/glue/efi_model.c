@@ -14,7 +14,7 @@ enum {
 	IO_ALIGN = 8
 };
 
-/* Statuses that the port only prints. */
+/* Statuses that the port prints but does not define. */
 #define EFI_UNSUPPORTED     (EFI_ERROR_BIT | 3u)
 #define EFI_ALREADY_STARTED (EFI_ERROR_BIT | 20u)
 
@@ -425,7 +425,7 @@ static struct model_file {
 	uint64_t pos;
 } open_files[OPEN_MAX];
 
-/* A restart replaces the instance of the driver's protocol by the other one. */
+/* A restart replaces one instance of the driver's protocol by the other. */
 static EFI_SIMPLE_FILE_SYSTEM_PROTOCOL file_systems[2];
 
 static bool file_system_is_in_use(void)
@@ -639,7 +639,9 @@ static EFI_STATUS EFIAPI load_image(BOOLEAN is_boot_policy, EFI_HANDLE parent,
 	loader_handle = handle_new();
 	protocol_add(loader_handle, &loaded_image_guid, &loader_image);
 	*image = loader_handle;
-	/* With EFI_SECURITY_VIOLATION it is loaded all the same, and the caller must unload it. */
+	/*
+	 * With EFI_SECURITY_VIOLATION the program is loaded anyway, and the caller must unload it.
+	 */
 	return is_refused ? EFI_SECURITY_VIOLATION : EFI_SUCCESS;
 }
 

@@ -44,13 +44,13 @@ enum { EFI_CONSOLE_MAX = 16384 };
 typedef EFI_STATUS(EFIAPI *efi_program)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
 struct efi_model {
-	unsigned calls;    /* of services that can fail */
+	unsigned calls;    /* calls of services that can fail */
 	unsigned fail_at;  /* the number of the call that fails, from 1; 0 if none fails */
 	bool persistent;   /* all calls after it fail as well */
 	unsigned failed;   /* calls that failed */
 	EFI_STATUS status; /* of the first of them */
 
-	char console[EFI_CONSOLE_MAX]; /* all output */
+	char console[EFI_CONSOLE_MAX]; /* everything that the program has printed */
 	size_t console_len;
 	/*
 	 * The driver of the volume's file system restarts after one failure to find its protocol,
@@ -59,8 +59,8 @@ struct efi_model {
 	bool was_restarted;
 	unsigned stalls; /* calls of Stall */
 
-	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader, */
-	EFI_STATUS (*loader)(void); /* which is this function */
+	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader */
+	EFI_STATUS (*loader)(void); /* the boot loader */
 	unsigned loader_runs;
 };
 

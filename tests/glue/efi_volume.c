@@ -6,9 +6,9 @@
 #include <string.h>
 
 /*
- * A FAT16 volume after the "Microsoft FAT Specification". A cluster is one sector; FAT16 has more
- * than 4084 clusters. Boot sector, FAT and root directory are so far apart that the program needs a
- * read for each of them.
+ * A FAT16 volume as in the "Microsoft FAT Specification". A cluster is one sector, and there are
+ * more than 4084 of them, as FAT16 requires. Boot sector, FAT and root directory are so far apart
+ * that the program needs a read for each.
  */
 enum {
 	SECTOR = 512,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The instructions of each port name the files of the core that it needs, by name or by the sets of
-# src/sources.mk. Links the port with these files, and fails if one is missing or not needed.
+# The instructions of each port list the files of the core that it needs, as names or as sets of
+# src/sources.mk. This links the port with these files, and fails if one is missing or not needed.
 #	files.sh BUILD-DIR
 set -u
 build=${1:?usage: files.sh BUILD-DIR}

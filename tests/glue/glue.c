@@ -138,7 +138,7 @@ static struct guarded *piece_of(const void *p)
 
 	while (i < GLUE_PIECES_MAX && glue_heap.pieces[i].p != p)
 		i++;
-	TRUE(i < GLUE_PIECES_MAX); /* else it is not from this heap, or it was freed before */
+	TRUE(i < GLUE_PIECES_MAX); /* otherwise it is not of this heap, or was freed before */
 	return &glue_heap.pieces[i];
 }
 
@@ -197,7 +197,7 @@ void glue_heap_fails(const struct glue_disk *disk, unsigned first, glue_heap_fau
 
 	for (unsigned n = first; fired; n++)
 		survived += run(disk, n, false, &fired);
-	EQ(survived, 1); /* the reader takes less memory if it cannot have what makes it fast */
+	EQ(survived, 1); /* without the memory that makes it fast, the reader takes less */
 	fired = true;
 	for (unsigned n = first; fired; n++)
 		TRUE(!run(disk, n, true, &fired));

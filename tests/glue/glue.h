@@ -26,7 +26,7 @@ void glue_disk_damage(struct glue_disk *disk);
 /* An image that needs a backing file, which ports without chains must refuse. */
 void glue_overlay_init(struct image *img);
 
-/* ---- The storage: the file at some position in it ---- */
+/* ---- The storage, which has the image at some position ---- */
 
 struct glue_storage {
 	uint8_t *bytes;
@@ -66,7 +66,7 @@ extern struct glue_heap {
 	struct guarded pieces[GLUE_PIECES_MAX];
 } glue_heap;
 
-/* Checks that everything was freed, and starts anew. */
+/* Checks that everything was freed, and resets the heap. */
 void glue_heap_reset(void);
 void *glue_alloc(size_t align, size_t len);
 void *glue_zalloc(size_t len);
@@ -80,8 +80,8 @@ typedef bool (*glue_storage_fault)(const struct glue_disk *disk, unsigned n, boo
 void glue_storage_fails(const struct glue_disk *disk, glue_storage_fault run);
 
 /*
- * Runs a disk with a fault in the heap. Returns true if the disk could be opened all the same, with
- * less memory; sets *fired if there was an n-th allocation.
+ * Runs a disk with a fault in the heap. Returns true if the disk could still be opened, with less
+ * memory. Sets *fired to whether there was an n-th allocation.
  */
 typedef bool (*glue_heap_fault)(const struct glue_disk *disk, unsigned n, bool persistent,
                                 bool *fired);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. One header here,
-# tests/glue/LAYER.h, stands for all headers of the layer, under their names. The test of port/uefi
-# has a model of the firmware: efi_*.c.
+# Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. For each of these,
+# one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has a model
+# of the firmware: efi_*.c.
 
 GLUE_LAYERS = uboot grub tfa
 GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h

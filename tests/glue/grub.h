@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The part of GRUB 2.06 that port/grub uses, for a compiler on the host; test_grub.c implements it.
- * GRUB_FILE_FILTER_QCOW2 is the one name that the port adds to GRUB.
+ * GRUB_FILE_FILTER_QCOW2 is the only name that the port adds to GRUB.
  */
 #ifndef GLUE_GRUB_H
 #define GLUE_GRUB_H

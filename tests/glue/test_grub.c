@@ -110,7 +110,7 @@ static grub_ssize_t plain_read(grub_file_t file, char *buf, grub_size_t len)
 		return 0;
 	if (glue_storage_read(&storage, (size_t)file->offset, buf, len) == 0)
 		return (grub_ssize_t)len;
-	/* A status that the filter itself never sets, so that the test sees whose error stays. */
+	/* A status that the filter itself never sets, so that the test knows whose error it is. */
 	grub_error(GRUB_ERR_OUT_OF_RANGE, "the disk is broken");
 	return -1;
 }
@@ -197,7 +197,7 @@ static void reads_all(void **state)
 	glue_disk_free(&disk);
 }
 
-/* The filter must not touch files that are no images, or that are not opened for loopback. */
+/* The filter must leave alone files that are not images, or are not opened for loopback. */
 static void leaves_alone(void **state)
 {
 	struct glue_disk disk;
@@ -338,7 +338,7 @@ static void storage_fails(void **state)
 	glue_disk_free(&disk);
 }
 
-/* Lets the n-th allocation fail. Returns true if the disk could be opened all the same. */
+/* Lets the n-th allocation fail. Returns true if the disk could still be opened. */
 static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent, bool *fired)
 {
 	grub_file_t file;

@@ -60,7 +60,7 @@ int device_bind_driver(struct udevice *parent, const char *drv_name, const char 
 	return 0;
 }
 
-/* The EFI loader runs after the probe and may fail; the device stays active then. */
+/* U-Boot's EFI loader runs after the probe and may fail; the device then stays active. */
 int device_probe(struct udevice *dev)
 {
 	TRUE(dev == &made);
@@ -415,7 +415,7 @@ static void device_goes_away(void **state)
 	glue_disk_free(&disk);
 }
 
-/* Lets the n-th allocation fail. Returns true if the disk was created all the same. */
+/* Lets the n-th allocation fail. Returns true if the disk was still created. */
 static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent, bool *fired)
 {
 	int created;

@@ -113,7 +113,7 @@ static int free_images(void **state)
 	return 0;
 }
 
-/* Puts all files on the volume. Without `text`, it has no configuration file. */
+/* Puts all files on the volume. If `text` is NULL, there is no configuration file. */
 static void add_files(struct efi_volume *volume, const char *text)
 {
 	memset(volume, 0, sizeof *volume);
@@ -340,7 +340,7 @@ static const struct request_case {
 	{ config, "Linux Boot Manager", N_DISKS, "no file matches the load options; using" },
 	{ NULL, "nothing.q", 0, "\\nothing.q: n" },
 	{ NULL, "nothing", 0, "no image given" },
-	{ config, "nothing.q", 0, "\\nothing.q: not shown as a disk" }, /* nor is any other */
+	{ config, "nothing.q", 0, "\\nothing.q: not shown as a disk" }, /* and no other disk */
 	{ config, "\\nothing", 0, "\\nothing: not shown as a disk" },
 	{ config, "nothing.q text.q", 0, "\\nothing.q: n" },
 	{ config, "nothing.q ext.q", 1, "\\nothing.q: not shown as a disk" },
@@ -392,7 +392,7 @@ static void requests(void **state)
 
 struct bad_image {
 	const char *name, *backing, *format; /* of the backing file */
-	enum image_field field;              /* gets the value, if that is not 0 */
+	enum image_field field;              /* gets the value if that is not 0 */
 	uint64_t value;
 	const char *said;
 };
@@ -462,7 +462,7 @@ static void run_image(const char *name, const struct image_buf *file, size_t n_d
 	efi_volume_free(&volume);
 }
 
-/* It is published, because only reading its first cluster, as drivers do, shows the problem. */
+/* The disk is published: only a read of its first cluster shows that no codec can decode it. */
 static void no_codec(void)
 {
 	struct image img;
@@ -517,7 +517,7 @@ static void disarm(void)
 	efi.fail_at = 0;
 }
 
-/* Did the program report the fault? For a missing protocol it reports a missing medium. */
+/* Did the program report the fault? A protocol that is not found is reported as no medium. */
 static bool reason_was_printed(void)
 {
 	if (efi.status == EFI_OUT_OF_RESOURCES)
@@ -529,7 +529,7 @@ static bool reason_was_printed(void)
 	return efi_printed(": no medium") || efi_printed(": unsupported");
 }
 
-/* The console has a reason for each missing disk, and a single fault must not affect all disks. */
+/* There is a message for each missing disk, and a single fault must not affect all disks. */
 static void check_made(EFI_STATUS status, size_t n_disks, bool persistent)
 {
 	if (status != EFI_SUCCESS)

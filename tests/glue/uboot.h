@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The part of U-Boot 2023.01 that port/uboot uses, for a compiler on the host; test_uboot.c
- * implements it. Block numbers have 32 bits. UCLASS_QCOW2 is the one name that the port adds.
+ * implements it. Block numbers have 32 bits. UCLASS_QCOW2 is the only name that the port adds.
  */
 #ifndef GLUE_UBOOT_H
 #define GLUE_UBOOT_H
@@ -76,7 +76,7 @@ int blk_get_device_part_str(const char *ifname, const char *dev_part_str,
                             struct blk_desc **dev_desc, struct disk_partition *info,
                             int allow_whole_dev);
 
-/* The heap is that of glue.h, which fails on demand, */
+/* The heap of glue.h, which fails on demand. */
 void *uboot_malloc(size_t len);
 void *uboot_calloc(size_t n, size_t len);
 void uboot_free(void *p);
@@ -85,7 +85,7 @@ void *malloc_cache_aligned(size_t len);
 #define calloc uboot_calloc
 #define free   uboot_free
 
-/* and so is the console. */
+/* The console of glue.h. */
 int glue_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define printf glue_say
 

@@ -14,7 +14,7 @@ static void *need(void *p)
 	return p;
 }
 
-/* With a NUL after them. */
+/* Copies bytes and appends a NUL. */
 static void *copy_bytes(const void *bytes, size_t len)
 {
 	char *p = need(malloc(len + 1));
@@ -25,7 +25,7 @@ static void *copy_bytes(const void *bytes, size_t len)
 	return p;
 }
 
-/* Makes room for one more element. */
+/* Makes room for another element. */
 static void *grow(void *array, size_t n, size_t *cap, size_t element)
 {
 	if (n < *cap)
@@ -249,7 +249,7 @@ static uint64_t next_random(struct image *img)
 	return img->random;
 }
 
-/* One of the 16 clusters before next that is still free. */
+/* Takes one of the 16 clusters before next that is still free. */
 static uint64_t alloc_shuffled(struct image *img)
 {
 	unsigned i = (unsigned)(next_random(img) & 15);
@@ -272,7 +272,7 @@ uint64_t image_alloc(struct image *img, uint64_t n)
 		return alloc_shuffled(img) << img->cluster_bits;
 	if (img->place == IMAGE_GAPS)
 		img->next += next_random(img) & 3;
-	/* With other pieces between, the rest of the 16 stays unused. */
+	/* If larger pieces come in between, the rest of the 16 stays unused. */
 	if (img->place == IMAGE_SHUFFLED)
 		img->shuffle = 0;
 	at = img->next;
@@ -525,7 +525,7 @@ uint64_t image_packed_entry(unsigned cluster_bits, uint64_t pos, size_t n_bytes,
 	return IMAGE_COMPRESSED_FLAG | (n - 1) << x | pos;
 }
 
-/* From the end of the last packed bytes on if they still have room, else in new clusters. */
+/* Places packed bytes after the last ones if their cluster has room, else in new clusters. */
 static uint64_t place_packed(struct image *img, size_t n_bytes, unsigned align)
 {
 	uint64_t cluster = image_cluster_size(img);
@@ -560,7 +560,7 @@ static struct image_cluster *new_packed(struct image *img, struct image_table *t
 
 	c->pos = pos;
 	c->entry = image_packed_entry(img->cluster_bits, pos, n_bytes, sectors);
-	/* qcow2.txt counts the whole sectors. */
+	/* qcow2.txt counts whole sectors, even if only a part of one is used. */
 	says = (c->entry & ~IMAGE_COMPRESSED_FLAG) >> (62 - (img->cluster_bits - 8));
 	image_ref(img, pos & ~UINT64_C(511), (says + 1) * 512);
 	return c;
@@ -598,7 +598,7 @@ void image_add_last_packed(struct image *img, struct image_table *t, uint64_t in
 	c->last = true;
 	c->bytes = copy_bytes(bytes, n_bytes);
 	c->n_bytes = n_bytes;
-	/* Kept until its place is known. */
+	/* The alignment, until the position is known. */
 	c->pos = align < 512 ? align : 0;
 	c->entry = image_packed_entry(img->cluster_bits, c->pos, n_bytes, sectors);
 }

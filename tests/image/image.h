@@ -2,10 +2,11 @@
 /*
  * Builds qcow2 images in memory, valid or damaged, for tests.
  *
- * It shares no code with the library under test. Adding content allocates host clusters, so that
- *the order of the calls is the order in the file. image_finish() places the remaining tables and
- *writes them, the refcounts and the header. After that, a test may change any byte with
- *image_put*(). Without such changes, raw entries or overrides, `qemu-img check` finds no fault.
+ * It shares no code with the library under test. Adding content allocates host clusters, so the
+ * order of the calls is the order in the file. image_finish() places the remaining tables, and
+ * writes all tables, the refcounts and the header. After that, a test may change any byte with
+ * image_put() or image_buf_put(). Without such changes, raw entries or overrides, `qemu-img check`
+ * finds no fault.
  *
  *	struct image img;
  *	image_init(&img, 3, 16, 1 << 20);
@@ -15,8 +16,8 @@
  *	image_free(&img);
  *
  * The content of a cluster is a function of its offset in the disk and of the seed of its table, so
- *that image_expect() can compute it again. No byte of it is 0. The writer aborts if memory runs
- *out.
+ * that image_expect() can compute it again. No byte of it is 0. The writer aborts if memory runs
+ * out.
  */
 #ifndef TEST_IMAGE_H
 #define TEST_IMAGE_H
@@ -25,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that grow, with zeros in the holes. */
+/* A byte array that grows; holes are zeros. */
 struct image_buf {
 	uint8_t *data;
 	size_t len;
@@ -67,15 +68,15 @@ enum image_field {
 #define IMAGE_ALL_ALLOCATED   UINT64_C(0x00000000ffffffff) /* extended L2 bitmaps */
 #define IMAGE_ALL_ZERO        UINT64_C(0xffffffff00000000)
 
-/* Fills the parts of allocated clusters that no reader may return. */
+/* Fills those parts of allocated clusters that no reader may return. */
 #define IMAGE_GARBAGE 0xee
 
 enum image_kind {
-	IMAGE_ABSENT,     /* entry 0 */
+	IMAGE_ABSENT,     /* the entry is 0 */
 	IMAGE_ZERO,       /* zeros, no host cluster */
 	IMAGE_ZERO_ALLOC, /* zeros over a host cluster full of garbage */
 	IMAGE_DATA,
-	IMAGE_COMPRESSED, /* by the fixed-code packer */
+	IMAGE_COMPRESSED, /* one deflate block with fixed codes */
 	IMAGE_STORED,     /* "compressed" in stored blocks */
 	IMAGE_SUBCLUSTERS,
 	IMAGE_RAW /* an entry with any bits */
@@ -89,13 +90,13 @@ enum image_place {
 
 struct image_cluster {
 	uint64_t index; /* guest offset / cluster size */
-	uint64_t entry; /* without the copied flag, but for IMAGE_RAW */
+	uint64_t entry; /* without the copied flag, except for IMAGE_RAW */
 	uint64_t bitmap;
 	uint64_t seed;
 	uint64_t pos;   /* of the host cluster or the packed bytes */
 	uint8_t kind;   /* enum image_kind */
 	bool last;      /* at the end of the file */
-	uint8_t *bytes; /* last: what to put there */
+	uint8_t *bytes; /* if last: what to put there */
 	size_t n_bytes;
 	uint8_t *plain; /* content other than the pattern; NULL: the pattern */
 };
@@ -106,7 +107,7 @@ struct image_l1_entry {
 	bool raw;
 };
 
-/* An L1 table and all below it: the active one, or a snapshot's. */
+/* An L1 table and its L2 tables and clusters: the active table, or a snapshot's. */
 struct image_table {
 	struct image_cluster *clusters; /* by index */
 	size_t n_clusters, cap_clusters;
@@ -126,7 +127,7 @@ struct image_snapshot {
 	uint32_t vm_state_size;
 	uint64_t vm_state_size_large, disk_size, icount;
 	uint32_t extra_len; /* 16: up to disk_size; 24: with icount; what follows is 0xee */
-	bool l1_pos_set, l1_entries_set; /* the two below are written instead of the true ones */
+	bool l1_pos_set, l1_entries_set; /* write the two below, not the true values */
 	uint64_t l1_pos;
 	uint32_t l1_entries;
 };
@@ -147,12 +148,12 @@ struct image {
 	unsigned cluster_bits; /* of the layout; IMAGE_CLUSTER_BITS sets what the header has */
 	uint64_t size;
 	bool extended_l2;
-	bool has_data_file; /* data goes to `data`, at its guest offset */
-	bool refcounts;     /* write refcounts; default */
+	bool has_data_file; /* data goes to `data`, at its offset in the disk */
+	bool refcounts;     /* write refcounts; true by default */
 	bool no_end;        /* no end marker after the extensions */
 	unsigned refcount_order;
 	uint8_t compression_type;
-	uint32_t header_length; /* 112; where extensions begin in version 3 */
+	uint32_t header_length; /* default 112; where extensions begin in version 3 */
 	enum image_place place;
 
 	bool field_set[IMAGE_N_FIELDS];
@@ -167,15 +168,15 @@ struct image {
 	size_t backing_len;
 	uint64_t backing_pos; /* 0: after the extensions */
 
-	/* Where finish put things. */
+	/* Positions that image_finish() sets. */
 	uint64_t snapshots_pos, refcount_table_pos, ext_pos, ext_end;
 	uint32_t refcount_table_clusters;
 
 	/* Private. */
 	uint16_t *refs;
 	size_t n_refs;
-	uint64_t next;    /* host cluster not given out */
-	uint32_t shuffle; /* which of the 16 from next - 16 on are left */
+	uint64_t next;    /* the first host cluster that is not given out */
+	uint32_t shuffle; /* bits: which of the 16 clusters before next are free */
 	uint64_t random;
 	uint64_t packed_pos; /* where the next packed bytes can go; 0: nowhere */
 	bool finished;
@@ -183,8 +184,8 @@ struct image {
 
 /* Sizes and positions. */
 uint64_t image_cluster_size(const struct image *img);
-uint64_t image_l2_entries(const struct image *img); /* in one table */
-/* After image_finish(); the L2 table must exist. */
+uint64_t image_l2_entries(const struct image *img); /* in one L2 table */
+/* Only after image_finish(). For an L2 entry, its table must exist. */
 uint64_t image_l1_entry_pos(const struct image *img, const struct image_table *t, uint64_t index);
 uint64_t image_l2_entry_pos(const struct image *img, const struct image_table *t, uint64_t index);
 
@@ -202,22 +203,24 @@ unsigned image_field_len(enum image_field field);
  */
 void image_add_ext(struct image *img, uint32_t type, uint32_t says_len, const void *bytes,
                    size_t n_bytes);
-/* One more 48-byte record of the feature name table (one extension for all). */
+/* Adds a 48-byte record to the feature name table. One extension holds all of them. */
 void image_add_feature_name(struct image *img, unsigned kind, unsigned bit, const void *name,
                             size_t name_len);
 void image_set_backing(struct image *img, const void *name, size_t len, uint64_t pos);
 
-/* n host clusters in one piece; their position in the file. */
+/* Allocates n contiguous host clusters and returns their position in the file. */
 uint64_t image_alloc(struct image *img, uint64_t n);
 /* Counts a reference to each host cluster that the bytes touch. image_alloc() does not. */
 void image_ref(struct image *img, uint64_t pos, uint64_t len);
 
-/* Adds clusters to a table; a second call for an index replaces the first. */
+/* Adds clusters to a table. A second call for the same index replaces the first. */
 void image_add(struct image *img, struct image_table *t, uint64_t index, enum image_kind kind);
 void image_add_range(struct image *img, struct image_table *t, uint64_t index, uint64_t n,
                      enum image_kind kind);
-/* Extended L2: allocated bits 0-31, zero bits 32-63. A host cluster is given if any is allocated,
- * or if `host`. */
+/*
+ * Extended L2: bits 0-31 are the allocated bits, bits 32-63 the zero bits. The cluster gets a host
+ * cluster if any bit is allocated, or if `host` is true.
+ */
 void image_add_subclusters(struct image *img, struct image_table *t, uint64_t index,
                            uint64_t bitmap, bool host);
 void image_add_raw(struct image *img, struct image_table *t, uint64_t index, uint64_t entry,
@@ -230,33 +233,33 @@ void image_add_raw(struct image *img, struct image_table *t, uint64_t index, uin
 #define IMAGE_ANYWHERE 512u
 void image_add_packed(struct image *img, struct image_table *t, uint64_t index, const void *bytes,
                       size_t n_bytes, unsigned align, unsigned sectors, const uint8_t *plain);
-/* One cluster that is put at the very end of the file, only n_bytes of it written. */
+/* A data cluster at the very end of the file, of which only n_bytes are written. */
 void image_add_last(struct image *img, struct image_table *t, uint64_t index, size_t n_bytes);
 void image_add_last_packed(struct image *img, struct image_table *t, uint64_t index,
                            const void *bytes, size_t n_bytes, unsigned align, unsigned sectors);
-/* The cluster of one table in another too. */
+/* Makes `to` use the cluster that `from` has at this index. */
 void image_share(struct image *img, struct image_table *to, const struct image_table *from,
                  uint64_t index);
-/* The entry of a compressed cluster. sectors as above. */
+/* Returns the L2 entry of a compressed cluster. sectors: as above. */
 uint64_t image_packed_entry(unsigned cluster_bits, uint64_t pos, size_t n_bytes, unsigned sectors);
 
-/* Tables in place now rather than at the end. An L2 table made so exists even if empty. */
+/* Places a table now rather than at the end. An L2 table placed like this exists even if empty. */
 void image_place_l1(struct image *img, struct image_table *t);
 uint64_t image_place_l2(struct image *img, struct image_table *t, uint64_t l1_index);
 void image_set_l1(struct image *img, struct image_table *t, uint64_t l1_index, uint64_t value);
 
-/* A snapshot with an empty table of its own, to be filled with image_add(). The pointer is good
+/* Adds a snapshot with an empty table, to be filled with image_add(). The pointer is valid
  * until the next call. */
 struct image_snapshot *image_add_snapshot(struct image *img, const char *id, const char *name);
 
-/* Changes bytes of the file, big-endian, at any time after image_finish(). */
+/* Change bytes of the file at any time after image_finish(). Numbers are big-endian. */
 void image_buf_put(struct image_buf *buf, uint64_t pos, const void *bytes, size_t len);
 void image_buf_fill(struct image_buf *buf, uint64_t pos, uint8_t byte, size_t len);
-void image_buf_resize(struct image_buf *buf, size_t len); /* cut, or add zeros */
+void image_buf_resize(struct image_buf *buf, size_t len); /* cuts, or adds zeros */
 void image_put(struct image_buf *buf, uint64_t pos, uint64_t value, unsigned n_bytes);
 uint64_t image_get(const struct image_buf *buf, uint64_t pos, unsigned n_bytes);
 
-/* The content: one byte, many. */
+/* The content: one byte, or many. */
 uint8_t image_pattern(uint64_t seed, uint64_t off);
 void image_fill(uint8_t *buf, size_t len, uint64_t seed, uint64_t off);
 /* Puts into buf what this table has at [off, off + len), and leaves what is absent as it was. */

@@ -159,7 +159,7 @@ static uint64_t last_len(const struct image_cluster *c)
 	return c->n_bytes + in_sector != 0 ? c->n_bytes + in_sector : 1;
 }
 
-/* How many host clusters they take. */
+/* How many host clusters the last pieces take. */
 static uint64_t last_clusters(const struct image *img)
 {
 	const struct image_table *t = &img->active;
@@ -220,7 +220,7 @@ static void put_refcount(struct image *img, uint64_t block, uint64_t index, unsi
 		                                                            << index * bits % 8);
 }
 
-/* Table and blocks in one piece, counting themselves and the clusters that follow. */
+/* Places table and blocks in one piece. They also count themselves and the clusters that follow. */
 static void place_refcounts(struct image *img, uint64_t *table, uint64_t *blocks)
 {
 	uint64_t per_block = image_cluster_size(img) * 8 >> img->refcount_order;

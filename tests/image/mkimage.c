@@ -5,20 +5,20 @@
  *	mkimage [-r RECIPE] [-d DATA_FILE] [-e EXPECTED] IMAGE
  *
  * The recipe comes from the file RECIPE or from standard input. -d: where the external data file
- * goes. -e: the disk's content as it should read (absent parts as zeros), as a raw file.
- * Files are sparse. Exit 0; 1 with "mkimage: line N: what" on stderr.
+ * goes. -e: writes the content that the disk should have (zeros where it is absent) as a raw file.
+ * Files are sparse. Exits with 0, or with 1 and "mkimage: line N: what" on standard error.
  *
- * One command a line, words separated by blanks, "#" starts a comment, "..." holds blanks and
- * knows \xHH, \\ and \". A NUMBER is a sum or union of terms without blanks:
- * 4096, 0x1000, 64k (k M G T P E), 1<<62, $NAME, joined by + - or |, such as $a+512|1<<63.
- * Names: defined by `alloc` and `as`; and, once the image is laid out (see below),
- * $l1 $snapshots $refcounts $end (of the file) $ext (first extension) $ext_end (the end marker).
- * BYTES are HEX digits, "text", or @PATH for the content of a file, any number of them in a row;
- * HEX*N repeats.
+ * A recipe has one command on each line. Blanks separate words, and "#" starts a comment. A word in
+ * "..." may contain blanks and the escapes \xHH, \\ and \". A NUMBER is made of terms (4096,
+ * 0x1000, 64k (or M G T P E), 1<<62, $NAME), joined by + - or | without blanks, such as
+ * $a+512|1<<63. `alloc` and `as` define names. Once the image is laid out (see below), there are
+ * also $l1 $snapshots $refcounts $end (of the file) $ext (first extension) $ext_end (the end
+ * marker). BYTES are HEX digits, "text", or @PATH for the content of a file, any number of them in
+ * a row; HEX*N repeats.
  *
- * The frame, first in the recipe:
+ * The frame, which comes first in the recipe. Defaults are in parentheses:
  *	version N              2 or 3 (3)
- *	cluster_bits N         used to build, any sane value (16)
+ *	cluster_bits N         for the layout, any sane value (16)
  *	size N                 (1M)
  *	extended_l2            16-byte L2 entries
  *	data_file NAME         data goes to the external data file; the name gets an extension
@@ -26,13 +26,13 @@
  *	raw                    set autoclear bit 1 (data file is raw)
  *	refcount_order N       (4)
  *	no_refcounts
- *	header_length N        where the extensions begin, and the field (112)
+ *	header_length N        the field, and where the extensions begin (112)
  *	compression N          compression_type, and the feature bit
  *	place order|shuffled|gaps
- *	seed N                 of the content (1); for the table that is being filled
+ *	seed N                 the seed of the content, for the current table (1)
  *
  * Header and extensions:
- *	header.FIELD NUMBER    writes the field as it is, whatever was built. Fields are named as in
+ *	header.FIELD NUMBER    overrides a field, whatever the layout is. Fields are named as in
  *	                       qcow2.txt: magic version backing_file_offset backing_file_size
  *	                       cluster_bits size crypt_method l1_size l1_table_offset
  *	                       refcount_table_offset refcount_table_clusters nb_snapshots
@@ -42,7 +42,7 @@
  *	                       crypto
  *	ext_len TYPE LEN BYTES...   the same with LEN as its length field
  *	no_ext_end             no end marker
- *	feature KIND BIT NAME  one more record of the feature name table
+ *	feature KIND BIT NAME  adds a record to the feature name table
  *	backing NAME [FORMAT]  backing file name, after the extensions; FORMAT makes an extension
  *	backing_at POS BYTES... the name at POS
  *
@@ -50,34 +50,34 @@
  * host position of what was put (not for ranges).
  *	l2 INDEX absent|zero|zero_alloc|data|compressed|stored
  *	l2 INDEX raw ENTRY [BITMAP]
- *	l2 INDEX subclusters BITMAP [host]  alloc bits 0-31, zero bits 32-63; `host`: a cluster even
- *	                                    if no bit is allocated
- *	l2 INDEX packed [at N] [sectors N] BYTES...   compressed data given; position % 512 is N;
- *	                                    the entry has this number of sectors, not enough
- *	l2 INDEX last N        a data cluster at the very end of the file, only N bytes of it there
+ *	l2 INDEX subclusters BITMAP [host]  alloc bits 0-31, zero bits 32-63; `host`: has a host
+ *	                                    cluster even if no bit is allocated
+ *	l2 INDEX packed [at N] [sectors N] BYTES...   these compressed bytes; `at`: position % 512;
+ *	                                    `sectors`: the number in the entry, right or wrong
+ *	l2 INDEX last N        a data cluster at the very end of the file, cut after N bytes
  *	l2 INDEX last_packed [at N] [sectors N] BYTES...   the same with compressed data
  *	l2 INDEX share         (in a snapshot) the cluster of the active table at that index
  *	l1 INDEX NUMBER        raw L1 entry
  *	place_l1               put the L1 table here rather than at the end of the file
  *	place_l2 L1INDEX       the same for an L2 table, also an empty one
- *	l1_entries N           length of the L1 table (as the size needs)
- *	alloc NAME N           N free host clusters, $NAME is the position of the first
- *	snapshot ID NAME [KEY=NUMBER...]   a snapshot; what follows fills it, until
- *	active                 ... the active table is filled again.
+ *	l1_entries N           length of the L1 table (what the size needs)
+ *	alloc NAME N           N free host clusters; $NAME is the position of the first
+ *	snapshot ID NAME [KEY=NUMBER...]   a snapshot; the following lines fill it, until
+ *	active                 ... which returns to the active table.
  *	                       KEYs: extra (16) disk_size vm_state_size vm_state_large icount
  *	                       vm_clock date_sec date_nsec id_len name_len l1_pos l1_size; the last
- *	                       four are what the entry says, whatever is there
+ *	                       four override what the entry says
  *
  * Changes to the bytes. The first of these lays out and writes everything; none of the above may
  * follow.
- *	layout                 nothing else
+ *	layout                 changes nothing
  *	put8|put16|put32|put64 POS NUMBER   big-endian
  *	put POS BYTES...
  *	flip POS BIT
  *	truncate N             cut, or extend with zeros
  *	data_put POS BYTES...  in the data file
  *	data_truncate N
- *	print NUMBER...        on standard output, one a line, in decimal
+ *	print NUMBER...        on standard output, one on each line, in decimal
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -319,7 +319,7 @@ static void append_hex(struct image_buf *b, const struct word *w)
 	}
 }
 
-/* The words from i on. To be freed. */
+/* The bytes that the words from i on stand for. The caller frees them. */
 static struct image_buf bytes(unsigned i)
 {
 	struct image_buf b = { 0 };
@@ -644,7 +644,7 @@ static void cmd_layout(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-	bool after; /* works on the bytes */
+	bool after; /* changes bytes: needs the layout */
 } commands[] = {
 	{ "version", cmd_frame, false },
 	{ "cluster_bits", cmd_frame, false },

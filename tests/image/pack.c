@@ -64,7 +64,10 @@ static void put_match(struct bits *b, unsigned len, unsigned dist)
 		i--;
 	put_symbol(b, 257 + i);
 	put_bits(b, len - length_base[i], length_extra[i]);
-	/* Distance codes: 0-3 plain, then two for each number of extra bits. */
+	/*
+	 * Distance codes 0 to 3 have no extra bits; then there are two codes for each number of
+	 * them.
+	 */
 	while (base >> extra > 3)
 		extra++;
 	code = 2 * extra + (base >> extra);

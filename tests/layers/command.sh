@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The qcow2 command knows the library by include/qcow2.h and include/qcow2/status.h alone.
+# Checks that the qcow2 command uses the library through include/qcow2.h and include/qcow2/status.h only.
 #	command.sh BUILD-DIR
 #
-# The objects of the command include none of our other headers, and the same objects, linked with the
-# shared library (qcow2-shared in tests/tests.mk), print and read the same as the installed command.
+# The objects of the command must include none of our other headers. Linked with the shared library
+# (qcow2-shared in tests/tests.mk), they must print and read the same as the ordinary command.
 set -u
 build=$1
 here=$(dirname "$0")
@@ -23,7 +23,7 @@ fail() {
 	rc=1
 }
 
-# DEPENDENCY-FILE: the headers of ours that an object includes and must not. System headers have
+# DEPENDENCY-FILE: prints the headers of ours that an object must not include. System headers have
 # absolute names.
 foreign_headers() {
 	[ -f "$1" ] || return 1
@@ -31,14 +31,14 @@ foreign_headers() {
 		grep -vE '^include/qcow2(/status)?\.h$|^port/posix/tool/[a-z_]+\.h$' | sort -u
 }
 
-# Only of files that exist: a build directory may also have objects of files that are gone.
+# Only objects whose source exists: a build directory may have others left over.
 for source in "$here"/../../port/posix/tool/*.c; do
 	found=$(foreign_headers "$build/port/posix/tool/$(basename "$source" .c).d") ||
 		fail "no dependency file of $source"
 	[ -z "$found" ] || fail "$source includes $(echo "$found" | tr '\n' ' ')"
 done
 
-# The check sees a header that is not allowed, so that its silence means something.
+# Test the check itself: it must see a header that is not allowed.
 printf 'x.o: port/posix/tool/x.c include/qcow2.h \\\n include/qcow2/image.h port/posix/posix.h\n' \
 	>"$out/x.d"
 [ "$(foreign_headers "$out/x.d" | tr '\n' ' ')" = 'include/qcow2/image.h port/posix/posix.h ' ] ||

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Do calls and includes run down only?
+"""Checks that calls and includes go only to lower layers.
 
-    layers.py BUILD-DIR            fails on an edge that runs up, or sideways
-    layers.py BUILD-DIR --edges    prints each edge, for a look at the whole
+    layers.py BUILD-DIR            fails if a call or an include goes up, or sideways
+    layers.py BUILD-DIR --edges    prints each of them
 
-layers.txt names every file of the library and its ports, bottom first, a layer a line. A file may
-call and include what is in a lower layer, and its own header. A call is an undefined symbol of an
-object that another object defines; an include is a line `#include "..."`. Calls through pointers
-run up, by design: they are callbacks, and no symbol shows them.
+layers.txt names every file of the library and its ports, one layer on each line, the lowest first. A
+file may call and include what is in a lower layer, and its own header. A call is an undefined symbol
+of an object that another object defines; an include is a line `#include "..."`. Calls through
+pointers may go up: they are callbacks, and no symbol shows them.
 """
 import os
 import re
@@ -17,12 +17,12 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = ("include", "src", "port/common", "port/posix", "port/uefi", "port/baremetal")
-# Not a file of its own: the core as one unit, made of the files of src/.
+# This only includes the files of src/.
 NO_OBJECT = {"port/posix/core.c"}
 
 
 def sources():
-    """Each .c and .h of the folders, seen from the top of the tree."""
+    """Each .c and .h file of the folders, as a path from the top of the tree."""
     found = []
     for folder in FOLDERS:
         for place, _, names in os.walk(folder):
@@ -31,7 +31,7 @@ def sources():
 
 
 def read_layers():
-    """{file, with its ending or without: number of its layer}"""
+    """{file, with or without its suffix: number of its layer}"""
     layers, number = {}, 0
     with open(os.path.join(HERE, "layers.txt"), encoding="utf-8") as f:
         for line in f:
@@ -55,7 +55,7 @@ def stem(path):
 
 
 def entry(path, layers):
-    """What layers.txt calls a file: its own name if that is there, or that of the pair."""
+    """The name of a file in layers.txt: its own, or the one for the .c file and its header."""
     return path if path in layers else stem(path)
 
 
@@ -76,7 +76,7 @@ def include_edges(files):
 
 
 def symbols(obj):
-    """What an object defines for others, and what it needs of them."""
+    """The symbols that an object defines for others, and those that it needs from them."""
     out = subprocess.run(["nm", "-g", obj], capture_output=True, text=True, check=True).stdout
     defined, needed = set(), set()
     for line in out.splitlines():
@@ -105,7 +105,7 @@ def call_edges(files, build):
 
 
 def is_elsewhere(path):
-    """A file of firmware, which has no object here, or a decompressor that this build does without."""
+    """Is this a file without an object here: firmware, or a decompressor that this build leaves out?"""
     return re.match(r"src/mem\.c|port/baremetal/|port/posix/codec/(deflate|zstd)", path) is not None
 
 

@@ -6,19 +6,19 @@
 
 A mutant has another relational, logical or arithmetic operator, a constant plus or minus 1, a
 condition that is always or never true, or lacks a statement. A change that does not compile, or that
-gives the same object code at -O2, is no mutant; two mutants with the same object code have one
+gives the same object code at -O2, is no mutant. Two mutants with the same object code share a
 verdict. A mutant of a header, or of a file that a test includes, is compiled into all files that
 include it. A mutant is killed if a test fails, crashes or takes several times its processor time.
 All tests must pass without a mutant. A mutant that does not link is an error, because it shows
-nothing about the tests; so is a compiler that crashes, and so is a rate of killed mutants below
-PERCENT. The rate counts the mutants in the list below as not killed.
+nothing about the tests, and so is a compiler that crashes. The script also fails if less than PERCENT
+of the mutants are killed. Mutants in the list below count as not killed.
 
 For each mutant, only the tests that reach the changed line run; gcov knows which. The order is
 pseudo-random, so that the first N mutants, or those of the first N seconds, are a fair sample. With a
 log, a run continues an earlier one: killed mutants are not tried again, survivors are.
 
-Each survivor must be in survivors.txt beside this script, with the reason why no test can notice it
-or need notice it, and with \\| for a | in it:
+Each survivor must be in survivors.txt beside this script, with the reason why no test can or need
+notice it. A | in a line is written as \\|:
 
     FILE | MUTATION | the line of source, without its indentation | reason
 
@@ -45,7 +45,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # One failed test kills a mutant: the program need not run the others.
 os.environ["CMOCKA_TEST_ABORT"] = "1"
 
-# The test programs that most likely notice a mutant of a file: they run first. All others follow, the
+# The test programs that are most likely to notice a mutant of a file run first. All others follow, the
 # quick ones before the slow ones.
 FIRST = {
     "bitmap": ["bitmap"],
@@ -104,7 +104,7 @@ class Mutant:
         return (self.path, self.what, self.source)
 
     def rank(self, seed):
-        """Samples hardly change when the source does: the order is a hash of the place."""
+        """The order is a hash of the place, so that a sample hardly changes when the source does."""
         text = "%d %s %d" % (seed, self.key(), self.column)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -131,7 +131,7 @@ def closing(tokens, i):
 
 
 def is_binary(tokens, i):
-    """Has the operator tokens[i] a left side? Casts and declarations have none to be mutated."""
+    """Does the operator tokens[i] have a left operand? Those in casts and declarations do not."""
     before = tokens[i - 1]
     if before.lastgroup == "number" or before.group() == "]":
         return True
@@ -157,7 +157,7 @@ def is_type(word):
 
 
 def bodies(tokens):
-    """Which tokens are inside of functions and enums: [first, last] of each body."""
+    """The tokens inside functions and enums: [first, last] of each body."""
     i = 0
     while i < len(tokens):
         if tokens[i].group() == "{":
@@ -169,7 +169,7 @@ def bodies(tokens):
 
 
 def conditions(tokens, i, text, path):
-    """`if (...)`, `while (...)` and the middle of `for (...)`, to always and never."""
+    """Makes `if (...)`, `while (...)` and the middle of `for (...)` always or never true."""
     word = tokens[i].group()
     if word not in ("if", "while", "for") or tokens[i + 1].group() != "(":
         return
@@ -207,7 +207,7 @@ def operators(tokens, i, text, path):
 
 
 def deletions(tokens, i, text, path):
-    """A statement that is an assignment or a call, or jumps."""
+    """Deletes a statement that is an assignment, a call or a jump."""
     if tokens[i - 1].group() not in ";{}" or tokens[i].lastgroup != "word":
         if not (tokens[i - 1].group() == ")" and tokens[i].lastgroup == "word"
                 and text[tokens[i - 1].end():tokens[i].start()].count("\n")):
@@ -238,9 +238,9 @@ def mutants_of(path):
 
 
 def run(command, limit=120):
-    """The exit status of a command that gets `limit` seconds of processor time, and what it took.
+    """The exit status of a command that gets `limit` seconds of processor time, and the time it took.
 
-    Time on the clock says little on a machine that does other work besides.
+    Wall time would mean little on a machine that does other work as well.
     """
     limited = ["sh", "-c", 'ulimit -c 0; ulimit -t "$0"; exec "$@"', str(limit), *command]
     with subprocess.Popen(limited, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -251,7 +251,7 @@ def run(command, limit=120):
 
 
 def digest(paths):
-    """Tells object files with the same content."""
+    """A hash of object files: equal if their contents are."""
     total = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as f:
@@ -267,7 +267,7 @@ class Bench:
         shutil.rmtree(build, ignore_errors=True)
         os.makedirs(build)
         self.core, self.seconds, self.verdicts = {}, {}, {}
-        # What is compiled anew for a mutant that is not compiled alone.
+        # The files to compile for a mutant that cannot be compiled alone.
         self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
                       "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"]}
         units = sorted(glob.glob("tests/unit/*.c"))
@@ -296,12 +296,12 @@ class Bench:
         return [self.tests[test], *self.common, *self.core.values()]
 
     def link(self, test, changed, program, *more):
-        """changed: {object: the one to take in its place}"""
+        """changed: {object: the one to link in its place}"""
         objects = [changed.get(o, o) for o in self.objects(test)]
         return run([CC, *more, *objects, "-lcmocka", "-lz", "-o", program])[0]
 
     def fails_unchanged(self, test):
-        """What is wrong with a test program on the core as it is; None: it passes."""
+        """What is wrong with a test program on the unchanged core, or None if it passes."""
         program = os.path.join(self.build, "unchanged_" + test)
         if self.link(test, {}, program) != 0:
             return "does not link"
@@ -309,7 +309,7 @@ class Bench:
         return "fails" if status != 0 else None
 
     def check_unchanged(self):
-        """A test that fails anyway would kill all mutants."""
+        """Checks that no test fails without a mutant: it would kill all mutants."""
         with ThreadPoolExecutor(self.n_jobs) as pool:
             wrong = ["without a mutant, test_%s %s" % (test, what)
                      for test, what in zip(self.tests, pool.map(self.fails_unchanged, self.tests))
@@ -318,7 +318,7 @@ class Bench:
             sys.exit("\n".join(wrong))
 
     def look_at_reach(self):
-        """Which tests run which line: {path: {line: tests}}; a line without code is not in it."""
+        """Finds which tests run which line of code: {path: {line: tests}}."""
         directory = os.path.join(self.build, "reach")
         os.makedirs(directory)
         self.reach = {}
@@ -351,7 +351,7 @@ class Bench:
         return not known or any(test in tests for tests in known)
 
     def limit(self, test):
-        """Seconds of processor time; the least that can be set is 1."""
+        """The limit in seconds of processor time; at least 1, the least that can be set."""
         return 2 + int(2 * self.seconds[test])
 
     def verdict_of_tests(self, mutant, changed, directory):
@@ -366,9 +366,9 @@ class Bench:
         return "survived"
 
     def compile_mutant(self, mutant, directory):
-        """{object: the mutant's}, or why there is none."""
+        """Returns {object: the mutant's object}, or a text that says why there is none."""
         changed = {}
-        # The same names in another directory: nothing of the path is in the object code.
+        # The same names in another directory, so that the path makes no difference in the object code.
         for path in {mutant.path, *self.users.get(mutant.path, ())}:
             os.makedirs(os.path.join(directory, os.path.dirname(path)), exist_ok=True)
             shutil.copy(path, os.path.join(directory, path))
@@ -379,7 +379,7 @@ class Bench:
             rc = compile_c(os.path.join(directory, path), obj,
                            ["-Isrc", "-Itests/unit", "-ffile-prefix-map=%s/=" % directory])
             if rc != 0:
-                # 1 is an error in the source; all else is the compiler's own trouble.
+                # Status 1 is an error in the source; any other is a failure of the compiler.
                 return "not compiled" if rc == 1 else "compiler failed"
             changed[self.object_path(path)] = obj
         return changed
@@ -413,7 +413,7 @@ def compile_c(path, obj, more=()):
 
 
 def judge_all(bench, mutants, args):
-    """Each verdict in the log, too: what is killed there is not judged again."""
+    """Judges the mutants, except those that the log has as killed, and logs each verdict."""
     known = {}
     if args.log and os.path.exists(args.log):
         with open(args.log, encoding="utf-8") as f:
@@ -432,7 +432,7 @@ def judge_all(bench, mutants, args):
 
 
 def listed():
-    """survivors.txt: {(file, mutation, line): reason}; what is wrong in it ends the program."""
+    """Reads survivors.txt: {(file, mutation, line): reason}. A mistake in it ends the program."""
     entries, path = {}, os.path.join(HERE, "survivors.txt")
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):

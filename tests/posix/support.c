@@ -53,7 +53,7 @@ void hooks_reset(void)
 	memset(&hooks, 0, sizeof hooks);
 }
 
-/* Threads call these too, in tests that do not look at the counters. */
+/* Threads call this as well, in tests that do not read the counters. */
 static unsigned count_up(unsigned *counter)
 {
 	return __atomic_add_fetch(counter, 1u, __ATOMIC_RELAXED);
@@ -104,7 +104,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 	return __real_pread64(fd, buf, len, pos);
 }
 
-/* The library never creates a file, so that open has no mode to pass on. */
+/* The library never creates a file, so there is no mode to pass on. */
 int __wrap_open64(const char *path, int flags, ...)
 {
 	return fails(CALL_OPEN) ? -1 : __real_open64(path, flags);
@@ -143,7 +143,7 @@ long __wrap_syscall(long number, ...)
 	return __real_syscall(number, fd, path, how, len);
 }
 
-/* The library makes copies of descriptors with it; the tests ask whether one is open. */
+/* The library duplicates descriptors with it; the tests ask whether one is open. */
 int __wrap_fcntl64(int fd, int command, ...)
 {
 	va_list args;
@@ -328,7 +328,7 @@ struct qcow2 *open_with(const char *path, unsigned flags)
 	return q;
 }
 
-/* Memory with what was in it before: what is not filled stays as it is. */
+/* Guarded memory that starts with the content of the buffer, to see what the call fills. */
 static void guard_begin(struct guarded *g, const void *bytes, size_t len, size_t align)
 {
 	guard_init(g, len, align);

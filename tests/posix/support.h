@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the tests of the POSIX library share: files, and system calls that fail on demand. The
- * linker redirects these calls to the functions in support.c: -Wl,--wrap, POSIX_TEST_LDFLAGS in
- * posix.mk.
+ * linker redirects these calls to the functions in support.c (-Wl,--wrap; POSIX_TEST_LDFLAGS in
+ * posix.mk).
  */
 #ifndef TEST_POSIX_SUPPORT_H
 #define TEST_POSIX_SUPPORT_H
@@ -15,7 +15,7 @@
 #include "support/check.h"
 #include "support/guard.h"
 
-/* What a segment is aligned to, at most. */
+/* The alignment of a segment, at most. */
 enum { SEGMENT_ALIGN = 8 };
 
 /* The redirected calls, and the errno with which each fails. */
@@ -31,13 +31,13 @@ enum call {
 
 extern const int call_errno[CALLS];
 
-/* What the redirected calls do. All zeros: what they do without a test. */
+/* What the redirected calls do. If it is all zeros, they are the original calls. */
 struct hooks {
 	unsigned fail_at[CALLS]; /* the number of the call that fails, from 1; 0: none */
 	bool persistent;         /* all calls after it also fail */
-	unsigned eintr;          /* every n-th read is interrupted first */
+	unsigned eintr;          /* every n-th read is interrupted at first; 0: none */
 	size_t pread_most;       /* no read returns more than this; 0: no limit */
-	bool no_openat2;         /* as on a kernel without it */
+	bool no_openat2;         /* it fails as on a kernel without it */
 	bool block_device;       /* fstat reports each file as a block device */
 	bool no_sysconf;         /* it fails */
 
@@ -49,34 +49,34 @@ struct hooks {
 extern struct hooks hooks;
 void hooks_reset(void);
 
-/* A new directory, as the working directory; removed at exit with all that is in it. */
+/* Makes a new directory the working directory. It is removed at exit, with its content. */
 int dir_setup(void **state);
 int dir_teardown(void **state);
 const char *dir_path(void);
 
 void file_write(const char *path, const void *bytes, size_t len);
-/* Finishes the image if needed and writes it; data_path: also its data file. */
+/* Finishes the image if needed and writes it, and its data file if data_path is not NULL. */
 void image_to_file(struct image *img, const char *path, const char *data_path);
-/* Finishes the image if needed and returns a descriptor of an unnamed file with it. */
+/* Finishes the image if needed, and returns a descriptor of an unnamed file that has it. */
 int image_to_fd(struct image *img);
 
-/* An image with one data cluster, 64 KiB clusters, 256 KiB. */
+/* Initialises an image of 256 KiB with 64 KiB clusters, one of which has data. */
 void small_image(struct image *img);
-/* Writes such an image with the name of a backing file; format NULL: without its format. */
+/* Writes such an image with a backing file name, and its format if that is not NULL. */
 void write_overlay(const char *path, const char *backing, const char *format);
 
 int open_read(const char *path);
 bool fd_is_open(int fd);
 unsigned count_fds(void);
 
-/* qcow2_open, which must succeed and leave errno and the message alone. */
+/* Calls qcow2_open, which must succeed and not change errno or the message. */
 struct qcow2 *open_good(int fd);
-/* qcow2_open_options on a file with these flags. */
+/* Calls qcow2_open_options on a file with these flags. */
 struct qcow2 *open_with(const char *path, unsigned flags);
-/* qcow2_read and qcow2_map into memory of exactly that length, with a guard page next to it. */
+/* Call qcow2_read and qcow2_map with memory of exactly the right length, beside a guard page. */
 int read_guarded(struct qcow2 *q, void *buf, size_t len, uint64_t off);
 int map_guarded(struct qcow2 *q, uint64_t off, uint64_t len, struct qcow2_segment *segment);
-/* Opening must fail with this errno and leave no descriptor open. */
+/* Opening must fail with this errno, and leave no descriptor open. */
 void fails_with(const char *path, const struct qcow2_options *options, int error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The documented contract of qcow2_open, qcow2_close and qcow2_get_size, line by line, and of the
- * calls beside them. test_read.c has qcow2_read and qcow2_map.
+ * smaller calls. test_read.c has qcow2_read and qcow2_map.
  */
 #include "support.h"
 
@@ -20,7 +20,7 @@ enum { CLUSTER = 65536 };
 
 static const char untouched[] = "untouched";
 
-/* Opening fd must fail with this errno, and as the contract says in all else. */
+/* Opening fd must fail with this errno, and in every other respect as the contract says. */
 static void open_bad(int fd, int error)
 {
 	const char *text = untouched;
@@ -36,7 +36,7 @@ static void open_bad(int fd, int error)
 	if (fd >= 0)
 		TRUE(!fd_is_open(fd));
 	if (errno == error) {
-		/* The text is static: the next failure does not change it. */
+		/* The text is static, so the next failure does not change it. */
 		char copy[256];
 
 		TRUE(strlen(text) < sizeof copy);
@@ -91,7 +91,7 @@ static void test_close_keeps_errno(void **state)
 	image_free(&img);
 }
 
-/* A wrong field of the header, and how opening fails. */
+/* A wrong value for a field of the header, and how opening fails. */
 static const struct {
 	enum image_field field;
 	uint64_t value;
@@ -220,7 +220,7 @@ static void test_open_for_writing_only(void **state)
 	image_free(&img);
 }
 
-/* Cut anywhere: refused, or read with an error or the right bytes. */
+/* An image that is cut anywhere is refused, or a read fails or gives the right bytes. */
 static void test_open_cut(void **state)
 {
 	static uint8_t buf[4 * 512], want[4 * 512];
@@ -336,7 +336,7 @@ static void test_snapshots(void **state)
 	free(list);
 	qcow2_close(q);
 
-	/* The id goes before the name. */
+	/* An id takes precedence over a name. */
 	options.snapshot = "7";
 	q = qcow2_open_options(open_read("snap"), &options, NULL);
 	TRUE(q != NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes wrong beside the image itself: names that are no text, devices, files that the caller
- * gave and that are not there. The errno, and that the message tells it.
+ * Failures that the image's own format does not cause: names that are not text, devices, files from
+ * the caller that are missing or not needed. Checks the errno, and that the message explains it.
  */
 #include "support.h"
 
@@ -20,7 +20,7 @@ enum { CLUSTER = 65536 };
 
 /* ---- Names in messages ---- */
 
-/* What an image calls its backing file, and what a message may show of that. */
+/* The backing file name in an image, and how a message shows it. */
 static const struct {
 	const char *name, *shown;
 } names[] = {
@@ -29,7 +29,7 @@ static const struct {
 	{ "\xe0\xa0\x80\xef\xbf\xbd", "'\xe0\xa0\x80\xef\xbf\xbd'" },
 	{ "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", "'\xf0\x90\x80\x80\xf4\x8f\xbf\xbf'" },
 	{ "\xed\x9f\xbf\xee\x80\x80", "'\xed\x9f\xbf\xee\x80\x80'" }, /* around the surrogates */
-	/* Control characters, and marks that change what is seen around them. */
+	/* Control characters, and marks that change how the text around them looks. */
 	{ "a\nb\x1b", "'a\\x0ab\\x1b'" },
 	{ "\x7f", "'\\x7f'" },
 	{ "\xc2\x9f", "'\\xc2\\x9f'" },
@@ -37,7 +37,7 @@ static const struct {
 	{ "\xe2\x80\xae|\xe2\x80\xaf", "'\\xe2\\x80\\xae|\xe2\x80\xaf'" },
 	{ "\xe2\x81\xa5|\xe2\x81\xa6", "'\xe2\x81\xa5|\\xe2\\x81\\xa6'" },
 	{ "\xe2\x81\xa9|\xe2\x81\xaa", "'\\xe2\\x81\\xa9|\xe2\x81\xaa'" },
-	/* No UTF-8: stray, cut short, longer than need be, surrogates, beyond Unicode. */
+	/* Invalid UTF-8: stray bytes, cut or overlong sequences, surrogates, beyond Unicode. */
 	{ "\x80", "'\\x80'" },
 	{ "\xc2", "'\\xc2'" },
 	{ "\xc2\x41", "'\\xc2A'" },
@@ -68,7 +68,7 @@ static void test_names(void **state)
 	}
 }
 
-/* A name of the greatest length still leaves a message that ends, and is not cut in a character. */
+/* With a name of the greatest length, the message still ends, and no character is cut. */
 static void test_long_name(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -111,7 +111,7 @@ static void test_device(void **state)
 	image_free(&img);
 }
 
-/* Its size cannot be found, or the position not be put back. */
+/* The size cannot be found, or the position cannot be restored. */
 static void test_device_fails(void **state)
 {
 	struct image img;
@@ -149,7 +149,7 @@ static void test_no_stat(void **state)
 	image_free(&img);
 }
 
-/* ---- Files that the caller gave ---- */
+/* ---- Files from the caller ---- */
 
 static void test_given_missing(void **state)
 {
@@ -177,7 +177,7 @@ static void test_given_missing(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 }
 
-/* A backing file passed as a descriptor has no name: the message has its depth instead. */
+/* A backing file passed as a descriptor has no name; the message has its depth instead. */
 static void test_depth_in_message(void **state)
 {
 	struct qcow2_file files[2] = { { NULL, -1, "qcow2" }, { NULL, -1, "qcow2" } };
@@ -197,7 +197,7 @@ static void test_depth_in_message(void **state)
 	HAS(qcow2_last_failure()->message, "backing file at depth 2: ");
 }
 
-/* The same of a data file, whose depth is that of the image that has it. */
+/* The same for a data file, which has the depth of the image that needs it. */
 static void test_data_file_in_message(void **state)
 {
 	struct qcow2_file file = { NULL, -1, NULL };
@@ -237,7 +237,7 @@ static void test_readers(void **state)
 	(void)state;
 	small_image(&img);
 	image_to_file(&img, "img", NULL);
-	options.max_readers = UINT_MAX; /* as many as there can be */
+	options.max_readers = UINT_MAX; /* the most that there can be */
 	q = qcow2_open_options(open_read("img"), &options, NULL);
 	TRUE(q != NULL);
 	EQ(read_guarded(q, &byte, 1, 0), 1);
@@ -305,12 +305,12 @@ static void test_names_not_followed(void **state)
 	write_overlay("top", "file:", "raw");
 	fails_with("top", &options, ENOENT);
 	memset(name, 'n', sizeof name);
-	name[sizeof name - 2u] = '\0'; /* longer than a name in a directory can be */
+	name[sizeof name - 2u] = '\0'; /* longer than a file name can be */
 	write_overlay("top", name, "raw");
 	fails_with("top", &options, ENAMETOOLONG);
 }
 
-/* The directory of an absolute name may end in slashes, in the image's path too. */
+/* Repeated slashes in an absolute name do not matter, nor in the path of the image. */
 static void test_slashes(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -332,7 +332,7 @@ static void test_slashes(void **state)
 	qcow2_close(q);
 }
 
-/* A match from far back: the least memory of a reader is enough for it, whichever decoder it is. */
+/* With either decoder, the least memory of a reader is enough for a match from far back. */
 static void test_memory(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every allocation, every read and every other call of the system that can fail does so, once or
- * from there on for ever: the call reports it, nothing leaks, and the same call succeeds after
- * that.
+ * Every allocation, every read and every other system call that can fail does so, either once or
+ * from then on. The library reports it, nothing leaks, and the same call succeeds afterwards.
  */
 #include "support.h"
 
@@ -19,7 +18,7 @@ enum { CLUSTER = 65536, DISK = 8 * CLUSTER - 77 };
 
 static uint8_t expected[DISK], expected_external[DISK];
 
-/* An overlay with every kind of cluster and a snapshot; it names `backing`. */
+/* Writes an overlay with every kind of cluster and a snapshot, which names `backing`. */
 static void write_top(const char *path, const char *backing)
 {
 	struct image img;
@@ -41,7 +40,7 @@ static void write_top(const char *path, const char *backing)
 	image_free(&img);
 }
 
-/* A qcow2 file and a raw one below that, in a directory. */
+/* Writes a qcow2 file and its raw backing file into a directory. */
 static void write_below(void)
 {
 	struct image img;
@@ -91,11 +90,11 @@ static int setup(void **state)
 static const struct way {
 	const char *name, *path;
 	unsigned flags;
-	unsigned calls;  /* which kinds of calls there must be to fail, besides those of all ways */
-	bool no_openat2; /* the walk through the directories */
+	unsigned calls;  /* kinds of calls that must occur, besides those that all ways make */
+	bool no_openat2; /* the library walks through the directories itself */
 	bool devices;
-	bool is_given;  /* the files below are */
-	bool by_caller; /* they are opened by the caller's function */
+	bool is_given;  /* the options have the files below */
+	bool by_caller; /* the caller's function opens them */
 	const char *snapshot;
 } ways[] = {
 	{ "followed", "top", QCOW2_FOLLOW, CALL(CALL_OPEN), .snapshot = "first" },
@@ -148,7 +147,7 @@ static struct qcow2 *open_way(const struct way *way, const char **text)
 	return qcow2_open_options(open_read(way->path), &options, text);
 }
 
-/* ---- What is done with it: each returns -1 for a failure, and checks what it gives ---- */
+/* ---- The jobs: each returns -1 if its call fails, and checks the results ---- */
 
 static const uint8_t *content(const struct way *way)
 {
@@ -220,7 +219,7 @@ static int map_all(struct qcow2 *q, const struct way *way)
 static const char *const call_names[CALLS] = { "allocation", "pread",   "open",
 	                                       "stat",       "seeking", "realpath" };
 
-/* What runs; shown if a check in it fails, for then the test does not come to its end. */
+/* The current case. A failed check leaves it set, and it is then printed. */
 static char what[200];
 
 static void begin(const char *name, enum call call, unsigned n, bool persistent)
@@ -246,7 +245,7 @@ static void arm(enum call call, unsigned n, bool persistent)
 	hooks.persistent = persistent;
 }
 
-/* A failed call has left a failure to ask for. */
+/* A failed call must leave its failure for qcow2_last_failure. */
 static void check_failure(enum call call)
 {
 	EQ(errno, call_errno[call]);
@@ -277,7 +276,7 @@ static bool open_fault(const struct way *way, enum call call, unsigned n, bool p
 	fired = hooks.n_failed != 0u;
 	if (fired)
 		check_open_failure(q, text, call);
-	if (fired && persistent) { /* still broken */
+	if (fired && persistent) { /* it still fails */
 		text = NULL;
 		q = open_way(way, &text);
 		check_open_failure(q, text, call);
@@ -327,10 +326,10 @@ struct job {
 };
 
 /*
- * The n-th call fails in a job on a fresh handle; the next one succeeds. A fault in reading ahead
- * is made good by reading what is needed, one in starting zlib by the core's decoder: the job may
- * succeed, but not each time, and not if no read succeeds any more. Returns false if there is no
- * such call.
+ * The n-th call fails in a job on a fresh handle, and the next job succeeds. If reading ahead
+ * fails, the library reads just what it needs; if zlib does not start, it uses the core's decoder.
+ * So the job may succeed, but not each time, and not if all further reads fail. Returns false if
+ * there is no such call.
  */
 static bool job_fault(const struct job *job, enum call call, unsigned n, bool persistent,
                       unsigned *n_failed)
@@ -352,7 +351,7 @@ static bool job_fault(const struct job *job, enum call call, unsigned n, bool pe
 		check_failure(call);
 		*n_failed += 1u;
 	}
-	if (rc < 0 && persistent) { /* still broken */
+	if (rc < 0 && persistent) { /* it still fails */
 		errno = 0;
 		EQ(job->run(q, way), -1);
 		check_failure(call);
@@ -396,7 +395,7 @@ static void test_jobs(void **state)
 	*what = '\0';
 }
 
-/* The error is that of the link in the name, even if the link cannot be examined. */
+/* The error is that of the symbolic link in the name, even if the link cannot be examined. */
 static void test_link(void **state)
 {
 	static const struct way way = { "a link", "linked", QCOW2_FOLLOW, 0, .no_openat2 = true };
@@ -415,7 +414,7 @@ static void test_link(void **state)
 	hooks_reset();
 }
 
-/* Where a device has been read from before is where it is read from after. */
+/* The position of a device is the same after opening as before. */
 static void test_position(void **state)
 {
 	unsigned n;

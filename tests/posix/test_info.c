@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The calls that describe an image: qcow2_get_info, qcow2_list_bitmaps, qcow2_count_clusters; and
- * those that make its text fit to show.
+ * those that make text from an image printable.
  */
 #include "support.h"
 
@@ -75,7 +75,7 @@ static void test_info(void **state)
 	image_free(&img);
 }
 
-/* Feature bits of the header, and the flags that they become. */
+/* Feature bits of the header, and the flags that stand for them. */
 static const struct {
 	uint64_t incompatible, compatible, autoclear;
 	unsigned flags;
@@ -195,7 +195,7 @@ static void test_info_chain(void **state)
 	qcow2_close(q);
 }
 
-/* The strings are the same ones in each call, and are read once. */
+/* Each call returns the same strings, which are read once. */
 static void test_info_cost(void **state)
 {
 	struct qcow2_info info;
@@ -216,7 +216,7 @@ static void test_info_cost(void **state)
 	qcow2_close(q);
 }
 
-/* A struct of another version of the library. */
+/* A struct from another version of the library. */
 static void test_info_size(void **state)
 {
 	struct {
@@ -248,7 +248,7 @@ static void test_info_size(void **state)
 	image_free(&img);
 }
 
-/* A name that cannot be read is left out; the next call tries again. */
+/* A name that cannot be read is left out, and the next call tries again. */
 static void test_info_incomplete(void **state)
 {
 	struct qcow2_info info;
@@ -286,7 +286,7 @@ struct bitmap {
 	unsigned flags, granularity_bits, extra_len;
 };
 
-/* Appends the directory to the file, and writes what the extension says about it. */
+/* Appends the directory to the file, and writes the extension that describes it. */
 static void put_bitmaps(struct image *img, const struct bitmap *b, unsigned n)
 {
 	uint64_t start, at, ext;
@@ -313,7 +313,7 @@ static void put_bitmaps(struct image *img, const struct bitmap *b, unsigned n)
 	image_put(&img->file, ext + 16, start, 8);
 }
 
-/* Opens an image with these bitmaps; autoclear 1 says that they are valid. */
+/* Opens an image with these bitmaps. Bit 0 of autoclear means that they are valid. */
 static struct qcow2 *open_bitmaps(const struct bitmap *b, unsigned n, uint64_t autoclear)
 {
 	static const uint8_t zeros[24];
@@ -359,7 +359,7 @@ static void test_bitmaps(void **state)
 	qcow2_close(q);
 }
 
-/* No extension, no bitmap in it, or one that an older program has made invalid. */
+/* No extension, no bitmaps, or bitmaps that an older program has made invalid. */
 static void test_no_bitmaps(void **state)
 {
 	struct qcow2_bitmap_entry *list;
@@ -444,7 +444,7 @@ static uint64_t count_of(struct qcow2 *q, uint64_t enough)
 	return n;
 }
 
-/* All refcount widths: what is counted is what the image writer has given out. */
+/* All refcount widths: the count is the number of clusters that the image writer allocated. */
 static void test_count(void **state)
 {
 	unsigned order;
@@ -487,11 +487,11 @@ static void test_count_end(void **state)
 	image_finish(&img);
 	n = img.file.len / CLUSTER;
 	block = image_get(&img.file, img.refcount_table_pos, 8);
-	image_put(&img.file, block + 2 * n, 1, 2); /* behind the end of the file */
+	image_put(&img.file, block + 2 * n, 1, 2); /* past the end of the file */
 	q = qcow2_open(image_to_fd(&img), NULL);
 	EQ(count_of(q, UINT64_MAX), n);
 	qcow2_close(q);
-	/* One more byte is one more cluster. */
+	/* One byte more makes one cluster more. */
 	image_buf_resize(&img.file, img.file.len + 1);
 	q = qcow2_open(image_to_fd(&img), NULL);
 	EQ(count_of(q, UINT64_MAX), n + 1);
@@ -499,7 +499,7 @@ static void test_count_end(void **state)
 	image_free(&img);
 }
 
-/* A file of 8 EiB that is empty but for its header: counting ends with the refcount table. */
+/* A file of 8 EiB with nothing but a header: counting ends with the refcount table. */
 static void test_count_huge(void **state)
 {
 	struct image img;
@@ -520,7 +520,7 @@ static void test_count_huge(void **state)
 	image_free(&img);
 }
 
-/* Two system calls for a block, however many clusters it stands for. */
+/* A refcount block costs two system calls, however many clusters it covers. */
 static void test_count_cost(void **state)
 {
 	struct image img;
@@ -571,7 +571,7 @@ static void test_count_fails(void **state)
 
 	small_image(&img);
 	image_finish(&img);
-	image_put(&img.file, img.refcount_table_pos, 512, 8); /* not at a cluster */
+	image_put(&img.file, img.refcount_table_pos, 512, 8); /* not the start of a cluster */
 	q = qcow2_open(image_to_fd(&img), NULL);
 	count_fails(q, 0, EIO);
 	EQ(qcow2_last_failure()->status, QCOW2_E_REFCOUNT);
@@ -626,7 +626,7 @@ static void test_character(void **state)
 	EQ(printable, 0);
 }
 
-/* Every length of the buffer: whole characters, a NUL, and not a byte more. */
+/* For every length of the buffer: whole characters, a NUL, and not a byte more. */
 static void test_printable(void **state)
 {
 	static const char bytes[] = "a\xe2\x82\xac\xff\n";

@@ -18,7 +18,7 @@
 
 enum { CLUSTER = 65536, DISK = 4 * CLUSTER };
 
-/* A raw disk full of this byte. */
+/* Writes a raw disk full of this byte. */
 static void write_raw(const char *path, int byte)
 {
 	char *bytes = malloc(DISK);
@@ -29,7 +29,7 @@ static void write_raw(const char *path, int byte)
 	free(bytes);
 }
 
-/* The byte at offset 0, which is the backing file's in an overlay. */
+/* The byte at offset 0, which an overlay gets from its backing file. */
 static int first_byte(struct qcow2 *q)
 {
 	unsigned char byte;
@@ -59,7 +59,7 @@ static void refuses(const char *name, unsigned flags, int error)
 	fails_with("top", &options, error);
 }
 
-/* A new directory with the files that most tests name. */
+/* A new directory with the files that most tests use. */
 static int files_setup(void **state)
 {
 	if (dir_setup(state) != 0)
@@ -86,7 +86,9 @@ static void check_relative(void)
 	EQ(hooks.n_inherited, 0);
 }
 
-/* An absolute name is inside the directory only if the path of the image leads to the same place.
+/*
+ * An absolute name is inside the directory only if the path of the image leads to the same
+ * directory.
  */
 static void check_absolute(void)
 {
@@ -144,7 +146,7 @@ static void check_kinds(void)
 	refuses("/dev/null", QCOW2_FOLLOW_ANY, ESPIPE);
 }
 
-/* The library has two ways to stay inside a directory: openat2(2), and its own walk without it. */
+/* The library has two ways to stay inside a directory: openat2(2), and a walk of its own. */
 static void test_inside(void **state)
 {
 	static void (*const checks[])(void) = { check_relative, check_absolute, check_outside,
@@ -174,7 +176,7 @@ static void test_anywhere(void **state)
 	refuses("missing", QCOW2_FOLLOW_ANY, ENOENT);
 }
 
-/* Names that are no file names are not tried, whatever is allowed. */
+/* Names that are not file names are never tried, whatever is allowed. */
 static void test_no_file_name(void **state)
 {
 	static const char *const names[] = {
@@ -225,7 +227,7 @@ static void test_no_path(void **state)
 	fails_with("top", &options, EINVAL);
 }
 
-/* Nothing is allowed: nothing is tried, and the message tells what would be needed. */
+/* If nothing is allowed, nothing is tried, and the message says what would be needed. */
 static void test_not_allowed(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -264,7 +266,7 @@ static void test_formats(void **state)
 	fails_with("top", &options, EINVAL);
 	EQ(qcow2_last_failure()->status, QCOW2_E_NOT_QCOW2);
 	EQ(qcow2_last_failure()->depth, 1);
-	/* The format in the image goes before that of the options. */
+	/* The format in the image takes precedence over that in the options. */
 	write_overlay("top", "base", "raw");
 	q = qcow2_open_options(open_read("top"), &options, NULL);
 	EQ(first_byte(q), 1);
@@ -350,7 +352,7 @@ static void test_relative_to_namer(void **state)
 	qcow2_close(q);
 }
 
-/* ---- Files given ---- */
+/* ---- Files from the caller ---- */
 
 static void test_given_backing(void **state)
 {
@@ -371,7 +373,7 @@ static void test_given_backing(void **state)
 	qcow2_close(q);
 	EQ(count_fds(), before);
 
-	/* Without the second, the first is refused; and closed. */
+	/* Without the second file, the first is refused, and closed. */
 	options.n_backing = 1;
 	files[0].fd = open_read("mid");
 	TRUE(qcow2_open_options(open_read("top"), &options, NULL) == NULL);
@@ -451,7 +453,7 @@ static void test_data_file(void **state)
 	qcow2_close(q);
 	EQ(count_fds(), before);
 
-	/* Given to an image that has none. */
+	/* Given to an image that has no data file. */
 	write_overlay("over", "base", "raw");
 	file.fd = open_read("base");
 	options.flags = QCOW2_LAYER_ONLY;
@@ -459,7 +461,7 @@ static void test_data_file(void **state)
 	EQ(errno, EINVAL);
 	EQ(count_fds(), before);
 
-	/* CVE-2024-32498. */
+	/* CVE-2024-32498: an image names a data file that its author may not read. */
 	options.data_file = NULL;
 	options.flags = QCOW2_FOLLOW;
 	options.path = "top";

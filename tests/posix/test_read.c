@@ -16,8 +16,8 @@ enum { CLUSTER = 65536 };
 /* The disk of most tests: every kind of cluster, and an end in the middle of a sector. */
 struct disk {
 	struct image img;
-	uint8_t *want; /* its content, */
-	size_t size;   /* of this length */
+	uint8_t *want; /* its content */
+	size_t size;   /* the length of that */
 	int fd;
 	struct qcow2 *q;
 };
@@ -78,7 +78,7 @@ static void check_read(const struct disk *disk, size_t len, uint64_t off)
 	                                           : disk->size - (size_t)off;
 	struct guarded buf;
 
-	/* The buffer ends where the disk does: the library must not touch what is after that. */
+	/* The buffer ends where the disk does, and the library must not touch what is after it. */
 	guard_init(&buf, expected, 1);
 	EQ(qcow2_read(disk->q, buf.p, len, off), expected);
 	if (expected != 0u)
@@ -146,7 +146,7 @@ static void test_read_fails(void **state)
 	check_read(disk, disk->size, 0);
 }
 
-/* A file that becomes shorter is an error, never a signal. */
+/* A file that shrinks is an error, never a signal. */
 static void test_read_shrunk(void **state)
 {
 	struct disk *disk = *state;
@@ -205,8 +205,8 @@ static void test_read_cost(void **state)
 	image_free(&img);
 }
 
-#ifndef __SANITIZE_THREAD__ /* its shadow of so large a buffer does not fit in memory */
-/* More than INT_MAX bytes of addresses that share 2 MiB of memory, and a guard at each end. */
+#ifndef __SANITIZE_THREAD__ /* it needs too much shadow memory for such a buffer */
+/* More than INT_MAX bytes of addresses that share 2 MiB of memory, between guard pages. */
 static void *wide_buffer(size_t len, size_t piece)
 {
 	int fd = memfd_create("piece", 0);

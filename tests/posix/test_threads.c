@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One handle and many threads: the right bytes, the right errors in the right thread. To be run
- * under ThreadSanitizer too.
+ * One handle and many threads: each thread gets the right bytes and its own errors. tsan.sh also
+ * runs this under ThreadSanitizer.
  */
 #include "support.h"
 
@@ -13,7 +13,7 @@
 enum {
 	CLUSTER = 4096,
 	DISK = 512 * CLUSTER,
-	MOST = 5 * CLUSTER, /* that is read at once */
+	MOST = 5 * CLUSTER, /* the longest read */
 	THREADS = 8,
 	ROUNDS = 400,
 	BAD = 300
@@ -76,7 +76,7 @@ static void read_some(struct job *job)
 	guard_place(&job->buf, len, 1, 0);
 	n = qcow2_read(job->q, job->buf.p, len, off);
 	if (hits_bad) {
-		/* What this thread asked for, whatever the others do. */
+		/* The failure of this thread, whatever the others do. */
 		if (n != -1 || errno != EIO || qcow2_last_failure()->error != EIO)
 			job->n_wrong++;
 		job->n_refused++;
@@ -169,7 +169,7 @@ static void test_default_readers(void **state)
 	run(0);
 }
 
-/* Several threads ask for a name that nobody has read yet: all get the same string. */
+/* Several threads ask for a name that was not read before: all get the same string. */
 static void *ask_for_name(void *arg)
 {
 	struct qcow2_info info = { .struct_size = sizeof info };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clusters compressed with zstd, written by hand, RFC 8878: what is a frame, and what is refused.
- * Built without libzstd, the library refuses all of them with an error of its own.
+ * Clusters compressed with zstd: frames written by hand (RFC 8878), valid or not. Built without
+ * libzstd, the library refuses all of them with the same error.
  */
 #include "support.h"
 
@@ -13,10 +13,10 @@
 
 enum { CLUSTER = 65536, BLOCK_RAW = 0, BLOCK_RLE = 1, BLOCK_RESERVED = 3 };
 
-/* Parts of the descriptor of a frame. */
+/* Bits of the frame header descriptor. */
 enum { DICTIONARY = 1, CHECKSUM = 4, SINGLE_SEGMENT = 0x20, SIZE_OF_4 = 0x80 };
 
-/* The stream that is being written, and the plain bytes that it stands for. */
+/* The stream that a test writes, and its plain bytes. */
 static uint8_t packed[CLUSTER + 1024], plain[2 * CLUSTER];
 static size_t n_packed, n_plain;
 
@@ -43,7 +43,7 @@ static void put_block(bool last, unsigned type, uint32_t len, uint8_t byte)
 	n_plain += len;
 }
 
-/* A frame that states its size, with one block. */
+/* Writes a frame that states its size and has one block. */
 static void put_frame(unsigned type, uint32_t len, uint8_t byte)
 {
 	put_magic(SINGLE_SEGMENT | SIZE_OF_4);
@@ -102,7 +102,7 @@ static void empty_frame(void)
 	put_frame(BLOCK_RLE, CLUSTER, 'e');
 }
 
-/* The library ignores what follows the frame with the last byte. */
+/* The library ignores what follows the frame that ends the cluster. */
 static void garbage_behind(void)
 {
 	put_frame(BLOCK_RLE, CLUSTER, 'g');
@@ -232,7 +232,7 @@ static const struct {
 	{ "cut block", cut_block, QCOW2_E_TRUNCATED },
 };
 
-/* An image whose file ends with the bytes in `packed`, which are cluster 1. */
+/* Opens an image whose cluster 1 is the bytes in `packed`, at the end of the file. */
 static struct qcow2 *open_packed(void)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -292,7 +292,7 @@ static void test_frames(void **state)
 	}
 }
 
-/* Cut at each byte, a stream of several frames fails, and never reads past the end. */
+/* A stream of several frames, cut at any byte, fails, and nothing is read past its end. */
 static void test_cut(void **state)
 {
 	size_t len;

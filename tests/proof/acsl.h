@@ -149,8 +149,8 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /*
- * Masks, and shifts by a variable, are remainders and quotients. WP's provers do not find that out;
- * bits.py proves each axiom, for one number of bits after the other.
+ * Masking and shifting by a variable are remainders and quotients. WP's provers cannot derive that;
+ * bits.py proves each axiom, separately for each number of bits.
  */
 /*@
   axiomatic Bits {

@@ -19,7 +19,7 @@ def number(value):
 
 
 def low(term):
-    """As after a conversion to uint32_t."""
+    """The term converted to uint32_t."""
     return f"(bvand {term} {number(2**32 - 1)})"
 
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block adapter: any device, any piece of any block or run of blocks, any failure; a bounce
- * buffer of exactly BLOCK bytes. The loop around the pieces runs only for single bytes: Eva does
- * not see that the place in the buffer and the length that is left belong together.
+ * buffer of exactly BLOCK bytes. The loop around the pieces runs only for single bytes, because Eva
+ * does not relate the place in the buffer to the length that is left.
  */
 #include "proof.h"
 #include "../../src/block.c"
@@ -25,7 +25,7 @@ static const struct qcow2_block_ops any_device = { any_blocks };
 
 static const struct qcow2_block_ops no_device = { NULL };
 
-/* Arguments that init has to refuse: any numbers, no callback, no memory. */
+/* Arguments that init must refuse: any numbers, no callback, no memory. */
 static void refused(void)
 {
 	struct qcow2_block any;

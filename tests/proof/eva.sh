@@ -21,9 +21,9 @@ done
 cd "$plain" || exit 1
 open='src/io.c src/wide.c src/header.c src/extension.c src/image.c'
 
-# Prints the functions that return a status: those of the given files, and of a file of the core that
-# the harness includes. Eva keeps their states after success and failure apart, as their results
-# mean something only after success.
+# Prints the functions that return a status, in the given files and in a file of the core that the
+# harness includes. For these, Eva keeps the states after success and after failure apart, because
+# their results mean something only after success.
 statuses() {
 	included=$(sed -n 's|^#include "../../\(src/.*\.c\)"|\1|p' "$1")
 	# shellcheck disable=SC2086

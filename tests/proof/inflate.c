@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The small decoder for deflate, or with FAST the fast one: any stream in pieces of any length, any
- * state of the window, any stop. WINDOW is the exact length of the window.
+ * The small deflate decoder, or the fast one if FAST is defined: any stream in pieces of any
+ * length, any state of the window, any stop. WINDOW is the exact length of the window.
  */
 #include "proof.h"
 #include "qcow2/codec.h"

@@ -43,8 +43,8 @@ static void bitmaps(void)
 }
 
 /*
- * Each width of a refcount, each number of them up to 3, each place in a byte to begin at. Open
- * checks the width, but Eva does not see that the number it checks is the one that it stores.
+ * Each width of a refcount, up to 3 of them, from each place in a byte. Open checks the width, but
+ * Eva does not see that the number it checks is the one that it stores.
  */
 static void refcounts(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open, attach, map, and the read of an extent: any image, any arguments, any failure. The reader
- * has memory for exactly SLICES slices.
+ * Open, attach, map, and reading an extent: any image, any arguments, any failure. The reader has
+ * memory for exactly SLICES slices.
  */
 #include "proof.h"
 #include "../../src/internal.h"
@@ -17,7 +17,7 @@ static struct qcow2_image top, base;
 static struct qcow2_reader reader;
 static struct qcow2_io file, data;
 
-/* Calls that have to fail: NULL for each argument, closed images, raw ones. */
+/* Calls that must fail: NULL for each argument, closed images, raw ones. */
 static void refused(void)
 {
 	static struct qcow2_io no_ops;
@@ -82,9 +82,9 @@ static int start(void)
 }
 
 /*
- * Reads any extent of this kind, with or without a file, and not the one that map returned: Eva
- * does not remember which members of that belong together. So the harness has to assume that data
- * has a file.
+ * Reads any extent of this kind, with or without a file, instead of the one that map returned: Eva
+ * does not relate the members of that to each other. So the harness must assume that data has a
+ * file.
  */
 static void read_extent(uint32_t kind, const struct qcow2_io *io)
 {

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Takes one check out of the core at a time. The proof must fail each time.
+"""Removes checks from the core, one at a time. The proof must fail each time.
 
-    sensitivity.py           all of CHECKS
-    sensitivity.py --short   those of SHORT
-    sensitivity.py N...      those numbers
+    sensitivity.py           all entries of CHECKS
+    sensitivity.py --short   those in SHORT
+    sensitivity.py N...      those with these numbers
 
 Before that, each part of the proof that is used must succeed on the unchanged core, with the same
 time limit: otherwise a machine that is too slow for a goal would seem to notice everything.
 
-An entry of CHECKS: what goes wrong without the check, the file in src/, a text that the file has
-exactly once, the text that replaces it, the script that has to notice, and the part of it to run.
-The proof notices by an alarm of Eva or a goal that WP cannot prove. An error of the compiler does
-not count.
+An entry of CHECKS has: what goes wrong without the check, the file in src/, a text that occurs in the
+file exactly once, the text that replaces it, the script that must notice, and the part of it to run.
+The proof notices by an alarm of Eva or a goal that WP cannot prove. A compiler error does not count.
 """
 import os
 import re

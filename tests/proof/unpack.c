@@ -22,7 +22,7 @@ static struct qcow2_io file;
 static struct qcow2_image top, base;
 static struct qcow2_reader reader;
 
-/* Checks that packed bytes are read to their place, and not more of them than it has room for. */
+/* Checks that packed bytes are read to their place, and no more of them than fit there. */
 static int packed_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	/*@ assert buf == reader.packed; */
@@ -111,7 +111,7 @@ static void forget(void)
 	reader.error = no_error;
 	reader.extent = no_memo;
 	reader.packed_left = Frama_C_unsigned_int_interval(0, 2u << BITS);
-	reader.window_off &= UINT64_MAX << BITS; /* any offset in the cluster will do */
+	reader.window_off &= UINT64_MAX << BITS; /* any offset in the cluster is as good */
 	if (reader.window_image == NULL)
 		reader.stream = no_stream;
 }
@@ -135,7 +135,7 @@ static void forget(void)
 		forget();                                                                          \
 	} while (0)
 
-/* The reads: whole clusters, ends of clusters, and around the ends of the window's parts. */
+/* Reads whole clusters, ends of clusters, and around the ends of the window's parts. */
 int main(void)
 {
 	any_io(&file);

@@ -3,7 +3,7 @@
 # Runs Frama-C's WP on the contracts in tests/proof/contracts, one file of src/ after the other.
 # Every goal must be proved, no contract may contradict itself (smoke tests), and there must be
 # exactly as many goals as this script lists, so that none gets lost. Arguments: the files to prove,
-# or FILE:FUNCTION for one function. Without arguments it proves all, and then checks that no
+# or FILE:FUNCTION for one function. Without arguments it proves everything, and then checks that no
 # contract was left out.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -15,7 +15,7 @@ goals=0
 turns=$build/wp-functions.txt
 mkdir -p "$build"
 : >"$turns"
-# Why3 lists the provers that it finds in this file. By default that is one in the home directory.
+# Why3 lists the provers that it finds in this file. The default would be in the home directory.
 WHY3CONFIG=$PWD/$build/why3.conf
 export WHY3CONFIG
 why3 config detect >"$build/why3.log" 2>&1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks of all C tests: cmocka runs the tests, these macros judge. A check that fails prints
- * the expression, both values and the name of the case, and ends the test.
+ * The checks of all C tests; cmocka runs the tests. A check that fails prints the expression, both
+ * values and the name of the case, and ends the test.
  */
 #ifndef TEST_CHECK_H
 #define TEST_CHECK_H
@@ -15,10 +15,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Names the case that runs now, for the message of a check that fails; like printf. */
+/* Names the current case, like printf, so that a failed check can print it. */
 void test_case(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Numbers of any integer type, compared as 64-bit numbers; a negative status prints as such. */
+/* Numbers of any integer type, compared as 64-bit numbers. Negative ones print with their sign. */
 #define EQ(got, want) test_eq((uint64_t)(got), (uint64_t)(want), #got, __FILE__, __LINE__)
 #define LE(got, most) test_le((uint64_t)(got), (uint64_t)(most), #got, __FILE__, __LINE__)
 #define TRUE(what)    test_true((what) ? 1 : 0, #what, __FILE__, __LINE__)
@@ -39,12 +39,11 @@ void test_all(const void *got, uint8_t byte, size_t len, const char *what, const
 void test_text(const char *got, const char *want, const char *what, const char *file, int line);
 void test_has(const char *got, const char *part, const char *what, const char *file, int line);
 
-/* True if TEST_BRIEF is set, as under valgrind and emulators: tests leave out their largest cases.
- */
+/* True if TEST_BRIEF is set, as under valgrind or an emulator: leave out the largest cases. */
 bool test_brief(void);
 
-/* A number below `below`, from a generator that gives the same numbers in each run. */
+/* A pseudo-random number below `below`. The numbers are the same in each run. */
 uint64_t test_random(uint64_t below);
-extern uint64_t test_random_state; /* a test sets it to have numbers of its own; never 0 */
+extern uint64_t test_random_state; /* not 0; a test that sets it gets its own sequence */
 
 #endif

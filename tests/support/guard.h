@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for a buffer under test, between two guard pages: an access to them is a signal. The
- *buffer is next to one of the pages, as close as its alignment allows. On its other side are
- *canaries, and in the gap that the alignment leaves.
+ * Memory for a buffer under test, between two guard pages. An access to a guard page raises a
+ * signal. The buffer is next to one of the pages, as close as its alignment allows. Canaries fill
+ * the gap that the alignment leaves, and are on the other side of the buffer.
  *
  *	TEST_GUARD=before    the page before the buffer is the one next to it
  *	TEST_GUARD=after     the page after it
@@ -29,9 +29,9 @@ struct guarded {
 /* A buffer of len bytes, which may be 0. align: a power of two, at most GUARD_ALIGN_MAX. */
 void guard_init(struct guarded *g, size_t len, size_t align);
 
-/* The same in two steps, for many buffers in turn. First map room for the largest of them; */
+/* The same in two steps, for many buffers in turn. First maps room for the largest of them; */
 void guard_map(struct guarded *g, size_t room);
-/* then place one of them after the other, each `off` bytes after a multiple of align. */
+/* then places each of them in it, `off` bytes after a multiple of align. */
 void guard_place(struct guarded *g, size_t len, size_t align, size_t off);
 
 /* Are all canaries unchanged? */

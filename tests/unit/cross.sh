@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds the tests of the core with a cross compiler, without cmocka and without zlib, and runs them
-# in an emulator. The tests of the decoders run on the host first: the host's zlib writes its answers
-# to a file, and the test on the other processor reads them there (zlib_oracle.h).
-#	cross.sh DIR CC [RUNNER]      as in  cross.sh build/s390x s390x-linux-gnu-gcc qemu-s390x-static
+# Builds the tests of the core with a cross compiler, without cmocka and zlib, and runs them in an
+# emulator. The tests of the decoders run on the host first: there zlib's answers go to a file, which
+# the test on the other processor reads (zlib_oracle.h).
+#	cross.sh DIR CC [RUNNER]      such as  cross.sh build/s390x s390x-linux-gnu-gcc qemu-s390x-static
 set -u
 dir=${1:?usage: cross.sh DIR CC [RUNNER]}
 cc=${2:?usage: cross.sh DIR CC [RUNNER]}
@@ -18,15 +18,15 @@ core=$(ls src/*.c | grep -v /mem.c)
 writer='tests/image/image.c tests/image/image_finish.c tests/image/pack.c'
 shared="$(ls tests/support/*.c tests/unit/*.c | grep -v '/test_\|/zlib_oracle.c') $writer"
 # gcc 12 for 32-bit ARM and PowerPC drops the stores of loops over two arrays of a structure, as in
-# number_code of deflate_writer.c, unless -fno-ivopts. Only the tests get this option: the core has to
-# be right as everybody compiles it.
+# number_code of deflate_writer.c, without -fno-ivopts. Only the tests get this option: the core must
+# work with the options that everybody uses.
 test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini'
 
 objects_of() { # COMPILER NAME FLAGS FILE...: compiles the files, prints the names of the objects
 	compiler=$1 name=$2 flags=$3
 	shift 3
 	for file in "$@"; do
-		object=$dir/$name-$(echo "${file%.c}" | tr / -).o # tests/image and src have the same names
+		object=$dir/$name-$(echo "${file%.c}" | tr / -).o # tests/image and src have files of the same name
 		# shellcheck disable=SC2086
 		$compiler $flags -c "$file" -o "$object" || exit 1
 		echo "$object"

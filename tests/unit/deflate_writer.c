@@ -61,7 +61,7 @@ static void number_code(struct code *c)
 	}
 }
 
-/* Section 3.2.6. */
+/* RFC 1951 section 3.2.6. */
 static void fixed_codes(void)
 {
 	lit.n = 288;

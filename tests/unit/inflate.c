@@ -19,7 +19,7 @@ struct input {
 	const uint8_t *bytes;
 	size_t left;
 	size_t piece;
-	uint8_t *copy; /* the piece, alone on the heap: a sanitizer sees a read past its end */
+	uint8_t *copy; /* the piece, on the heap: a sanitizer sees reads past its end */
 	int fail;      /* what fill() answers at the end instead of QCOW2_OK */
 	uint32_t n_fills;
 };

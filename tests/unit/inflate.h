@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a decoder on the stream in `writer`, and checks what it promises of its memory: what the
- * tests of the built-in decoders share.
+ * What the tests of the built-in decoders share: runs a decoder on the stream in `writer`, and
+ * checks that it touches only the memory that it may.
  */
 #ifndef TEST_INFLATE_H
 #define TEST_INFLATE_H
@@ -12,19 +12,21 @@
 
 enum { MAX_OUT = 1 << 17 }; /* room for the longest output of the tests */
 
-/* The decoder under test: qcow2_deflate_small at first. */
+/* The decoder under test; qcow2_deflate_small until a test changes it. */
 extern const struct qcow2_codec *codec;
 
-/* What a test asks for, and what it gets. A decoder of whole clusters ignores the second to fourth.
+/*
+ * What a test asks for, and what it gets. A decoder of whole clusters ignores window_len, step and
+ * piece.
  */
 struct run {
 	uint32_t out_len;
-	uint32_t window_len; /* 0: a power of two that takes all of the output */
-	uint32_t step;       /* the output of one call; 0: all that fits the window */
+	uint32_t window_len; /* 0: a power of two that holds all of the output */
+	uint32_t step;       /* the output of one call; 0: all that fits into the window */
 	size_t piece;        /* the input that one fill() gives; 0: all of it */
-	int fail;            /* what fill() returns when the input is over */
+	int fail;            /* what fill() returns at the end of the input */
 
-	int finish; /* the status of the call after the last byte, if it was made */
+	int finish; /* the status of the call after the last byte, if there was one */
 	uint32_t n_fills;
 	uint32_t done; /* bytes of output */
 };
@@ -37,16 +39,16 @@ int decode_plain(uint32_t out_len);
 void expect_bytes(const uint8_t *bytes, uint32_t len);
 
 extern uint8_t output[MAX_OUT];
-/* Where a test builds the output that it expects, while it writes the stream. */
+/* A test puts the output that it expects here, while it writes the stream. */
 extern uint8_t wanted[MAX_OUT];
 
-/* Adds to the n bytes in `wanted` what a match adds. */
+/* Appends a match to the n bytes in `wanted`. */
 void copy_match(uint32_t n, uint32_t len, uint32_t distance);
 
-/* Does zlib get out_len bytes from the first len bytes in `writer`, and finds no fault in them? */
+/* Does zlib get out_len bytes from the first len bytes in `writer` without an error? */
 bool zlib_makes(size_t len, uint32_t out_len);
 
-/* Never two calls in one expression: compilers differ in which they call first. */
+/* A pseudo-random number. Call it once in an expression: compilers differ in the order of calls. */
 uint32_t below(uint32_t n);
 void random_bytes(uint8_t *p, size_t len, uint32_t alphabet);
 

@@ -161,7 +161,7 @@ int test_reader_read(struct test_reader *reader, uint64_t off, const void *want,
 	return rc;
 }
 
-/* One layer over what is below it, and zeros past its end. */
+/* Puts a layer over what is below it, and zeros past its end. */
 static void expect_layer(const struct layer *layer, uint64_t off, uint8_t *buf, size_t len)
 {
 	size_t inside = len;

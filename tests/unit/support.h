@@ -28,8 +28,8 @@ enum { IO_FAULT = 4711 }; /* what a failing read returns */
 struct test_io {
 	struct qcow2_io io;
 	const uint8_t *data;
-	uint64_t len;       /* of data; the file has zeros from there to io.size */
-	const uint8_t *far; /* one more piece of content, at far_pos; NULL: none */
+	uint64_t len;       /* of data; from there to io.size, the file is zeros */
+	const uint8_t *far; /* another piece of content, at far_pos; NULL: none */
 	uint64_t far_pos, far_len;
 
 	uint64_t calls, bytes;     /* since test_io_reset() */
@@ -40,7 +40,7 @@ struct test_io {
 	uint64_t faults;           /* calls that failed since test_io_reset() */
 };
 
-/* The caller keeps the bytes until the last read. */
+/* The caller must keep the bytes until the last read. */
 void test_io_init(struct test_io *t, const struct image_buf *buf);
 void test_io_bytes(struct test_io *t, const void *data, uint64_t len);
 /* Sets the counters and fail_at to zero; the bad range stays. */
@@ -49,7 +49,7 @@ void test_io_reset(struct test_io *t);
 /* ---- Guarded memory: support/guard.h ---- */
 
 void guard_check(const struct guarded *g); /* fails if a canary has changed */
-void guard_free(struct guarded *g);        /* guard_check, then the memory is gone */
+void guard_free(struct guarded *g);        /* calls guard_check and frees the memory */
 
 /* ---- Images and readers ---- */
 
@@ -84,20 +84,19 @@ struct test_reader {
 	struct guarded memory;
 };
 
-/* memory: in bytes; 0 takes the least that the codecs need. codecs: NULL for none. */
+/* memory: in bytes, or 0 for the least that the codecs need. codecs: NULL for none. */
 void test_reader_init(struct test_reader *reader, const struct qcow2_image *image, size_t memory,
                       const struct qcow2_codec *const *codecs);
 void test_reader_free(struct test_reader *reader);
-/* Reads into guarded memory and returns the status; on success the bytes must be those of `want`.
- */
+/* Reads into guarded memory and returns the status. On success the bytes must equal `want`. */
 int test_reader_read(struct test_reader *reader, uint64_t off, const void *want, size_t len);
 
 /* ---- The model ---- */
 
-/* One image of a chain; chains are arrays from the top image down. */
+/* One image of a chain. A chain is an array from the top image down. */
 struct layer {
 	const struct image *img;         /* NULL: a raw file */
-	const struct image_table *table; /* NULL: the active one, no snapshot */
+	const struct image_table *table; /* NULL: the active table, not a snapshot's */
 	const struct image_buf *raw;
 	uint64_t size; /* of the disk */
 };

@@ -123,7 +123,7 @@ static void test_other(void **state)
 	test_image_free(&s);
 }
 
-/* The promised sizes. */
+/* The sizes that the headers promise. */
 static void test_sizes(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The list of bitmaps: what the directory says, each limit of it, and each way to fail. */
+/* The list of bitmaps: what the directory says, each of its limits, and each way to fail. */
 #include "support.h"
 
 #include "qcow2/bitmap.h"
@@ -9,7 +9,7 @@
 
 enum { BITS = 12, CLUSTER = 1 << BITS };
 
-/* An entry as it is to be written: qcow2.txt "Bitmap directory". */
+/* An entry to write: qcow2.txt "Bitmap directory". */
 struct entry {
 	uint64_t table_pos;
 	uint32_t table_entries, flags, extra_len;
@@ -65,7 +65,7 @@ static void lay_out(struct test_image *s, const struct entry *entries, uint32_t 
 		pos += entry_len(entries);
 	}
 	d->len = pos - d->pos;
-	/* Something behind the directory, so that it does not end where the file does. */
+	/* Put something after the directory, so that it does not end where the file does. */
 	image_put(&s->img.file, d->pos + CLUSTER - 1, 0, 1);
 }
 
@@ -125,7 +125,7 @@ static void test_list(void **state)
 	test_image_free(&s);
 }
 
-/* Images that have none. */
+/* Images without bitmaps. */
 static void test_none(void **state)
 {
 	struct test_image s = { 0 };
@@ -154,7 +154,7 @@ static void test_none(void **state)
 	test_image_free(&s);
 }
 
-/* The extension: its length, and the limits of what it says. */
+/* The extension: its length, and the limits of its fields. */
 static void test_extension(void **state)
 {
 	static const struct {
@@ -214,7 +214,7 @@ static void test_extension(void **state)
 	}
 }
 
-/* Entries that reach to the end of the directory, and one byte further. */
+/* Entries that end with the directory, and one byte after it. */
 static void test_entry(void **state)
 {
 	static const struct {
@@ -260,7 +260,7 @@ static void test_entry(void **state)
 		if (cases[i].status == QCOW2_OK) {
 			EQ(bitmap.name_pos, d.pos + 24 + cases[i].extra_len);
 			EQ(bitmap.name_len, cases[i].name_len);
-			/* The second has no room. */
+			/* There is no room for the second entry. */
 			EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, &err), QCOW2_E_BITMAP);
 			EQ(err.pos, d.pos + d.len);
 		}

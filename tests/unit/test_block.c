@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block adapter, over a model of a device that checks what the adapter promises to it: whole
- * blocks of the file only, aligned buffers, no more blocks than it takes. The caller's buffer and
- * the bounce block are next to pages that must not be touched.
+ * The block adapter, over a model of a device. The device checks that the adapter asks only for
+ * whole blocks of the file, with aligned buffers, and for no more blocks than the device can read
+ * at once. The caller's buffer and the bounce block are next to guard pages.
  */
 #include "support.h"
 
@@ -12,7 +12,7 @@
 
 enum { PATTERN = 512 * 1024, BLOCK_MAX = 65536, DEVICE_FAULT = 815 };
 
-static uint8_t pattern[PATTERN]; /* the device, again and again */
+static uint8_t pattern[PATTERN]; /* the content of the device, which repeats */
 static struct guarded bounce, dest;
 
 struct device {
@@ -21,10 +21,10 @@ struct device {
 	uint64_t calls, blocks;
 	uint64_t first_lba; /* of the last call */
 	uint64_t fail_at;   /* the number of the call that fails, from 1; 0: none */
-	bool persistent;    /* and all after it */
+	bool persistent;    /* all calls after it also fail */
 };
 
-/* One buffer after the other in the same memory, at `off` bytes after a multiple of align. */
+/* Places a buffer `off` bytes after a multiple of align. All buffers use the same memory. */
 static uint8_t *place(struct guarded *g, size_t room, size_t len, size_t align, size_t off)
 {
 	if (g->map == NULL)
@@ -78,13 +78,13 @@ static void device_init(struct device *d, uint64_t size, uint32_t block_len, uin
 	}
 }
 
-/* A buffer whose address is `off` more than a multiple of what the device wants. */
+/* A buffer `off` bytes after an address that the device accepts. */
 static uint8_t *buffer(const struct device *d, size_t off, size_t len)
 {
 	return place(&dest, PATTERN, len, d->block.align, off);
 }
 
-/* Reads into the buffer; nothing next to it or to the bounce block has changed. */
+/* Reads into the buffer, and checks the canaries around it and the bounce block. */
 static int device_bytes(struct device *d, uint64_t pos, uint8_t *buf, size_t len)
 {
 	int rc = d->io.ops->read(d->io.ctx, pos, buf, len);
@@ -94,7 +94,7 @@ static int device_bytes(struct device *d, uint64_t pos, uint8_t *buf, size_t len
 	return rc;
 }
 
-/* Reads, compares, and gives the number of calls that it cost. */
+/* Reads, compares, and returns the number of calls. */
 static uint64_t cost(struct device *d, uint64_t pos, size_t len, size_t off)
 {
 	uint8_t *p = buffer(d, off, len);
@@ -105,7 +105,7 @@ static uint64_t cost(struct device *d, uint64_t pos, size_t len, size_t off)
 	return d->calls - before;
 }
 
-/* What a read may cost on a fresh adapter, where blocks keep an alignment. */
+/* The calls that a read needs on a fresh adapter, if the block length is a multiple of align. */
 static uint64_t expected_cost(const struct device *d, uint64_t pos, uint64_t len, uint64_t off)
 {
 	uint64_t block = d->block.block_len;
@@ -169,7 +169,7 @@ static void test_geometry(void **state)
 	}
 }
 
-/* One whole block goes straight to an aligned buffer: the bounce block keeps what it has. */
+/* A whole block goes straight to an aligned buffer: the bounce block keeps its content. */
 static void test_straight(void **state)
 {
 	struct device d;
@@ -182,7 +182,7 @@ static void test_straight(void **state)
 	EQ(cost(&d, 20, 10, 0), 0);
 }
 
-/* A file of three blocks and a bit: every range of it that is short, and all that end it. */
+/* A file that ends inside its fourth block: all short ranges, and all that reach its end. */
 static void test_short(void **state)
 {
 	enum { BLOCK = 512, SIZE = 3 * BLOCK + 77 };
@@ -221,7 +221,7 @@ static void test_sequential(void **state)
 	}
 }
 
-/* What the bounce block holds, and what it does not. */
+/* What the bounce block holds after each read. */
 static void test_held(void **state)
 {
 	struct device d;
@@ -234,7 +234,9 @@ static void test_held(void **state)
 	EQ(cost(&d, 4096 + 4000, 97, 3), 1);
 	EQ(cost(&d, 8192 + 1, 4095, 0), 0);
 	EQ(cost(&d, 4096, 1, 0), 1);
-	/* Straight reads leave it alone; one from the middle of it uses it. */
+	/*
+	 * Straight reads leave it alone. A read that starts inside the block that it holds uses it.
+	 */
 	EQ(cost(&d, 8192, 3 * 4096, 0), 1);
 	EQ(cost(&d, 4096 + 1, 3 * 4096, 0), 2);
 	EQ(cost(&d, 4 * 4096, 1, 0), 0);
@@ -246,7 +248,7 @@ static void test_held(void **state)
 	EQ(cost(&d, 511, 1, 0), 0);
 }
 
-/* Positions with 64 bits, and the last block that there can be. */
+/* Positions of 64 bits, and the last block that there can be. */
 static void test_far(void **state)
 {
 	static const uint32_t lens[] = { 512, 4096, 65536 };
@@ -290,8 +292,8 @@ static bool one_fault(size_t off, uint64_t n, bool persistent)
 		return false;
 	}
 	EQ(rc, DEVICE_FAULT);
-	EQ(d.calls, n); /* it is not asked again */
-	/* Still broken: the first call fails, for nothing is held. */
+	EQ(d.calls, n); /* the adapter does not try again */
+	/* If the device stays broken, the first call fails, because nothing is held. */
 	for (unsigned i = 1; persistent && i <= 3; i++) {
 		EQ(device_bytes(&d, FAULT_POS, buffer(&d, off, FAULT_LEN), FAULT_LEN),
 		   DEVICE_FAULT);
@@ -302,7 +304,7 @@ static bool one_fault(size_t off, uint64_t n, bool persistent)
 	return true;
 }
 
-/* Each call fails, once or from there on for ever; then the same again, which must go well. */
+/* Each call fails, once or persistently. After that, the same read must succeed. */
 static void test_faults(void **state)
 {
 	static const size_t offs[] = { 0, 412 % 64 + 36, 1 }; /* with an aligned middle as well */
@@ -319,12 +321,12 @@ static void test_faults(void **state)
 				          persistent ? " and all after it" : "");
 				more = one_fault(offs[o], n, persistent);
 			}
-			LE(4, n); /* something was there to fail */
+			LE(4, n); /* the loop did find calls that can fail */
 		}
 	}
 }
 
-/* A failed call leaves nothing behind that would be taken for a block. */
+/* After a failed call, the bounce block holds nothing. */
 static void test_fault_drops(void **state)
 {
 	struct device d;
@@ -366,7 +368,7 @@ static int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 	d->calls++;
 	if (d->fail_at != 0 && (d->persistent ? d->calls >= d->fail_at : d->calls == d->fail_at))
 		return DEVICE_FAULT;
-	memset(buf, 0xee, (size_t)len); /* whatever the device has behind the file */
+	memset(buf, 0xee, (size_t)len); /* the device may have anything after the file */
 	LE(pos, d->file->len - 1);
 	if (len > d->file->len - pos)
 		len = d->file->len - pos;
@@ -376,7 +378,7 @@ static int disk_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 
 static const struct qcow2_block_ops disk_ops = { .read = disk_read };
 
-/* An image on a disk, and what reads it. */
+/* An image on a disk, with the adapter and the reader over it. */
 struct stack {
 	struct disk disk;
 	struct qcow2_block block;
@@ -401,7 +403,7 @@ static void stack_init(struct stack *s, const struct image *img, uint32_t block_
 	EQ(qcow2_block_init(&s->block, &s->io), QCOW2_OK);
 }
 
-/* Opens it, and reads all of it to p. */
+/* Opens the image and reads the whole disk to p. */
 static int stack_read(struct stack *s, uint8_t *p)
 {
 	struct qcow2_error err;
@@ -441,7 +443,7 @@ static void image_on_disk(const struct image *img, uint32_t block_len, const uin
 	guard_check(&bounce);
 }
 
-/* Each call of the device fails, while the image is opened and read. */
+/* Lets each call of the device fail, while the image is opened and read. */
 static void image_on_bad_disk(const struct image *img, uint32_t block_len, const uint8_t *want,
                               bool persistent)
 {
@@ -471,7 +473,7 @@ static void image_on_bad_disk(const struct image *img, uint32_t block_len, const
 static void test_image(void **state)
 {
 	struct image img = { 0 };
-	uint8_t *want = pattern; /* written anew below */
+	uint8_t *want = pattern; /* the pattern is not needed any more */
 	uint32_t len;
 
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a reader keeps of tables: more memory makes it faster, and never different. */
+/* The cache of table slices: more memory makes a reader faster, and never changes its answers. */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
@@ -34,7 +34,9 @@ static uint64_t map_cost(struct test_image *s, struct test_reader *reader, uint6
 	return s->io.calls;
 }
 
-/* With the memory that is called good, a disk of moderate size costs table reads once. */
+/*
+ * With the memory that qcow2_reader_memory calls good, a disk of moderate size reads tables once.
+ */
 static void test_good(void **state)
 {
 	static const uint64_t sizes[] = { 1, 2, 5, 32, 100, 300 };
@@ -52,7 +54,7 @@ static void test_good(void **state)
 		make(&s, sizes[i]);
 		EQ(qcow2_reader_memory(&s.image, NULL, &min, &good), QCOW2_OK);
 		test_reader_init(&reader, &s.image, good, NULL);
-		/* It takes memory into use as it is asked for: some rounds to settle. */
+		/* The cache grows on misses, so it takes some rounds to settle. */
 		for (uint64_t k = 0; k < 6 * sizes[i]; k++)
 			map_cost(&s, &reader, k % sizes[i] * SLICE + k / sizes[i] * 2 * CLUSTER);
 		for (uint64_t k = 0; k < sizes[i]; k++)
@@ -67,7 +69,7 @@ static void test_good(void **state)
 	}
 }
 
-/* Memory that is called good is in proportion to the tables, up to 4096 slices. */
+/* The good amount of memory is proportional to the tables, up to 4096 slices. */
 static void test_good_amount(void **state)
 {
 	static const struct {
@@ -97,8 +99,7 @@ static void test_good_amount(void **state)
 	}
 }
 
-/* L1 and three slices of L2 fill four slots, and stay; one slice more costs one of them its place.
- */
+/* L1 and three slices of L2 fill four slots, and stay. A fourth slice replaces one of them. */
 static void test_four(void **state)
 {
 	struct test_image s;
@@ -123,7 +124,7 @@ static void test_four(void **state)
 	test_image_free(&s);
 }
 
-/* Any amount of memory gives the same answers, and never costs more than the least does. */
+/* Any amount of memory gives the same answers, and never costs more calls than the least. */
 static void test_sizes(void **state)
 {
 	struct test_image s;
@@ -162,13 +163,12 @@ static void test_most(void **state)
 		map_cost(&s, &reader, k % 40 * SLICE);
 	for (uint64_t k = 0; k < 40; k++)
 		LE(map_cost(&s, &reader, k * SLICE), 1);
-	ALL(reader.memory.p + 65536, 0,
-	    65536); /* taken into use as misses show that it is wanted */
+	ALL(reader.memory.p + 65536, 0, 65536); /* the cache grows only after misses */
 	munmap(reader.memory.p, len);
 	test_image_free(&s);
 }
 
-/* A wrong entry is where it is, also when its slice was read for another one. */
+/* The error has the position of the bad entry, even if its slice was read for another one. */
 static void test_place(void **state)
 {
 	struct test_image s = { 0 };
@@ -188,15 +188,15 @@ static void test_place(void **state)
 		EQ(qcow2_reader_map(&reader.q, 4096, 1, &e), QCOW2_E_L2_ENTRY);
 		EQ(reader.q.error.pos, image_l2_entry_pos(&s.img, &s.img.active, 1));
 		if (i > 0)
-			EQ(s.io.calls, 0); /* both tables are there */
+			EQ(s.io.calls, 0); /* both tables are in memory */
 	}
 	test_reader_free(&reader);
 	test_image_free(&s);
 }
 
 /*
- * An L1 table that goes over a high power of two: the low bits of places in it are those of the L2
- * table, which is read first. The cache must not mix them up.
+ * An L1 table that crosses a high power of two, so that one of its slices has the low position bits
+ * of the L2 table, which is read first. The cache must not confuse them.
  */
 static void test_far_l1(void **state)
 {
@@ -238,7 +238,9 @@ static void test_far_l1(void **state)
 	test_image_free(&s);
 }
 
-/* Slices that are next to each other in memory need not be in the table: a run ends with its own.
+/*
+ * Slices that are next to each other in memory need not be so in the table. A run must end with the
+ * slice in which it began.
  */
 static void test_neighbours(void **state)
 {
@@ -252,7 +254,7 @@ static void test_neighbours(void **state)
 	image_init(&s.img, 3, 12, SLICES * 64 * cluster);
 	image_add_range(&s.img, &s.img.active, 0, 64, IMAGE_DATA);
 	after = s.img.active.clusters[63].pos + cluster;
-	for (uint64_t k = 2; k < SLICES; k++) /* go on where the first one ends */
+	for (uint64_t k = 2; k < SLICES; k++) /* these continue the first slice's data */
 		image_add_raw(&s.img, &s.img.active, k * 64, after | UINT64_C(1) << 63, 0);
 	test_image_open(&s);
 	for (size_t slots = 1; slots <= 64; slots++) {
@@ -273,7 +275,7 @@ static void test_neighbours(void **state)
 	test_image_free(&s);
 }
 
-/* Memory that is full of what would be the key of a slice: none of that is taken for one. */
+/* Fills the memory with the key of a slice. The reader must not take that for a key. */
 static void poison(struct test_reader *reader, uint64_t table_pos)
 {
 	struct q2_slice_key key = { 0, (uint32_t)(table_pos / 512) };
@@ -303,8 +305,7 @@ static void test_poisoned(void **state)
 		EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, len), QCOW2_OK);
 		for (uint64_t i = 0; i < 3 * SLICES; i++)
 			map_cost(&s, &reader, i % SLICES * SLICE);
-		if (k / SLICES ==
-		    1) { /* later than is asked for, but the tables are to stay right */
+		if (k / SLICES == 1) { /* too late for codecs, but the tables must stay right */
 			poison(&reader, pos);
 			EQ(qcow2_reader_codecs(&reader.q, deflate_only), QCOW2_OK);
 			for (uint64_t i = 0; i < SLICES; i++)

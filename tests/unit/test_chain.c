@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Backing chains: raw and qcow2, shorter and longer, other cluster sizes, depth. Where other
- * readers were wrong: recursion without an end, reads past a backing file that is shorter.
+ * Backing chains: raw and qcow2, shorter and longer, other cluster sizes, depth. Other readers got
+ * these wrong: endless recursion, and reads past the end of a shorter backing file.
  */
 #include "support.h"
 
@@ -28,7 +28,7 @@ struct shape {
 		unsigned version, cluster_bits;
 		uint64_t size;
 		bool extended;
-	} image[DEPTH]; /* cluster_bits 0: no more */
+	} image[DEPTH]; /* cluster_bits 0 ends the list */
 	uint64_t raw;   /* bytes of the raw file at the bottom; UINT64_MAX: none */
 };
 
@@ -180,7 +180,7 @@ static void test_content(void **state)
 	}
 }
 
-/* The image that answers, by the models from the top down. */
+/* The image that has the answer, by the models from the top down. */
 static struct place chain_place(const struct chain *c, uint64_t off, size_t *depth)
 {
 	struct place p = { .kind = QCOW2_EXTENT_ABSENT };
@@ -203,7 +203,7 @@ static struct place chain_place(const struct chain *c, uint64_t off, size_t *dep
 	return p;
 }
 
-/* What map returns for a chain: kind, image, depth, place. */
+/* What map returns for a chain: kind, image, depth, position. */
 static void test_map(void **state)
 {
 	(void)state;
@@ -274,7 +274,7 @@ static void test_depth(void **state)
 	free(s);
 }
 
-/* Images that are attached in a circle, or to themselves: refused, not followed for ever. */
+/* A circle of images, or one that is attached to itself, is refused and not followed for ever. */
 static void test_loop(void **state)
 {
 	(void)state;
@@ -291,7 +291,7 @@ static void test_loop(void **state)
 			test_image_open(&s[i]);
 		}
 		for (size_t i = 0; i < n; i++) {
-			/* It may be refused at once too. */
+			/* The attach itself may already refuse it. */
 			int rc = qcow2_image_attach_backing(&s[i].image, &s[(i + 1) % n].image);
 
 			TRUE(rc == QCOW2_OK || (n == 1 && rc == QCOW2_E_ARGUMENT));
@@ -405,7 +405,7 @@ static void test_raw(void **state)
 	test_case("raw");
 	image_buf_resize(&raw, 10001);
 	image_fill(raw.data, raw.len, 9, 0);
-	memcpy(raw.data, "QFI\xfb\0\0\0\3", 8); /* P8: what it looks like plays no role */
+	memcpy(raw.data, "QFI\xfb\0\0\0\3", 8); /* P8: its content does not matter */
 	test_io_init(&io, &raw);
 	EQ(qcow2_image_raw(&image, &io.io), QCOW2_OK);
 	EQ(image.version, 0);
@@ -425,7 +425,7 @@ static void test_raw(void **state)
 	free(raw.data);
 }
 
-/* Cost: at most 2 io calls of tables for each image of the chain, plus the same once more. */
+/* Cost: at most 2 io calls for the tables of each image, and as many again for what follows. */
 static void test_cost(void **state)
 {
 	struct test_image s[3] = { 0 };
@@ -462,7 +462,7 @@ static void test_cost(void **state)
 		test_image_free(&s[k]);
 }
 
-/* io calls for a look at each of the 16 L2 tables of each image, all of them absent. */
+/* The io calls for mapping an absent cluster of each of the 16 L2 tables of each image. */
 static uint64_t tables_cost(struct test_reader *reader, struct test_image *s, unsigned depth)
 {
 	struct qcow2_extent e;
@@ -480,9 +480,9 @@ static uint64_t tables_cost(struct test_reader *reader, struct test_image *s, un
 }
 
 /*
- * Tables of the images of a chain are for the same parts of the disk, and yet have room beside each
- * other in a cache of the size that is recommended: it is not to be that some sets are full and
- * others not used. A fifth may fall out.
+ * All images of a chain have tables for the same parts of the disk. A cache of the recommended size
+ * must hold all of them: they must not crowd into some of its sets while others stay empty. At most
+ * a fifth of the tables may be read again.
  */
 static void test_crowd(void **state)
 {

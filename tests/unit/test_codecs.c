@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the reader promises to codecs, and which codec and how much memory an image needs: with
- * codecs of the tests' own, which are simpler than deflate and check the promises.
+ * What the reader promises to codecs, and which codec and how much memory an image needs. The
+ * codecs here are simpler than deflate, and check the promises.
  */
 #include "support.h"
 
@@ -15,7 +15,7 @@ static void no_begin(const struct qcow2_codec *self, void *work)
 	memset(work, 0x11, self->work_len);
 }
 
-/* "Compressed" is: every byte XORed with 0xa5. All input at once, all output in one call. */
+/* Its "compression" XORs every byte with 0xa5. It takes all input at once, and makes all output. */
 static int xor_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	int rc = QCOW2_OK;
@@ -93,7 +93,7 @@ static void test_whole_codec(void **state)
 	test_image_free(&s);
 }
 
-/* "Compressed" is: one byte that means nothing, and then the bytes as they are. */
+/* Its "compression" puts a byte that means nothing before the bytes as they are. */
 static int copy_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	size_t n_given = 0;
@@ -115,7 +115,7 @@ static int copy_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 		stream->next++;
 		skip = false;
 	}
-	/* The first 2 clusters of the input: here it is not longer. */
+	/* A whole codec gets up to 2 clusters of input at once, which is all of it here. */
 	if (self->whole && n_given != 0)
 		EQ(n_given, CLUSTER + 1);
 	stream->window_at = stream->done % stream->window_len;
@@ -135,7 +135,7 @@ static void make_copy(struct test_image *s)
 	test_image_open(s);
 }
 
-/* All that a codec is promised, at any length of the memory. */
+/* Everything that a codec is promised, with memory of any length. */
 static void test_promises(void **state)
 {
 	static const struct qcow2_codec codecs[] = {
@@ -176,7 +176,7 @@ static void test_promises(void **state)
 	test_image_free(&s);
 }
 
-/* The reader reports a status that a codec may not return as damage, wherever the file ends. */
+/* If a codec returns a status that it must not, the reader reports damage. */
 static int odd_status;
 
 static int odd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
@@ -283,7 +283,7 @@ static void test_no_codec(void **state)
 	test_image_free(&s);
 }
 
-/* The macros promise memory that is enough; one unit less than the least is refused. */
+/* The memory of the macros is enough; one unit less than the least is refused. */
 static void test_memory(void **state)
 {
 	(void)state;
@@ -307,7 +307,7 @@ static void test_memory(void **state)
 		memory = malloc(min);
 		EQ(qcow2_reader_init(&reader, &s.image, memory, min), QCOW2_OK);
 		EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_OK);
-		EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_E_ARGUMENT); /* once */
+		EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_E_ARGUMENT); /* only once */
 		EQ(qcow2_reader_init(&reader, &s.image, memory, min - 1), QCOW2_OK);
 		EQ(qcow2_reader_codecs(&reader, deflate_only), QCOW2_E_MEMORY);
 		EQ(reader.error.status, QCOW2_E_MEMORY);
@@ -318,7 +318,7 @@ static void test_memory(void **state)
 	}
 }
 
-/* What is good for a disk without tables: four slices; the first table that needs more has them. */
+/* For a disk without tables, four slices are enough. */
 static void test_good(void **state)
 {
 	struct test_image s = { 0 };

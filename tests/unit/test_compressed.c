@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compressed clusters through a reader with the small deflate decoder: where their bytes are in the
- * file, what the L2 entry states, damaged data, windows smaller than a cluster. Other readers have
- * reported success without all of the output, and mistaken bit 62 of the entry.
+ * file, what the L2 entry states, damaged data, windows smaller than a cluster. Other readers got
+ * these wrong: success without all of the output, and bit 62 of the entry.
  */
 #include "support.h"
 
@@ -25,7 +25,7 @@ enum { N_MEMORIES = 4 };
 
 /* ---- Places ---- */
 
-/* Offsets of any alignment, streams that cross host clusters, and any number of sectors. */
+/* Positions of any alignment, streams that cross host clusters, and any number of sectors. */
 static void test_places(void **state)
 {
 	static const unsigned aligns[] = { IMAGE_ANYWHERE, 0, 1, 2, 255, 510, 511 };
@@ -65,7 +65,7 @@ static void test_places(void **state)
 	}
 }
 
-/* The extent: where, how much at most, and one cluster only. */
+/* The extent has the position, the greatest packed length, and one cluster at most. */
 static void test_extents(void **state)
 {
 	(void)state;
@@ -115,8 +115,10 @@ static void test_file_end(void **state)
 	(void)state;
 	image_fill(plain, CLUSTER, 1, 3 * CLUSTER);
 	n = pack_fixed(packed, plain, CLUSTER, 4096);
-	/* What is cut is of no use to the stream at first, then it is. The last byte of a block may
-	 * hold only its end code: the output is complete without it. */
+	/*
+	 * The stream does not need what the first cuts take away, but it needs the rest. The last
+	 * byte of a block may hold only its end code: the output is complete without it.
+	 */
 	for (size_t cut = 0; cut <= n; cut += cut < 4 ? 1 : 37) {
 		for (unsigned m = 0; m < N_MEMORIES; m++) {
 			struct test_image s = { 0 };
@@ -139,12 +141,12 @@ static void test_file_end(void **state)
 				EQ(reader.q.error.pos, s.img.file.len);
 				TRUE(reader.q.error.io == &s.image.io);
 			}
-			/* A part of it is no better. */
+			/* Reading only a part of the cluster gives the same. */
 			EQ(test_reader_read(&reader, 3 * CLUSTER, plain, 1), rc);
 			EQ(test_reader_read(&reader, 3 * CLUSTER + 100, plain + 100, 50), rc);
 			EQ(test_reader_read(&reader, 4 * CLUSTER - 1, plain + CLUSTER - 1, 1), rc);
 			test_reader_free(&reader);
-			/* No flag makes zeros of it. */
+			/* QCOW2_OPEN_TRUNCATED does not turn it into zeros. */
 			test_image_open_flags(&s, QCOW2_OPEN_TRUNCATED);
 			test_reader_init(&reader, &s.image, memory_of(m, BITS), deflate_only);
 			EQ(test_reader_read(&reader, 3 * CLUSTER, plain, CLUSTER), rc);
@@ -154,7 +156,7 @@ static void test_file_end(void **state)
 	}
 }
 
-/* The start of the data past the end of the file. */
+/* The data starts past the end of the file. */
 static void test_file_end_before(void **state)
 {
 	static const uint64_t beyond[] = { 0, 1, 511, 4096, UINT64_C(1) << 40 };
@@ -181,7 +183,7 @@ static void test_file_end_before(void **state)
 	test_image_free(&s);
 }
 
-/* A stream that is cut, in a file that has all that the entry speaks of: that is not the file's. */
+/* The stream is cut, but the file has all sectors of the entry: corrupt, not truncated. */
 static void test_stream_end(void **state)
 {
 	uint8_t plain[CLUSTER];
@@ -209,7 +211,7 @@ static void test_stream_end(void **state)
 	}
 }
 
-/* Storage that fails in the middle of what is packed: the place is that of the call. */
+/* The storage fails in the middle of the packed bytes: the error has the position of the call. */
 static void test_fault_place(void **state)
 {
 	uint8_t plain[CLUSTER];
@@ -303,7 +305,7 @@ static void test_bad(void **state)
 			EQ(reader.q.error.status, QCOW2_E_COMPRESSED);
 			EQ(reader.q.error.pos, s.img.active.clusters[1].pos);
 			TRUE(reader.q.error.io == &s.image.io);
-			/* Seen in the file, though another failure came between. */
+			/* The error still names the file after another failure in between. */
 			EQ(qcow2_reader_read(&reader.q, sizeof want, want, 1), QCOW2_E_RANGE);
 			EQ(test_reader_read(&reader, CLUSTER, want, 1), QCOW2_E_COMPRESSED);
 			TRUE(reader.q.error.io == &s.image.io);
@@ -320,8 +322,8 @@ static void test_bad(void **state)
 }
 
 /*
- * Streams that make a whole cluster and go on: QEMU takes them if what follows is more output or
- * the end, whatever comes after that; not if it is no block.
+ * Streams that go on after a whole cluster. Like QEMU, the reader accepts them if more output or
+ * the end of the stream follows, whatever comes after that, but not if it is no valid block.
  */
 static void test_accepted(void **state)
 {
@@ -359,7 +361,7 @@ static void test_accepted(void **state)
 	}
 }
 
-/* If an entry states fewer sectors than the stream needs, the reader reads no byte more. */
+/* If an entry states fewer sectors than the stream needs, the reader does not read past them. */
 static void test_too_few_sectors(void **state)
 {
 	uint8_t plain[CLUSTER];
@@ -387,7 +389,7 @@ static void test_too_few_sectors(void **state)
 
 /* ---- Windows ---- */
 
-/* A noise of `period` bytes over and over: matches reach back that far. */
+/* Repeats noise of `period` bytes, so that matches reach back that far. */
 static void fill_far(uint8_t *plain, size_t len, size_t period)
 {
 	for (size_t i = 0; i < len; i++)
@@ -434,7 +436,7 @@ static void test_far_matches(void **state)
 			                 (qcow2_deflate_small.work_len + 7u) / 8u * 8u + 512 +
 			                 32768);
 		}
-		/* The whole cluster into the caller's buffer needs no window at all. */
+		/* Reading the whole cluster into the caller's buffer needs no window. */
 		EQ(test_reader_read(&reader, 2 * len, plain, len), QCOW2_OK);
 		test_reader_free(&reader);
 		/* The memory that the failure asks for is enough. */
@@ -452,7 +454,7 @@ static void test_far_matches(void **state)
 	free(packed);
 }
 
-/* Clusters smaller than the farthest match: never more memory is asked for than one takes. */
+/* For clusters smaller than the farthest match, the failure asks for a cluster's memory at most. */
 static void test_far_matches_small(void **state)
 {
 	(void)state;
@@ -485,7 +487,7 @@ static void test_far_matches_small(void **state)
 	}
 }
 
-/* A cluster of 2 MiB read in small pieces through 4 KiB: right, and each byte decoded but twice. */
+/* A cluster of 2 MiB, read in pieces through a window of 4 KiB, decodes each byte only twice. */
 static void test_sequential(void **state)
 {
 	static const size_t pieces[] = { 512, 4096, 10000, 65536 };
@@ -513,7 +515,7 @@ static void test_sequential(void **state)
 		LE(s.io.calls, 2 * (packed / 512 + 2) + 8);
 		LE(s.io.longest, 512);
 		test_reader_free(&reader);
-		/* With memory for the cluster: once. */
+		/* With memory for the cluster, each byte is decoded once. */
 		test_reader_init(&reader, &s.image,
 		                 QCOW2_READER_MEMORY_CLUSTER(21, QCOW2_DEFLATE_SMALL_WORK),
 		                 deflate_only);
@@ -529,7 +531,7 @@ static void test_sequential(void **state)
 	}
 }
 
-/* With little memory: what the window still has is not decoded again, what it has not is. */
+/* With little memory, only what the window no longer has is decoded again. */
 static void test_same_part(void **state)
 {
 	static const struct {
@@ -570,7 +572,7 @@ static void test_same_part(void **state)
 	test_image_free(&s);
 }
 
-/* Between two pieces of one cluster, reads of others: each answer is right all the same. */
+/* Reads of other clusters between two pieces of one cluster do not disturb the answers. */
 static void test_interleaved(void **state)
 {
 	struct test_image s = { 0 };
@@ -603,7 +605,7 @@ static void test_interleaved(void **state)
 	test_image_free(&s);
 }
 
-/* Memory for nearly a cluster: the window is then half of it. */
+/* With memory for nearly a cluster, the window is half a cluster. */
 static void test_nearly_a_cluster(void **state)
 {
 	const size_t bare = QCOW2_READER_SLICE + qcow2_deflate_small.work_len + 512;
@@ -650,7 +652,7 @@ static void test_once(void **state)
 	test_image_free(&s);
 }
 
-/* Two entries with one position, one with too few sectors, are two clusters for the cache. */
+/* For the cache, two entries with the same position but other sectors are two clusters. */
 static void test_same_place(void **state)
 {
 	struct test_image s = { 0 };

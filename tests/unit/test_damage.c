@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Small images cut at every byte, and with every bit of header, L1 and L2 flipped: a clear error or
- * right data, in bounded work. What is right is told by the second reader below, which is written
- * from qcow2.txt and the rules in README.md for whole clusters in memory.
+ * right data, in bounded work. The second reader below decides what is right. It was written from
+ * qcow2.txt and the rules in src/README.md, and reads whole clusters in memory.
  */
 #include "support.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACKED = 1 }; /* what a compressed cluster answers here: content not known */
+enum { PACKED = 1 }; /* the answer for a compressed cluster: its content is not known */
 
 static const uint64_t pos_mask = UINT64_C(0x00fffffffffffe00);
 
@@ -85,7 +85,7 @@ static int oracle_entry(struct oracle *o, uint64_t l2_pos, uint64_t index, uint8
 	return QCOW2_OK;
 }
 
-/* One guest cluster, of an image without backing and data file that opens. */
+/* Reads a guest cluster of an image that opens and has neither a backing nor a data file. */
 static int oracle_cluster(struct oracle *o, uint64_t index, uint8_t *buf)
 {
 	uint64_t n = o->cluster / (o->extended ? 16 : 8);
@@ -108,10 +108,10 @@ static int oracle_cluster(struct oracle *o, uint64_t index, uint8_t *buf)
 struct patient {
 	struct image img;
 	const struct image *whole; /* undamaged */
-	uint64_t look;             /* clusters to look at */
+	uint64_t look;             /* number of clusters to check */
 };
 
-/* Is this the entry of a compressed cluster, as it was in the undamaged image? */
+/* Is the entry that of a compressed cluster of the undamaged image? */
 static bool same_entry(const struct patient *p, const struct oracle *o, uint64_t off)
 {
 	const struct image_table *t = &p->whole->active;
@@ -125,7 +125,7 @@ static bool same_entry(const struct patient *p, const struct oracle *o, uint64_t
 	return false;
 }
 
-/* A compressed cluster is right if its entry is; otherwise any answer of its kind is accepted. */
+/* If the entry is undamaged, the data must be right; otherwise any possible answer is accepted. */
 static void check_packed(const struct patient *p, const struct oracle *o, int rc, uint64_t off,
                          const uint8_t *got, size_t len)
 {
@@ -206,7 +206,7 @@ static void check_image(const struct patient *p)
 		return;
 	}
 	EQ(rc, QCOW2_OK);
-	/* Clusters that are too large for this memory must be refused, no more. */
+	/* Clusters that are too large for this memory only have to be refused. */
 	rc = qcow2_reader_codecs(&reader, deflate_only);
 	TRUE(rc == QCOW2_OK || rc == QCOW2_E_MEMORY);
 	oracle_init(&o, &p->img.file);
@@ -288,7 +288,7 @@ static void test_truncation(void **state)
 	}
 }
 
-/* With the flag, no read of the data fails for being cut, and what is cut is zeros. */
+/* With QCOW2_OPEN_TRUNCATED, what was cut off reads as zeros. */
 static void check_allowed(const struct image *img, size_t len)
 {
 	static uint64_t memory[40000 / 8];
@@ -326,7 +326,7 @@ static void test_truncation_allowed(void **state)
 
 		build(&img, shape);
 		image_finish(&img);
-		/* A cut in the middle of a table entry can make anything of it. */
+		/* By 8 bytes: half a table entry could mean anything. */
 		for (size_t len = img.file.len; len >= 512; len -= 8) {
 			test_case("shape %u, %zu bytes of %zu", shape, len, img.file.len);
 			check_allowed(&img, len);

@@ -18,7 +18,7 @@ static void make(struct test_image *s, bool extended, bool raw)
 	image_add_ext(img, IMAGE_EXT_DATA_FILE, 8, "disk.raw", 8);
 	if (raw)
 		image_set(img, IMAGE_AUTOCLEAR_FEATURES, QCOW2_AUTOCLEAR_DATA_FILE_RAW);
-	image_add_range(img, &img->active, 0, 2, IMAGE_DATA); /* COPIED | 0 among them */
+	image_add_range(img, &img->active, 0, 2, IMAGE_DATA); /* the first entry is COPIED | 0 */
 	image_add(img, &img->active, 3, IMAGE_ZERO);
 	image_add(img, &img->active, 4, IMAGE_ZERO_ALLOC);
 	image_add_range(img, &img->active, 6, 3, IMAGE_DATA);
@@ -216,13 +216,13 @@ static void test_attach(void **state)
 	EQ(qcow2_image_attach_data(NULL, &s.data.io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&image, &no_ops), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_attach_data(&image, &no_read), QCOW2_E_ARGUMENT);
-	EQ(qcow2_image_attach_data(&s.image, &s.data.io), QCOW2_E_ARGUMENT); /* has it */
+	EQ(qcow2_image_attach_data(&s.image, &s.data.io), QCOW2_E_ARGUMENT); /* has one */
 
 	test_case("an image that has none");
 	image_init(&plain.img, 3, 12, 10000);
 	image_add_ext(&plain.img, IMAGE_EXT_DATA_FILE, 8, "disk.raw", 8);
 	test_image_open(&plain);
-	EQ(plain.image.data_file_name.len, 0); /* the name means nothing without one */
+	EQ(plain.image.data_file_name.len, 0); /* without a data file, the name is not used */
 	EQ(qcow2_image_attach_data(&plain.image, &s.data.io), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_raw(&image, &plain.io.io), QCOW2_OK);
 	EQ(qcow2_image_attach_data(&image, &s.data.io), QCOW2_E_ARGUMENT);
@@ -239,7 +239,7 @@ static void test_attach(void **state)
 	test_image_free(&s);
 }
 
-/* An entry that is copied but has no place is wrong, also where absent clusters go before it. */
+/* "Copied, position 0" at another offset is an error, also after a run of absent clusters. */
 static void test_copied_after_absent(void **state)
 {
 	struct test_image s;
@@ -263,7 +263,7 @@ static void test_copied_after_absent(void **state)
 	test_image_free(&s);
 }
 
-/* In a chain: what it does not hold comes from below. */
+/* In a chain: what the image does not hold comes from the one below. */
 static void test_over_backing(void **state)
 {
 	struct test_image s;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Header extensions, names, feature names. Where other readers were wrong: lengths that overflow,
- * extensions that are there twice.
+ * Header extensions, names, feature names. Other readers got these wrong: lengths that overflow,
+ * and repeated extensions.
  */
 #include "support.h"
 
 #include <string.h>
 
-/* The payload of a span is what the builder put there. */
+/* The payload of a span must be what the image writer put there. */
 static void check_span(const struct test_image *s, struct qcow2_span span, const void *bytes,
                        size_t len)
 {
@@ -44,7 +44,7 @@ static void test_known(void **state)
 	check_span(&s, s.image.backing_name, "the/backing.raw", 15);
 	EQ(s.image.feature_names.len, 48);
 	EQ(s.image.crypto.len, 0);
-	LE(s.io.calls, 1 + 8 + 4); /* the header, 8 extensions with the end, 4 payloads */
+	LE(s.io.calls, 1 + 8 + 4); /* header, 8 extensions with the end marker, 4 payloads */
 	test_image_free(&s);
 }
 
@@ -68,7 +68,7 @@ static void test_padding(void **state)
 	}
 }
 
-/* Many small ones: one io call of 8 bytes for each, and none is missed. */
+/* Many small extensions: none is missed, and each costs one io call of 8 bytes. */
 static void test_many(void **state)
 {
 	(void)state;
@@ -94,10 +94,10 @@ static void test_many(void **state)
 
 struct area_case {
 	const char *name;
-	uint32_t says; /* the length field of the one extension; its type is below */
+	uint32_t says; /* the length field of the only extension */
 	uint32_t type;
-	uint32_t have;        /* bytes there */
-	uint64_t backing_pos; /* 0: none; the area ends there */
+	uint32_t have;        /* bytes that it really has */
+	uint64_t backing_pos; /* the area ends there; 0: none */
 	uint32_t backing_len;
 	bool no_end;
 	int status;
@@ -220,7 +220,7 @@ static void test_crypto(void **state)
 	}
 }
 
-/* Repeated extensions do no harm. */
+/* A repeated extension does no harm. */
 static void test_repeated(void **state)
 {
 	static const uint32_t types[] = { IMAGE_EXT_BACKING_FORMAT, IMAGE_EXT_DATA_FILE,
@@ -247,7 +247,7 @@ static void test_repeated(void **state)
 	}
 }
 
-/* offset 0 or length 0: no backing file. Names are bytes and never interpreted (P7). */
+/* Offset 0 or length 0 means no backing file. The core never interprets the name (P7). */
 static void test_backing_name(void **state)
 {
 	static const char *const names[] = { "a",
@@ -284,7 +284,7 @@ static void test_backing_name(void **state)
 	}
 }
 
-/* The file ends in the first bytes of an extension, which lack its length. */
+/* The file ends inside the first 8 bytes of an extension. */
 static void test_head_cut(void **state)
 {
 	struct image img;
@@ -313,7 +313,7 @@ static void test_head_cut(void **state)
 	image_free(&img);
 }
 
-/* A name that the file does not hold. */
+/* The file ends before or inside the name. */
 static void test_backing_name_cut(void **state)
 {
 	struct image img;
@@ -344,7 +344,7 @@ static void test_backing_name_cut(void **state)
 	image_free(&img);
 }
 
-/* A name of one byte, right behind the end of the file. */
+/* A name of one byte, right after the end of the file. */
 static void test_backing_name_short(void **state)
 {
 	struct image img;
@@ -385,7 +385,7 @@ static void test_no_backing(void **state)
 		image_set(&s.img, IMAGE_BACKING_FILE_SIZE, none[i].len);
 		test_image_open(&s);
 		EQ(s.image.backing_name.len, 0);
-		test_reader_init(&reader, &s.image, 0, NULL); /* none needed */
+		test_reader_init(&reader, &s.image, 0, NULL); /* no codec is needed */
 		test_reader_free(&reader);
 		test_image_free(&s);
 	}
@@ -414,7 +414,7 @@ static void check_name(const struct test_io *io, const struct name_case *c)
 	guard_free(&name);
 }
 
-#define LONG_NAME "0123456789012345678901234567890123456789012345" /* 46: no terminator */
+#define LONG_NAME "0123456789012345678901234567890123456789012345" /* 46 bytes: no NUL */
 
 static const struct name_case name_cases[] = {
 	{ 0, 0, "dirty bit" },    { 0, 40, "bit forty" }, { 0, 63, LONG_NAME },
@@ -437,7 +437,7 @@ static void add_names(struct image *img)
 	image_add_feature_name(img, 0, 7, "after the end", 13);
 }
 
-/* On an image that is refused for its features, which is what it is for, and on one that opens. */
+/* On an image that is refused for its features, which names are for, and on one that opens. */
 static void test_feature_names(void **state)
 {
 	(void)state;
@@ -468,7 +468,7 @@ static void test_feature_names(void **state)
 	}
 }
 
-/* Tables that end before they should. */
+/* Tables of names that are cut. */
 static void test_feature_names_damaged(void **state)
 {
 	static const struct name_case first = { 0, 40, "bit forty" };
@@ -540,7 +540,7 @@ static void test_feature_names_damaged(void **state)
 	check_name(&io, &none);
 }
 
-/* What qcow2_image_bytes does with any span. */
+/* qcow2_image_bytes with all kinds of spans. */
 static void test_bytes(void **state)
 {
 	struct test_image s = { 0 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fault loop: the same work runs again and again, and the first call of the io fails, then the
- * second, and so on until the work ends without a failure. Each call fails once, or it and all
- * calls after it fail. The core must return QCOW2_E_IO with the code of the io and the file, and
- * leave the outputs alone where the headers promise that. Image and reader stay usable: the same
- * call without a fault gives the right bytes.
+ * The fault loop: the same work runs again and again. In the first run, the first call of the io
+ * callback fails, then the second, and so on until the work ends without a failure. Each call fails
+ * once, or it and all calls after it fail. The core must return QCOW2_E_IO with the callback's code
+ * and the file, and must not touch the outputs where the headers promise that. Image and reader
+ * stay usable: the same call without a fault gives the right bytes.
  */
 #include "support.h"
 
@@ -21,7 +21,7 @@ struct fixture {
 	struct test_io raw_io;
 	struct qcow2_image raw_image;
 	struct test_io *ios[5];      /* each of them can fail */
-	struct qcow2_image snapshot; /* of the top */
+	struct qcow2_image snapshot; /* of the top image */
 	uint8_t *want, *want_external, *want_snapshot;
 	struct test_reader reader, reader_external, reader_snapshot;
 	struct test_io *failing;
@@ -121,9 +121,9 @@ static void fixture_free(struct fixture *f)
 	free(f->want_snapshot);
 }
 
-/* ---- The jobs: each returns what its call answers, and checks what it gives ---- */
+/* ---- The jobs: each returns the status of its call, and checks the results ---- */
 
-/* The error of a failure: the port's code, and the file that failed (or the image's copy of it). */
+/* The error has the callback's code, and the file that failed (or the image's copy of it). */
 static void check_error(const struct fixture *f, const struct qcow2_error *err, int rc)
 {
 	if (rc == QCOW2_OK)
@@ -220,7 +220,7 @@ static int job_snapshots(struct fixture *f)
 	return rc;
 }
 
-/* Maps all of the disk. */
+/* Maps the whole disk. */
 static int job_map(struct fixture *f)
 {
 	uint64_t off = 0;
@@ -244,7 +244,7 @@ static int job_map(struct fixture *f)
 	return QCOW2_OK;
 }
 
-/* Reads of the disk in different ways. */
+/* Different ways to read the disk. */
 static int read_range(struct fixture *f, uint64_t off, size_t len)
 {
 	int rc = test_reader_read(&f->reader, off, f->want + off, len);
@@ -269,7 +269,7 @@ static int job_read_pieces(struct fixture *f)
 	return QCOW2_OK;
 }
 
-/* One large compressed cluster, of the image in the middle, in small pieces. */
+/* A large compressed cluster of the middle image, in small pieces. */
 static int job_read_packed(struct fixture *f)
 {
 	for (uint64_t off = 5 * 16384; off < 6 * 16384; off += 2000) {
@@ -314,7 +314,7 @@ static int job_read_snapshot(struct fixture *f)
 struct job {
 	const char *name;
 	int (*run)(struct fixture *f);
-	unsigned ios; /* which files it reads: bits */
+	unsigned ios; /* a bit for each file that it reads */
 };
 
 static const struct job jobs[] = {
@@ -364,10 +364,10 @@ static bool one_fault(struct fixture *f, const struct job *job, struct test_io *
 	f->failing = io;
 	rc = job->run(f);
 	fired = io->faults != 0;
-	/* A failure is never swallowed, and never made up. */
+	/* The failure is reported, and there is none without a fault. */
 	EQ(rc, fired ? QCOW2_E_IO : QCOW2_OK);
 	if (persistent && fired) {
-		io->calls = n; /* still broken */
+		io->calls = n; /* it still fails */
 		EQ(job->run(f), QCOW2_E_IO);
 	}
 	test_io_reset(io);
@@ -389,7 +389,7 @@ static void fault_loop(struct fixture *f, const struct job *job, unsigned which,
 		stop(f);
 		LE(n, MOST_CALLS);
 	}
-	/* Something must have been there to fail. */
+	/* The loop did find calls that can fail. */
 	LE(3, n);
 }
 
@@ -410,7 +410,7 @@ static void test_fault_loop(void **state)
 	fixture_free(&f);
 }
 
-/* One reader that sees faults all the time: whatever succeeds is right. */
+/* One reader that meets faults all the time: what succeeds must be right. */
 static void test_flaky(void **state)
 {
 	struct fixture f;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deflate format, in the order of RFC 1951: stored, fixed and dynamic blocks, distances; and
- * for each what is not valid. With both built-in decoders.
+ * The deflate format with both built-in decoders, in the order of RFC 1951: stored, fixed and
+ * dynamic blocks, distances; and for each the streams that are not valid.
  */
 #include "inflate.h"
 
@@ -36,7 +36,7 @@ static void test_stored_after_bits(void **state)
 
 	(void)state;
 	random_bytes(wanted, sizeof(wanted), 256);
-	/* Fixed blocks of growing length put the stored one at every place within a byte. */
+	/* After fixed blocks of growing length, the stored block starts at every bit of a byte. */
 	for (n = 0; n < 40; n++) {
 		begin_stream();
 		put_fixed(false);
@@ -77,14 +77,14 @@ static void test_fixed_literals(void **state)
 	put_fixed(false);
 	put_literals(wanted, 256);
 	put_lit(256);
-	put_fixed(true); /* the codes are there already */
+	put_fixed(true); /* these codes are set already */
 	put_literals(wanted, 256);
 	put_lit(256);
 	memcpy(wanted + 256, wanted, 256);
 	expect_bytes(wanted, 512);
 }
 
-/* Dynamic blocks between fixed ones: none may work with the codes of the one before it. */
+/* Dynamic and fixed blocks in turn: no block may use the codes of the one before it. */
 static void test_codes_do_not_stay(void **state)
 {
 	uint32_t i;
@@ -105,7 +105,7 @@ static void test_codes_do_not_stay(void **state)
 	expect_bytes((const uint8_t *)"aaaaaa", 6);
 }
 
-/* Near and far in turn, so that matches overlap themselves, or not. */
+/* Matches of every length, near and far in turn: some overlap themselves, some do not. */
 static void each_length(bool final)
 {
 	uint32_t n = 100, symbol;
@@ -196,7 +196,7 @@ static void test_fixed_bad_symbols(void **state)
 	}
 }
 
-/* The same within the fast loop, with enough output before them for any distance. */
+/* The same inside the fast loop, after enough output for any distance. */
 static void test_bad_symbols_amid(void **state)
 {
 	const uint32_t n = 65000;
@@ -240,7 +240,7 @@ static void test_block_type_3(void **state)
 	EQ(decode_plain(1), QCOW2_E_COMPRESSED);
 }
 
-/* ---- codes of a block's own: RFC 1951 section 3.2.7 ---- */
+/* ---- dynamic codes: RFC 1951 section 3.2.7 ---- */
 
 static void test_dynamic_long_codes(void **state)
 {
@@ -277,7 +277,7 @@ static void test_dynamic_long_codes(void **state)
 	EQ(decode_plain(n + 1), QCOW2_E_COMPRESSED);
 }
 
-/* Two literals and a match, all with codes and extra bits as long as they can be: 70 bits. */
+/* Two literals and a match, with the longest codes and extra bits that there are: 70 bits. */
 static void test_long_turns(void **state)
 {
 	static const uint16_t lits[] = { 'c', 'd', 'e', 'f', 'g', 'h', 'i', 256,
@@ -308,7 +308,7 @@ static void test_long_turns(void **state)
 	expect_bytes(wanted, n);
 }
 
-/* A match that ends anywhere near the end of what is asked for, with input to follow. */
+/* A match that ends anywhere near the end of the output, with more input after it. */
 static void test_near_the_end(void **state)
 {
 	static const uint32_t lens[] = { 3, 10, 17, 18, 33 }, distances[] = { 1, 2, 7, 8, 20 };
@@ -408,7 +408,7 @@ static void test_dynamic_repeats(void **state)
 		{ 16, 3 }, { 16, 3 }, { 16, 3 }, { 16, 3 }, { 16, 3 }, { 16, 3 }, { 16, 3 },
 		{ 16, 3 }, { 16, 3 }, { 8, 0 },  { 8, 0 },  { 9, 0 },  { 9, 0 },  { 1, 0 },
 	};
-	/* 11 + 11 zeros, a literal, zeros to 256 */
+	/* 11 + 11 zeros, a literal, zeros up to 256 */
 	static const uint8_t zeros[][2] = {
 		{ 17, 0 },   { 17, 7 },  { 18, 0 }, { 1, 0 },
 		{ 18, 127 }, { 18, 82 }, { 1, 0 },  { 0, 0 },
@@ -432,7 +432,7 @@ static void test_dynamic_repeats(void **state)
 	EQ(decode_repeats(over_by_1, 4, 1), QCOW2_E_COMPRESSED);
 	EQ(decode_repeats(across, 6, 8), QCOW2_OK);
 	EQ(output[7], 0);
-	/* The lengths that the last one does not fit behind are not those of the block before. */
+	/* A repeat runs past the last length: the codes of the block before must not be used. */
 	begin_stream();
 	no_codes(257, 1);
 	lit.len['a'] = lit.len[256] = dist.len[0] = 1;
@@ -443,7 +443,7 @@ static void test_dynamic_repeats(void **state)
 	EQ(decode_plain(2), QCOW2_E_COMPRESSED);
 }
 
-/* Each row: pairs of (symbol, bits) for both codes, and whether that may be. */
+/* Each row: pairs of (symbol, bits) for both codes, and whether these are valid. */
 struct tree {
 	const char *name;
 	struct {
@@ -526,7 +526,7 @@ static void test_trees(void **state)
 	}
 }
 
-/* One code of 15 bits is missing, or too many. */
+/* There is a code of 15 bits too few, or one too many. */
 static void test_nearly_a_code(void **state)
 {
 	uint32_t n;
@@ -551,7 +551,7 @@ static void test_nearly_a_code(void **state)
 	}
 }
 
-/* The code length code: it must be complete, even where it has one code only, or none. */
+/* The code length code must be complete, even if it has only one code, or none. */
 static void test_code_length_code(void **state)
 {
 	static const struct {
@@ -578,7 +578,10 @@ static void test_code_length_code(void **state)
 		put(15, 4);
 		for (k = 0; k < 19; k++)
 			put(rows[i].lens[k], 3);
-		/* The good row: 1 -> code 0, 18 -> code 1: one, zeros to 256, one, one distance. */
+		/*
+		 * In the good row, 1 has code 0 and 18 has code 1: one, zeros up to 256, one, one
+		 * distance.
+		 */
 		put_code(0, 1);
 		put_code(1, 1);
 		put(127, 7);
@@ -592,7 +595,7 @@ static void test_code_length_code(void **state)
 	}
 }
 
-/* The other half of a code that is one bit long is no symbol. */
+/* If the only distance code is one bit long, the other bit is no symbol. */
 static void test_half_codes(void **state)
 {
 	uint32_t n;
@@ -616,7 +619,7 @@ static void test_half_codes(void **state)
 		EQ(decode_plain(n + 3), QCOW2_OK);
 		EQ(decode_plain(n + 4), QCOW2_E_COMPRESSED);
 	}
-	/* One bit is enough to see it, also as the last of the input. */
+	/* One bit is enough to notice, even if it is the last of the input. */
 	begin_stream();
 	put_dynamic(true);
 	put_lit('a');

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the decoders deal with their caller: input in pieces, output in steps, small windows, ends of
- * input and output, wrong arguments. The small decoder alone can stop and go on.
+ * The interface of the decoders: input in pieces, output in steps, small windows, ends of input and
+ * output, wrong arguments. Only the small decoder can stop and go on.
  */
 #include "inflate.h"
 
 #include <string.h>
 
-/* A distance through a window that is just large enough, and through those that are not. */
+/* A distance, in a window that is just large enough for it, and in smaller ones. */
 static void check_ring(uint32_t distance)
 {
 	uint32_t least = below(65535 - distance), n = distance + least / (1 + below(64));
@@ -44,8 +44,8 @@ static void test_ring(void **state)
 }
 
 /*
- * Once the window has gone round, the bytes right behind a match are the oldest history, and the
- * next match may want them: no copy may run over its end there.
+ * Once the window has wrapped, the bytes right after a match are the oldest history, and the next
+ * match may need them. So no copy may write past the end of its match.
  */
 static void test_ring_history(void **state)
 {
@@ -81,7 +81,7 @@ static void test_ring_history(void **state)
 	}
 }
 
-/* More than was made is an error of the stream, however small the window. */
+/* A distance beyond all output is an error of the stream, however small the window is. */
 static void test_ring_too_far(void **state)
 {
 	struct run run = { .out_len = 9000, .window_len = 4096 };
@@ -182,7 +182,7 @@ static void test_steps(void **state)
 	}
 }
 
-/* One step may end at any byte, and the rest come in one. */
+/* The first step may end at any byte, and the second makes the rest. */
 static void test_first_stop(void **state)
 {
 	uint32_t n = mixed_stream(), stop;
@@ -196,7 +196,7 @@ static void test_first_stop(void **state)
 	}
 }
 
-/* Cut at each byte: all that the rest can make is made, and nothing that it cannot. */
+/* A stream that is cut at any byte gives exactly the output that its rest determines. */
 static void test_truncated(void **state)
 {
 	uint32_t n = mixed_stream(), made = 0;
@@ -205,7 +205,7 @@ static void test_truncated(void **state)
 	(void)state;
 	for (len = 0; len < full; len++) {
 		struct run run = { .out_len = n };
-		/* A whole codec asks for input once only. */
+		/* A whole codec asks for input only once. */
 		int status = codec->whole && len != 0 ? QCOW2_E_TRUNCATED : QCOW2_E_IO;
 
 		EQ(decode(writer.bytes, len, &run), QCOW2_E_TRUNCATED);
@@ -223,7 +223,7 @@ static void test_truncated(void **state)
 	EQ(made, n - 1);
 }
 
-/* No more input is asked for than what the output needs. */
+/* The decoder asks for no more input than the output needs. */
 static void test_no_more_than_needed(void **state)
 {
 	struct run run = { .out_len = 0, .piece = 1 };
@@ -252,7 +252,7 @@ static void test_too_long_is_cut(void **state)
 		expect_bytes(wanted, i);
 	EQ(decode_plain(n), QCOW2_OK);
 	EQ(decode_plain(n + 1), QCOW2_E_COMPRESSED);
-	/* Padding after the final block does not help, nor does it harm. */
+	/* Padding after the final block makes no difference. */
 	put(0, 4096);
 	EQ(decode_plain(n), QCOW2_OK);
 	EQ(decode_plain(n + 1), QCOW2_E_COMPRESSED);
@@ -299,7 +299,7 @@ static void test_behind_the_last_byte(void **state)
 			put_fixed(false);
 			put_lit(256);
 		}
-		if (cases[i].then == 3) /* what is behind one more byte is not seen */
+		if (cases[i].then == 3) /* it stops at the stored byte and sees nothing after it */
 			put_stored(false, wanted, 1);
 		if (cases[i].then == 1 || cases[i].then == 3)
 			put(7, 3);
@@ -317,7 +317,7 @@ static void test_behind_the_last_byte(void **state)
 	}
 }
 
-/* A stop before done, or past the window, is refused: the proof of this file rests on it. */
+/* A stop before done, or past the window, is refused. The proof relies on that. */
 static void test_bad_stop(void **state)
 {
 	static uint64_t work[QCOW2_DEFLATE_SMALL_WORK / 8];
@@ -330,7 +330,7 @@ static void test_bad_stop(void **state)
 	EQ(qcow2_deflate_small.type, QCOW2_COMPRESSION_DEFLATE);
 	qcow2_deflate_small.begin(&qcow2_deflate_small, work);
 	EQ(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream), QCOW2_E_ARGUMENT);
-	/* Past the end of the window, where that is no more than a window away. */
+	/* Past the end of the window, but less than a window after done. */
 	stream.done = stream.window_at = 500;
 	EQ(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream), QCOW2_E_ARGUMENT);
 	stream.stop = 10;
@@ -338,7 +338,7 @@ static void test_bad_stop(void **state)
 	EQ(qcow2_deflate_small.decode(&qcow2_deflate_small, work, &stream), QCOW2_E_ARGUMENT);
 }
 
-/* ---- what only the whole one does ---- */
+/* ---- The fast decoder only ---- */
 
 static void test_whole_contract(void **state)
 {

@@ -2,7 +2,7 @@
 /*
  * Both decoders against zlib (zlib_oracle.h): streams that zlib makes, the same with damage,
  * streams that no compressor makes, and noise. They must give the same bytes and find the same
- * faults.
+ * errors.
  */
 #include "inflate.h"
 
@@ -20,19 +20,19 @@ static void check_verdict(const uint8_t *bytes, size_t len, struct run run)
 		run.window_len = 32768;
 		status = decode(bytes, len, &run);
 	}
-	EQ(run.done, n_made); /* all before a fault, and no more */
+	EQ(run.done, n_made); /* all output before the error, and no more */
 	zlib_same(output);
 	if (verdict == ZLIB_WRONG) {
 		TRUE(status == QCOW2_E_COMPRESSED || status == QCOW2_E_TRUNCATED);
 		return;
 	}
 	EQ(status, QCOW2_OK);
-	/* What is wrong behind the last byte is for the call after it to find. */
+	/* An error after the last byte is found by the next call. */
 	if (run.out_len != 0 && verdict != ZLIB_CUT_BEHIND)
 		EQ(run.finish, verdict == ZLIB_WRONG_BEHIND ? QCOW2_E_COMPRESSED : QCOW2_OK);
 }
 
-/* Pieces, steps and windows of any size. */
+/* Chooses pieces, steps and a window of any size. */
 static struct run random_run(uint32_t out_len)
 {
 	struct run run = { .out_len = out_len };
@@ -67,7 +67,7 @@ static void random_data(uint8_t *p, uint32_t len)
 			memset(p + n, (int)below(256), run);
 		} else if (below(2)) {
 			random_bytes(p + n, run, kind == 4 ? 20 : 256);
-		} else { /* from before, near or far */
+		} else { /* copies from before, near or far */
 			uint32_t back = 1 + below(below(2) && n > 40 ? 40 : n);
 
 			for (i = 0; i < run; i++)
@@ -77,7 +77,7 @@ static void random_data(uint8_t *p, uint32_t len)
 	}
 }
 
-/* A stream of `wanted` by zlib, in writer. */
+/* Compresses `wanted` into `writer` with zlib. */
 static size_t compress_raw(uint32_t len, int window_bits)
 {
 	struct zlib_deflate how = { .window_bits = window_bits };
@@ -122,7 +122,7 @@ static void mutate(uint8_t *bytes, size_t len)
 	uint32_t n = 1 + below(4);
 
 	while (n-- != 0) {
-		/* The headers are at the beginning: that is where most damage is interesting. */
+		/* Half of the damage goes to the beginning, where the headers are. */
 		uint32_t at = below((uint32_t)(below(2) && len > 100 ? 100 : len));
 
 		if (below(2))
@@ -153,7 +153,7 @@ static void test_against_damage(void **state)
 	}
 }
 
-/* A random code over n of the symbols: split leaves until there are enough. */
+/* A random code for n of the symbols: splits leaves until there are enough. */
 static void random_code(struct code *c, uint32_t n, uint32_t must)
 {
 	uint8_t leaves[288] = { 0 };
@@ -185,7 +185,7 @@ static void random_code(struct code *c, uint32_t n, uint32_t must)
 	}
 }
 
-/* After this it is most likely no valid code. */
+/* Changes a code, so that it is most likely not valid. */
 static void change_code(struct code *c)
 {
 	uint32_t symbol = below(c->n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What map answers: every kind of entry, merging, damaged entries, random images against the
- * model, cost. Other readers have checked the zero bit before the compressed one.
+ * What map answers: every kind of entry, merging, damaged entries, random images against the model,
+ * cost. Other readers got this wrong: they checked the zero bit before the compressed bit.
  */
 #include "support.h"
 
@@ -9,7 +9,7 @@
 
 /* ---- One entry ---- */
 
-/* The guest cluster 5 of an image of 16; host cluster HOST is data of the file. */
+/* Guest cluster 5 of 16 has the entry under test. At HOST, the file has data. */
 enum { GUEST = 5, CLUSTER = 65536, HOST = CLUSTER };
 
 #define COPIED      (UINT64_C(1) << 63)
@@ -101,7 +101,7 @@ static void build_entry(struct test_image *s, const struct entry_case *c)
 	image_add(&s->img, &s->img.active, GUEST + 1, IMAGE_DATA);
 	image_add_raw(&s->img, &s->img.active, GUEST, c->entry, c->bitmap);
 	test_image_open(s);
-	EQ(s->img.active.l1_pos, 0x60000); /* a case says so */
+	EQ(s->img.active.l1_pos, 0x60000); /* one of the cases relies on this */
 }
 
 static void check_extent(const struct qcow2_extent *e, const struct entry_case *c,
@@ -137,7 +137,7 @@ static void check_bad(struct test_image *s, struct test_reader *reader)
 	TRUE(reader->q.error.io == &s->image.io);
 	EQ(reader->q.error.io_code, 0);
 
-	/* The answer before it ends before it. */
+	/* An answer that starts before it ends there. */
 	EQ(qcow2_reader_map(&reader->q, (GUEST - 1) * CLUSTER, 4 * CLUSTER, &e), QCOW2_OK);
 	EQ(e.len, CLUSTER);
 	EQ(e.kind, QCOW2_EXTENT_DATA);
@@ -175,7 +175,7 @@ static void test_entries(void **state)
 	}
 }
 
-/* Each pair of alloc and zero bits of each subcluster, each kind of neighbour. */
+/* Each pair of alloc and zero bits of each subcluster, with each kind of neighbour. */
 static void test_subclusters(void **state)
 {
 	static const uint64_t bitmaps[] = {
@@ -216,7 +216,7 @@ static void test_subclusters(void **state)
 /* L1 entries: reserved bits, misalignment, the table past the end. */
 struct l1_case {
 	const char *name;
-	uint64_t value; /* 0 in the low bits: plus the position of the table */
+	uint64_t value; /* of the entry; plus the position of the L2 table if `add` */
 	bool add;
 	int status;
 	uint32_t kind;
@@ -266,7 +266,7 @@ static void test_l1_entries(void **state)
 		} else {
 			EQ(reader.q.error.pos, s.img.file.len);
 		}
-		/* The other table is as it was. */
+		/* The other table still answers. */
 		EQ(qcow2_reader_map(&reader.q, 510 * 4096, 4 * 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		LE(c->status == QCOW2_OK && c->kind == QCOW2_EXTENT_DATA ? 0 : e.len, 2 * 4096);
@@ -276,7 +276,7 @@ static void test_l1_entries(void **state)
 	}
 }
 
-/* An L2 table anywhere that an L1 entry can tell. */
+/* An L2 table at every position that an L1 entry can hold. */
 static void test_far_table(void **state)
 {
 	static const uint64_t positions[] = { UINT64_C(0xfffff000), UINT64_C(0x100000000),
@@ -310,7 +310,7 @@ static void test_far_table(void **state)
 	}
 }
 
-/* A run that goes on past the end of the file ends there, wherever in a cluster it is asked for. */
+/* A run that continues past the end of the file ends there, wherever the request begins. */
 static void test_end_of_file(void **state)
 {
 	struct test_image s = { 0 };
@@ -347,7 +347,7 @@ struct merge_case {
 	const char *name;
 	unsigned cluster_bits;
 	bool extended;
-	uint64_t first, n; /* clusters of that kind; the disk is 8 longer */
+	uint64_t first, n; /* clusters of that kind; the disk has 8 more */
 	enum image_kind kind;
 	uint64_t size; /* of the disk in clusters; 0: first + n + 8 */
 };
@@ -399,7 +399,7 @@ static void test_merge(void **state)
 	}
 }
 
-/* Neighbours that do not continue each other are not merged: shuffled, and a gap between. */
+/* Shuffled neighbours, and those with a gap between them, are not merged. */
 static void test_no_merge(void **state)
 {
 	(void)state;
@@ -433,7 +433,7 @@ static void test_no_merge(void **state)
 	}
 }
 
-/* L1 gaps: disks of many L1 entries with hardly a table. The cost follows from the answer. */
+/* Disks of many L1 entries and hardly any L2 table. The cost is in proportion to the answer. */
 static void test_holes(void **state)
 {
 	static const struct {
@@ -456,7 +456,7 @@ static void test_holes(void **state)
 		image_add(&s.img, &s.img.active, n / 2, IMAGE_DATA);
 		image_add(&s.img, &s.img.active, n - 1, IMAGE_DATA);
 		test_image_open(&s);
-		LE(s.io.bytes, 4 * KIB); /* the open of a huge image reads a few KiB */
+		LE(s.io.bytes, 4 * KIB); /* opening a huge image reads only a few KiB */
 		test_reader_init(&reader, &s.image, 0, NULL);
 		test_io_reset(&s.io);
 		EQ(qcow2_reader_map(&reader.q, cluster, shapes[i].size - cluster, &e), QCOW2_OK);
@@ -527,7 +527,7 @@ static void random_image(struct image *img, const struct random_shape *r)
 	}
 }
 
-/* All of the answer is as the model has it; and what follows would not have continued it. */
+/* The whole answer must match the model, and what follows must not continue it. */
 static void check_model(const struct test_image *s, const struct qcow2_extent *e, uint64_t limit)
 {
 	const struct image_table *t = &s->img.active;
@@ -625,7 +625,7 @@ static void test_range(void **state)
 	test_image_free(&s);
 }
 
-/* A run of clusters ends with the highest position that an entry can name. */
+/* A run of clusters ends at the highest position that an entry can hold. */
 static void test_highest(void **state)
 {
 	static const uint64_t highest = UINT64_C(0x80fffffffffff000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory functions for programs that have none, under other names; the libc's are the judge. */
+/* Compares src/mem.c, compiled under other names, with the functions of the libc. */
 #include "support.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static void fill(uint8_t *bytes, unsigned first)
 		bytes[i] = (uint8_t)(first + i);
 }
 
-/* Every length at every place, overlapping forwards and backwards. */
+/* Every length at every alignment, overlapping forwards and backwards. */
 static void test_move(void **state)
 {
 	uint8_t got[ROOM], want[ROOM];
@@ -42,7 +42,7 @@ static void test_move(void **state)
 	}
 }
 
-/* To every place in a word, and from every one. */
+/* To and from every place in a word. */
 static void test_copy(void **state)
 {
 	uint8_t got[ROOM], want[ROOM], source[ROOM];
@@ -86,7 +86,7 @@ static int sign(int value)
 	return value < 0 ? -1 : value > 0;
 }
 
-/* The first byte that differs decides, as an unsigned number; what is behind `len` does not. */
+/* The first byte that differs decides, as an unsigned number. Bytes after `len` do not count. */
 static void test_compare(void **state)
 {
 	uint8_t a[ROOM], b[ROOM];

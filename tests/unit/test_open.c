@@ -20,7 +20,7 @@ struct open_case {
 	uint64_t pos, detail;
 };
 
-/* One case, few lines. */
+/* Keeps each case on few lines. */
 /* clang-format off */
 #define NO     { IMAGE_N_FIELDS, 0 } /* ends a list of fields */
 #define V3_16  3, 16
@@ -209,7 +209,7 @@ static const struct open_case cases[] = {
 	{ "size 2^64-1, clusters of 512", 2, 9, { { IMAGE_SIZE, UINT64_MAX }, NO }, QCOW2_E_TOO_BIG,
 	  24, UINT64_MAX },
 
-	/* Of two faults, the error is that of the first check. */
+	/* If two fields are wrong, the first check decides the error. */
 	{ "magic before version", V3_16, { { IMAGE_MAGIC, 0 }, { IMAGE_VERSION, 1 }, NO },
 	  QCOW2_E_NOT_QCOW2, 0, ANY },
 	{ "version before cluster_bits", V3_16,
@@ -316,7 +316,7 @@ static void test_header(void **state)
 	}
 }
 
-/* What open tells about a header full of odd values. */
+/* The fields of the image after opening a header full of odd values. */
 static void test_fields(void **state)
 {
 	struct test_image s = { 0 };
@@ -386,7 +386,7 @@ static void test_v2(void **state)
 	test_image_free(&s);
 }
 
-/* header_length: any in 104 ... cluster size. Bytes 105-111 mean nothing. */
+/* header_length may be anything from 104 to the cluster size. Bytes 105-111 have no meaning. */
 static void test_header_length(void **state)
 {
 	static const unsigned lengths[] = { 104, 105, 107, 108, 111, 112,  113,  116, 120,
@@ -411,7 +411,7 @@ static void test_header_length(void **state)
 		EQ(s.image.backing_format.len, lengths[i] < 4096 - 32 ? 5 : 0);
 		test_image_free(&s);
 	}
-	/* Without the byte, what stands in its place is not the compression type. */
+	/* If the header ends before that byte, the byte is not the compression type. */
 	for (unsigned byte = 0; byte < 256; byte += 51) {
 		struct test_image s = { 0 };
 
@@ -425,12 +425,12 @@ static void test_header_length(void **state)
 	}
 }
 
-/* Files that end in or right after the header. */
+/* Files that end inside or right after the header. */
 static void test_short(void **state)
 {
 	static const struct {
 		unsigned version, cluster_bits;
-		size_t len; /* from which on it opens */
+		size_t len; /* the least length that opens */
 	} shapes[] = { { 2, 9, 72 }, { 2, 16, 72 }, { 3, 9, 104 }, { 3, 21, 104 } };
 
 	(void)state;
@@ -465,7 +465,7 @@ static void test_short(void **state)
 	}
 }
 
-/* QCOW2_OPEN_INSPECT shows an encrypted image, and no reader takes it. */
+/* QCOW2_OPEN_INSPECT opens an encrypted image, but no reader accepts it. */
 static void test_inspect(void **state)
 {
 	(void)state;
@@ -489,7 +489,7 @@ static void test_inspect(void **state)
 	}
 }
 
-/* An L1 table not wholly in the file: refused, or zeros on demand. P2 */
+/* An L1 table that is not wholly in the file is refused, or reads as zeros on request (P2). */
 static void test_l1_truncated(void **state)
 {
 	struct test_image s = { 0 };
@@ -517,7 +517,7 @@ static void test_l1_truncated(void **state)
 	test_image_free(&s);
 }
 
-/* Documented: two io calls for the header, then one for each 128 bytes of extensions. */
+/* The documented cost: two io calls for the header, then one for each 128 bytes of extensions. */
 static void test_cost(void **state)
 {
 	static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading: every kind of cluster at every cluster size, through every size of memory, at any
- * alignment; ends of disks and files; cost.
+ * Reading: every kind of cluster, every cluster size, every size of memory, any alignment; ends of
+ * disks and files; cost.
  */
 #include "support.h"
 
@@ -16,7 +16,7 @@ struct geometry {
 	uint64_t first, len;
 };
 
-/* Clusters of all kinds from `first` on. */
+/* Adds clusters of all kinds from `first` on. */
 static void fill_window(struct image *img, uint64_t first, uint64_t n)
 {
 	static const enum image_kind kinds[] = { IMAGE_DATA,       IMAGE_DATA,   IMAGE_COMPRESSED,
@@ -38,8 +38,8 @@ static void fill_window(struct image *img, uint64_t first, uint64_t n)
 }
 
 /*
- * A disk that ends in the middle of a cluster, not at a multiple of 512, right after the second L2
- * table begins; the window is around that border.
+ * A disk that ends soon after its second L2 table begins, inside a cluster and not at a multiple of
+ * 512. The window is around the border of the two tables.
  */
 static void make(struct geometry *g, unsigned version, unsigned cluster_bits, bool extended,
                  enum image_place place)
@@ -75,7 +75,7 @@ static void check_read(struct geometry *g, struct test_reader *reader, uint64_t 
 	EQ(test_reader_read(reader, g->first + at, g->want + (size_t)at, (size_t)len), QCOW2_OK);
 }
 
-/* Of large clusters, fewer reads; the whole in one piece not for each memory. */
+/* `large`: fewer reads, because the clusters are large. `whole`: then also all of it. */
 static void check_reads(struct geometry *g, struct test_reader *reader, bool large, bool whole)
 {
 	uint64_t cluster = image_cluster_size(&g->s.img);
@@ -134,7 +134,7 @@ static void test_geometry(void **state)
 	}
 }
 
-/* Without codecs, in the least memory: all but compressed clusters. */
+/* Without codecs and with the least memory: everything but compressed clusters. */
 static void test_smallest(void **state)
 {
 	(void)state;
@@ -171,7 +171,7 @@ static void test_smallest(void **state)
 	}
 }
 
-/* In pieces of any size it is the same disk. */
+/* In pieces of any size, the disk is the same. */
 static void test_pieces(void **state)
 {
 	static const size_t sizes[] = { 1, 7, 64, 511, 512, 513, 4096, 5000, 65536 };
@@ -186,7 +186,7 @@ static void test_pieces(void **state)
 		test_reader_init(&reader, &g.s.image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
 		for (uint64_t at = 0; at < g.len; at += sizes[k])
 			check_read(&g, &reader, at, g.len - at < sizes[k] ? g.len - at : sizes[k]);
-		/* And from the end on. */
+		/* And backwards from the end. */
 		for (uint64_t at = g.len; sizes[k] > 500 && at > 0;) {
 			uint64_t n = at < sizes[k] ? at : sizes[k];
 
@@ -313,7 +313,7 @@ static void test_partial_last(void **state)
 		EQ(test_reader_read(&reader, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
 		test_io_reset(&s.io);
 		EQ(test_reader_read(&reader, 2 * 4096 - 1, want + 2 * 4096 - 1, 1), QCOW2_OK);
-		EQ(s.io.calls, 0); /* nothing there to be read */
+		EQ(s.io.calls, 0); /* there is nothing to read */
 		EQ(qcow2_reader_map(&reader.q, 4096, 4096, &e), QCOW2_OK);
 		EQ(e.kind, QCOW2_EXTENT_DATA);
 		EQ(e.len, 4096);
@@ -322,12 +322,12 @@ static void test_partial_last(void **state)
 	}
 }
 
-/* P2: data that starts at or past the end, tables not wholly in the file. */
+/* P2: data that starts at or past the end of the file, and tables that are not wholly inside. */
 struct past_case {
 	const char *name;
 	bool extended;
-	int64_t data;   /* position of the data cluster, from the end of the file; 0 with l2 */
-	int64_t l2_cut; /* bytes of the L2 table past the end of the file; -1: all */
+	int64_t data;   /* bytes from the end of the file to the data cluster */
+	int64_t l2_cut; /* bytes of the L2 table past the end of the file */
 };
 
 static const struct past_case past_cases[] = {
@@ -401,7 +401,7 @@ static void test_past_end(void **state)
 	}
 }
 
-/* The file has only the first of two contiguous clusters: the run ends with the file. */
+/* The file has only the first of two contiguous clusters, so the run ends with the file. */
 static void test_run_past_end(void **state)
 {
 	enum { CLUSTER = 512, HERE = 3 };
@@ -440,7 +440,7 @@ static void test_run_past_end(void **state)
 	}
 }
 
-/* The memory of one reader serves the next, which must not use what it still contains. */
+/* A new reader in the memory of an old one must not use what is still in it. */
 static void test_memory_again(void **state)
 {
 	static uint64_t memory[20000 / 8];
@@ -543,7 +543,10 @@ static void test_cost(void **state)
 		struct test_reader reader;
 		size_t len = (size_t)c->n * 4096;
 		uint8_t *want = calloc(len, 1);
-		/* At most 2 calls of 512 bytes for each 64 clusters, plus the same once more. */
+		/*
+		 * At most 2 calls of 512 bytes for each 64 clusters, and as many to see what
+		 * follows.
+		 */
 		uint64_t tables = 2 * ((c->n + 63) / 64 + 1) + 2;
 
 		test_case("%s", c->name);
@@ -560,7 +563,7 @@ static void test_cost(void **state)
 		if (c->data_calls == 1)
 			EQ(s.io.longest, len);
 		test_reader_free(&reader);
-		/* With one slot, L1 and L2 take turns in it for each run. */
+		/* With one slot, L1 and L2 push each other out for each run. */
 		test_reader_init(&reader, &s.image, 0, NULL);
 		test_io_reset(&s.io);
 		EQ(test_reader_read(&reader, 0, want, len), QCOW2_OK);
@@ -568,7 +571,7 @@ static void test_cost(void **state)
 		if (c->data_calls == 1)
 			EQ(s.io.longest, len);
 		test_reader_free(&reader);
-		/* With slots enough the tables are there the second time. */
+		/* With enough slots, the tables are in memory the second time. */
 		test_reader_init(&reader, &s.image, 64 * QCOW2_READER_SLICE, NULL);
 		EQ(test_reader_read(&reader, 0, want, len), QCOW2_OK);
 		test_io_reset(&s.io);
@@ -580,7 +583,7 @@ static void test_cost(void **state)
 	}
 }
 
-/* Small reads one after the other do not read the tables again. */
+/* Small reads in order do not read the tables again. */
 static void test_cost_sequential(void **state)
 {
 	struct test_image s = { 0 };
@@ -598,7 +601,7 @@ static void test_cost_sequential(void **state)
 	test_io_reset(&s.io);
 	for (off = 0; off < sizeof want; off += 512)
 		EQ(test_reader_read(&reader, off, want + off, 512), QCOW2_OK);
-	/* The smallest reader has one slot: L1 and L2 slice by turns, at the very worst. */
+	/* The smallest reader has one slot: at worst, each read loads an L1 and an L2 slice. */
 	LE(s.io.calls, sizeof want / 512 * 3);
 	test_reader_free(&reader);
 	test_reader_init(&reader, &s.image, 4 * QCOW2_READER_SLICE, NULL);
@@ -610,7 +613,7 @@ static void test_cost_sequential(void **state)
 	test_image_free(&s);
 }
 
-/* One image, many readers, none disturbs the other; and the image is not written. */
+/* Many readers of one image do not disturb each other, and do not write to the image. */
 static void test_shared(void **state)
 {
 	struct geometry g;

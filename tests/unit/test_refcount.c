@@ -32,7 +32,7 @@ static uint64_t expected(const struct image *img, uint64_t cluster)
 	return count;
 }
 
-/* Asks for n refcounts from `first` on, and again until there are as many. */
+/* Asks for n refcounts from `first` on, repeatedly until it has that many. */
 static void check_run(const struct test_image *s, uint64_t first, uint32_t n)
 {
 	uint64_t per_block = (uint64_t)CLUSTER * 8 >> s->img.refcount_order;
@@ -56,7 +56,7 @@ static void check_run(const struct test_image *s, uint64_t first, uint32_t n)
 	}
 }
 
-/* An image of some blocks whose refcounts are random, with a gap in the table. */
+/* An image with some blocks of random refcounts, and a gap in the refcount table. */
 static void random_refcounts(struct test_image *s, unsigned order)
 {
 	static uint8_t block[CLUSTER];
@@ -88,12 +88,12 @@ static void test_widths(void **state)
 
 		test_case("refcounts of %u bits", 1u << order);
 		random_refcounts(&s, order);
-		/* Each place in a byte at the start, each length up to some bytes. */
+		/* From each place in a byte, each length up to some bytes. */
 		for (uint32_t first = 0; first < 9; first++) {
 			for (uint32_t n = 0; n < 20; n++)
 				check_run(&s, per_block + first, n);
 		}
-		/* Around the ends of a block, over the gap, and behind the table. */
+		/* Around the ends of a block, across the gap, and past the table. */
 		check_run(&s, per_block - 3, 6);
 		check_run(&s, 2 * per_block - 3, (uint32_t)per_block + 6);
 		check_run(&s, 3 * per_block, (uint32_t)per_block);

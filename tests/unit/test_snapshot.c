@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Internal snapshots; among them tables as in CVE-2014-0143, -0144 and -0145. */
+/* Internal snapshots, with tables like those of CVE-2014-0143, -0144 and -0145. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -94,7 +94,7 @@ static void test_list(void **state)
 	check_strings(&s, &e, "second id", "");
 	check_next(&s, &e, false);
 	EQ(e.index, 2);
-	EQ(e.disk_size, 3 * MIB); /* it has none: that of the image */
+	EQ(e.disk_size, 3 * MIB); /* the entry has none, so it is that of the image */
 	EQ(e.vm_state_size, 9);
 	EQ(e.has_icount, false);
 	check_strings(&s, &e, "", "\xc3\xa9 third");
@@ -104,7 +104,7 @@ static void test_list(void **state)
 	test_image_free(&s);
 }
 
-/* Neither id nor name: no read is needed. */
+/* Without id and name, no read is needed. */
 static void test_no_strings(void **state)
 {
 	struct test_image s = { 0 };
@@ -144,7 +144,7 @@ static void test_no_strings_at_end(void **state)
 	test_image_open(&s);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	LE(s.img.file.len + 1, e.id_pos);
-	memset(&err, 0x77, sizeof err); /* as of another failure */
+	memset(&err, 0x77, sizeof err); /* as after another failure */
 	EQ(qcow2_snapshot_next(&s.image, &e, &e, &err), QCOW2_E_NOT_FOUND);
 	EQ(err.io_code, 0);
 	TRUE(err.io == NULL);
@@ -204,7 +204,7 @@ static void test_largest(void **state)
 	test_image_free(&s);
 }
 
-/* Opened as images, with the size of their time (P9). */
+/* Snapshots open as images, with the size of the disk at that time (P9). */
 static void test_images(void **state)
 {
 	struct test_image s;
@@ -345,7 +345,7 @@ static void test_extra(void **state)
 	}
 }
 
-/* Entries and names that run past the end of the file; tables that are elsewhere. */
+/* Entries and names that run past the end of the file, and misplaced tables. */
 static void test_truncated(void **state)
 {
 	struct test_image s = { 0 };

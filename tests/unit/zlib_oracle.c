@@ -13,7 +13,7 @@
 static uint8_t made_bytes[1 << 17];
 static uint32_t n_made;
 
-/* Where the answers are written; NULL: nowhere. */
+/* The file for the answers, or NULL. */
 static FILE *answers(void)
 {
 	static FILE *file;
@@ -26,7 +26,7 @@ static FILE *answers(void)
 	return file;
 }
 
-/* zlib wants no const. */
+/* A copy, because zlib takes no const. */
 static uint8_t *copy_of(const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = malloc(len != 0 ? len : 1);

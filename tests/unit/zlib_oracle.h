@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What zlib makes of deflate streams. zlib_oracle.c asks zlib and, if TEST_ANSWERS names a file,
- *also writes the answers there. mini/zlib_oracle.c is for targets without zlib (cross.sh): it reads
- *the answers from that file. A test asks the same questions in the same order on each processor; if
- *it does not, the hash of the question differs and the test fails.
+ * also writes the answers there. mini/zlib_oracle.c is for targets without zlib (cross.sh): it
+ * reads the answers from that file. A test asks the same questions in the same order on each
+ * processor. If it did not, the hash of the question would differ, and the test would fail.
  *
- * A line of the file is one answer: a hash of the question, and then
+ * Each line of the file is an answer: a hash of the question, and then
  *	for zlib_inflate    the result, *made, a hash of the output
  *	for zlib_deflate    the length of the stream; the stream follows the line
  */
@@ -27,7 +27,7 @@ int zlib_inflate(const uint8_t *bytes, size_t len, uint32_t out_len, uint32_t *m
 /* Checks that these are the bytes that the last zlib_inflate made. */
 void zlib_same(const uint8_t *bytes);
 
-/* As in deflateInit2; window_bits as a positive number, for a raw stream. */
+/* Arguments of deflateInit2, for a raw stream; window_bits is positive here. */
 struct zlib_deflate {
 	int level, window_bits, memory, strategy;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of cmocka that the tests of the core use, for targets that have no libcmocka: cross.sh
+ * The part of cmocka that the tests of the core use, for targets without libcmocka. cross.sh
  * compiles with -Itests/unit/mini, so that this header takes the place of the library's.
  */
 #ifndef MINI_CMOCKA_H
