@@ -78,7 +78,8 @@ done
 # cluster; then also room for a packed cluster.
 unpack() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP BITS PACKED WINDOW WHOLE
 	prove "unpack-$1" "$2" "$3" "-DBITS=$4 -DPACKED=$5 -DWINDOW=$6 -DWHOLE=$7" \
-		tests/proof/unpack.c src/io.c src/wide.c src/cache.c src/chain.c src/reader.c src/unpack.c
+		tests/proof/unpack.c src/io.c src/wide.c src/cache.c src/chain.c src/image.c \
+		src/reader.c src/unpack.c
 }
 unpack 512 89 gcc_x86_64 9 512 512 false
 unpack parts 89 gcc_x86_64 13 512 4096 false

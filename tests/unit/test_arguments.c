@@ -65,6 +65,11 @@ static void test_reader(void **state)
 	}
 	EQ(qcow2_reader_init(&reader, &s.image, memory, QCOW2_READER_MEMORY - 1), QCOW2_E_MEMORY);
 	EQ(qcow2_reader_init(&reader, &s.image, memory, QCOW2_READER_MEMORY), QCOW2_OK);
+	EQ(qcow2_reader_start(NULL, &s.image, deflate_only, memory, sizeof memory),
+	   QCOW2_E_ARGUMENT);
+	/* Enough for the reader, not for the decoder. */
+	EQ(qcow2_reader_start(&reader, &s.image, deflate_only, memory, QCOW2_READER_MEMORY),
+	   QCOW2_E_MEMORY);
 
 	test_case("NULL");
 	EQ(qcow2_reader_init(NULL, &s.image, memory, sizeof memory), QCOW2_E_ARGUMENT);
