@@ -396,6 +396,30 @@ static int decode_repeats(const uint8_t (*codes)[2], size_t n, uint32_t out_len)
 	return decode_plain(out_len);
 }
 
+/* A block of the reserved type 3, not the last one, whose rest is a valid dynamic block. */
+static void test_reserved_type(void **state)
+{
+	static const uint8_t text[] = "reserved";
+
+	(void)state;
+	for (unsigned type = 2; type <= 3; type++) {
+		test_case("type %u", type);
+		begin_stream();
+		no_codes(257, 1);
+		for (unsigned i = 0; i < 255; i++)
+			lit.len[i] = 8;
+		lit.len[255] = 9;
+		lit.len[256] = 9;
+		put_dynamic(false);
+		writer.bytes[0] |= (uint8_t)(type << 1);
+		put_literals(text, sizeof text);
+		put_lit(256);
+		put_fixed(true);
+		put_lit(256);
+		EQ(decode_plain(sizeof text), type == 2 ? QCOW2_OK : QCOW2_E_COMPRESSED);
+	}
+}
+
 static void test_dynamic_repeats(void **state)
 {
 	/* 255 literals of 8 bits, one of 9, the end of 9; a distance of 1 bit. */
@@ -683,6 +707,7 @@ int main(void)
 		cmocka_unit_test(test_near_the_end),
 		cmocka_unit_test(test_dynamic_all_symbols),
 		cmocka_unit_test(test_dynamic_repeats),
+		cmocka_unit_test(test_reserved_type),
 		cmocka_unit_test(test_trees),
 		cmocka_unit_test(test_nearly_a_code),
 		cmocka_unit_test(test_code_length_code),
