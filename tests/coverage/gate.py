@@ -5,9 +5,9 @@
 
 `llvm-cov export -summary-only` writes SUMMARY.json. Each FILE of DIRECTORY must be in it: otherwise a
 file that no program links would go unnoticed. With `all`, everything that clang counts in any file of
-DIRECTORY must be covered; with lines=N, N percent of the lines of each FILE. The rule `all` ignores the
-line counts of headers, because clang also counts lines that the preprocessor has removed, if a file
-includes an inline function without calling it. The region counts cover the same code.
+DIRECTORY must be covered; with lines=N, N percent of the lines of each FILE. Headers are
+judged by their regions instead of their lines, because clang also counts lines that the preprocessor
+has removed, if a file includes an inline function without calling it.
 """
 import json
 import os
@@ -38,9 +38,8 @@ def enough(name, summary, least_lines):
             for what in COUNTED
             if what != "lines" or not name.endswith(".h")
         )
-    if name.endswith(".h"):
-        return True
-    return summary["lines"]["covered"] * 100 >= least_lines * summary["lines"]["count"]
+    counts = summary["regions" if name.endswith(".h") else "lines"]
+    return counts["covered"] * 100 >= least_lines * counts["count"]
 
 
 def main():

@@ -277,6 +277,33 @@ static void test_info_incomplete(void **state)
 	qcow2_close(q);
 }
 
+/* The file ends inside a name. Zeros in place of the rest would be a name that the image never had.
+ */
+static void test_info_cut_name(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2_info info;
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	options.flags = QCOW2_INSPECT | QCOW2_ALLOW_TRUNCATED;
+	small_image(&img);
+	image_set_backing(&img, "base.raw", 8, 0);
+	image_finish(&img);
+	image_buf_resize(&img.file, img.backing_pos + 7);
+	q = qcow2_open_options(image_to_fd(&img), &options, NULL);
+	TRUE(q != NULL);
+	info = info_of(q, 0);
+	TRUE(info.incomplete != 0);
+	string_is(info.backing_file, NULL, 0);
+	EQ(qcow2_last_failure()->status, QCOW2_E_TRUNCATED);
+	EQ(qcow2_last_failure()->error, EIO);
+	EQ(qcow2_last_failure()->pos, img.file.len);
+	qcow2_close(q);
+	image_free(&img);
+}
+
 /* ---- qcow2_list_bitmaps ---- */
 
 /* An entry of the bitmap directory. */
@@ -664,6 +691,7 @@ int main(void)
 		cmocka_unit_test(test_info_cost),
 		cmocka_unit_test(test_info_size),
 		cmocka_unit_test(test_info_incomplete),
+		cmocka_unit_test(test_info_cut_name),
 		cmocka_unit_test(test_bitmaps),
 		cmocka_unit_test(test_no_bitmaps),
 		cmocka_unit_test(test_bad_bitmaps),

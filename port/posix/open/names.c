@@ -23,20 +23,22 @@ static struct qcow2_span name_span(const struct qcow2_image *image, enum qp_name
 /* Copies bytes of the image to memory from malloc, and adds a NUL. Returns NULL on failure. */
 static char *name_read(const struct qcow2_image *image, struct qcow2_span span)
 {
-	struct qcow2_error err = { .status = QCOW2_E_TRUNCATED,
-		                   .pos = image->io.size,
-		                   .io = &image->io };
-	int rc = QCOW2_E_TRUNCATED;
+	struct qcow2_error err = { .pos = image->io.size, .io = &image->io };
 	char *text;
+	int rc;
 
+	/* Zeros are not read here even with QCOW2_ALLOW_TRUNCATED: they would make another name. */
+	if (span.pos > image->io.size || span.len > image->io.size - span.pos) {
+		err.status = QCOW2_E_TRUNCATED;
+		qp_fail_core(err.status, &err);
+		return NULL;
+	}
 	text = malloc((size_t)span.len + 1u);
 	if (text == NULL) {
 		qp_fail_memory();
 		return NULL;
 	}
-	/* Zeros are not read here even with QCOW2_ALLOW_TRUNCATED: they would make another name. */
-	if (span.pos <= image->io.size && span.len <= image->io.size - span.pos)
-		rc = qcow2_image_bytes(image, span, text, &err);
+	rc = qcow2_image_bytes(image, span, text, &err);
 	if (rc != QCOW2_OK) {
 		free(text);
 		qp_fail_core(rc, &err);
