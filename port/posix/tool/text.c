@@ -41,3 +41,19 @@ void text_print_size(FILE *out, uint64_t bytes)
 
 	fputs(text_size(text, bytes), out);
 }
+
+const char *text_share(char text[TEXT_SIZE_MAX], uint64_t part, uint64_t whole)
+{
+	double share = whole > 0u ? 100.0 * (double)part / (double)whole : 0;
+
+	/* Rounding must not turn a little into nothing, nor nearly all into all. */
+	if (part > 0u && share < 0.05)
+		snprintf(text, TEXT_SIZE_MAX, "< 0.1 %%");
+	else if (part < whole && share >= 99.95)
+		snprintf(text, TEXT_SIZE_MAX, "> 99.9 %%");
+	else if (part == 0u || part == whole)
+		snprintf(text, TEXT_SIZE_MAX, "%.0f %%", share);
+	else
+		snprintf(text, TEXT_SIZE_MAX, "%.1f %%", share);
+	return text;
+}
