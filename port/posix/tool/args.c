@@ -160,6 +160,33 @@ static int parse_operands(struct args *args, const struct command *command, int 
 	return EXIT_OK;
 }
 
+/* Looks for two options that exclude each other. */
+static int check_combinations(const struct args *args, const struct command *command)
+{
+	const struct {
+		bool has_a;
+		const char *a;
+		bool has_b;
+		const char *b;
+	} pairs[] = {
+		{ (args->options.flags & QCOW2_LAYER_ONLY) != 0u, "layer-only",
+		  args->options.n_backing != 0u, "backing" },
+		{ args->json, "json", args->human, "human" },
+		{ args->json, "json", args->picture, "picture" },
+		{ args->json, "json", args->svg != NULL, "svg" },
+		{ args->summary, "summary", args->picture, "picture" },
+		{ args->summary, "summary", args->svg != NULL, "svg" },
+		{ args->picture, "picture", args->svg != NULL, "svg" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+		if (pairs[i].has_a && pairs[i].has_b)
+			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
+			             pairs[i].b);
+	return EXIT_OK;
+}
+
 int args_parse(struct args *args, const struct command *command, int argc, char **argv)
 {
 	int rc;
@@ -181,8 +208,9 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 			printf("qcow2 %s\n", QCOW2_VERSION);
 		return -1;
 	}
-	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
-		return usage(command, "--layer-only and --backing cannot be combined");
+	rc = check_combinations(args, command);
+	if (rc != EXIT_OK)
+		return rc;
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 

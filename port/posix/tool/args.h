@@ -20,6 +20,8 @@ enum {
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
 
+enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
@@ -33,6 +35,11 @@ struct args {
 	bool json;
 	bool quiet;
 	bool progress;
+	bool human;
+	bool summary;
+	bool picture;
+	const char *svg; /* the file for the picture, or NULL */
+	enum args_color color;
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */

@@ -6,8 +6,10 @@
 
 #include <inttypes.h>
 
-#include "map_entries.h"
+#include "map_picture.h"
+#include "map_summary.h"
 #include "open.h"
+#include "text.h"
 
 static const char *yes_no(bool value)
 {
@@ -26,26 +28,6 @@ static void print_json_entry(const struct map_entry *e, bool first)
 	putchar('}');
 }
 
-static const char *kind_of(const struct map_entry *e)
-{
-	if (e->compressed)
-		return "compressed";
-	if (e->zero)
-		return e->present ? "zero" : "absent";
-	return "data";
-}
-
-static void print_entry(const struct map_entry *e, bool first)
-{
-	if (first)
-		printf("%18s %18s  %-10s %5s  %s\n", "START", "LENGTH", "KIND", "DEPTH",
-		       "FILE OFFSET");
-	printf("%18" PRIu64 " %18" PRIu64 "  %-10s %5u", e->start, e->length, kind_of(e), e->depth);
-	if (e->has_offset)
-		printf("  %" PRIu64, e->offset);
-	putchar('\n');
-}
-
 /* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
 static void print_json_end(bool is_empty)
 {
@@ -56,28 +38,107 @@ static void print_json_end(bool is_empty)
 	puts("]");
 }
 
-int run_map(struct args *args)
+/* The columns START and LENGTH, which have room for any number of bytes. */
+static void print_range(const struct map_entry *e, bool human)
 {
+	char start[TEXT_SIZE_MAX], length[TEXT_SIZE_MAX];
+
+	if (human)
+		printf("%10s %10s", text_size(start, e->start), text_size(length, e->length));
+	else
+		printf("%18" PRIu64 " %18" PRIu64, e->start, e->length);
+}
+
+static void print_entry(const struct map_entry *e, bool first, bool human)
+{
+	char offset[TEXT_SIZE_MAX];
+	int width = human ? 10 : 18;
+
+	if (first)
+		printf("%*s %*s  %-10s %5s  %s\n", width, "START", width, "LENGTH", "KIND", "DEPTH",
+		       "FILE OFFSET");
+	print_range(e, human);
+	printf("  %-10s %5u", map_kind_name(map_kind_of(e)), e->depth);
+	if (e->has_offset && human)
+		printf("  %s", text_size(offset, e->offset));
+	else if (e->has_offset)
+		printf("  %" PRIu64, e->offset);
+	putchar('\n');
+}
+
+static void print_total(const struct map_summary *sum, bool human)
+{
+	char size[TEXT_SIZE_MAX];
+
+	if (human)
+		printf("%10s %10s  ", "total", text_size(size, sum->total.bytes));
+	else
+		printf("%18s %18" PRIu64 "  ", "total", sum->total.bytes);
+	map_summary_print_kinds(sum, human);
+	putchar('\n');
+}
+
+/* Prints each entry, and at the end what they add up to. */
+static int list_entries(const struct args *args, struct qcow2 *q)
+{
+	struct map_summary sum = { 0 };
 	struct map_entry entry;
 	struct map_walk walk;
-	struct qcow2 *q = tool_open(args);
 	bool first = true;
 	int rc;
 
-	if (q == NULL)
-		return EXIT_FAILED;
 	map_walk_begin(&walk, q);
 	while ((rc = map_walk_next(&walk, &entry)) > 0) {
 		if (args->json)
 			print_json_entry(&entry, first);
 		else
-			print_entry(&entry, first);
+			print_entry(&entry, first, args->human);
+		map_summary_add(&sum, &entry);
 		first = false;
 	}
 	if (rc < 0)
-		tool_failed(args);
-	if (args->json && rc == 0)
+		return tool_failed(args);
+	if (args->json)
 		print_json_end(first);
+	else
+		print_total(&sum, args->human);
+	return EXIT_OK;
+}
+
+static int summarize(const struct args *args, struct qcow2 *q)
+{
+	struct map_summary sum = { 0 };
+	struct map_entry entry;
+	struct map_walk walk;
+	int rc;
+
+	map_walk_begin(&walk, q);
+	while ((rc = map_walk_next(&walk, &entry)) > 0)
+		map_summary_add(&sum, &entry);
+	if (rc < 0)
+		return tool_failed(args);
+	if (args->json)
+		map_summary_print_json(&sum);
+	else
+		map_summary_print(&sum, args->human);
+	return EXIT_OK;
+}
+
+int run_map(struct args *args)
+{
+	struct qcow2 *q = tool_open(args);
+	int rc;
+
+	if (q == NULL)
+		return EXIT_FAILED;
+	if (args->picture)
+		rc = map_draw_text(args, q);
+	else if (args->svg != NULL)
+		rc = map_draw_svg(args, q);
+	else if (args->summary)
+		rc = summarize(args, q);
+	else
+		rc = list_entries(args, q);
 	qcow2_close(q);
-	return rc < 0 ? EXIT_FAILED : EXIT_OK;
+	return rc;
 }

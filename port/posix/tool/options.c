@@ -88,6 +88,24 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+static const char *store_color(struct args *args, const struct option_row *row, char *value)
+{
+	static const char *const words[] = {
+		[COLOR_AUTO] = "auto",
+		[COLOR_ALWAYS] = "always",
+		[COLOR_NEVER] = "never",
+	};
+	unsigned i;
+
+	(void)row;
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(value, words[i]) == 0) {
+			args->color = (enum args_color)i;
+			return NULL;
+		}
+	return "always, auto or never";
+}
+
 #define FIELD(name) offsetof(struct args, name)
 
 /*
@@ -99,6 +117,21 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
+	{ "human", '\0', NULL, FOR_MAP,
+	  "print sizes with a unit",
+	  store_true, FIELD(human) },
+	{ "summary", '\0', NULL, FOR_MAP,
+	  "print only how many bytes are of each kind and depth",
+	  store_true, FIELD(summary) },
+	{ "picture", '\0', NULL, FOR_MAP,
+	  "draw the disk in rows of characters as wide as the terminal",
+	  store_true, FIELD(picture) },
+	{ "color", '\0', "always|auto|never", FOR_MAP,
+	  "use colors in the picture; auto, the default: on a terminal, unless NO_COLOR is set",
+	  store_color, 0 },
+	{ "svg", '\0', "FILE", FOR_MAP,
+	  "draw the same to FILE as SVG, and where the file holds each part; -: standard output",
+	  store_text, FIELD(svg) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },

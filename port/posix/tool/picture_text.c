@@ -71,7 +71,8 @@ struct look {
 	unsigned shape;
 };
 
-/* The largest number of the series 8, 12, 16, 24, 32 ... that fits: rows then begin at round offsets.
+/* The largest number of the series 8, 12, 16, 24, 32 ... that fits: rows then begin at round
+ * offsets.
  */
 unsigned picture_text_columns(const struct terminal *t)
 {
@@ -110,10 +111,13 @@ static void pen_off(struct pen *pen)
 	pen_color(pen, PICTURE_KINDS, PICTURE_KINDS);
 }
 
-/* The shape for a part of a whole; the last one stands for all of it. */
+/*
+ * The shape for a part of a whole; the last one stands for all of it. A picture has at least 32
+ * cells if they are larger than the smallest, so the product fits.
+ */
 static unsigned shape_for(const struct shapes *s, uint64_t part, uint64_t whole)
 {
-	return part == whole ? s->n - 1u : (unsigned)(part / (whole / (s->n - 1u + (s->n == 1u)) + 1u));
+	return part == whole ? s->n - 1u : (unsigned)(part * (s->n - 1u) / whole);
 }
 
 /* The kind in [from, to) with the most bytes, except one; PICTURE_KINDS if there are none. */
@@ -197,7 +201,7 @@ void picture_print(const struct picture *p, const struct terminal *t, const char
 	text_print(stdout, name, strlen(name));
 	printf(": %s", text_size(size, p->size));
 	printf("; a row is %s", text_size(size, p->columns * p->cell_size));
-	printf(", a character %s\n\n", text_size(size, p->cell_size));
+	printf(", a character is %s\n\n", text_size(size, p->cell_size));
 	for (i = 0; i < p->rows; i++)
 		print_row(&pen, p, i);
 	putchar('\n');

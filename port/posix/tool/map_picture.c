@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow2 map --picture and --svg: one walk over the map, which is then drawn.
+ */
+#include "map_picture.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "open.h"
+#include "output.h"
+#include "picture_svg.h"
+#include "picture_text.h"
+
+/* The title of a picture. */
+static const char *image_name(const struct args *args)
+{
+	return strcmp(args->image, "-") == 0 ? "standard input" : args->image;
+}
+
+/* Counts the map in the cells of a picture and, unless it is NULL, marks it in a plot. */
+static int walk(const struct args *args, struct qcow2 *q, struct picture *p, struct plot *plot)
+{
+	struct map_entry entry;
+	struct map_walk w;
+	int rc;
+
+	map_walk_begin(&w, q);
+	while ((rc = map_walk_next(&w, &entry)) > 0) {
+		picture_add(p, &entry);
+		if (plot != NULL)
+			plot_add(plot, &entry);
+	}
+	return rc < 0 ? tool_failed(args) : EXIT_OK;
+}
+
+int map_draw_text(const struct args *args, struct qcow2 *q)
+{
+	struct terminal t;
+	struct picture p;
+	int rc;
+
+	terminal_examine(&t);
+	if (args->color != COLOR_AUTO)
+		t.color = args->color == COLOR_ALWAYS;
+	if (!picture_begin(&p, qcow2_get_size(q), picture_text_columns(&t), picture_text_rows(&t)))
+		return tool_error(args->image, "out of memory");
+	rc = walk(args, q, &p, NULL);
+	if (rc == EXIT_OK)
+		picture_print(&p, &t, image_name(args));
+	picture_free(&p);
+	return rc;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The length of the longest file of the chain: the height of the plot. */
+static uint64_t longest_file(struct qcow2 *q)
+{
+	struct qcow2_info info = { .struct_size = sizeof info };
+	uint64_t longest = 0;
+	struct stat st;
+	unsigned depth;
+
+	for (depth = 0; qcow2_get_info(q, depth, &info) == 0; depth++) {
+		longest = larger(longest, info.file_size);
+		if (fstat(qcow2_get_data_fd(q, depth), &st) != 0)
+			continue;
+		/* A device as data file has no length here; it holds the disk as it is. */
+		longest = larger(longest, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : info.size);
+	}
+	return longest;
+}
+
+/* Writes the drawing to a stream and closes it. Returns false with errno set on failure. */
+static bool write_svg(FILE *out, const struct picture *p, const struct plot *plot, const char *name)
+{
+	bool failed;
+
+	picture_print_svg(out, p, plot, name);
+	failed = ferror(out) != 0;
+	return fclose(out) == 0 && !failed;
+}
+
+/* Writes the drawing to a file, which appears under its name when it is complete. */
+static int save_svg(const struct args *args, struct qcow2 *q, const struct picture *p,
+                    const struct plot *plot)
+{
+	struct output o;
+	int fd, rc = output_begin(&o, args->svg, q);
+	FILE *out;
+
+	if (rc == EXIT_OK) {
+		fd = dup(o.fd);
+		out = fd >= 0 ? fdopen(fd, "w") : NULL;
+		if (out == NULL && fd >= 0)
+			close(fd);
+		if (out == NULL || !write_svg(out, p, plot, image_name(args)))
+			rc = tool_error(args->svg, "%s", strerror(errno));
+	}
+	if (rc == EXIT_OK)
+		rc = output_commit(&o);
+	output_end(&o);
+	return rc;
+}
+
+int map_draw_svg(const struct args *args, struct qcow2 *q)
+{
+	struct picture p;
+	struct plot plot = { 0 };
+	int rc;
+
+	if (!picture_begin(&p, qcow2_get_size(q), PICTURE_SVG_COLUMNS, PICTURE_SVG_ROWS) ||
+	    !plot_begin(&plot, qcow2_get_size(q), longest_file(q)))
+		rc = tool_error(args->image, "out of memory");
+	else
+		rc = walk(args, q, &p, &plot);
+	if (rc == EXIT_OK && strcmp(args->svg, "-") == 0)
+		picture_print_svg(stdout, &p, &plot, image_name(args));
+	else if (rc == EXIT_OK)
+		rc = save_svg(args, q, &p, &plot);
+	plot_free(&plot);
+	picture_free(&p);
+	return rc;
+}
