@@ -24,6 +24,11 @@ enum {
 	LEGEND_TOP = 74,
 	LEGEND_COLUMNS = 3,
 	LEGEND_ROW = 22,
+	PANEL_GAP = 32, /* above the heading of a panel */
+	PANEL_HEAD = 12,
+	PANEL_FOOT = 24,
+	PLOT_HEAD = 14,
+	PLOT_FOOT = 54,
 	BIN = 2,
 	PLOT_HEIGHT = PLOT_ROWS * BIN,
 	NAME_MOST = 80
@@ -117,14 +122,13 @@ static void print_heading(FILE *out, const struct picture *p, const char *name)
 	svg_escape(out, name, strlen(name), NAME_MOST);
 	fputs("</text>\n", out);
 	snprintf(line, sizeof line,
-	         "A disk of %s. A row is %s, a cell %s; its colors fill it by share.",
+	         "A disk of %s. A row is %s, a cell %s. Each kind fills its share of a cell.",
 	         text_size(size, p->size), text_size(row, p->columns * p->cell_size),
 	         text_size(cell, p->cell_size));
 	svg_label(out, LEFT, 53, "note", "start", line);
 }
 
-/* Returns where the legend ends. */
-static unsigned print_legend(FILE *out, const struct picture *p)
+static void print_legend(FILE *out, const struct picture *p)
 {
 	unsigned kind, n = 0;
 
@@ -143,7 +147,6 @@ static unsigned print_legend(FILE *out, const struct picture *p)
 		fputs("</text>\n", out);
 		n++;
 	}
-	return LEGEND_TOP + (n + LEGEND_COLUMNS - 1u) / LEGEND_COLUMNS * LEGEND_ROW;
 }
 
 /* A rectangle of a row that the next cell may continue; it is empty if its width is 0. */
@@ -227,8 +230,8 @@ static void print_traces(FILE *out, const struct picture *p, unsigned kind, unsi
 		fputs("\"/>\n", out);
 }
 
-/* The offsets of the rows at the left, and the offsets in a row below. Returns where they end. */
-static unsigned print_cell_labels(FILE *out, const struct picture *p, unsigned top)
+/* The offsets of the rows at the left, and the offsets in a row below. */
+static void print_cell_labels(FILE *out, const struct picture *p, unsigned top)
 {
 	char text[TEXT_SIZE_MAX + 2];
 	unsigned i, bottom = top + p->rows * ROW_HEIGHT;
@@ -244,15 +247,14 @@ static unsigned print_cell_labels(FILE *out, const struct picture *p, unsigned t
 		fprintf(out, "<path class=\"axis\" d=\"M%g %uv5\"/>\n", x, bottom);
 		svg_label(out, x, bottom + 17u, "note", "start", i > 0u ? text : "+0");
 	}
-	return bottom + 24u;
 }
 
-static unsigned print_panel(FILE *out, const struct picture *p, unsigned top)
+static void print_panel(FILE *out, const struct picture *p, unsigned top)
 {
 	unsigned kind;
 
 	svg_label(out, LEFT, top, "head", "start", "What the disk holds");
-	top += 12u;
+	top += PANEL_HEAD;
 	fprintf(out, "<g shape-rendering=\"crispEdges\">\n");
 	for (kind = PICTURE_KINDS; kind-- > 0u;)
 		if (p->total.bytes[kind] > 0u)
@@ -261,7 +263,7 @@ static unsigned print_panel(FILE *out, const struct picture *p, unsigned top)
 		if (p->total.bytes[kind] > 0u)
 			print_traces(out, p, kind, top);
 	fputs("</g>\n", out);
-	return print_cell_labels(out, p, top);
+	print_cell_labels(out, p, top);
 }
 
 /* The smallest power of two that cuts a range into at most eight parts. */
@@ -326,42 +328,60 @@ static void print_bins(FILE *out, const struct plot *plot, unsigned kind, unsign
 		fputs("\"/>\n", out);
 }
 
-static void print_plot(FILE *out, const struct picture *p, const struct plot *plot, unsigned top)
+/* The words beside the heading of the plot. */
+static void print_plot_note(FILE *out, const struct picture *p, unsigned top)
 {
 	char size[TEXT_SIZE_MAX], line[128];
+
+	snprintf(line, sizeof line, "A file in the order of the disk is one rising line.");
+	if (p->total.bytes[PICTURE_COMPRESSED] > 0u)
+		snprintf(line, sizeof line,
+		         "A file in the order of the disk is one rising line. Not shown: %s of "
+		         "compressed data.",
+		         text_size(size, p->total.bytes[PICTURE_COMPRESSED]));
+	svg_label(out, LEFT + PANEL_WIDTH, top, "note", "end", line);
+}
+
+static void print_plot(FILE *out, const struct picture *p, const struct plot *plot, unsigned top)
+{
 	unsigned kind;
 
 	svg_label(out, LEFT, top, "head", "start", "Where the file holds it");
-	if (p->total.bytes[PICTURE_COMPRESSED] > 0u)
-		snprintf(line, sizeof line,
-		         "One rising line: the file is in order. Not shown: %s compressed.",
-		         text_size(size, p->total.bytes[PICTURE_COMPRESSED]));
-	else
-		snprintf(line, sizeof line,
-		         "One rising line: the file is in the order of the disk.");
-	svg_label(out, LEFT + PANEL_WIDTH, top, "note", "end", line);
-	top += 14u;
+	if (!plot->any) {
+		svg_label(out, LEFT + PANEL_WIDTH, top, "note", "end",
+		          "No part of the disk has a place in a file that the map knows.");
+		return;
+	}
+	print_plot_note(out, p, top);
+	top += PLOT_HEAD;
 	print_plot_axes(out, plot, top);
 	fputs("<g shape-rendering=\"crispEdges\">\n", out);
 	for (kind = 0; kind < PICTURE_KINDS; kind++)
 		print_bins(out, plot, kind, top);
 	fputs("</g>\n", out);
 	fprintf(out,
-	        "<text class=\"note\" text-anchor=\"middle\" transform=\"translate(14 %d) "
+	        "<text class=\"note\" text-anchor=\"middle\" transform=\"translate(14 %u) "
 	        "rotate(-90)\">offset in the file</text>\n",
-	        (int)top + PLOT_HEIGHT / 2);
+	        top + PLOT_HEIGHT / 2u);
+}
+
+/* The height of the legend depends on the number of kinds. */
+static unsigned legend_height(const struct picture *p)
+{
+	unsigned kind, n = 0;
+
+	for (kind = 0; kind < PICTURE_KINDS; kind++)
+		n += p->total.bytes[kind] > 0u;
+	return (n + LEGEND_COLUMNS - 1u) / LEGEND_COLUMNS * LEGEND_ROW;
 }
 
 void picture_print_svg(FILE *out, const struct picture *p, const struct plot *plot,
                        const char *name)
 {
-	unsigned kind, legend = 0, height;
+	unsigned panel = LEGEND_TOP + legend_height(p) + PANEL_GAP;
+	unsigned second = panel + PANEL_HEAD + p->rows * ROW_HEIGHT + PANEL_FOOT + PANEL_GAP;
+	unsigned height = second + (plot->any ? PLOT_HEAD + PLOT_HEIGHT + PLOT_FOOT : PANEL_GAP);
 
-	for (kind = 0; kind < PICTURE_KINDS; kind++)
-		legend += p->total.bytes[kind] > 0u;
-	legend = (legend + LEGEND_COLUMNS - 1u) / LEGEND_COLUMNS * LEGEND_ROW;
-	height = LEGEND_TOP + legend + 24u + 12u + p->rows * ROW_HEIGHT + 24u + 40u + 14u +
-	         PLOT_HEIGHT + 54u;
 	fprintf(out,
 	        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
 	        "viewBox=\"0 0 %d %u\" role=\"img\" aria-labelledby=\"title desc\">\n",
@@ -370,7 +390,8 @@ void picture_print_svg(FILE *out, const struct picture *p, const struct plot *pl
 	print_styles(out);
 	fprintf(out, "<rect class=\"page\" width=\"%d\" height=\"%u\"/>\n", WIDTH, height);
 	print_heading(out, p, name);
-	height = print_panel(out, p, print_legend(out, p) + 24u);
-	print_plot(out, p, plot, height + 40u);
+	print_legend(out, p);
+	print_panel(out, p, panel);
+	print_plot(out, p, plot, second);
 	fputs("</svg>\n", out);
 }

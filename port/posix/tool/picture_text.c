@@ -199,6 +199,10 @@ void picture_print(const struct picture *p, const struct terminal *t, const char
 	unsigned i;
 
 	text_print(stdout, name, strlen(name));
+	if (p->size == 0u) {
+		puts(": an empty disk");
+		return;
+	}
 	printf(": %s", text_size(size, p->size));
 	printf("; a row is %s", text_size(size, p->columns * p->cell_size));
 	printf(", a character is %s\n\n", text_size(size, p->cell_size));

@@ -10,6 +10,7 @@ bool plot_begin(struct plot *plot, uint64_t width, uint64_t height)
 {
 	plot->width = width;
 	plot->height = height;
+	plot->any = false;
 	plot->marked = calloc((size_t)PLOT_COLUMNS * PLOT_ROWS, sizeof *plot->marked);
 	return plot->marked != NULL;
 }
@@ -45,6 +46,7 @@ static void mark_column(struct plot *plot, unsigned column, uint64_t pos, uint64
 	if (len > plot->height - pos)
 		len = plot->height - pos;
 	row = bin_of(pos, plot->height, PLOT_ROWS);
+	plot->any = true;
 	last = bin_of(pos + len - 1u, plot->height, PLOT_ROWS);
 	for (; row <= last; row++)
 		plot->marked[row * PLOT_COLUMNS + column] |= (uint16_t)(1u << kind);
