@@ -100,7 +100,7 @@ static int list_entries(const struct args *args, struct qcow2 *q)
 		return tool_failed(args);
 	if (args->json)
 		print_json_end(first);
-	else
+	else if (!first)
 		print_total(&sum, args->human);
 	return EXIT_OK;
 }

@@ -49,7 +49,8 @@ void map_summary_print(const struct map_summary *s, bool human)
 			text_share(share, sum->bytes, s->total.bytes);
 			print_line(map_kind_name(kind), depth, sum, share, human);
 		}
-	print_line("total", "", &s->total, "", human);
+	text_share(share, s->total.bytes, s->total.bytes);
+	print_line("total", "", &s->total, share, human);
 }
 
 void map_summary_print_json(const struct map_summary *s)

@@ -29,10 +29,13 @@ static unsigned bin_of(uint64_t value, uint64_t range, unsigned n)
 	return bin < n ? bin : n - 1u;
 }
 
-/* The first byte of a bin, or a byte near it: doubles have 53 bits. */
+/* The first value in a bin, or one near it: doubles have 53 bits. */
 static uint64_t bin_start(unsigned bin, uint64_t range, unsigned n)
 {
-	return (uint64_t)((double)range / n * bin);
+	double exact = (double)range / n * bin;
+	uint64_t start = (uint64_t)exact;
+
+	return (double)start < exact ? start + 1u : start;
 }
 
 /* Marks the rows of [pos, pos + len) in one column. */
