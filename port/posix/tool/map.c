@@ -9,6 +9,7 @@
 #include "map_picture.h"
 #include "map_summary.h"
 #include "open.h"
+#include "sandbox.h"
 #include "text.h"
 
 static const char *yes_no(bool value)
@@ -131,6 +132,9 @@ int run_map(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	/* The pictures do it later: they need to know the terminal, or to create a file. */
+	if (!args->picture && args->svg == NULL)
+		sandbox_enter_reading(args->no_sandbox);
 	if (args->picture)
 		rc = map_draw_text(args, q);
 	else if (args->svg != NULL)

@@ -5,6 +5,7 @@
 #include "map_picture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "output.h"
 #include "picture_svg.h"
 #include "picture_text.h"
+#include "sandbox.h"
 
 /* The title of a picture. */
 static const char *image_name(const struct args *args)
@@ -48,6 +50,7 @@ int map_draw_text(const struct args *args, struct qcow2 *q)
 		t.color = args->color == COLOR_ALWAYS;
 	if (!picture_begin(&p, qcow2_get_size(q), picture_text_columns(&t), picture_text_rows(&t)))
 		return tool_error(args->image, "out of memory");
+	sandbox_enter_reading(args->no_sandbox);
 	rc = walk(args, q, &p, NULL);
 	if (rc == EXIT_OK)
 		picture_print(&p, &t, image_name(args));
@@ -78,31 +81,54 @@ static uint64_t longest_file(struct qcow2 *q)
 	return longest;
 }
 
-/* Writes the drawing to a stream and closes it. Returns false with errno set on failure. */
-static bool write_svg(FILE *out, const struct picture *p, const struct plot *plot, const char *name)
-{
-	bool failed;
+/* What map_draw_svg draws. */
+struct drawing {
+	struct picture picture;
+	struct plot plot;
+};
 
-	picture_print_svg(out, p, plot, name);
-	failed = ferror(out) != 0;
-	return fclose(out) == 0 && !failed;
+/* Opens a stream on a copy of the descriptor, so that closing the stream leaves the file open. */
+static FILE *open_stream(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
+
+	if (out == NULL && copy >= 0)
+		close(copy);
+	return out;
 }
 
-/* Writes the drawing to a file, which appears under its name when it is complete. */
-static int save_svg(const struct args *args, struct qcow2 *q, const struct picture *p,
-                    const struct plot *plot)
+/* Walks over the map, draws it on the stream, and closes the stream. */
+static int draw_on(const struct args *args, struct qcow2 *q, struct drawing *d, FILE *out)
+{
+	int rc = walk(args, q, &d->picture, &d->plot);
+	bool failed;
+
+	if (rc == EXIT_OK)
+		picture_print_svg(out, &d->picture, &d->plot, image_name(args));
+	failed = ferror(out) != 0;
+	if (fclose(out) != 0 || failed)
+		rc = rc != EXIT_OK ? rc : tool_error(args->svg, "%s", strerror(errno));
+	return rc;
+}
+
+/* Draws to a file, which appears under its name when it is complete. */
+static int draw_to_file(const struct args *args, struct qcow2 *q, struct drawing *d)
 {
 	struct output o;
-	int fd, rc = output_begin(&o, args->svg, q);
+	int rc = output_begin(&o, args->svg, q);
 	FILE *out;
 
 	if (rc == EXIT_OK) {
-		fd = dup(o.fd);
-		out = fd >= 0 ? fdopen(fd, "w") : NULL;
-		if (out == NULL && fd >= 0)
-			close(fd);
-		if (out == NULL || !write_svg(out, p, plot, image_name(args)))
+		out = open_stream(o.fd);
+		if (out == NULL) {
 			rc = tool_error(args->svg, "%s", strerror(errno));
+		} else {
+			sandbox_enter(args->no_sandbox,
+			              &(struct sandbox_needs){ .files = { o.fd, fileno(out) },
+			                                       .beside = o.target });
+			rc = draw_on(args, q, d, out);
+		}
 	}
 	if (rc == EXIT_OK)
 		rc = output_commit(&o);
@@ -110,22 +136,30 @@ static int save_svg(const struct args *args, struct qcow2 *q, const struct pictu
 	return rc;
 }
 
-int map_draw_svg(const struct args *args, struct qcow2 *q)
+static int draw_to_stdout(const struct args *args, struct qcow2 *q, struct drawing *d)
 {
-	struct picture p;
-	struct plot plot = { 0 };
 	int rc;
 
-	if (!picture_begin(&p, qcow2_get_size(q), PICTURE_SVG_COLUMNS, PICTURE_SVG_ROWS) ||
-	    !plot_begin(&plot, qcow2_get_size(q), longest_file(q)))
+	sandbox_enter_reading(args->no_sandbox);
+	rc = walk(args, q, &d->picture, &d->plot);
+	if (rc == EXIT_OK)
+		picture_print_svg(stdout, &d->picture, &d->plot, image_name(args));
+	return rc;
+}
+
+int map_draw_svg(const struct args *args, struct qcow2 *q)
+{
+	struct drawing d = { 0 };
+	int rc;
+
+	if (!picture_begin(&d.picture, qcow2_get_size(q), PICTURE_SVG_COLUMNS, PICTURE_SVG_ROWS) ||
+	    !plot_begin(&d.plot, qcow2_get_size(q), longest_file(q)))
 		rc = tool_error(args->image, "out of memory");
+	else if (strcmp(args->svg, "-") == 0)
+		rc = draw_to_stdout(args, q, &d);
 	else
-		rc = walk(args, q, &p, &plot);
-	if (rc == EXIT_OK && strcmp(args->svg, "-") == 0)
-		picture_print_svg(stdout, &p, &plot, image_name(args));
-	else if (rc == EXIT_OK)
-		rc = save_svg(args, q, &p, &plot);
-	plot_free(&plot);
-	picture_free(&p);
+		rc = draw_to_file(args, q, &d);
+	plot_free(&d.plot);
+	picture_free(&d.picture);
 	return rc;
 }
