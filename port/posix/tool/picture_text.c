@@ -195,7 +195,7 @@ void picture_print(const struct picture *p, const struct terminal *t, const char
 {
 	struct pen pen = { t->utf8 ? (t->color ? colored : plain) : ascii, t->color, PICTURE_KINDS,
 		           PICTURE_KINDS };
-	char size[TEXT_SIZE_MAX];
+	char size[TEXT_SIZE_MAX], row[TEXT_SIZE_MAX], cell[TEXT_SIZE_MAX];
 	unsigned i;
 
 	text_print(stdout, name, strlen(name));
@@ -203,9 +203,8 @@ void picture_print(const struct picture *p, const struct terminal *t, const char
 		puts(": an empty disk");
 		return;
 	}
-	printf(": %s", text_size(size, p->size));
-	printf("; a row is %s", text_size(size, p->columns * p->cell_size));
-	printf(", a character is %s\n\n", text_size(size, p->cell_size));
+	printf(": %s; a row is %s, a character is %s\n\n", text_size(size, p->size),
+	       text_size(row, p->columns * p->cell_size), text_size(cell, p->cell_size));
 	for (i = 0; i < p->rows; i++)
 		print_row(&pen, p, i);
 	putchar('\n');
