@@ -127,7 +127,10 @@ SITUATIONS = {
         S("cat --length=99999999999T disk"), S("help nonsense"),
         S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
         S("cat --layer-only --backing base disk"), S("cat disk", V3, fault="calloc 1 1 12"),
-        S("cat -s 65537 disk", V3),
+        S("cat -s 65537 disk", V3), S("cat --f disk"), S("info --output=xml disk"),
+        S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
+        *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
+                                     "snapshot").split()),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
@@ -165,6 +168,7 @@ SITUATIONS = {
         S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 3 121"),
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
+        S("cat --snapshot=snapshot.id=7 disk", V3 + "snapshot 1 one\nactive\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),

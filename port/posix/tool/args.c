@@ -94,11 +94,35 @@ static bool is_known(int letter, const char *word)
 	return false;
 }
 
+/*
+ * Puts the options of the command that begin like the word "--NAME..." into list, for a message.
+ * Returns how many there are; without room for all, the last ones are left out.
+ */
+static int list_similar(char *list, size_t room, const struct command *command, const char *word)
+{
+	size_t len = strcspn(word + 2, "="), used = 0;
+	const struct option_row *row;
+	int n = 0;
+
+	for (row = options; row->name != NULL; row++) {
+		if (!takes(command, row) || strncmp(row->name, word + 2, len) != 0)
+			continue;
+		if (used < room)
+			used += (size_t)snprintf(list + used, room - used, "%s--%s",
+			                         n > 0 ? ", " : "", row->name);
+		n++;
+	}
+	return n;
+}
+
 /* Refuses an option that the command does not take, or the value of one that takes none. */
 static int refuse_option(const struct command *command, const char *word)
 {
 	char letter[3] = { '-', (char)optopt, '\0' };
+	char similar[1024];
 
+	if (optopt == 0 && list_similar(similar, sizeof similar, command, word) > 1)
+		return usage(command, "ambiguous option: %s; it may be %s", word, similar);
 	if (optopt >= LONG_NAME)
 		return usage(command, "option takes no value: %s", word);
 	if (is_known(optopt, word))

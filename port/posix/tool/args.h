@@ -5,6 +5,7 @@
 #ifndef QCOW2_TOOL_ARGS_H
 #define QCOW2_TOOL_ARGS_H
 
+#include "snapshot_find.h"
 #include "tool.h"
 
 /* The commands, one bit each. A row of the option table says with them which commands take it. */
@@ -31,10 +32,12 @@ struct args {
 	bool version;
 	bool table;
 	bool json;
+	bool backing_chain;
 	bool quiet;
 	bool progress;
-	uint64_t offset;              /* bytes; --skip */
-	uint64_t length;              /* bytes; UINT64_MAX without --length */
+	uint64_t offset; /* bytes; --skip */
+	uint64_t length; /* bytes; UINT64_MAX without --length */
+	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;

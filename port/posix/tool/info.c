@@ -16,6 +16,8 @@ static struct qcow2 *open_for_info(struct args *args)
 	struct qcow2_options *o = &args->options;
 	struct qcow2 *q;
 
+	if (args->backing_chain && (o->flags & (QCOW2_FOLLOW_ANY | QCOW2_LAYER_ONLY)) == 0u)
+		o->flags |= QCOW2_FOLLOW;
 	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u && o->n_backing == 0u &&
 	    o->data_file == NULL)
 		o->flags |= QCOW2_INSPECT;
@@ -27,19 +29,30 @@ static struct qcow2 *open_for_info(struct args *args)
 	return tool_open(args);
 }
 
-int run_info(struct args *args)
+static void print_image(const struct args *args, struct qcow2 *q)
 {
-	struct qcow2 *q = open_for_info(args);
+	struct json j = { stdout, 0, true };
 	struct info info;
 
-	if (q == NULL)
-		return EXIT_FAILED;
 	info_load(&info, args->image, q);
 	if (args->json)
-		info_print_json(&info);
+		info_print_json(&j, &info);
 	else
 		info_print_text(&info);
 	info_free(&info);
+}
+
+int run_info(struct args *args)
+{
+	struct qcow2 *q = open_for_info(args);
+	int rc = EXIT_OK;
+
+	if (q == NULL)
+		return EXIT_FAILED;
+	if (args->backing_chain)
+		rc = info_print_chain(args, q);
+	else
+		print_image(args, q);
 	qcow2_close(q);
-	return EXIT_OK;
+	return rc;
 }

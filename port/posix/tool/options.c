@@ -17,14 +17,6 @@ static const char *store_true(struct args *args, const struct option_row *row, c
 	return NULL;
 }
 
-static const char *store_text(struct args *args, const struct option_row *row, char *value)
-{
-	const char **field = (void *)((char *)args + row->at);
-
-	*field = value;
-	return NULL;
-}
-
 static const char *store_size(struct args *args, const struct option_row *row, char *value)
 {
 	uint64_t *field = (void *)((char *)args + row->at);
@@ -80,6 +72,47 @@ static const char *store_backing_format(struct args *args, const struct option_r
 	return is_backing_format(value) ? NULL : "raw or qcow2";
 }
 
+/* The formats of qemu-img's -f and -O are understood where they say what is done anyway. */
+static const char *store_format(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	return strcmp(value, "qcow2") == 0 ? NULL : "qcow2, the only format that is read";
+}
+
+static const char *store_output_format(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	return strcmp(value, "raw") == 0 ? NULL : "raw, the only format that is written";
+}
+
+/* How the answer is printed: --output=json is --json, and the last of both counts. */
+static const char *store_output(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->json = strcmp(value, "json") == 0;
+	return args->json || strcmp(value, "human") == 0 ? NULL : "json or human";
+}
+
+/* For an option of qemu-img that asks for what is always so. */
+static const char *store_nothing(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	(void)value;
+	return NULL;
+}
+
+static const char *store_snapshot(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (!snapshot_wanted_parse(&args->snapshot, value))
+		return SNAPSHOT_EXPECTED;
+	args->options.snapshot = args->snapshot.id_or_name;
+	return NULL;
+}
+
 static const char *store_data_file(struct args *args, const struct option_row *row, char *value)
 {
 	(void)row;
@@ -99,21 +132,42 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	  "print JSON, or text for people",
+	  store_output, 0 },
+	{ "backing-chain", '\0', NULL, FOR_INFO,
+	  "show each image of the backing chain; implies --follow",
+	  store_true, FIELD(backing_chain) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
+	  store_size, FIELD(offset) },
+	{ "offset", '\0', "OFFSET", FOR_CAT,
+	  "the same as --skip",
 	  store_size, FIELD(offset) },
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
+	{ "output-format", 'O', "raw", FOR_CONVERT,
+	  "the format of OUT, as in qemu-img",
+	  store_output_format, 0 },
 	{ "progress", 'p', NULL, FOR_CONVERT,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
-	{ "quiet", 'q', NULL, FOR_CONVERT,
+	{ "progress", 'p', NULL, FOR_CAT,
+	  "show progress on standard error",
+	  store_true, FIELD(progress) },
+	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
+	{ "format", 'f', "qcow2", FOR_IMAGES,
+	  "the format of the image, as in qemu-img",
+	  store_format, 0 },
+	{ "force-share", 'U', NULL, FOR_IMAGES,
+	  "accepted as in qemu-img; images are never locked",
+	  store_nothing, 0 },
 	{ "follow", '\0', "[=any]", FOR_IMAGES,
 	  "open the backing and data files that an image names, if they are in the image's "
 	  "directory; =any: wherever they are",
@@ -130,9 +184,10 @@ const struct option_row options[] = {
 	{ "layer-only", '\0', NULL, FOR_IMAGES,
 	  "read this image alone; what a backing file holds is zeros",
 	  store_library_flag, QCOW2_LAYER_ONLY },
-	{ "snapshot", '\0', "ID|NAME", FOR_IMAGES,
-	  "read an internal snapshot instead of the current disk",
-	  store_text, FIELD(options.snapshot) },
+	{ "snapshot", 'l', "ID|NAME", FOR_IMAGES,
+	  "read an internal snapshot instead of the current disk; snapshot.id=ID or snapshot.name=NAME "
+	  "says which of both it is",
+	  store_snapshot, 0 },
 	{ "allow-truncated", '\0', NULL, FOR_IMAGES,
 	  "read as zeros what is missing from a truncated file",
 	  store_library_flag, QCOW2_ALLOW_TRUNCATED },
