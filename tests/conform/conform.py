@@ -57,7 +57,7 @@ def inherited(memory, ignore):
     before = {which: resource.getrlimit(which) for which in limits}
     blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
     handlers = {number: signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
-                for number in SIGNALS}
+                for number in (*SIGNALS, signal.SIGUSR1)}
     try:
         for which, soft in limits.items():
             resource.setrlimit(which, (soft, before[which][1]))

@@ -14,16 +14,18 @@
 
 #include "message.h"
 #include "open.h"
+#include "progress.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
 	SPLICE_MIN = 16 * 1024,  /* a copy of less is faster than a call of splice(2) */
-	SPLICE_MAX = 1 << 30     /* Linux transfers less than 2 GiB in one call */
+	SPLICE_MAX = 1 << 24     /* small enough that progress is shown often */
 };
 
 struct cat {
 	const struct args *args;
 	struct qcow2 *q;
+	struct progress progress;
 	bool to_pipe;
 	char *buf;
 	size_t room;
@@ -69,9 +71,11 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 	    s.length < SPLICE_MIN)
 		return 0;
 	pos = (off_t)s.file_offset;
+	if (s.length > SPLICE_MAX)
+		s.length = SPLICE_MAX;
 	while (done < s.length) {
-		uint64_t len = s.length - done < SPLICE_MAX ? s.length - done : SPLICE_MAX;
-		ssize_t n = splice(s.fd, &pos, STDOUT_FILENO, NULL, (size_t)len, SPLICE_F_MORE);
+		size_t len = (size_t)(s.length - done);
+		ssize_t n = splice(s.fd, &pos, STDOUT_FILENO, NULL, len, SPLICE_F_MORE);
 
 		if (n > 0)
 			done += (uint64_t)n;
@@ -98,6 +102,7 @@ static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *do
 
 static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 {
+	const uint64_t start = at;
 	struct stat st;
 	uint64_t n = 0;
 	int rc = EXIT_OK;
@@ -111,17 +116,34 @@ static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 		n = splice_out(c, at, end);
 		if (n == 0u)
 			rc = copy_out(c, at, end, &n);
+		if (rc == EXIT_OK)
+			progress_show(&c->progress, at + n - start, end - start);
 	}
 	free(c->buf);
 	return rc;
 }
 
+/* Progress is only shown on request, because another program may write to the same terminal. */
+static int cat_shown(struct cat *c, uint64_t at, uint64_t end)
+{
+	const struct args *args = c->args;
+	int rc;
+
+	progress_begin(&c->progress, args->progress, args->quiet || !args->progress);
+	progress_show(&c->progress, 0, end - at);
+	rc = cat_range(c, at, end);
+	progress_end(&c->progress);
+	return rc;
+}
+
 int run_cat(struct args *args)
 {
-	struct cat c = { .args = args, .q = tool_open(args) };
+	struct cat c = { .args = args };
 	uint64_t size, end;
 	int rc;
 
+	progress_catch_signals();
+	c.q = tool_open(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	size = qcow2_get_size(c.q);
@@ -134,7 +156,7 @@ int run_cat(struct args *args)
 		                " bytes)",
 		                args->offset, size);
 	else
-		rc = cat_range(&c, args->offset, end);
+		rc = cat_shown(&c, args->offset, end);
 	qcow2_close(c.q);
 	return rc;
 }

@@ -205,6 +205,7 @@ int run_convert(struct args *args)
 	struct copy c;
 	int rc;
 
+	progress_catch_signals();
 	memset(&c, 0, sizeof c);
 	c.args = args;
 	c.q = tool_open(args);
