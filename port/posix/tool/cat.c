@@ -15,6 +15,7 @@
 #include "message.h"
 #include "open.h"
 #include "progress.h"
+#include "sandbox.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
@@ -146,6 +147,7 @@ int run_cat(struct args *args)
 	c.q = tool_open(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)

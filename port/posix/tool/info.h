@@ -30,7 +30,7 @@ void info_free(struct info *info);
 void info_print_text(const struct info *info);
 void info_print_json(struct json *j, const struct info *info);
 
-/* Prints this of each image of the chain of q. Returns an exit status. */
+/* Enters the sandbox and prints this of each image of the chain of q. Returns an exit status. */
 int info_print_chain(const struct args *args, struct qcow2 *q);
 
 #endif

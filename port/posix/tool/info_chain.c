@@ -8,16 +8,21 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "holes.h"
 #include "message.h"
+#include "sandbox.h"
 #include "text.h"
+
+/* The library opens no longer chain than this. */
+enum { CHAIN_MAX = 256 };
 
 /* An image of the chain. */
 struct layer {
 	const char *filename;
 	struct qcow2_info image;
-	int fd; /* the chain owns it */
+	int fd; /* a copy, which the one who prints the layer closes */
 };
 
 static void print_raw_json(struct json *j, const struct layer *layer, uint64_t stored)
@@ -47,6 +52,7 @@ static int print_raw(struct json *j, const struct args *args, const struct layer
 	uint64_t stored = 0; /* if the file system cannot tell */
 
 	file_stored(layer->fd, &stored);
+	close(layer->fd);
 	if (args->json)
 		print_raw_json(j, layer, stored);
 	else
@@ -61,14 +67,11 @@ static int print_qcow2(struct json *j, const struct args *args, const struct lay
 		                         .flags = QCOW2_INSPECT,
 		                         .max_readers = 1,
 		                         .path = layer->filename };
-	int fd = fcntl(layer->fd, F_DUPFD_CLOEXEC, 3);
 	struct qcow2 *q;
 	struct info info;
 
-	if (fd < 0)
-		return tool_error(layer->filename, "%s", strerror(errno));
 	options.flags |= args->options.flags & QCOW2_ALLOW_TRUNCATED;
-	q = qcow2_open_options(fd, &options, NULL);
+	q = qcow2_open_options(layer->fd, &options, NULL);
 	if (q == NULL)
 		return tool_error(layer->filename, "%s", qcow2_last_failure()->message);
 	info_load(&info, layer->filename, q);
@@ -101,21 +104,55 @@ static const char *shown_path(const struct args *args, struct qcow2 *q, unsigned
 	return path;
 }
 
+/*
+ * Copies the descriptor of each image, because the library closes those that it opens. Returns how
+ * many there are, or -1 with errno set.
+ */
+static int copy_descriptors(int copies[CHAIN_MAX], struct qcow2 *q)
+{
+	int n, fd, error;
+
+	for (n = 0; n < CHAIN_MAX && (fd = qcow2_get_fd(q, (unsigned)n)) >= 0; n++) {
+		copies[n] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (copies[n] >= 0)
+			continue;
+		error = errno;
+		while (n > 0)
+			close(copies[--n]);
+		errno = error;
+		return -1;
+	}
+	return n;
+}
+
+/* Prints the image at a depth, whose copied descriptor is fd. */
+static int print_depth(struct json *j, const struct args *args, struct qcow2 *q, int depth, int fd)
+{
+	struct layer layer = { .image = { .struct_size = sizeof layer.image }, .fd = fd };
+
+	if (depth > 0 && !args->json)
+		putchar('\n');
+	qcow2_get_info(q, (unsigned)depth, &layer.image); /* never fails inside the chain */
+	layer.filename = shown_path(args, q, (unsigned)depth);
+	return print_layer(j, args, &layer);
+}
+
 int info_print_chain(const struct args *args, struct qcow2 *q)
 {
-	struct layer layer = { .image = { .struct_size = sizeof layer.image } };
 	struct json j = { stdout, 0, true };
-	unsigned depth;
-	int rc = EXIT_OK;
+	int copies[CHAIN_MAX];
+	int i, rc = EXIT_OK, n = copy_descriptors(copies, q);
 
+	if (n < 0)
+		return tool_error(args->image, "%s", strerror(errno));
+	sandbox_enter_reading(args->no_sandbox);
 	if (args->json)
 		json_begin(&j, NULL, '[');
-	for (depth = 0; rc == EXIT_OK && qcow2_get_info(q, depth, &layer.image) == 0; depth++) {
-		if (depth > 0u && !args->json)
-			putchar('\n');
-		layer.filename = shown_path(args, q, depth);
-		layer.fd = qcow2_get_fd(q, depth);
-		rc = print_layer(&j, args, &layer);
+	for (i = 0; i < n; i++) {
+		if (rc == EXIT_OK)
+			rc = print_depth(&j, args, q, i, copies[i]);
+		else
+			close(copies[i]);
 	}
 	if (args->json)
 		json_end(&j, ']');
