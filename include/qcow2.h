@@ -394,7 +394,9 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
  * more clusters than the file has, and stops once it has counted `enough` of them; *count may be
- * larger than enough. Pass UINT64_MAX to count all.
+ * larger than enough. Pass UINT64_MAX to count all. The call examines no more refcounts than have
+ * room in what the file system stores of the file, or four million if that is more: an image whose
+ * refcount table has one block again and again claims more than there is.
  *
  * Returns 0 and sets *count, or returns -1 with errno set and *count unchanged. Fails with ENOENT
  * if the chain has no image at this depth, with ENOTSUP if the image is raw, with EFBIG if the
@@ -402,7 +404,8 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
  * damaged or the file ends before a refcount block does, with ENOMEM if there is no memory for the
  * refcounts (256 KiB), and with the errno of pread(2).
  *
- * Cost: two pread(2) for each refcount block, or for 32768 clusters if a block has more of them.
+ * Cost: one fstat(2), and two pread(2) for each refcount block, or for 32768 clusters if a block has
+ * more of them.
  */
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
