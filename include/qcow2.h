@@ -14,8 +14,20 @@
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
  * "qcow2.txt" is QEMU's description of the format, docs/interop/qcow2.txt.
  *
- * Threads: any number of threads may use one handle, and their calls run in parallel. Only
+  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
+ *
+ * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
+ * beginning. After that, and in all other calls and in the open_file callback, the library holds
+ * cancellation off, so that nothing is lost. It must be deferred: no call is safe in a thread whose
+ * cancellation is asynchronous.
+ *
+ * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
+ * were in a call. Each of them closes it. What the calls of those threads had (for each a reader, or
+ * an image that was being opened) stays allocated in the child. Do not fork in a signal handler that
+ * interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
+ * _Fork(3): then the child must not use the handle.
+
  *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:
@@ -241,7 +253,8 @@ struct qcow2_segment {
 
 /*
  * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
- * The next run may be of the same kind. Compressed data never has QCOW2_SEGMENT_AT.
+ * The next run may be of the same kind, because one call examines a limited part of the disk, or
+ * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
@@ -251,7 +264,11 @@ struct qcow2_segment {
  * for a reader, and with the errno of pread(2).
  *
  * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
- * the disk in order.
+ * the disk in order. One call examines at most a million entries of the L2 tables of all images
+ * (8 MiB, or 16 MiB with extended L2 entries), whatever len is: 64 GiB of a disk with clusters of
+ * 64 KiB and no backing file. Going through a whole disk costs what its L1 tables and the L2 tables
+ * that they lead to have; a hostile image can have up to 4 million entries that all lead to one L2
+ * table, so a caller that must end soon counts its calls.
  */
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
 #include "qcow2/refcount.h"
@@ -99,7 +100,7 @@ static const struct qcow2_image *image_to_count(const struct qcow2 *q, unsigned 
 	return NULL;
 }
 
-int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
+static int clusters_count(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
 {
 	const struct qcow2_image *image = image_to_count(q, depth);
 	uint64_t *counts, n = 0;
@@ -118,4 +119,13 @@ int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint6
 		return qp_failed();
 	*count = n;
 	return 0;
+}
+
+int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = clusters_count(q, depth, enough, count);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }
