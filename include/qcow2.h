@@ -445,8 +445,9 @@ int qcow2_get_decoder(unsigned index, const char **compression, const char **dec
  *
  * Returns the number of bytes that the character takes, 1 to 4, and sets *code to its code point.
  * If the first byte does not begin a well-formed UTF-8 sequence, returns 1 and sets *code to
- * U+FFFD. Sets *printable to 0 if the character must not be shown: because it is malformed, a
- * control character, or one that changes the direction or the line of the text around it.
+ * U+FFFD. Sets *printable to 0 if the character must not be shown, because it is malformed, changes
+ * the text around it or cannot be seen: control and format characters (Unicode's categories Cc and
+ * Cf), line and paragraph separators, what is invisible by default, and what is no character.
  * Otherwise sets it to 1.
  */
 size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable);
