@@ -14,8 +14,20 @@
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
  * "qcow2.txt" is QEMU's description of the format, docs/interop/qcow2.txt.
  *
- * Threads: any number of threads may use one handle, and their calls run in parallel. Only
+  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
+ *
+ * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
+ * beginning. After that, and in all other calls and in the open_file callback, the library holds
+ * cancellation off, so that nothing is lost. It must be deferred: no call is safe in a thread whose
+ * cancellation is asynchronous.
+ *
+ * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
+ * were in a call. Each of them closes it. What the calls of those threads had (for each a reader, or
+ * an image that was being opened) stays allocated in the child. Do not fork in a signal handler that
+ * interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
+ * _Fork(3): then the child must not use the handle.
+
  *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:
@@ -241,7 +253,8 @@ struct qcow2_segment {
 
 /*
  * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
- * The next run may be of the same kind. Compressed data never has QCOW2_SEGMENT_AT.
+ * The next run may be of the same kind, because one call examines a limited part of the disk, or
+ * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
@@ -251,7 +264,11 @@ struct qcow2_segment {
  * for a reader, and with the errno of pread(2).
  *
  * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
- * the disk in order.
+ * the disk in order. One call examines at most a million entries of the L2 tables of all images
+ * (8 MiB, or 16 MiB with extended L2 entries), whatever len is: 64 GiB of a disk with clusters of
+ * 64 KiB and no backing file. Going through a whole disk costs what its L1 tables and the L2 tables
+ * that they lead to have; a hostile image can have up to 4 million entries that all lead to one L2
+ * table, so a caller that must end soon counts its calls.
  */
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 
@@ -394,7 +411,9 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
  * more clusters than the file has, and stops once it has counted `enough` of them; *count may be
- * larger than enough. Pass UINT64_MAX to count all.
+ * larger than enough. Pass UINT64_MAX to count all. The call examines no more refcounts than have
+ * room in what the file system stores of the file, or four million if that is more: an image whose
+ * refcount table has one block again and again claims more than there is.
  *
  * Returns 0 and sets *count, or returns -1 with errno set and *count unchanged. Fails with ENOENT
  * if the chain has no image at this depth, with ENOTSUP if the image is raw, with EFBIG if the
@@ -402,7 +421,8 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
  * damaged or the file ends before a refcount block does, with ENOMEM if there is no memory for the
  * refcounts (256 KiB), and with the errno of pread(2).
  *
- * Cost: two pread(2) for each refcount block, or for 32768 clusters if a block has more of them.
+ * Cost: one fstat(2), and two pread(2) for each refcount block, or for 32768 clusters if a block has
+ * more of them.
  */
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
@@ -425,8 +445,9 @@ int qcow2_get_decoder(unsigned index, const char **compression, const char **dec
  *
  * Returns the number of bytes that the character takes, 1 to 4, and sets *code to its code point.
  * If the first byte does not begin a well-formed UTF-8 sequence, returns 1 and sets *code to
- * U+FFFD. Sets *printable to 0 if the character must not be shown: because it is malformed, a
- * control character, or one that changes the direction or the line of the text around it.
+ * U+FFFD. Sets *printable to 0 if the character must not be shown, because it is malformed, changes
+ * the text around it or cannot be seen: control and format characters (Unicode's categories Cc and
+ * Cf), line and paragraph separators, what is invisible by default, and what is no character.
  * Otherwise sets it to 1.
  */
 size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
 #include "qcow2/bitmap.h"
@@ -72,7 +73,7 @@ static bool bitmaps_fill(const struct qcow2_image *image, struct qcow2_bitmap_en
 	return rc == QCOW2_OK;
 }
 
-int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
+static int bitmaps_list(struct qcow2 *q, struct qcow2_bitmap_entry **list)
 {
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_bitmap_entry *entries;
@@ -93,4 +94,13 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
 	}
 	*list = entries;
 	return (int)n;
+}
+
+int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = bitmaps_list(q, list);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

@@ -48,6 +48,8 @@ int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segme
 		return 0;
 	if (len > size - offset)
 		len = size - offset;
+	if (len > q->map_len)
+		len = q->map_len;
 	slot = qp_slot_take(&q->pool);
 	if (slot == NULL)
 		return qp_failed();

@@ -3,7 +3,7 @@
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
 	failure.c printable.c words.c \
 	open/chain.c open/find.c open/names.c open/resolve.c open/file.c \
-	read/pool.c read/ahead.c \
+	read/pool.c read/fork.c read/ahead.c \
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
 # The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.

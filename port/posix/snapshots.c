@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
 #include "printable.h"
@@ -172,7 +173,7 @@ static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_ent
 	return rc == QCOW2_OK;
 }
 
-int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
+static int snapshots_list(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 {
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_snapshot_entry *entries;
@@ -193,4 +194,13 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 	}
 	*list = entries;
 	return (int)n;
+}
+
+int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = snapshots_list(q, list);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

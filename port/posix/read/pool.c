@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../cancel.h"
 #include "../failure.h"
 
 /*
@@ -97,6 +98,20 @@ void qp_pool_free(struct qp_pool *pool)
 		}
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->given);
+}
+
+void qp_pool_after_fork(struct qp_pool *pool)
+{
+	unsigned i;
+
+	for (i = 0; i < pool->n_slots; i++)
+		if (pool->slots[i].busy != 0) {
+			pool->slots[i].busy = 0;
+			pool->slots[i].started = false;
+		}
+	pool->n_waiting = 0;
+	pthread_mutex_init(&pool->mutex, NULL);
+	pthread_cond_init(&pool->given, NULL);
 }
 
 /* Bytes of slices that let a chain be read in order without slices evicting each other. */
@@ -210,12 +225,15 @@ static struct qp_slot *slot_wait(struct qp_pool *pool)
 
 void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 {
+	int cancel_state = slot->cancel_state;
+
 	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) == 0)
-		return;
-	pthread_mutex_lock(&pool->mutex);
-	pthread_cond_signal(&pool->given);
-	pthread_mutex_unlock(&pool->mutex);
+	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) != 0) {
+		pthread_mutex_lock(&pool->mutex);
+		pthread_cond_signal(&pool->given);
+		pthread_mutex_unlock(&pool->mutex);
+	}
+	qp_cancel_restore(cancel_state);
 }
 
 /*
@@ -228,10 +246,15 @@ void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 #endif
 struct qp_slot *qp_slot_take(struct qp_pool *pool)
 {
-	struct qp_slot *slot = slot_claim(pool);
+	struct qp_slot *slot;
+	int cancel_state;
 
+	qp_cancel_test();
+	cancel_state = qp_cancel_hold();
+	slot = slot_claim(pool);
 	if (slot == NULL)
 		slot = slot_wait(pool);
+	slot->cancel_state = cancel_state;
 	if (slot->started || slot_start(pool, slot))
 		return slot;
 	qp_slot_give(pool, slot);

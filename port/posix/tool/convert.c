@@ -183,6 +183,7 @@ static bool copy_disk(struct copy *c)
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);
+	copy_plan_end(&c->plan);
 	return !c->failed;
 }
 

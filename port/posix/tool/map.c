@@ -80,6 +80,7 @@ int run_map(struct args *args)
 		tool_failed(args);
 	if (args->json && rc == 0)
 		print_json_end(first);
+	map_walk_end(&walk);
 	qcow2_close(q);
 	return rc < 0 ? EXIT_FAILED : EXIT_OK;
 }

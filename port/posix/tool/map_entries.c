@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "holes.h"
-
 /* What a hole in the file of an image means for data that is mapped there. */
 enum {
 	HOLES_UNKNOWN = 0,     /* not determined yet */
@@ -23,6 +21,12 @@ void map_walk_begin(struct map_walk *w, struct qcow2 *q)
 	w->segment.length = 0;
 	w->has_entry = false;
 	memset(w->holes, 0, sizeof w->holes);
+	hole_cache_begin(&w->cache, q);
+}
+
+void map_walk_end(struct map_walk *w)
+{
+	hole_cache_end(&w->cache);
 }
 
 /* Determines what holes mean in the file of the image at this depth, once for each. */
@@ -72,7 +76,7 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 	if (e->data && e->has_offset) {
 		learn_depth(w, e->depth);
 		if (w->holes[e->depth] != HOLES_NONE) {
-			e->length = hole_find(s->fd, s->file_offset, s->length, &hole);
+			e->length = hole_find(&w->cache, s->fd, s->file_offset, s->length, &hole);
 			e->zero = hole;
 			e->data = !hole || w->holes[e->depth] == HOLES_PREALLOCATED;
 		}

@@ -6,6 +6,7 @@
 #ifndef QCOW2_TOOL_MAP_ENTRIES_H
 #define QCOW2_TOOL_MAP_ENTRIES_H
 
+#include "holes.h"
 #include "tool.h"
 
 /* The flags mean what the keys of qemu-img map --output=json mean. */
@@ -32,9 +33,12 @@ struct map_walk {
 	bool has_entry;
 	struct map_entry entry;             /* collected so far; the next segment may continue it */
 	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */
+	struct hole_cache cache;
 };
 
+/* End the walk with map_walk_end. */
 void map_walk_begin(struct map_walk *w, struct qcow2 *q);
+void map_walk_end(struct map_walk *w);
 
 /*
  * Gets the next entry. Returns 1, 0 at the end of the disk, or -1 if the library failed; entries
