@@ -38,6 +38,7 @@ struct hooks {
 	unsigned eintr;          /* every n-th read is interrupted at first; 0: none */
 	size_t pread_most;       /* no read returns more than this; 0: no limit */
 	bool no_openat2;         /* it fails as on a kernel without it */
+	bool no_proc;            /* readlink fails as without /proc */
 	bool block_device;       /* fstat reports each file as a block device */
 	bool no_sysconf;         /* it fails */
 

@@ -252,11 +252,8 @@ static void test_formats(void **state)
 	(void)state;
 	options.flags = QCOW2_FOLLOW;
 	options.path = "top";
-	/* Without a format, the file is neither probed nor opened. */
 	write_overlay("top", "base", NULL);
-	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	EQ(hooks.n[CALL_OPEN], 0);
 	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 	options.backing_format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);

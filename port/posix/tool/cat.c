@@ -118,7 +118,7 @@ static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 
 int run_cat(struct args *args)
 {
-	struct cat c = { .args = args, .q = tool_open(args) };
+	struct cat c = { .args = args, .q = tool_open_disk(args) };
 	uint64_t size, end;
 	int rc;
 
