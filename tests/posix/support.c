@@ -66,6 +66,8 @@ static bool fails(enum call call)
 {
 	unsigned n = count_up(&hooks.n[call]), at = hooks.fail_at[call];
 
+	if (call == CALL_OPEN && hooks.swap_at == n)
+		hooks.swap();
 	if (at == 0u || (hooks.persistent ? n < at : n != at))
 		return false;
 	count_up(&hooks.n_failed);
@@ -99,6 +101,10 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 		return -1;
 	if (hooks.eintr != 0u && hooks.n[CALL_PREAD] % hooks.eintr == 0u) {
 		errno = EINTR;
+		return -1;
+	}
+	if (hooks.direct && (((uintptr_t)buf | len | (size_t)pos) & 511u) != 0u) {
+		errno = EINVAL;
 		return -1;
 	}
 	if (hooks.pread_most != 0u && len > hooks.pread_most)
@@ -162,6 +168,8 @@ int __wrap_fcntl64(int fd, int command, ...)
 	va_list args;
 	int least;
 
+	if (hooks.direct && command == F_GETFL)
+		return O_RDONLY | O_DIRECT;
 	if (command != F_DUPFD_CLOEXEC && command != F_OFD_GETLK && command != F_OFD_SETLK)
 		return __real_fcntl64(fd, command);
 	va_start(args, command);

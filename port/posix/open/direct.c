@@ -20,27 +20,33 @@
 /* The length and alignment of a block. It suits devices with sectors of 512 and of 4096 bytes. */
 enum { DIRECT_BLOCK = 4096 };
 
-/* Reads blocks. Behind the end of the file, the last one has zeros. */
+/* A read. */
+struct direct {
+	int fd;
+	uint64_t end; /* of the file, if a block met it; else UINT64_MAX */
+};
+
+/* Reads blocks. Behind the end of the file, they have zeros. */
 static int read_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf)
 {
-	const struct qp_file *file = ctx;
+	struct direct *direct = ctx;
+	uint64_t pos = lba * DIRECT_BLOCK;
 	size_t len = (size_t)count * DIRECT_BLOCK, done = 0;
 
-	/* After a read that ends inside a block, the file has ended. */
-	while (done < len && done % DIRECT_BLOCK == 0u) {
-		ssize_t n = pread(file->fd, (char *)buf + done, len - done,
-		                  (off_t)(lba * DIRECT_BLOCK + done));
+	while (done < len) {
+		ssize_t n = pread(direct->fd, (char *)buf + done, len - done, (off_t)(pos + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno;
-		if (n == 0)
-			break;
 		done += (size_t)n;
+		/* A read that ends inside a block, or is empty, has met the end of the file. */
+		if (n == 0 || done % DIRECT_BLOCK != 0u) {
+			direct->end = pos + done;
+			break;
+		}
 	}
-	if (done <= len - DIRECT_BLOCK)
-		return QP_IO_SHRANK;
 	memset((char *)buf + done, 0, len - done);
 	return 0;
 }
@@ -60,7 +66,8 @@ static bool is_direct(int fd)
 int qp_direct_read(const struct qp_file *file, uint64_t pos, void *buf, size_t len)
 {
 	static const struct qcow2_block_ops ops = { read_blocks };
-	struct qcow2_block block = { .ops = &ops, .size = INT64_MAX, .align = DIRECT_BLOCK };
+	struct direct direct = { file->fd, UINT64_MAX };
+	struct qcow2_block block = { .ops = &ops, .ctx = &direct, .align = DIRECT_BLOCK };
 	struct qcow2_io io;
 	char *room;
 	int code;
@@ -70,12 +77,13 @@ int qp_direct_read(const struct qp_file *file, uint64_t pos, void *buf, size_t l
 	room = malloc((size_t)2 * DIRECT_BLOCK - 1u);
 	if (room == NULL)
 		return ENOMEM;
-	block.ctx = (void *)(uintptr_t)file; /* the callback does not change it */
+	block.size = INT64_MAX; /* the core asks only for what is in the file */
 	block.block_len = DIRECT_BLOCK;
 	block.max_blocks = (1u << 30) / DIRECT_BLOCK;
 	block.bounce = room + (-(uintptr_t)room % DIRECT_BLOCK);
 	(void)qcow2_block_init(&block, &io); /* it is as block.h wants it */
-	code = io.ops->read(io.ctx, file->start + pos, buf, len);
+	pos += file->start;
+	code = io.ops->read(io.ctx, pos, buf, len);
 	free(room);
-	return code;
+	return code == 0 && direct.end - pos < len ? QP_IO_SHRANK : code;
 }
