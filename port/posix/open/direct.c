@@ -85,5 +85,7 @@ int qp_direct_read(const struct qp_file *file, uint64_t pos, void *buf, size_t l
 	pos += file->start;
 	code = io.ops->read(io.ctx, pos, buf, len);
 	free(room);
-	return code == 0 && direct.end - pos < len ? QP_IO_SHRANK : code;
+	if (code == 0 && (direct.end <= pos || direct.end - pos < len))
+		return QP_IO_SHRANK;
+	return code;
 }
