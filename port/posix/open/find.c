@@ -179,8 +179,8 @@ static bool format_supported(const char *format, const struct qcow2_file_request
 		return true;
 	qp_printable(name, request->name, request->name_len);
 	qp_fail(ENOTSUP, QCOW2_E_BACKING, "the format of the backing file is not supported",
-	        "the format '%s' of the backing file '%s' is not supported (raw and qcow2 are); "
-	        "give a copy in one of these",
+	        "the format '%s' of the backing file '%s' is not supported: give a raw or qcow2 "
+	        "copy of it",
 	        qp_printable(shown, format, strlen(format)), name);
 	return false;
 }

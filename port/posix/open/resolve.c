@@ -48,7 +48,7 @@ static bool refuse_kind(const struct qcow2_file_request *request)
 
 	qp_fail(ENOTSUP, data ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING,
 	        "the image names a file by other means than a file name",
-	        "cannot open the %s '%s': only file names are followed; give the file itself",
+	        "cannot open the %s '%s': only file names are followed",
 	        qp_kind_name(request->kind), qp_printable(shown, request->name, request->name_len));
 	return false;
 }
