@@ -14,7 +14,7 @@
  * Programs without a libc, such as firmware, use the core instead: see qcow2/reader.h.
  * "qcow2.txt" is QEMU's description of the format, docs/interop/qcow2.txt.
  *
-  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
+ * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
  *
  * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
@@ -27,7 +27,14 @@
  * an image that was being opened) stays allocated in the child. Do not fork in a signal handler that
  * interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
  * _Fork(3): then the child must not use the handle.
-
+ *
+ * An image that is being written: the library takes no lock. As long as another process writes to a
+ * file of the chain, calls return what the file has at that moment, or what it had earlier, as the
+ * library keeps parts of tables; a call may also fail, because it sees half of a change. What the
+ * writer has not flushed yet is missing, as the tables that lead there are still in its memory. No
+ * call does worse than that. A file may grow: before a call fails because a file ends too early, it
+ * asks the system for the size again, and reads the tables anew if the file is longer. What the
+ * header says, the size of the disk for instance, stays as it was when the image was opened.
  *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:
@@ -126,10 +133,15 @@ enum {
 	/*
 	 * Open the backing and data files that images name, if they are inside the directory of the
 	 * image that names them: no "..", no symbolic link, and an absolute name only if it begins
-	 * with that directory. Needs qcow2_options.path.
+	 * with that directory. The directory is the one that has the file, not the one that has a
+	 * symbolic link to it, and it is the same one for the whole call, even if another process
+	 * renames directories meanwhile. Needs qcow2_options.path.
 	 */
 	QCOW2_FOLLOW = 4,
-	/* Open these files wherever they are. Only for trusted images. Needs qcow2_options.path. */
+	/*
+	 * Open these files wherever they are. As in QEMU, a relative name begins at the directory
+	 * in the path of the image. Only for trusted images. Needs qcow2_options.path.
+	 */
 	QCOW2_FOLLOW_ANY = 8,
 	/*
 	 * Inspect only: also open encrypted images, and never open another file, not even one
@@ -143,7 +155,7 @@ enum {
 struct qcow2_file {
 	const char *path;   /* the file to open; NULL: use fd */
 	int fd;             /* used if path is NULL; owned by the library from the call on */
-	const char *format; /* of a backing file: "raw" or "qcow2"; NULL: see backing_format */
+	const char *format; /* of a backing file, as in the image; NULL: see backing_format */
 };
 
 /* What an image needs a file for. */
@@ -169,6 +181,9 @@ struct qcow2_file_request {
  *
  * A file that an image needs comes from the first of these that is set: data_file or backing, then
  * open_file, then QCOW2_FOLLOW or QCOW2_FOLLOW_ANY.
+ *
+ * The format of a backing file is "qcow2" or "raw". QEMU's "file" and "host_device" are the same as
+ * "raw".
  */
 struct qcow2_options {
 	size_t struct_size;   /* sizeof(struct qcow2_options) */
@@ -176,7 +191,8 @@ struct qcow2_options {
 	unsigned max_readers; /* how many threads can read at once, at most 1024; others wait;
 	                       * 0: as many as there are processors, at most 32 */
 	size_t reader_memory; /* bytes for each reader, raised to the minimum; 0: a good size */
-	const char *path;     /* of the image, for messages and QCOW2_FOLLOW; NULL: unknown */
+	const char *path;     /* by which fd was opened, for messages, QCOW2_FOLLOW and
+	                       * QCOW2_FOLLOW_ANY; NULL: unknown */
 	const char *snapshot; /* id, or else name, of the snapshot to read; NULL: the disk */
 	const struct qcow2_file *data_file; /* the image's external data file; NULL: not given */
 	const struct qcow2_file *backing;   /* the file below the image, then the one below that */
@@ -190,6 +206,13 @@ struct qcow2_options {
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
 	void *open_file_ctx; /* passed to open_file */
+	/*
+	 * Where the image is in the file fd, if it is inside another file, such as a tar archive:
+	 * its first byte, and its length in bytes. Length 0 means up to the end of the file, and so
+	 * does a length that goes past it. Other files of the chain begin at their first byte.
+	 */
+	uint64_t image_offset;
+	uint64_t image_length;
 };
 
 /*
@@ -201,8 +224,8 @@ struct qcow2_options {
  * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if a file
  * is given that no image needs, or if a name in the image contains a NUL; with ENOENT if the
  * snapshot or a file does not exist; with ELOOP if the chain contains a file twice or more than 256
- * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of
- * open_file.
+ * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; with EINVAL if the file ends before
+ * image_offset; and with the errno of open(2) or of open_file.
  *
  * Cost: that of qcow2_open for each file of the chain.
  */
@@ -214,7 +237,8 @@ struct qcow2_failure {
 	int error; /* errno of the call */
 	/*
 	 * An enum qcow2_status of qcow2/status.h, or 0 if the core was not involved.
-	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given.
+	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given, or cannot be used
+	 * because of its format or because the image names it by other means than a file name.
 	 * QCOW2_E_ARGUMENT with ENOTSUP: the format of a backing file is needed and not given.
 	 */
 	int status;
@@ -348,6 +372,17 @@ const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
  * library still owns it.
  */
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);
+
+/*
+ * Is the image at a depth of the chain, or its external data file, open for writing in QEMU: a
+ * running guest, qemu-nbd and the like? Then what is read may be old, or half of a change; see "An
+ * image that is being written" above. QEMU takes locks on the files that it writes, and this call
+ * asks the system whether there are such locks. It takes none.
+ *
+ * Returns 1 if so, and 0 if not, or if the system cannot tell. Returns -1 with errno ENOENT if the
+ * chain has no image at this depth. Cost: one fcntl(2) for each of the two files.
+ */
+int qcow2_in_use(struct qcow2 *q, unsigned depth);
 
 /*
  * Returns the descriptor of the external data file of the image at a depth of the chain, or -1 if

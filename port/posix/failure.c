@@ -195,6 +195,7 @@ void qp_fail_core(int status, const struct qcow2_error *err)
 	if (file != NULL) {
 		file_label(file, label, sizeof label);
 		depth = file->depth;
+		pos += file->start;
 	}
 	if (placed)
 		snprintf(at, sizeof at, " (at file offset %llu)", (unsigned long long)pos);

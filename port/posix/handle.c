@@ -166,6 +166,8 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 	if (slot == NULL)
 		return qp_failed();
 	rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
+	if (rc == QCOW2_E_TRUNCATED && qp_slot_grow(&q->pool, slot))
+		rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
 	if (rc != QCOW2_OK)
 		qp_fail_core(rc, &slot->reader.core.error);
 	qp_slot_give(&q->pool, slot);

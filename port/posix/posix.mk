@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
-	failure.c printable.c words.c \
-	open/chain.c open/find.c open/names.c open/resolve.c open/file.c \
-	read/pool.c read/fork.c read/ahead.c \
+	in_use.c failure.c printable.c words.c \
+	open/chain.c open/find.c open/names.c open/resolve.c open/beneath.c \
+	open/directory.c open/file.c open/direct.c \
+	read/pool.c read/fork.c read/ahead.c read/grown.c \
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
 # The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.
@@ -25,5 +26,5 @@ TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c convert.c copy_plan.c help
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \
-	openat64 syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
+	openat64 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
 comma := ,

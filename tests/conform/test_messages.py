@@ -6,6 +6,7 @@ looks for each literal of the sources in them, so that no message is missing; th
 messages.txt lists the literals that no situation can show, with the reasons. After a change of a
 message, run the test with UPDATE=1 in the environment to rewrite the file.
 """
+import fcntl
 import os
 import re
 import signal
@@ -88,6 +89,17 @@ class Shrinks(Situation):
         return messages_of(err.decode())
 
 
+class InUse(Situation):
+    """The tests hold the lock of a program that writes to the image, byte 101 of its file."""
+
+    def messages(self, home):
+        self.build(home)
+        with open(home / "disk", "rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH, 1, 101)
+            done = run(QCOW2, *self.args.split(), cwd=home, memory=MEMORY)
+        return messages_of(done.err)
+
+
 def messages_of(err):
     """The messages in standard error, one on each line. The hint about --help joins the line before it.
     Very long names are shortened."""
@@ -131,12 +143,14 @@ SITUATIONS = {
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
         *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
                                      "snapshot").split()),
+        S("cat --image-at=1,x disk", V3),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
         S("cat disk", files={"disk": b"not an image"}), S("cat disk", V3, fault="fstat 1 9 75"),
         S("cat disk", V3, fault="pread 1 99 121"), S("map disk", V3, fault="pread 2 99 121"),
-        Shrinks("cat disk", V3), S("cat disk", V3, fault="malloc 1 99 12"),
+        Shrinks("cat disk", V3), S("cat --image-at=1G disk", V3), InUse("cat disk", V3),
+        S("cat disk", V3, fault="malloc 1 99 12"),
     ],
     "Kinds of images that are not supported": [
         S("cat disk", V3 + "header.version 1\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
@@ -174,6 +188,10 @@ SITUATIONS = {
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
         S("cat --backing=b1,qcow2 disk", OVERLAY, more={"b1": OVERLAY}),
         S("cat --follow disk", over("base", "")), S("cat --follow disk", over("base", "vmdk")),
+        S("cat --follow disk", over("base", ""), files={"base": b"\0" * 512}),
+        S("cat --follow disk", over("base", ""), more={"base": V3}),
+        S("cat --backing=base disk", V3, more={"base": V3}),
+        S("cat --follow disk", over("base"), fault="fstat 2 9 75"),
         S("cat --backing=b1 disk", V3, files={"b1": b""}),
         S("cat --backing=b1,raw disk", over("base"), ),
         S("cat --backing=b1,raw --backing=b2,raw disk", over("base"), files={"b1": b"", "b2": b""}),
@@ -192,6 +210,7 @@ SITUATIONS = {
     "Data files": [
         S("cat disk", DATA_FILE), S("cat disk", DATA_FILE.replace('"data"', '""')),
         S("cat --follow disk", DATA_FILE, prepare=lambda home: (home / "data").unlink()),
+        S("cat --follow disk", DATA_FILE.replace('"data"', '"nbd:host:1"')),
         S("cat --data-file=missing disk", DATA_FILE), S("cat --data-file=data disk", V3),
         S("cat --follow disk", f'size 64k\ndata_file "{5000 * "x"}"\n'),
         S("cat --follow disk", DATA_FILE + "l2 9 raw 1<<63|0x7000000\n"),
@@ -231,6 +250,8 @@ HIDDEN = {
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
     "the format of the backing file is not supported": SHORT,
+    "the image names a file by other means than a file name": SHORT,
+    "cannot find the directory of the image": SHORT,
     "the image has no such snapshot": SHORT,
     "the image needs a backing file, which was not given": SHORT,
     "the image needs an external data file, which was not given": SHORT,

@@ -26,6 +26,7 @@ struct qp_slot {
 	bool started;            /* the fields below are valid */
 	struct qp_reader reader; /* its memory follows *reader.ahead */
 	struct qp_codecs codecs;
+	struct qp_grown *grown; /* copies of the images, with longer files; NULL: no file grew */
 } __attribute__((aligned(QP_SLOT_ALIGN)));
 
 struct qp_pool {
@@ -61,5 +62,12 @@ void qp_pool_after_fork(struct qp_pool *pool);
  */
 struct qp_slot *qp_slot_take(struct qp_pool *pool);
 void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot);
+
+/*
+ * For a call that failed with QCOW2_E_TRUNCATED: has the file in question grown since the reader
+ * started? If so, starts the reader anew, with the new sizes of all files and no cached tables, and
+ * returns true. Then the call may succeed.
+ */
+bool qp_slot_grow(struct qp_pool *pool, struct qp_slot *slot);
 
 #endif

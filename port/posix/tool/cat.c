@@ -144,7 +144,7 @@ int run_cat(struct args *args)
 	int rc;
 
 	progress_catch_signals();
-	c.q = tool_open(args);
+	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	sandbox_enter_reading(args->no_sandbox);

@@ -213,7 +213,7 @@ int run_convert(struct args *args)
 	memset(&c, 0, sizeof c);
 	c.args = args;
 	c.processors = sysconf(_SC_NPROCESSORS_ONLN); /* opens a file, so not in the sandbox */
-	c.q = tool_open(args);
+	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	pthread_mutex_init(&c.mutex, NULL);

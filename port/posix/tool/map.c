@@ -61,7 +61,7 @@ int run_map(struct args *args)
 {
 	struct map_entry entry;
 	struct map_walk walk;
-	struct qcow2 *q = tool_open(args);
+	struct qcow2 *q = tool_open_disk(args);
 	bool first = true;
 	int rc;
 

@@ -21,11 +21,13 @@ enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
 static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
 	bool truncated_allowed = (args->options.flags & QCOW2_ALLOW_TRUNCATED) != 0u;
+	bool follows = (args->options.flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) != 0u;
 
 	if (failure->status == QCOW2_E_BACKING)
-		return "; use --follow, --backing FILE[,FORMAT] or --layer-only";
+		return follows ? "; use --backing FILE[,FORMAT] or --layer-only"
+		               : "; use --follow, --backing FILE[,FORMAT] or --layer-only";
 	if (failure->status == QCOW2_E_DATA_FILE)
-		return "; use --follow or --data-file FILE";
+		return follows ? "; use --data-file FILE" : "; use --follow or --data-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use --backing-format FORMAT";
 	if (failure->status == QCOW2_E_TRUNCATED && !truncated_allowed)
@@ -127,6 +129,32 @@ struct qcow2 *tool_open(const struct args *args)
 		tool_error(args->image, "the image has no snapshot with this id or name");
 	else if (q == NULL)
 		tool_failed(args);
+	return q;
+}
+
+/* Warns of the first file of the chain that another process writes. */
+static void warn_in_use(const struct args *args, struct qcow2 *q)
+{
+	unsigned depth;
+	int in_use;
+
+	for (depth = 0; (in_use = qcow2_in_use(q, depth)) == 0; depth++)
+		;
+	if (in_use > 0) {
+		const char *path = depth > 0u ? qcow2_get_path(q, depth) : NULL;
+
+		tool_error(path != NULL ? path : args->image,
+		           "warning: open for writing in another process; what it has not "
+		           "flushed is missing");
+	}
+}
+
+struct qcow2 *tool_open_disk(const struct args *args)
+{
+	struct qcow2 *q = tool_open(args);
+
+	if (q != NULL)
+		warn_in_use(args, q);
 	return q;
 }
 

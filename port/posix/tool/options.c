@@ -121,6 +121,25 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+/* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
+static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
+{
+	struct qcow2_options *o = &args->options;
+	char *comma = strchr(value, ',');
+	bool good = true;
+
+	(void)row;
+	o->image_length = 0;
+	if (comma != NULL) {
+		*comma = '\0';
+		good = size_parse(comma + 1, &o->image_length) && o->image_length != 0u;
+	}
+	good = good && size_parse(value, &o->image_offset);
+	if (comma != NULL)
+		*comma = ','; /* the message shows the value */
+	return good ? NULL : "OFFSET or OFFSET,LENGTH in bytes, such as 1536 or 64K,10M";
+}
+
 #define FIELD(name) offsetof(struct args, name)
 
 /*
@@ -181,6 +200,9 @@ const struct option_row options[] = {
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
+	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
+	  "the image is a part of the file IMAGE, which begins at OFFSET bytes",
+	  store_image_at, 0 },
 	{ "layer-only", '\0', NULL, FOR_IMAGES,
 	  "read this image alone; what a backing file holds is zeros",
 	  store_library_flag, QCOW2_LAYER_ONLY },
