@@ -24,9 +24,9 @@ static struct qp_grown *chain_copy(const struct qcow2_image *top)
 {
 	const struct qcow2_image *image;
 	struct qp_grown *copies, *copy;
-	size_t n = 0;
+	size_t n = 1;
 
-	for (image = top; image != NULL; image = image->backing)
+	for (image = top->backing; image != NULL; image = image->backing)
 		n++;
 	copies = calloc(n, sizeof *copies);
 	if (copies == NULL)
