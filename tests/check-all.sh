@@ -162,6 +162,11 @@ cross() { # TRIPLET EMULATOR: the core's tests and the command on another proces
 		CFLAGS='-O2 -Werror' LDFLAGS=-static "$build/libqcow2.a" "$build/qcow2" || return 1
 	test "$("$2" "$build/qcow2" cat tests/data/sample.qcow2 | sha256sum | cut -d' ' -f1)" = \
 		"$(cat tests/data/sample.sha256)" || return 1
+	# Times after 2038: of a file, and of a snapshot.
+	printf 'size 64k\nsnapshot 1 late date_sec=0xffffffff\nactive\n' |
+		build/tests/image/mkimage "$build/late.qcow2" && touch -d @4102444800 "$build/late.qcow2" &&
+		TZ=UTC "$2" "$build/qcow2" snapshots "$build/late.qcow2" | grep -q ' 2106-02-07 06:28:15 ' ||
+		return 1
 	sh tests/unit/cross.sh "$build/tests" "$1-gcc" "$2"
 }
 
