@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "failure.h"
+#include "read/damage.h"
 #include "snapshots.h"
 
 /* Where struct qcow2_options ended when it was first published. */
@@ -141,7 +142,7 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 		return qp_failed();
 	rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.core.error);
+		qp_fail_reader(&slot->reader.core, rc, offset, len);
 	qp_slot_give(&q->pool, slot);
 	return rc == QCOW2_OK ? (int)len : qp_failed();
 }

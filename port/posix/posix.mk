@@ -2,8 +2,8 @@
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
 	failure.c printable.c words.c \
-	open/chain.c open/find.c open/names.c open/resolve.c open/file.c \
-	read/pool.c read/ahead.c \
+	open/chain.c open/find.c open/names.c open/resolve.c open/file.c open/cut.c \
+	read/pool.c read/ahead.c read/damage.c \
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
 # The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.
@@ -18,7 +18,7 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c convert.c copy_plan.c help.c holes.c info.c \
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c convert.c copy_plan.c damage.c help.c holes.c info.c \
 	info_json.c info_load.c info_text.c json.c main.c map.c map_entries.c message.c open.c options.c \
 	output.c progress.c size.c snapshot_list.c snapshots.c text.c version.c)
 

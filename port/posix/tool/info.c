@@ -5,36 +5,49 @@
  */
 #include "info.h"
 
+#include <string.h>
+
 #include "commands.h"
 #include "message.h"
 #include "open.h"
 #include "qcow2/status.h"
 
-/* Opens only to inspect, unless the command line says where the other files are. */
-static struct qcow2 *open_for_info(struct args *args)
+/*
+ * Opens only to inspect, unless the command line says where the other files are. If the file is
+ * cut, warns and opens what is left of it; then *cut is true.
+ */
+static struct qcow2 *open_for_info(struct args *args, bool *cut)
 {
 	struct qcow2_options *o = &args->options;
+	char reason[sizeof qcow2_last_failure()->message];
 	struct qcow2 *q;
 
+	*cut = false;
 	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u && o->n_backing == 0u &&
 	    o->data_file == NULL)
 		o->flags |= QCOW2_INSPECT;
 	q = tool_open_quietly(args);
-	if (q != NULL || qcow2_last_failure()->status != QCOW2_E_TRUNCATED)
+	if (q != NULL || qcow2_last_failure()->status != QCOW2_E_TRUNCATED ||
+	    qcow2_last_failure()->depth != 0u)
 		return q != NULL ? q : tool_open(args);
-	tool_error(args->image, "warning: %s", qcow2_last_failure()->message);
 	o->flags |= QCOW2_ALLOW_TRUNCATED;
-	return tool_open(args);
+	memcpy(reason, qcow2_last_failure()->message, sizeof reason);
+	q = tool_open(args);
+	if (q != NULL)
+		tool_error(args->image, "warning: %s", reason);
+	*cut = q != NULL;
+	return q;
 }
 
 int run_info(struct args *args)
 {
-	struct qcow2 *q = open_for_info(args);
 	struct info info;
+	bool cut;
+	struct qcow2 *q = open_for_info(args, &cut);
 
 	if (q == NULL)
 		return EXIT_FAILED;
-	info_load(&info, args->image, q);
+	info_load(&info, args->image, q, cut);
 	if (args->json)
 		info_print_json(&info);
 	else

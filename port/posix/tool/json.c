@@ -20,7 +20,7 @@ static void json_escaped(FILE *out, uint32_t c)
 		fprintf(out, "\\u%04x", (unsigned)c);
 }
 
-static void json_quoted(FILE *out, const char *bytes, size_t len)
+void json_quoted(FILE *out, const char *bytes, size_t len)
 {
 	fputc('"', out);
 	while (len > 0u) {

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "damage.h"
 #include "holes.h"
 
 /* What a hole in the file of an image means for data that is mapped there. */
@@ -47,11 +48,29 @@ static int walk_refill(struct map_walk *w)
 	int rc = 1;
 
 	if (w->segment.length == 0u) {
-		rc = qcow2_map(w->q, w->at, UINT64_MAX, &w->segment);
+		rc = damage_map(w->q, w->at, &w->segment, &w->damaged);
 		if (rc > 0)
 			w->at += w->segment.length;
 	}
 	return rc;
+}
+
+/* Makes an entry of a segment that is damaged. */
+static void damaged_take(struct map_walk *w, struct map_entry *e)
+{
+	const struct qcow2_failure *failure = qcow2_last_failure();
+	/* The entry so far may need the other room. */
+	char *reason = w->reasons[w->has_entry && w->entry.reason == w->reasons[0]];
+
+	memset(e, 0, sizeof *e);
+	e->start = w->segment.start;
+	e->length = w->segment.length;
+	e->damaged = true;
+	e->depth = failure->depth;
+	e->status = failure->status;
+	memcpy(reason, failure->message, sizeof failure->message);
+	e->reason = reason;
+	w->segment.length = 0;
 }
 
 /* Cuts an entry off the front of the segment: all of it, or up to where a hole begins or ends. */
@@ -60,6 +79,9 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 	struct qcow2_segment *s = &w->segment;
 	bool hole;
 
+	e->damaged = false;
+	e->status = 0;
+	e->reason = NULL;
 	e->start = s->start;
 	e->length = s->length;
 	e->depth = s->depth;
@@ -84,6 +106,8 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 
 static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 {
+	if (a->damaged || b->damaged)
+		return a->damaged && b->damaged && a->status == b->status && a->depth == b->depth;
 	if (a->present != b->present || a->zero != b->zero || a->data != b->data ||
 	    a->compressed != b->compressed || a->depth != b->depth ||
 	    a->has_offset != b->has_offset)
@@ -97,7 +121,10 @@ int map_walk_next(struct map_walk *w, struct map_entry *entry)
 	int rc;
 
 	while ((rc = walk_refill(w)) > 0) {
-		entry_take(w, &next);
+		if (w->damaged)
+			damaged_take(w, &next);
+		else
+			entry_take(w, &next);
 		if (!w->has_entry) {
 			w->entry = next;
 			w->has_entry = true;
