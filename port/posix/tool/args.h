@@ -33,6 +33,8 @@ struct args {
 	bool json;
 	bool quiet;
 	bool progress;
+	bool salvage;
+	const char *report;           /* the file of --report, or NULL */
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */

@@ -14,6 +14,7 @@
 
 #include "message.h"
 #include "open.h"
+#include "salvage.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
@@ -24,6 +25,7 @@ enum {
 struct cat {
 	const struct args *args;
 	struct qcow2 *q;
+	struct salvage *salvage; /* NULL without --salvage */
 	bool to_pipe;
 	char *buf;
 	size_t room;
@@ -85,15 +87,13 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = c->room - (size_t)(at % c->room);
-	int n;
 
 	if (len > end - at)
 		len = (size_t)(end - at);
-	n = qcow2_read(c->q, c->buf, len, at);
-	if (n < 0)
+	if (!salvage_read(c->salvage, c->q, c->buf, len, at))
 		return tool_failed(c->args);
-	*done = (uint64_t)n;
-	return write_all(c->buf, (size_t)n) ? EXIT_OK : write_failed();
+	*done = len;
+	return write_all(c->buf, len) ? EXIT_OK : write_failed();
 }
 
 static int cat_range(struct cat *c, uint64_t at, uint64_t end)
@@ -133,8 +133,9 @@ int run_cat(struct args *args)
 		                "offset %" PRIu64 " is past the end of the disk (%" PRIu64
 		                " bytes)",
 		                args->offset, size);
-	else
+	else if ((rc = salvage_begin(&c.salvage, args, c.q)) == EXIT_OK)
 		rc = cat_range(&c, args->offset, end);
+	rc = salvage_end(c.salvage, rc);
 	qcow2_close(c.q);
 	return rc;
 }

@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "salvage.h"
 
 enum {
 	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */
@@ -29,7 +30,8 @@ struct copy {
 	const struct args *args;
 	struct qcow2 *q;
 	struct output out;
-	size_t room; /* bytes in the buffer of each thread */
+	struct salvage *salvage; /* NULL without --salvage */
+	size_t room;             /* bytes in the buffer of each thread */
 
 	pthread_mutex_t mutex; /* for plan, progress and failed */
 	struct copy_plan plan;
@@ -122,7 +124,7 @@ static bool piece_take(struct copy *c, struct copy_piece *piece)
 
 static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf)
 {
-	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
+	if (salvage_read(c->salvage, c->q, buf, piece->len, piece->off))
 		return put_sparse(c, buf, piece->len, piece->off);
 	if (is_first_failure(c))
 		tool_failed(c->args);
@@ -179,7 +181,7 @@ static bool copy_disk(struct copy *c)
 		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
 		return false;
 	}
-	copy_plan_begin(&c->plan, c->q);
+	copy_plan_begin(&c->plan, c->q, c->salvage);
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);
@@ -211,7 +213,10 @@ int run_convert(struct args *args)
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	pthread_mutex_init(&c.mutex, NULL);
-	rc = convert(&c);
+	rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK)
+		rc = convert(&c);
+	rc = salvage_end(c.salvage, rc);
 	pthread_mutex_destroy(&c.mutex);
 	qcow2_close(c.q);
 	return rc;

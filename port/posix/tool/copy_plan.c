@@ -6,12 +6,14 @@
 
 #include <string.h>
 
+#include "damage.h"
 #include "holes.h"
 
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q)
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage)
 {
 	memset(p, 0, sizeof *p);
 	p->q = q;
+	p->salvage = salvage;
 }
 
 /*
@@ -58,7 +60,17 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
 static int segment_refill(struct copy_plan *p)
 {
-	return p->segment.length != 0u ? 1 : qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	bool damaged;
+	int rc;
+
+	if (p->segment.length != 0u)
+		return 1;
+	if (p->salvage == NULL)
+		return qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	rc = damage_map(p->q, p->at, &p->segment, &damaged);
+	if (rc > 0 && damaged)
+		salvage_note(p->salvage, p->at, p->segment.length);
+	return rc;
 }
 
 int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)

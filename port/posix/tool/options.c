@@ -111,6 +111,12 @@ const struct option_row options[] = {
 	{ "quiet", 'q', NULL, FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
+	  store_true, FIELD(salvage) },
+	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
+	  "with --salvage: also write the list to FILE, as JSON",
+	  store_text, FIELD(report) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
