@@ -108,9 +108,14 @@ def qcow2(*args, **more):
     return result
 
 
+CUT_WARNING = ": warning: the file ends inside a data cluster"
+
+
 def qcow2_ok(*args, **more):
+    """Checks for success without a message. Some tests cut files where a warning says so."""
     result = qcow2(*args, **more)
-    assert result.code == 0 and result.err == "", result
+    messages = [line for line in result.err.splitlines() if CUT_WARNING not in line]
+    assert result.code == 0 and messages == [], result
     return result.out
 
 

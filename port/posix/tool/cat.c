@@ -14,6 +14,7 @@
 
 #include "message.h"
 #include "open.h"
+#include "past_end.h"
 #include "salvage.h"
 
 enum {
@@ -96,8 +97,21 @@ static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *do
 	return write_all(c->buf, len) ? EXIT_OK : write_failed();
 }
 
-static int cat_range(struct cat *c, uint64_t at, uint64_t end)
+/* Warns if one of the files ends inside a data cluster of this range. */
+static void warn_if_cut(const struct cat *c, uint64_t at, uint64_t end)
 {
+	struct past_end past_end;
+
+	if (!past_end_may_be_cut(c->q))
+		return;
+	past_end_begin(&past_end);
+	past_end_walk(&past_end, c->q, at, end);
+	past_end_warn_cut(&past_end, c->args);
+}
+
+static int cat_range(struct cat *c, uint64_t from, uint64_t end)
+{
+	uint64_t at = from;
 	struct stat st;
 	uint64_t n = 0;
 	int rc = EXIT_OK;
@@ -113,6 +127,7 @@ static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 			rc = copy_out(c, at, end, &n);
 	}
 	free(c->buf);
+	warn_if_cut(c, from, end);
 	return rc;
 }
 

@@ -197,6 +197,7 @@ static int convert(struct copy *c)
 		progress_begin(&c->progress, c->args->progress, c->args->quiet);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);
+		past_end_warn_cut(&c->plan.past_end, c->args);
 	}
 	output_end(&c->out);
 	return rc;

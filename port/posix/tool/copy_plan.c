@@ -60,16 +60,19 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
 static int segment_refill(struct copy_plan *p)
 {
-	bool damaged;
+	bool damaged = false;
 	int rc;
 
 	if (p->segment.length != 0u)
 		return 1;
 	if (p->salvage == NULL)
-		return qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
-	rc = damage_map(p->q, p->at, &p->segment, &damaged);
+		rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	else
+		rc = damage_map(p->q, p->at, &p->segment, &damaged);
 	if (rc > 0 && damaged)
 		salvage_note(p->salvage, p->at, p->segment.length);
+	else if (rc > 0)
+		past_end_look(&p->past_end, p->q, &p->segment);
 	return rc;
 }
 

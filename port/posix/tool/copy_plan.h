@@ -6,6 +6,7 @@
 #ifndef QCOW2_TOOL_COPY_PLAN_H
 #define QCOW2_TOOL_COPY_PLAN_H
 
+#include "past_end.h"
 #include "salvage.h"
 
 /* What lseek(2) found: `len` bytes of the file `fd`, from `from` on, are all a hole or all data. */
@@ -23,6 +24,7 @@ struct copy_plan {
 	uint64_t at;             /* the plan is done up to this offset of the disk */
 	struct qcow2_segment segment; /* the rest of the current one, which begins at `at` */
 	struct hole_memo memo;
+	struct past_end past_end; /* what is odd in what was planned so far; public */
 };
 
 struct copy_piece {

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "message.h"
 #include "open.h"
+#include "past_end.h"
 #include "qcow2/status.h"
 
 /*
@@ -23,9 +24,10 @@ static struct qcow2 *open_for_info(struct args *args, bool *cut)
 	struct qcow2 *q;
 
 	*cut = false;
+	/* The layer alone can also be mapped. */
 	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u && o->n_backing == 0u &&
 	    o->data_file == NULL)
-		o->flags |= QCOW2_INSPECT;
+		o->flags |= QCOW2_INSPECT | QCOW2_LAYER_ONLY;
 	q = tool_open_quietly(args);
 	if (q != NULL || qcow2_last_failure()->status != QCOW2_E_TRUNCATED ||
 	    qcow2_last_failure()->depth != 0u)
@@ -37,6 +39,17 @@ static struct qcow2 *open_for_info(struct args *args, bool *cut)
 		tool_error(args->image, "warning: %s", reason);
 	*cut = q != NULL;
 	return q;
+}
+
+/* Warns of what is odd at the end of the files, unless the image cannot be mapped. */
+static void warn_past_end(const struct args *args, struct qcow2 *q)
+{
+	struct past_end past_end;
+
+	past_end_begin(&past_end);
+	past_end_walk(&past_end, q, 0, qcow2_get_size(q));
+	past_end_warn_cut(&past_end, args);
+	past_end_warn_zeros(&past_end, args);
 }
 
 int run_info(struct args *args)
@@ -53,6 +66,8 @@ int run_info(struct args *args)
 	else
 		info_print_text(&info);
 	info_free(&info);
+	if (!cut)
+		warn_past_end(args, q);
 	qcow2_close(q);
 	return EXIT_OK;
 }

@@ -71,12 +71,15 @@ static void print_json_end(bool is_empty)
 struct lost {
 	uint64_t n; /* entries */
 	uint64_t bytes;
+	char first[sizeof qcow2_last_failure()->message]; /* the reason of the first */
 };
 
 static void lost_add(struct lost *lost, const struct map_entry *e)
 {
 	if (!e->damaged)
 		return;
+	if (lost->n == 0u)
+		snprintf(lost->first, sizeof lost->first, "%s", e->reason);
 	lost->n++;
 	lost->bytes += e->length;
 }
@@ -102,13 +105,15 @@ static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost
 		putchar('[');
 	if (args->json)
 		print_json_end(first && rc == 0);
+	past_end_warn_cut(&walk.past_end, args);
+	past_end_warn_zeros(&walk.past_end, args);
 	return rc;
 }
 
 int run_map(struct args *args)
 {
 	struct qcow2 *q = tool_open(args);
-	struct lost lost = { 0, 0 };
+	struct lost lost = { 0, 0, "" };
 	int rc;
 
 	if (q == NULL)
@@ -118,9 +123,8 @@ int run_map(struct args *args)
 		tool_failed(args);
 	else if (lost.n > 0u)
 		tool_error(args->image,
-		           "the map is damaged in %" PRIu64 " places, %" PRIu64
-		           " bytes in all; the list has the reasons",
-		           lost.n, lost.bytes);
+		           "damaged ranges: %" PRIu64 ", %" PRIu64 " bytes in all; the first: %s",
+		           lost.n, lost.bytes, lost.first);
 	qcow2_close(q);
 	return rc < 0 || lost.n > 0u ? EXIT_FAILED : EXIT_OK;
 }

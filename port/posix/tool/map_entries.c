@@ -23,6 +23,7 @@ void map_walk_begin(struct map_walk *w, struct qcow2 *q)
 	w->at = 0;
 	w->segment.length = 0;
 	w->has_entry = false;
+	past_end_begin(&w->past_end);
 	memset(w->holes, 0, sizeof w->holes);
 }
 
@@ -49,8 +50,10 @@ static int walk_refill(struct map_walk *w)
 
 	if (w->segment.length == 0u) {
 		rc = damage_map(w->q, w->at, &w->segment, &w->damaged);
-		if (rc > 0)
+		if (rc > 0) {
 			w->at += w->segment.length;
+			past_end_look(&w->past_end, w->q, &w->segment);
+		}
 	}
 	return rc;
 }

@@ -6,7 +6,7 @@
 #ifndef QCOW2_TOOL_MAP_ENTRIES_H
 #define QCOW2_TOOL_MAP_ENTRIES_H
 
-#include "tool.h"
+#include "past_end.h"
 
 /* The flags mean what the keys of qemu-img map --output=json mean. */
 struct map_entry {
@@ -33,6 +33,7 @@ struct map_walk {
 	uint64_t at;                  /* where the next segment begins */
 	struct qcow2_segment segment; /* the rest of the current one; its length is 0 at its end */
 	bool damaged;                 /* the segment is damaged */
+	struct past_end past_end;     /* what is odd in what was walked so far; public */
 	bool has_entry;
 	struct map_entry entry; /* collected so far; the next segment may continue it */
 	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message]; /* of this entry and the

@@ -47,6 +47,8 @@ static bool is_in_use(const struct args *args, struct qcow2 *q, const struct sta
 	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
 		if (is_file(fd, st) || is_file(qcow2_get_data_fd(q, depth), st))
 			return true;
+	if (is_file(STDOUT_FILENO, st))
+		return true;
 	return args->out != NULL && stat(args->out, &out) == 0 && out.st_dev == st->st_dev &&
 	       out.st_ino == st->st_ino;
 }
@@ -173,9 +175,9 @@ int salvage_end(struct salvage *s, int rc)
 	bytes = s->lost.bytes;
 	if (ranges > 0u)
 		tool_error(s->args->image,
-		           "%" PRIu64 " bytes of the disk in %" PRIu64
-		           " ranges are lost; zeros are in their place",
-		           bytes, ranges);
+		           "lost ranges: %" PRIu64 ", %" PRIu64
+		           " bytes in all; zeros are in their place",
+		           ranges, bytes);
 	pthread_mutex_destroy(&s->mutex);
 	free(s);
 	return rc == EXIT_OK && ranges > 0u ? EXIT_SALVAGED : rc;
