@@ -126,7 +126,7 @@ SITUATIONS = {
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
         S("cat --length=99999999999T disk"), S("help nonsense"),
         S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
-        S("cat --layer-only --backing base disk"), S("cat disk", V3, fault="calloc 1 1 12"),
+        S("cat --layer-only --backing base disk"), S("cat --report=r disk"), S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3),
     ],
     "The image file": [
@@ -165,6 +165,18 @@ SITUATIONS = {
         S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 3 121"),
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
+        S("cat disk", V3 + "layout\ntruncate 71\n"), S("cat disk", V3 + "layout\ntruncate $l1\n"),
+        S("cat disk", V3 + "layout\nput64 $l1 1<<63|0x7000000\n"),
+        S("cat disk", "cluster_bits 12\nsize 0\nbacking_at 1000 \"base\"\nlayout\ntruncate 1004\n"),
+        S("cat disk", V3 + "l2 1 raw 1<<62|0x7000000\n"),
+        S("cat disk", V3 + "l2 15 last 100\n"), S("map disk", V3 + "l2 15 raw 0x7000001\n"),
+        S("map --follow disk", OVERLAY, more={"base": V3 + "l2 15 last 100\n"}),
+        S("cat --salvage disk", V3 + "l2 1 raw $a+512\n"),
+        S("cat --salvage --report=disk disk", V3),
+        S("cat --salvage --report=/dev/full disk", V3 + "l2 1 raw $a+512\n"),
+        S("info disk", V3 + "ext bitmaps 00*24\nheader.autoclear_features 1\nlayout\n"
+          "put32 $ext+8 1\nput64 $ext+16 24\nput64 $ext+24 0x7000000\n"),
+        S("cat --follow disk", DATA_FILE + "layout\ndata_truncate 0\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
