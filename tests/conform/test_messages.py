@@ -218,10 +218,16 @@ SITUATIONS = {
 SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
 STATUS = "the text of a status whose message says more"
 HIDDEN = {
-    "%s at depth %u: ": "a file that a program passes as a descriptor; the command passes names",
     "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
+    "; use --backing FILE[,FORMAT] or --layer-only": "an image without a name for the file it needs",
+    "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
+        "usually the L1 table is cut as well, and named first",
+    "the L1 table of the snapshot": "an argument of the messages about cut tables",
+    "the format of the backing file": "usually the L1 table is cut as well, and named first",
+    "the name of the data file": "usually the L1 table is cut as well, and named first",
+    "the name of the backing file": "with a disk of size 0 only",
     "cannot find the size of the device": "a block device that cannot seek",
     "cannot open a file that the image names": SHORT,
     "cannot open a file that was given": SHORT,
@@ -248,7 +254,6 @@ HIDDEN = {
     "unknown status": "a number that is no status",
     "unsupported cluster size": STATUS,
     "unsupported qcow version": STATUS,
-    "write error": "the last write to standard output succeeds after an earlier one failed",
 }
 
 LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/"))]

@@ -16,6 +16,7 @@
 #include "open.h"
 #include "past_end.h"
 #include "salvage.h"
+#include "sandbox.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
@@ -139,6 +140,7 @@ int run_cat(struct args *args)
 
 	if (c.q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)

@@ -6,12 +6,14 @@
 #include "info.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "commands.h"
 #include "message.h"
 #include "open.h"
 #include "past_end.h"
 #include "qcow2/status.h"
+#include "sandbox.h"
 
 /*
  * Opens only to inspect, unless the command line says where the other files are. If the file is
@@ -60,6 +62,8 @@ int run_info(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	tzset(); /* localtime(3) opens a file at its first use */
+	sandbox_enter_reading(args->no_sandbox);
 	info_load(&info, args->image, q, cut);
 	if (args->json)
 		info_print_json(&info);

@@ -11,6 +11,7 @@
 #include "map_entries.h"
 #include "message.h"
 #include "open.h"
+#include "sandbox.h"
 
 static const char *yes_no(bool value)
 {
@@ -118,6 +119,7 @@ int run_map(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	rc = print_map(args, q, &lost);
 	if (rc < 0)
 		tool_failed(args);
