@@ -140,7 +140,6 @@ int run_cat(struct args *args)
 
 	if (c.q == NULL)
 		return EXIT_FAILED;
-	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)
@@ -150,8 +149,12 @@ int run_cat(struct args *args)
 		                "offset %" PRIu64 " is past the end of the disk (%" PRIu64
 		                " bytes)",
 		                args->offset, size);
-	else if ((rc = salvage_begin(&c.salvage, args, c.q)) == EXIT_OK)
+	else
+		rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK) {
+		sandbox_enter_reading(args->no_sandbox);
 		rc = cat_range(&c, args->offset, end);
+	}
 	rc = salvage_end(c.salvage, rc);
 	qcow2_close(c.q);
 	return rc;
