@@ -152,7 +152,9 @@ int run_cat(struct args *args)
 	else
 		rc = salvage_begin(&c.salvage, args, c.q);
 	if (rc == EXIT_OK) {
-		sandbox_enter_reading(args->no_sandbox);
+		sandbox_enter(
+			args->no_sandbox,
+			&(struct sandbox_needs){ .files = { salvage_report_fd(c.salvage), -1 } });
 		rc = cat_range(&c, args->offset, end);
 	}
 	rc = salvage_end(c.salvage, rc);

@@ -108,6 +108,11 @@ int salvage_begin(struct salvage **s, const struct args *args, struct qcow2 *q)
 	return EXIT_OK;
 }
 
+int salvage_report_fd(const struct salvage *s)
+{
+	return s != NULL && s->lost.report != NULL ? fileno(s->lost.report) : -1;
+}
+
 void salvage_note(struct salvage *s, uint64_t off, uint64_t len)
 {
 	pthread_mutex_lock(&s->mutex);

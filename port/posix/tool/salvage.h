@@ -23,6 +23,9 @@ int salvage_begin(struct salvage **s, const struct args *args, struct qcow2 *q);
  */
 bool salvage_read(struct salvage *s, struct qcow2 *q, char *buf, size_t len, uint64_t off);
 
+/* The descriptor of the report, or -1 if there is none. s may be NULL. */
+int salvage_report_fd(const struct salvage *s);
+
 /* Notes that len bytes of the disk are lost. The library's last failure has the reason. */
 void salvage_note(struct salvage *s, uint64_t off, uint64_t len);
 
