@@ -116,7 +116,7 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
  * early, with ENOTSUP if this build has no decoder for the compression or if QCOW2_INSPECT opened
  * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
- * of pread(2).
+ * of pread(2). qcow2_last_failure tells where the damage is and how far it reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
  * the cache yet.
@@ -249,6 +249,24 @@ struct qcow2_failure {
 	unsigned depth;     /* of the image that the failure is about; 0: the one opened */
 	const char *text;   /* static, without names or numbers: what *error_ret gets */
 	char message[1024]; /* text, names and numbers, in printable form, without a newline */
+
+	/*
+	 * The part of the disk that cannot be read or mapped, after qcow2_read and qcow2_map. It
+	 * begins where the call failed; all before is fine. It is as long as the reason reaches,
+	 * which may be past what was asked for: the cluster of a bad entry and of neighbours that
+	 * fail alike, or all that a table maps which cannot be read. To go on behind the damage, go
+	 * on at offset + length. If pread(2) fails for data that is not compressed, the part ends
+	 * with what was asked for, and reading less at a time finds what is still readable in it.
+	 */
+	uint64_t offset; /* in the disk, bytes */
+	uint64_t length; /* bytes; 0: the failure is not about a part of the disk */
+	/*
+	 * QCOW2_E_TRUNCATED: not 0 if the file seems to have lost its end and
+	 * QCOW2_ALLOW_TRUNCATED opens or reads what is left; 0 if an entry points past the end
+	 * where nothing was, if the file ends in its header, or if compressed data is cut.
+	 */
+	int looks_cut;
+	int names_file; /* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if the image names the file */
 };
 
 /*
@@ -285,9 +303,10 @@ struct qcow2_segment {
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
  *
- * Fails with EIO if the table entry for offset is damaged or if a file ends before its table, with
- * ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no memory
- * for a reader, and with the errno of pread(2).
+ * Fails with EIO if the table entry for offset is damaged, or if a file ends before its table or
+ * before the data of a cluster begins; qcow2_last_failure tells how far the damage reaches. Fails
+ * with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no
+ * memory for a reader, and with the errno of pread(2).
  *
  * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
  * the disk in order. One call examines at most a million entries of the L2 tables of all images

@@ -11,6 +11,7 @@
 
 #include "cancel.h"
 #include "failure.h"
+#include "read/damage.h"
 #include "read/fork.h"
 #include "snapshots.h"
 
@@ -169,7 +170,7 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 	if (rc == QCOW2_E_TRUNCATED && qp_slot_grow(&q->pool, slot))
 		rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.core.error);
+		qp_fail_reader(&slot->reader.core, rc, offset, len);
 	qp_slot_give(&q->pool, slot);
 	return rc == QCOW2_OK ? (int)len : qp_failed();
 }

@@ -6,6 +6,7 @@
 
 #include "failure.h"
 #include "handle.h"
+#include "read/damage.h"
 
 static unsigned segment_flags(const struct qcow2_extent *e)
 {
@@ -71,7 +72,7 @@ int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segme
 	if (rc == QCOW2_E_TRUNCATED && qp_slot_grow(&q->pool, slot))
 		rc = qcow2_reader_map(&slot->reader.core, offset, len, &extent);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.core.error);
+		qp_fail_reader(&slot->reader.core, rc, offset, len);
 	qp_slot_give(&q->pool, slot);
 	if (rc != QCOW2_OK)
 		return qp_failed();

@@ -101,16 +101,21 @@ def succeed(*argv, **more):
 # ---- The command under test ----
 
 def qcow2(*args, **more):
-    """Runs the command; it may fail, but only with one of its three exit statuses."""
+    """Runs the command; it may fail, but only with one of its exit statuses."""
     more.setdefault("memory", MEMORY)
     result = run(QCOW2, *args, **more)
-    assert result.code in (0, 1, 2), result
+    assert result.code in (0, 1, 2, 3), result
     return result
 
 
+CUT_WARNING = ": warning: the file ends inside a data cluster"
+
+
 def qcow2_ok(*args, **more):
+    """Checks for success without a message. Some tests cut files where a warning says so."""
     result = qcow2(*args, **more)
-    assert result.code == 0 and result.err == "", result
+    messages = [line for line in result.err.splitlines() if CUT_WARNING not in line]
+    assert result.code == 0 and messages == [], result
     return result.out
 
 

@@ -127,10 +127,17 @@ CAUGHT(char *, realpath, (const char *path, char *resolved))
 	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
 }
 
-/* There is no mode, because neither the command nor the library creates files with open. */
+/* A mode is given only with O_CREAT. */
 CAUGHT(int, open64, (const char *path, int flags, ...))
 {
-	return fails(OPEN) ? -1 : __real_open64(path, flags);
+	va_list args;
+	mode_t mode = 0;
+
+	va_start(args, flags);
+	if ((flags & O_CREAT) != 0)
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	return fails(OPEN) ? -1 : __real_open64(path, flags, mode);
 }
 
 /* F_DUPFD_CLOEXEC and F_OFD_GETLK have an argument; the others in use have none. */

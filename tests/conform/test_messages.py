@@ -138,7 +138,8 @@ SITUATIONS = {
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
         S("cat --length=99999999999T disk"), S("help nonsense"),
         S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
-        S("cat --layer-only --backing base disk"), S("cat disk", V3, fault="calloc 1 1 12"),
+        S("cat --layer-only --backing base disk"), S("cat --report=r disk"),
+        S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3), S("cat --f disk"), S("info --output=xml disk"),
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
         *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
@@ -183,6 +184,18 @@ SITUATIONS = {
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
         S("cat --snapshot=snapshot.id=7 disk", V3 + "snapshot 1 one\nactive\n"),
+        S("cat disk", V3 + "layout\ntruncate 71\n"), S("cat disk", V3 + "layout\ntruncate $l1\n"),
+        S("cat disk", V3 + "layout\nput64 $l1 1<<63|0x7000000\n"),
+        S("cat disk", "cluster_bits 12\nsize 0\nbacking_at 1000 \"base\"\nlayout\ntruncate 1004\n"),
+        S("cat disk", V3 + "l2 1 raw 1<<62|0x7000000\n"),
+        S("cat disk", V3 + "l2 15 last 100\n"), S("map disk", V3 + "l2 15 raw 0x7000001\n"),
+        S("map --follow disk", OVERLAY, more={"base": V3 + "l2 15 last 100\n"}),
+        S("cat --salvage disk", V3 + "l2 1 raw $a+512\n"),
+        S("cat --salvage --report=disk disk", V3),
+        S("cat --salvage --report=/dev/full disk", V3 + "l2 1 raw $a+512\n"),
+        S("info disk", V3 + "ext bitmaps 00*24\nheader.autoclear_features 1\nlayout\n"
+          "put32 $ext+8 1\nput64 $ext+16 24\nput64 $ext+24 0x7000000\n"),
+        S("cat --follow disk", DATA_FILE + "layout\ndata_truncate 0\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
@@ -229,10 +242,16 @@ SITUATIONS = {
 SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
 STATUS = "the text of a status whose message says more"
 HIDDEN = {
-    "%s at depth %u: ": "a file that a program passes as a descriptor; the command passes names",
     "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
+    "; use --backing FILE[,FORMAT] or --layer-only": "an image without a name for the file it needs",
+    "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
+        "usually the L1 table is cut as well, and named first",
+    "the L1 table of the snapshot": "an argument of the messages about cut tables",
+    "the format of the backing file": "usually the L1 table is cut as well, and named first",
+    "the name of the data file": "usually the L1 table is cut as well, and named first",
+    "the name of the backing file": "with a disk of size 0 only",
     "cannot find the size of the device": "a block device that cannot seek",
     "cannot open a file that the image names": SHORT,
     "cannot open a file that was given": SHORT,
@@ -261,7 +280,6 @@ HIDDEN = {
     "unknown status": "a number that is no status",
     "unsupported cluster size": STATUS,
     "unsupported qcow version": STATUS,
-    "write error": "the last write to standard output succeeds after an earlier one failed",
 }
 
 LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/"))]

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../failure.h"
+#include "cut.h"
 #include "find.h"
 
 static struct qp_layer *layer_new(unsigned depth)
@@ -90,7 +91,9 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
 	if (rc == QCOW2_OK)
 		rc = qcow2_image_extensions(&layer->image, &err);
-	if (rc != QCOW2_OK)
+	if (rc == QCOW2_E_TRUNCATED)
+		qp_fail_open_cut(&layer->file, flags, &err);
+	else if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
 	else
 		layer->file.table_len = UINT32_C(1) << layer->image.cluster_bits;

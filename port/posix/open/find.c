@@ -67,6 +67,8 @@ static void not_given(const struct qcow2_file_request *request)
 		qp_fail(ENOTSUP, status, text, "%s needs its %s '%s'%s%s%s, which was not given",
 		        who, what, name, *shown != '\0' ? " (format " : "", shown,
 		        *shown != '\0' ? ")" : "");
+	if (request->name_len != 0u)
+		qp_failure_names_file();
 }
 
 /* Uses a file that the caller gave: opens its path, or takes the descriptor. */

@@ -207,6 +207,8 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	}
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
 		return usage(command, "--layer-only and --backing cannot be combined");
+	if (args->report != NULL && !args->salvage)
+		return usage(command, "--report needs --salvage");
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 

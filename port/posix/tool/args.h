@@ -36,8 +36,10 @@ struct args {
 	bool backing_chain;
 	bool quiet;
 	bool progress;
-	uint64_t offset; /* bytes; --skip */
-	uint64_t length; /* bytes; UINT64_MAX without --length */
+	bool salvage;
+	const char *report; /* the file of --report, or NULL */
+	uint64_t offset;    /* bytes; --skip */
+	uint64_t length;    /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */

@@ -14,7 +14,9 @@
 
 #include "message.h"
 #include "open.h"
+#include "past_end.h"
 #include "progress.h"
+#include "salvage.h"
 #include "sandbox.h"
 
 enum {
@@ -27,6 +29,7 @@ struct cat {
 	const struct args *args;
 	struct qcow2 *q;
 	struct progress progress;
+	struct salvage *salvage; /* NULL without --salvage */
 	bool to_pipe;
 	char *buf;
 	size_t room;
@@ -90,20 +93,30 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = c->room - (size_t)(at % c->room);
-	int n;
 
 	if (len > end - at)
 		len = (size_t)(end - at);
-	n = qcow2_read(c->q, c->buf, len, at);
-	if (n < 0)
+	if (!salvage_read(c->salvage, c->q, c->buf, len, at))
 		return tool_failed(c->args);
-	*done = (uint64_t)n;
-	return write_all(c->buf, (size_t)n) ? EXIT_OK : write_failed();
+	*done = len;
+	return write_all(c->buf, len) ? EXIT_OK : write_failed();
 }
 
-static int cat_range(struct cat *c, uint64_t at, uint64_t end)
+/* Warns if one of the files ends inside a data cluster of this range. */
+static void warn_if_cut(const struct cat *c, uint64_t at, uint64_t end)
 {
-	const uint64_t start = at;
+	struct past_end past_end;
+
+	if (!past_end_may_be_cut(c->q))
+		return;
+	past_end_begin(&past_end);
+	past_end_walk(&past_end, c->q, at, end);
+	past_end_warn_cut(&past_end, c->args);
+}
+
+static int cat_range(struct cat *c, uint64_t from, uint64_t end)
+{
+	uint64_t at = from;
 	struct stat st;
 	uint64_t n = 0;
 	int rc = EXIT_OK;
@@ -118,9 +131,10 @@ static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 		if (n == 0u)
 			rc = copy_out(c, at, end, &n);
 		if (rc == EXIT_OK)
-			progress_show(&c->progress, at + n - start, end - start);
+			progress_show(&c->progress, at + n - from, end - from);
 	}
 	free(c->buf);
+	warn_if_cut(c, from, end);
 	return rc;
 }
 
@@ -147,7 +161,6 @@ int run_cat(struct args *args)
 	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
-	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)
@@ -158,7 +171,14 @@ int run_cat(struct args *args)
 		                " bytes)",
 		                args->offset, size);
 	else
+		rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK) {
+		sandbox_enter(
+			args->no_sandbox,
+			&(struct sandbox_needs){ .files = { salvage_report_fd(c.salvage), -1 } });
 		rc = cat_shown(&c, args->offset, end);
+	}
+	rc = salvage_end(c.salvage, rc);
 	qcow2_close(c.q);
 	return rc;
 }

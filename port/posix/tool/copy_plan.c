@@ -6,10 +6,13 @@
 
 #include <string.h>
 
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q)
+#include "damage.h"
+
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage)
 {
 	memset(p, 0, sizeof *p);
 	p->q = q;
+	p->salvage = salvage;
 	hole_cache_begin(&p->holes, q);
 }
 
@@ -42,7 +45,20 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
 static int segment_refill(struct copy_plan *p)
 {
-	return p->segment.length != 0u ? 1 : qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	bool damaged = false;
+	int rc;
+
+	if (p->segment.length != 0u)
+		return 1;
+	if (p->salvage == NULL)
+		rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	else
+		rc = damage_map(p->q, p->at, &p->segment, &damaged);
+	if (rc > 0 && damaged)
+		salvage_note(p->salvage, p->at, p->segment.length);
+	else if (rc > 0)
+		past_end_look(&p->past_end, p->q, &p->segment);
+	return rc;
 }
 
 int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)

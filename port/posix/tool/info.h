@@ -23,8 +23,11 @@ struct info {
 	int n_bitmaps;
 };
 
-/* Collects everything. What cannot be read gets a warning and is left out. */
-void info_load(struct info *info, const char *filename, struct qcow2 *q);
+/*
+ * Collects everything. What cannot be read gets a warning and is left out. `cut`: the user knows
+ * that the file lacks its end, so what is left out for that reason gets no further warning.
+ */
+void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cut);
 void info_free(struct info *info);
 
 void info_print_text(const struct info *info);

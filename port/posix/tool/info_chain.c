@@ -74,7 +74,7 @@ static int print_qcow2(struct json *j, const struct args *args, const struct lay
 	q = qcow2_open_options(layer->fd, &options, NULL);
 	if (q == NULL)
 		return tool_error(layer->filename, "%s", qcow2_last_failure()->message);
-	info_load(&info, layer->filename, q);
+	info_load(&info, layer->filename, q, false);
 	if (args->json)
 		info_print_json(j, &info);
 	else

@@ -23,7 +23,7 @@ static void json_escaped(FILE *out, uint32_t c)
 		        0xdc00u + (unsigned)(c & 0x3ffu));
 }
 
-static void json_quoted(FILE *out, const char *bytes, size_t len)
+void json_quoted(FILE *out, const char *bytes, size_t len)
 {
 	fputc('"', out);
 	while (len > 0u) {

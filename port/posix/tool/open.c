@@ -20,20 +20,23 @@ enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
 /* The option that helps. The library's messages cannot name it: it is one of the command's. */
 static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
-	bool truncated_allowed = (args->options.flags & QCOW2_ALLOW_TRUNCATED) != 0u;
-	bool follows = (args->options.flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) != 0u;
+	unsigned flags = args->options.flags;
+	bool follow_helps =
+		failure->names_file && (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
 
 	if (failure->status == QCOW2_E_BACKING)
-		return follows ? "; use --backing FILE[,FORMAT] or --layer-only"
-		               : "; use --follow, --backing FILE[,FORMAT] or --layer-only";
+		return follow_helps ? "; use --follow, --backing FILE[,FORMAT] or --layer-only"
+		                    : "; use --backing FILE[,FORMAT] or --layer-only";
 	if (failure->status == QCOW2_E_DATA_FILE)
-		return follows ? "; use --data-file FILE" : "; use --follow or --data-file FILE";
+		return follow_helps ? "; use --follow or --data-file FILE"
+		                    : "; use --data-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use --backing-format FORMAT";
-	if (failure->status == QCOW2_E_TRUNCATED && !truncated_allowed)
+	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
 		return "; use --allow-truncated to read zeros there (compressed data still fails)";
 	/* The name leaves the image's directory, or goes through a symbolic link. */
-	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0)
+	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
+	    (flags & QCOW2_FOLLOW) != 0u)
 		return "; use --follow=any to open it anyway";
 	return "";
 }

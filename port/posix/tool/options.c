@@ -17,6 +17,14 @@ static const char *store_true(struct args *args, const struct option_row *row, c
 	return NULL;
 }
 
+static const char *store_text(struct args *args, const struct option_row *row, char *value)
+{
+	const char **field = (void *)((char *)args + row->at);
+
+	*field = value;
+	return NULL;
+}
+
 static const char *store_size(struct args *args, const struct option_row *row, char *value)
 {
 	uint64_t *field = (void *)((char *)args + row->at);
@@ -178,6 +186,12 @@ const struct option_row options[] = {
 	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
+	  store_true, FIELD(salvage) },
+	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
+	  "with --salvage: also write the list to FILE, as JSON",
+	  store_text, FIELD(report) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
