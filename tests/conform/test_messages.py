@@ -245,7 +245,6 @@ HIDDEN = {
     "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
-    "; use --backing FILE[,FORMAT] or --layer-only": "an image without a name for the file it needs",
     "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
         "usually the L1 table is cut as well, and named first",
     "the L1 table of the snapshot": "an argument of the messages about cut tables",
