@@ -55,7 +55,7 @@ prove() { # FILE NUMBER-OF-GOALS FUNCTION...
 		-cpp-extra-args="-Iinclude -include tests/proof/acsl.h -DFOR_$(basename "$file" .c)" \
 		-wp -wp-fct "$(echo "$@" | tr ' ' ,)" -wp-model Typed+Cast -wp-rte -rte-no-pointer-call \
 		-wp-smoke-tests -wp-no-smoke-dead-code -wp-smoke-timeout 1 \
-		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-120}" -wp-par 2 \
+		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-1800}" -wp-par 2 \
 		-wp-cache update -wp-cache-dir "$WP_CACHE" "tests/proof/contracts/$(basename "$file")" >"$log" 2>&1
 	proved=$(sed -nE 's|^\[wp\] Proved goals: +([0-9]+) / .*|\1|p' "$log")
 	total=$(sed -nE 's|^\[wp\] Proved goals: +[0-9]+ / ([0-9]+).*|\1|p' "$log")
