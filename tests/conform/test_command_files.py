@@ -188,8 +188,8 @@ def test_image_at_fails(archive, build):
     option = f"--image-at={offset},{length}"
     alone = qcow2("cat", "-s", "4k", image)
     there = qcow2("cat", "-s", "4k", option, name)
-    at = int(alone.err.split("at file offset ")[1].split(")")[0])
-    refused(there, f"at file offset {at + offset})")
+    at = int(alone.err.split("at file offset ")[1].split(",")[0])
+    refused(there, f"at file offset {at + offset}, disk offset 4096)")
     refused(qcow2("cat", name), "not a qcow2 image")
     refused(qcow2("cat", f"--image-at={offset + 1}", name), "not a qcow2 image")
     refused(qcow2("cat", "--image-at=1G", name), "ends before the image")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,10 @@ def template(tmp_path_factory):
     shutil.copy(disk, home / "moved")
     shutil.copy(disk, home / "partial.qcow2")
     os.truncate(home / "partial.qcow2", disk.stat().st_size - 100000)
+    (home / "vm.ovf").write_bytes(b"<Envelope/>")
+    with tarfile.open(home / "appliance.ova", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for member in ("vm.ovf", "disk.qcow2"):
+            archive.add(home / member, member)
     for image, name in ((disk, "disk"), (overlay, "whole")):
         qemu_img("convert", "-O", "raw", image, home.parent / name)
     return home

@@ -221,7 +221,10 @@ static void test_data_file_in_message(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_TRUNCATED);
 	EQ(qcow2_last_failure()->depth, 0);
 	TEXT(qcow2_last_failure()->message,
-	     "data file at depth 0: image is truncated (at file offset 0)");
+	     "data file at depth 0: image is truncated: the data at file offset 0 is past the end "
+	     "of the file (0 bytes) (at disk offset 0)");
+	EQ(qcow2_last_failure()->offset, 0);
+	LE(1, qcow2_last_failure()->length);
 	qcow2_close(q);
 }
 
