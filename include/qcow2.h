@@ -23,9 +23,9 @@
  * cancellation is asynchronous.
  *
  * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
- * were in a call. Each of them closes it. What the calls of those threads had (for each a reader, or
- * an image that was being opened) stays allocated in the child. Do not fork in a signal handler that
- * interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
+ * were in a call. Each of them closes it. What the calls of those threads had (for each a reader,
+ *or an image that was being opened) stays allocated in the child. Do not fork in a signal handler
+ *that interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
  * _Fork(3): then the child must not use the handle.
  *
  * An image that is being written: the library takes no lock. As long as another process writes to a
@@ -477,8 +477,8 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
  * damaged or the file ends before a refcount block does, with ENOMEM if there is no memory for the
  * refcounts (256 KiB), and with the errno of pread(2).
  *
- * Cost: one fstat(2), and two pread(2) for each refcount block, or for 32768 clusters if a block has
- * more of them.
+ * Cost: one fstat(2), and two pread(2) for each refcount block, or for 32768 clusters if a block
+ * has more of them.
  */
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
