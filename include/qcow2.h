@@ -24,8 +24,8 @@
  *
  * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
  * were in a call. Each of them closes it. What the calls of those threads had (for each a reader,
- *or an image that was being opened) stays allocated in the child. Do not fork in a signal handler
- *that interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
+ * or an image that was being opened) stays allocated in the child. Do not fork in a signal handler
+ * that interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
  * _Fork(3): then the child must not use the handle.
  *
  * An image that is being written: the library takes no lock. As long as another process writes to a
