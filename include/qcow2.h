@@ -33,10 +33,10 @@
  * the library keeps parts of tables; a call may also fail, because it sees half of a change. What
  * the writer has not flushed yet is missing, because the tables that lead there are still in its
  * memory. A file may grow: before a call fails because a file ends too early, it asks the system
- *for the size again, and reads the tables anew if the file is longer. If a file ends inside a
- *cluster of data, the rest of that cluster reads as zeros, also when the file has grown. What the
- *header says, for instance the size of the disk, stays as it was when the image was opened. A
- *program that must see all that has been flushed opens the image again.
+ * for the size again, and reads the tables anew if the file is longer. If a file ends inside a
+ * cluster of data, the rest of that cluster reads as zeros, also when the file has grown. What the
+ * header says, for instance the size of the disk, stays as it was when the image was opened. A
+ * program that must see all that has been flushed opens the image again.
  *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:

@@ -3,9 +3,9 @@
  * What the file system stores of a file.
  *
  * lseek(2) finds the end of a hole or of a run of data, but not its beginning, and some systems
- *walk through all of the run to find its end. If each cluster were asked about, clusters in
- *descending order would cost the square of their number. So a file is asked from its beginning on,
- *as far as necessary, and each stretch that is found is kept:
+ * walk through all of the run to find its end. If each cluster were asked about, clusters in
+ * descending order would cost the square of their number. So a file is asked from its beginning on,
+ * as far as necessary, and each stretch that is found is kept:
  *
  *	file   [data][ hole ][data][  hole  ][ data ][hole][data] ...
  *	kept   [ 1. ][     2.     ][       3.       ][     4.   ]
