@@ -15,9 +15,9 @@
 /* Notes that the bitmap directory is past the end of the file; its extension says where it is. */
 static void directory_cut(const struct qcow2_image *image)
 {
-	enum { AT_LEN = 8, AT_POS = 16, EXTENSION_LEN = 24 };
-	struct qcow2_span span = { image->bitmaps.pos, EXTENSION_LEN };
-	unsigned char extension[EXTENSION_LEN] = { 0 };
+	enum { AT_LEN = 8, AT_POS = 16, EXTENSION_BYTES = 24 };
+	struct qcow2_span span = { image->bitmaps.pos, EXTENSION_BYTES };
+	unsigned char extension[EXTENSION_BYTES] = { 0 };
 	uint64_t len = 0, pos = 0;
 	unsigned i;
 
