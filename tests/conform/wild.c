@@ -28,7 +28,7 @@
 
 static int other = -1; /* a descriptor that the command does not know */
 static bool no_sandbox;
-static _Thread_local bool is_done;
+static __thread bool is_done;
 
 static char line[1024];
 static size_t line_len;
