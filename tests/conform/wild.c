@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The qcow2 command, taken over: while it reads the image, it tries what its sandbox must refuse.
- *The linker redirects main and pread here.
+ * The linker redirects main and pread here.
  *
  *	QCOW2_WILD=FILE		opens FILE for writing before the command runs. Then each thread, at
  *			its first pread in the sandbox (with --no-sandbox: at its first pread),
@@ -28,7 +28,7 @@
 
 static int other = -1; /* a descriptor that the command does not know */
 static bool no_sandbox;
-static _Thread_local bool is_done;
+static __thread bool is_done;
 
 static char line[1024];
 static size_t line_len;

@@ -16,9 +16,8 @@ void sandbox_enter(bool off, const struct sandbox_needs *needs)
 	if (off)
 		return;
 	/* The kernel asks for this of processes that are not root: no set-user-ID program may
-	 * inherit the limits. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return;
+	 * inherit the limits. If it fails, so do the calls that follow. */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	sandbox_limit_names(needs->beside); /* first: the filter refuses the calls that it makes */
 	sandbox_limit_calls(needs);
 }
