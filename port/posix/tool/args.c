@@ -151,7 +151,7 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	struct known_options known;
+	struct known_options known = { 0 };
 	int option, rc = EXIT_OK;
 
 	collect_options(&known, command);

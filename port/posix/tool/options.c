@@ -8,6 +8,7 @@
 
 #include "size.h"
 
+/* All store functions have one type. NOLINTBEGIN(readability-non-const-parameter) */
 static const char *store_true(struct args *args, const struct option_row *row, char *value)
 {
 	bool *field = (void *)((char *)args + row->at);
@@ -120,6 +121,8 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	args->options.data_file = &args->data_file;
 	return NULL;
 }
+
+/* NOLINTEND(readability-non-const-parameter) */
 
 #define FIELD(name) offsetof(struct args, name)
 

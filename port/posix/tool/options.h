@@ -12,6 +12,7 @@ enum { OPTIONS_MAX = 96 };
 
 /* An option of some commands. Two commands may use one letter, or one name, for different things.
  */
+/* In the order of the columns. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct option_row {
 	const char *name;     /* without the hyphens; NULL ends the table */
 	char letter;          /* '\0': it has none */

@@ -5,7 +5,18 @@
  */
 #include "sandbox.h"
 
-#if defined(__linux__)
+/* The runtime of a sanitizer opens files and makes calls of its own. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+	__has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+#if defined(__linux__) && !defined(SANITIZED)
 #include <sys/prctl.h>
 
 #include "sandbox_filter.h"
