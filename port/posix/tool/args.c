@@ -178,8 +178,6 @@ static int parse_operands(struct args *args, const struct command *command, int 
 		             command->max_operands > 0 ? command->operands : "none");
 	if (command->has_out)
 		args->out = operands[--n];
-	args->images = operands;
-	args->n_images = (unsigned)n;
 	args->image = n > 0 ? operands[0] : NULL;
 	return EXIT_OK;
 }

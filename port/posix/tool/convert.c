@@ -192,9 +192,9 @@ static int convert(struct copy *c)
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
-		sandbox_enter(c->args->no_sandbox,
-		              &(struct sandbox_needs){ .files = { c->out.fd, -1 },
-		                                       .beside = c->out.target });
+		sandbox_enter(
+			c->args->no_sandbox,
+			&(struct sandbox_needs){ .file = c->out.fd, .beside = c->out.target });
 		progress_begin(&c->progress, c->args->progress, c->args->quiet);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);

@@ -42,7 +42,7 @@ void sandbox_enter(bool off, const struct sandbox_needs *needs)
 
 void sandbox_enter_reading(bool off)
 {
-	static const struct sandbox_needs nothing = { .files = { -1, -1 }, .beside = NULL };
+	static const struct sandbox_needs nothing = { .file = -1, .beside = NULL };
 
 	sandbox_enter(off, &nothing);
 }
