@@ -152,13 +152,14 @@ static int take_option(struct args *args, const struct command *command, int opt
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
 	struct known_options known = { 0 };
-	int option, rc = EXIT_OK;
+	int rc = EXIT_OK;
 
 	collect_options(&known, command);
 	optind = 1;
 	opterr = 0;
 	while (rc == EXIT_OK && !args->help && !args->version) {
-		option = getopt_long(argc, argv, known.letters, known.names, NULL);
+		int option = getopt_long(argc, argv, known.letters, known.names, NULL);
+
 		if (option == -1)
 			break;
 		if (option == '?')
