@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -52,6 +53,9 @@ static void try_files(void)
 	tried("ftruncate", ftruncate(other, 1));
 	tried("fchmod", fchmod(other, 0600));
 	tried("dup", dup(other));
+	tried("share",
+	      mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) == MAP_FAILED ? -1 : 0);
+	tried("type", ioctl(STDERR_FILENO, TIOCSTI, &byte)); /* into a terminal */
 }
 
 static void try_names(void)

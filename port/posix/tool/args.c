@@ -151,14 +151,15 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	struct known_options known;
-	int option, rc = EXIT_OK;
+	struct known_options known = { 0 };
+	int rc = EXIT_OK;
 
 	collect_options(&known, command);
 	optind = 1;
 	opterr = 0;
 	while (rc == EXIT_OK && !args->help && !args->version) {
-		option = getopt_long(argc, argv, known.letters, known.names, NULL);
+		int option = getopt_long(argc, argv, known.letters, known.names, NULL);
+
 		if (option == -1)
 			break;
 		if (option == '?')
@@ -178,8 +179,6 @@ static int parse_operands(struct args *args, const struct command *command, int 
 		             command->max_operands > 0 ? command->operands : "none");
 	if (command->has_out)
 		args->out = operands[--n];
-	args->images = operands;
-	args->n_images = (unsigned)n;
 	args->image = n > 0 ? operands[0] : NULL;
 	return EXIT_OK;
 }

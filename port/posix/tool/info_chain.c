@@ -22,7 +22,7 @@ enum { CHAIN_MAX = 256 };
 struct layer {
 	const char *filename;
 	struct qcow2_info image;
-	int fd; /* a copy, which the one who prints the layer closes */
+	int fd; /* a copy, which print_layer closes */
 };
 
 static void print_raw_json(struct json *j, const struct layer *layer, uint64_t stored)
@@ -91,8 +91,7 @@ static int print_layer(struct json *j, const struct args *args, const struct lay
 	return is_raw ? print_raw(j, args, layer) : print_qcow2(j, args, layer);
 }
 
-/* As qemu-img shows it: the library begins the paths beside an image without directory with "./".
- */
+/* The path as qemu-img shows it. The library begins it with "./" if the image has no directory. */
 static const char *shown_path(const struct args *args, struct qcow2 *q, unsigned depth)
 {
 	const char *path = qcow2_get_path(q, depth);

@@ -8,6 +8,7 @@
 
 #include "size.h"
 
+/* All store functions have one type. NOLINTBEGIN(readability-non-const-parameter) */
 static const char *store_true(struct args *args, const struct option_row *row, char *value)
 {
 	bool *field = (void *)((char *)args + row->at);
@@ -147,6 +148,7 @@ static const char *store_image_at(struct args *args, const struct option_row *ro
 		*comma = ','; /* the message shows the value */
 	return good ? NULL : "OFFSET or OFFSET,LENGTH in bytes, such as 1536 or 64K,10M";
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 #define FIELD(name) offsetof(struct args, name)
 

@@ -104,7 +104,7 @@ static char *put_time(char *at, const char *end, double seconds)
 /* Makes the line. The rate is that of the whole time, and at first it means nothing. */
 static void make_line(char line[LINE_ROOM], const struct progress *p, double elapsed)
 {
-	const char *end = line + LINE_ROOM;
+	const char *end = line + (LINE_ROOM - 1); /* the last byte */
 	char *at = put_share(line, end, p);
 	double rate, left;
 
