@@ -18,6 +18,8 @@ COMMANDS = {
     "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
     "map --picture": ("map", "--picture", "disk"), "snapshots": ("snapshots", "listed"),
     "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "info --backing-chain": ("info", "--backing-chain", "listed"),
+    "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,

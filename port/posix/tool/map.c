@@ -5,8 +5,11 @@
 #include "commands.h"
 
 #include <inttypes.h>
+#include <string.h>
 
+#include "json.h"
 #include "map_picture.h"
+#include "map_report.h"
 #include "map_summary.h"
 #include "open.h"
 #include "sandbox.h"
@@ -26,17 +29,22 @@ static void print_json_entry(const struct map_entry *e, bool first)
 	       yes_no(e->zero), yes_no(e->data), yes_no(e->compressed));
 	if (e->has_offset)
 		printf(", \"offset\": %" PRIu64, e->offset);
+	if (e->damaged) {
+		printf(", \"damaged\": true, \"reason\": ");
+		json_quoted(stdout, e->reason, strlen(e->reason));
+	}
 	putchar('}');
 }
 
-/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
-static void print_json_end(bool is_empty)
+/* Completes the array, even if the walk has failed. */
+static void print_json_end(bool empty, bool failed)
 {
 	static const struct map_entry nothing;
 
-	if (is_empty)
+	/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
+	if (empty && !failed)
 		print_json_entry(&nothing, true);
-	puts("]");
+	puts(empty && failed ? "[]" : "]");
 }
 
 /* The columns START and LENGTH, which have room for any number of bytes. */
@@ -64,6 +72,8 @@ static void print_entry(const struct map_entry *e, bool first, bool human)
 		printf("  %s", text_size(offset, e->offset));
 	else if (e->has_offset)
 		printf("  %" PRIu64, e->offset);
+	if (e->damaged)
+		printf("  %s", e->reason);
 	putchar('\n');
 }
 
@@ -97,13 +107,11 @@ static int list_entries(const struct args *args, struct qcow2 *q)
 		map_summary_add(&sum, &entry);
 		first = false;
 	}
-	if (rc < 0)
-		return tool_failed(args);
 	if (args->json)
-		print_json_end(first);
-	else if (!first)
+		print_json_end(first, rc < 0);
+	else if (!first && rc == 0)
 		print_total(&sum, args->human);
-	return EXIT_OK;
+	return map_report(&walk, args, rc);
 }
 
 static int summarize(const struct args *args, struct qcow2 *q)
@@ -116,18 +124,16 @@ static int summarize(const struct args *args, struct qcow2 *q)
 	map_walk_begin(&walk, q);
 	while ((rc = map_walk_next(&walk, &entry)) > 0)
 		map_summary_add(&sum, &entry);
-	if (rc < 0)
-		return tool_failed(args);
 	if (args->json)
 		map_summary_print_json(&sum);
-	else
+	else if (rc == 0)
 		map_summary_print(&sum, args->human);
-	return EXIT_OK;
+	return map_report(&walk, args, rc);
 }
 
 int run_map(struct args *args)
 {
-	struct qcow2 *q = tool_open(args);
+	struct qcow2 *q = tool_open_disk(args);
 	int rc;
 
 	if (q == NULL)

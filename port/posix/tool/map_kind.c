@@ -6,6 +6,8 @@
 
 enum map_kind map_kind_of(const struct map_entry *entry)
 {
+	if (entry->damaged)
+		return MAP_DAMAGED;
 	if (entry->compressed)
 		return MAP_COMPRESSED;
 	if (entry->zero)

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "map_report.h"
 #include "message.h"
-#include "open.h"
 #include "output.h"
 #include "picture_svg.h"
 #include "picture_text.h"
@@ -23,24 +23,27 @@ static const char *image_name(const struct args *args)
 	return strcmp(args->image, "-") == 0 ? "standard input" : args->image;
 }
 
-/* Counts the map in the cells of a picture and, unless it is NULL, marks it in a plot. */
-static int walk(const struct args *args, struct qcow2 *q, struct picture *p, struct plot *plot)
+/*
+ * Counts the map in the cells of a picture and, unless it is NULL, marks it in a plot. Returns what
+ * map_walk_next returned last.
+ */
+static int walk(struct map_walk *w, struct qcow2 *q, struct picture *p, struct plot *plot)
 {
 	struct map_entry entry;
-	struct map_walk w;
 	int rc;
 
-	map_walk_begin(&w, q);
-	while ((rc = map_walk_next(&w, &entry)) > 0) {
+	map_walk_begin(w, q);
+	while ((rc = map_walk_next(w, &entry)) > 0) {
 		picture_add(p, &entry);
 		if (plot != NULL)
 			plot_add(plot, &entry);
 	}
-	return rc < 0 ? tool_failed(args) : EXIT_OK;
+	return rc;
 }
 
 int map_draw_text(const struct args *args, struct qcow2 *q)
 {
+	struct map_walk w;
 	struct terminal t;
 	struct picture p;
 	int rc;
@@ -51,11 +54,11 @@ int map_draw_text(const struct args *args, struct qcow2 *q)
 	if (!picture_begin(&p, qcow2_get_size(q), picture_text_columns(&t), picture_text_rows(&t)))
 		return tool_error(args->image, "out of memory");
 	sandbox_enter_reading(args->no_sandbox);
-	rc = walk(args, q, &p, NULL);
-	if (rc == EXIT_OK)
+	rc = walk(&w, q, &p, NULL);
+	if (rc == 0)
 		picture_print(&p, &t, image_name(args));
 	picture_free(&p);
-	return rc;
+	return map_report(&w, args, rc);
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -98,17 +101,43 @@ static FILE *open_stream(int fd)
 	return out;
 }
 
-/* Walks over the map, draws it on the stream, and closes the stream. */
-static int draw_on(const struct args *args, struct qcow2 *q, struct drawing *d, FILE *out)
+/* Walks over the map and draws it on the stream, unless the walk fails: then *drawn is false. */
+static int draw_on(const struct args *args, struct qcow2 *q, struct drawing *d, FILE *out,
+                   bool *drawn)
 {
-	int rc = walk(args, q, &d->picture, &d->plot);
-	bool failed;
+	struct map_walk w;
+	int rc = walk(&w, q, &d->picture, &d->plot);
 
-	if (rc == EXIT_OK)
+	*drawn = rc == 0;
+	if (*drawn)
 		picture_print_svg(out, &d->picture, &d->plot, image_name(args));
-	failed = ferror(out) != 0;
+	return map_report(&w, args, rc);
+}
+
+static int close_stream(const struct args *args, FILE *out)
+{
+	bool failed = ferror(out) != 0;
+
 	if (fclose(out) != 0 || failed)
-		rc = rc != EXIT_OK ? rc : tool_error(args->svg, "%s", strerror(errno));
+		return tool_error(args->svg, "%s", strerror(errno));
+	return EXIT_OK;
+}
+
+/* Draws to the open file. A damaged disk has a picture as well, although the command then fails. */
+static int draw_to_output(const struct args *args, struct qcow2 *q, struct drawing *d,
+                          const struct output *o)
+{
+	FILE *out = open_stream(o->fd);
+	bool drawn;
+	int rc;
+
+	if (out == NULL)
+		return tool_error(args->svg, "%s", strerror(errno));
+	sandbox_enter(args->no_sandbox, &(struct sandbox_needs){ .files = { o->fd, fileno(out) },
+	                                                         .beside = o->target });
+	rc = draw_on(args, q, d, out, &drawn);
+	if (close_stream(args, out) != EXIT_OK || (drawn && output_commit(o) != EXIT_OK))
+		return EXIT_FAILED;
 	return rc;
 }
 
@@ -117,34 +146,19 @@ static int draw_to_file(const struct args *args, struct qcow2 *q, struct drawing
 {
 	struct output o;
 	int rc = output_begin(&o, args->svg, q);
-	FILE *out;
 
-	if (rc == EXIT_OK) {
-		out = open_stream(o.fd);
-		if (out == NULL) {
-			rc = tool_error(args->svg, "%s", strerror(errno));
-		} else {
-			sandbox_enter(args->no_sandbox,
-			              &(struct sandbox_needs){ .files = { o.fd, fileno(out) },
-			                                       .beside = o.target });
-			rc = draw_on(args, q, d, out);
-		}
-	}
 	if (rc == EXIT_OK)
-		rc = output_commit(&o);
+		rc = draw_to_output(args, q, d, &o);
 	output_end(&o);
 	return rc;
 }
 
 static int draw_to_stdout(const struct args *args, struct qcow2 *q, struct drawing *d)
 {
-	int rc;
+	bool drawn;
 
 	sandbox_enter_reading(args->no_sandbox);
-	rc = walk(args, q, &d->picture, &d->plot);
-	if (rc == EXIT_OK)
-		picture_print_svg(stdout, &d->picture, &d->plot, image_name(args));
-	return rc;
+	return draw_on(args, q, d, stdout, &drawn);
 }
 
 int map_draw_svg(const struct args *args, struct qcow2 *q)
