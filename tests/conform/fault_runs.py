@@ -14,9 +14,9 @@ LISTED = 'size 64k\nbacking "base.raw" raw\nl2 0 data\nsnapshot 1 first\nactive\
 COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
     "map --json": ("map", "--json", "disk"),
-    "map --svg": ("map", "--svg", "new", "disk"), "map --svg over": ("map", "--svg", "old", "disk"),
+    "map --svg": ("map", "--svg", "new", "disk"), "map --picture": ("map", "--picture", "disk"),
     "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
-    "map --picture": ("map", "--picture", "disk"), "snapshots": ("snapshots", "listed"),
+    "snapshots": ("snapshots", "listed"),
     "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
