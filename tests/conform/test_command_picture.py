@@ -43,6 +43,8 @@ def svg(*args):
 
 def kind_of(entry):
     """The kind in the picture of an entry of map --json."""
+    if entry.get("damaged"):
+        return "damaged"
     if entry["zero"] and not entry["compressed"]:
         return "zero" if entry["present"] else "absent"
     if entry["depth"]:
@@ -78,9 +80,28 @@ def chain(build, image):
     return image
 
 
-def test_summary(chain):
-    entries = qcow2_json("map", "--follow", chain)
-    summary = qcow2_json("map", "--summary", "--follow", chain)
+@pytest.fixture
+def damaged(build):
+    """A disk with all kinds in many pieces, where entries of the tables are bad."""
+    draw = random.Random(11)
+    kinds = ["data", "compressed", "zero", "absent"] * 7 + ["raw 1<<63|1<<40"]
+    clusters = [n for n in range(6144) if n // 64 not in (5, 70)]
+    return build("version 3\ncluster_bits 9\nsize 3M\nl1 5 1<<63|1<<40\nl1 70 1<<63|1<<40\n"
+                 + "".join(f"l2 {n} {draw.choice(kinds)}\n" for n in clusters))
+
+
+def damage_shown(image, *args, **more):
+    """What `map` prints of a damaged disk. Each form reports the damage in the same way."""
+    done = qcow2("map", *args, image, **more)
+    bad = [entry for entry in json.loads(qcow2("map", "--json", image).out) if "damaged" in entry]
+    assert done.code == 1 and done.err == (
+        f"qcow2: {image}: damaged ranges: {len(bad)}, {sum(entry['length'] for entry in bad)} bytes "
+        f"in all; the first: {bad[0]['reason']}\n")
+    return done.out
+
+
+def assert_sums(summary, entries):
+    """Checks map --summary --json against map --json."""
     sums = {}
     for entry in entries:
         kind = "compressed" if entry["compressed"] else kind_of(entry)
@@ -89,7 +110,15 @@ def test_summary(chain):
         sums[kind, entry["depth"]] = n + 1, length + entry["length"]
     assert {(row["kind"], row["depth"]): (row["entries"], row["length"])
             for row in summary["kinds"]} == sums
-    assert summary["entries"] == len(entries) and summary["length"] == 3 * M + 5 * K
+    assert summary["entries"] == len(entries)
+    assert summary["length"] == sum(entry["length"] for entry in entries)
+
+
+def test_summary(chain):
+    entries = qcow2_json("map", "--follow", chain)
+    summary = qcow2_json("map", "--summary", "--follow", chain)
+    assert_sums(summary, entries)
+    assert summary["length"] == 3 * M + 5 * K
     head, *rows, total = qcow2_ok("map", "--summary", "--follow", chain).decode().splitlines()
     assert head.split() == ["KIND", "DEPTH", "ENTRIES", "BYTES", "SHARE"]
     assert [row.split()[:4] for row in rows] == [
@@ -108,6 +137,17 @@ def test_summary_for_people(build):
         "zero           0          1     64 KiB  < 0.1 %\n"
         "absent         0          2      1 GiB > 99.9 %\n"
         "total                     4      1 GiB    100 %\n")
+
+
+def test_summary_of_damage(damaged):
+    summary = json.loads(damage_shown(damaged, "--summary", "--json"))
+    assert_sums(summary, json.loads(damage_shown(damaged, "--json")))
+    row = summary["kinds"][-1]
+    assert row["kind"] == "damaged" and summary["length"] == 3 * M
+    assert damage_shown(damaged, "--summary").decode().splitlines()[-2].split()[:4] == [
+        "damaged", "0", str(row["entries"]), str(row["length"])]
+    assert damage_shown(damaged).endswith(f", {row['length']} damaged\n".encode())
+    assert b" KiB damaged\n" in damage_shown(damaged, "--human")
 
 
 SMALL = "cluster_bits 12\nsize 64k\nl2 0-4 data\nl2 5 compressed\nl2 8 zero\nl2 9 data\n"
@@ -134,20 +174,21 @@ def test_picture_as_text(build):
             str.maketrans("█▓·", "#C."))
 
 
-@pytest.mark.parametrize("columns", (1, 19, 27, 80, 119, 3000))
-def test_picture_shows_the_map(columns, chain):
-    """Each character is of a kind that its cell has, and as high as its share of data."""
-    shown = picture(chain, "--follow", LC_ALL="en_US.UTF-8", COLUMNS=str(columns))
+def assert_shows(shown, entries, columns):
+    """Checks each character: it is of a kind that its cell has, and as high as its share of data."""
     title, rest = shown.split("\n\n", 1)
     rows, legend = rest.split("\n\n")
     rows = [row[11:] for row in rows.splitlines()]
     assert len({len(row) for row in rows[:-1]}) <= 1 and len(rows[-1]) <= len(rows[0])
     assert len(rows) <= 8 and len(rows[0]) + 11 <= max(columns, 19)
     number, unit = re.search(r"a character is (\d+) (B|KiB)$", title).groups()
-    cells = cells_of(qcow2_json("map", "--follow", chain), int(number) * (K if unit == "KiB" else 1))
+    cells = cells_of(entries, int(number) * (K if unit == "KiB" else 1))
     assert sum(map(len, rows)) == len(cells)
     for char, cell in zip("".join(rows), cells):
         data = {kind: n for kind, n in cell.items() if kind not in ("zero", "absent")}
+        if "damaged" in data:
+            assert char == "!", (char, cell)
+            continue
         assert cell[PLAIN[char]] == max((data or cell).values()), (char, cell)
         share = sum(data.values()) / sum(cell.values())
         if PLAIN[char] == "data":
@@ -157,6 +198,21 @@ def test_picture_shows_the_map(columns, chain):
     sums = sum(cells, collections.Counter())
     assert [KINDS[line[20:43].strip()] for line in legend.splitlines()] == [
         kind for kind in KINDS.values() if sums[kind]]
+
+
+@pytest.mark.parametrize("columns", (1, 19, 27, 80, 119, 3000))
+def test_picture_shows_the_map(columns, chain):
+    shown = picture(chain, "--follow", LC_ALL="en_US.UTF-8", COLUMNS=str(columns))
+    assert_shows(shown, qcow2_json("map", "--follow", chain), columns)
+
+
+def test_picture_of_damage(damaged):
+    """Damage is not hidden by what else a cell has."""
+    shown = damage_shown(damaged, "--picture", env=environment(LC_ALL="C.UTF-8", COLUMNS="80"))
+    assert 0 < shown.count(b"!") < 384
+    assert_shows(shown.decode(), json.loads(qcow2("map", "--json", damaged).out), 80)
+    shown = damage_shown(damaged, "--picture", "--color=always", env=environment(LC_ALL="C.UTF-8"))
+    assert b"\033[0;1;38;5;231;48;5;160m!" in shown
 
 
 def test_picture_with_colors(build):
@@ -230,11 +286,10 @@ def area(path):
     return sum(width * height for _, _, width, height in boxes), boxes
 
 
-def test_svg_has_the_shares_of_the_map(chain):
-    """The area of each kind is its share of the disk, and no two kinds overlap."""
-    root = svg("--follow", chain)
+def assert_shares(root, entries):
+    """Checks that the area of each kind is its share of the disk, and that no two kinds overlap."""
     sums = collections.Counter()
-    for entry in qcow2_json("map", "--follow", chain):
+    for entry in entries:
         sums[kind_of(entry)] += entry["length"]
     areas, boxes = {}, []
     for path in root.findall(f".//{SVG}path"):
@@ -251,6 +306,28 @@ def test_svg_has_the_shares_of_the_map(chain):
     # The boxes cover the rows once: their area is that of the rows.
     per_byte = 7 * 18 / 2048  # a cell of 7 by 18 pixels is 2 KiB
     assert abs(whole - size * per_byte) < whole * 1e-4
+
+
+def test_svg_has_the_shares_of_the_map(chain):
+    assert_shares(svg("--follow", chain), qcow2_json("map", "--follow", chain))
+
+
+def test_svg_of_damage(damaged, tmp_path):
+    """Damage has its share, and a mark as high as the cell where that is smaller; it has no place."""
+    entries = json.loads(qcow2("map", "--json", damaged).out)
+    drawn = damage_shown(damaged, "--svg", "-")
+    root = ElementTree.fromstring(drawn)
+    assert_shares(root, entries)
+    marks, = root.findall(f".//{SVG}path[@class='trace damaged']")
+    partly = [cell for cell in cells_of(entries, 2 * K) if 0 < cell["damaged"] < 2 * K]
+    boxes = area(marks)[1]
+    assert len(boxes) == len(partly) > 50 and {box[2:] for box in boxes} == {(7, 18)}
+    assert not root.findall(f".//{SVG}path[@class='bins damaged']")
+    texts = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    assert any(text.endswith(" KiB of damage.") for text in texts)
+    assert any(text.endswith("damage all of it.") for text in texts)
+    assert damage_shown(damaged, "--svg", tmp_path / "out.svg") == b""
+    assert (tmp_path / "out.svg").read_bytes() == drawn
 
 
 def test_svg_legend_and_description(chain):

@@ -116,15 +116,16 @@ static void print_description(FILE *out, const struct picture *p, const char *na
 
 static void print_heading(FILE *out, const struct picture *p, const char *name)
 {
-	char size[TEXT_SIZE_MAX], row[TEXT_SIZE_MAX], cell[TEXT_SIZE_MAX], line[128];
+	char size[TEXT_SIZE_MAX], row[TEXT_SIZE_MAX], cell[TEXT_SIZE_MAX], line[160];
 
 	fprintf(out, "<text x=\"%d\" y=\"32\" class=\"name\">", LEFT);
 	svg_escape(out, name, strlen(name), NAME_MOST);
 	fputs("</text>\n", out);
 	snprintf(line, sizeof line,
-	         "A disk of %s. A row is %s, a cell %s. Each kind fills its share of a cell.",
+	         "A disk of %s. A row is %s, a cell %s. Each kind fills its share of a cell%s.",
 	         text_size(size, p->size), text_size(row, p->columns * p->cell_size),
-	         text_size(cell, p->cell_size));
+	         text_size(cell, p->cell_size),
+	         p->total.bytes[PICTURE_DAMAGED] > 0u ? ", damage all of it" : "");
 	svg_label(out, LEFT, 53, "note", "start", line);
 }
 
@@ -328,17 +329,28 @@ static void print_bins(FILE *out, const struct plot *plot, unsigned kind, unsign
 		fputs("\"/>\n", out);
 }
 
+/* Adds what the plot does not show: " Not shown: 4 KiB of compressed data, 1 KiB of damage". */
+static void list_hidden(char *list, size_t room, const struct picture *p, unsigned kind,
+                        const char *name)
+{
+	char size[TEXT_SIZE_MAX];
+	size_t used = strlen(list);
+
+	if (p->total.bytes[kind] > 0u)
+		snprintf(list + used, room - used, "%s %s of %s",
+		         used > 0u ? "," : " Not shown:", text_size(size, p->total.bytes[kind]),
+		         name);
+}
+
 /* The words beside the heading of the plot. */
 static void print_plot_note(FILE *out, const struct picture *p, unsigned top)
 {
-	char size[TEXT_SIZE_MAX], line[128];
+	char hidden[96] = "", line[160];
 
-	snprintf(line, sizeof line, "A file in the order of the disk is one rising line.");
-	if (p->total.bytes[PICTURE_COMPRESSED] > 0u)
-		snprintf(line, sizeof line,
-		         "A file in the order of the disk is one rising line. Not shown: %s of "
-		         "compressed data.",
-		         text_size(size, p->total.bytes[PICTURE_COMPRESSED]));
+	list_hidden(hidden, sizeof hidden, p, PICTURE_COMPRESSED, "compressed data");
+	list_hidden(hidden, sizeof hidden, p, PICTURE_DAMAGED, "damage");
+	snprintf(line, sizeof line, "A file in the order of the disk is one rising line.%s%s",
+	         hidden, hidden[0] != '\0' ? "." : "");
 	svg_label(out, LEFT + PANEL_WIDTH, top, "note", "end", line);
 }
 

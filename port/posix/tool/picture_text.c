@@ -18,15 +18,17 @@ enum { LABEL_WIDTH = 9, ROWS_DEFAULT = 8, ROWS_MOST = 32, SHAPES_MOST = 8 };
 struct shapes {
 	const char *text;
 	unsigned n;
-	const char *color; /* of the foreground or, after 38 is made 48, of the background */
+	const char *color; /* of the foreground or, after 38 is made 48, of the background; that of
+	                      damage has both, as a damaged cell shows nothing else */
 };
 
 #define EIGHTHS "▁▂▃▄▅▆▇█"
+#define ALARM   "1;38;5;231;48;5;160" /* bold, white on red: one cell of many must be seen */
 
 /* The colours are of the 256 that terminals do not let users change; people who confuse red and
  * green can tell them apart, on a dark and on a light background. */
 static const struct shapes colored[PICTURE_KINDS] = {
-	[PICTURE_DAMAGED] = { "!", 1, "38;5;196" },
+	[PICTURE_DAMAGED] = { "!", 1, ALARM },
 	[PICTURE_DATA] = { EIGHTHS, 8, "38;5;32" },
 	[PICTURE_COMPRESSED] = { EIGHTHS, 8, "38;5;214" },
 	[PICTURE_BACKING_1] = { EIGHTHS, 8, "38;5;36" },
@@ -46,7 +48,7 @@ static const struct shapes plain[PICTURE_KINDS] = {
 };
 
 static const struct shapes ascii[PICTURE_KINDS] = {
-	[PICTURE_DAMAGED] = { "!", 1, "38;5;196" },
+	[PICTURE_DAMAGED] = { "!", 1, ALARM },
 	[PICTURE_DATA] = { ":+#", 3, "38;5;32" },
 	[PICTURE_COMPRESSED] = { "cC", 2, "38;5;214" },
 	[PICTURE_BACKING_1] = { "1", 1, "38;5;36" },
