@@ -125,7 +125,7 @@ static int close_stream(const struct args *args, FILE *out)
 
 /* Draws to the open file. A damaged disk has a picture as well, although the command then fails. */
 static int draw_to_output(const struct args *args, struct qcow2 *q, struct drawing *d,
-                          const struct output *o)
+                          struct output *o)
 {
 	FILE *out = open_stream(o->fd);
 	bool drawn;
