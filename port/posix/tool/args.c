@@ -187,19 +187,19 @@ static int parse_operands(struct args *args, const struct command *command, int 
 static int check_combinations(const struct args *args, const struct command *command)
 {
 	const struct {
-		bool has_a;
 		const char *a;
-		bool has_b;
 		const char *b;
+		bool has_a;
+		bool has_b;
 	} pairs[] = {
-		{ (args->options.flags & QCOW2_LAYER_ONLY) != 0u, "layer-only",
-		  args->options.n_backing != 0u, "backing" },
-		{ args->json, "json", args->human, "human" },
-		{ args->json, "json", args->picture, "picture" },
-		{ args->json, "json", args->svg != NULL, "svg" },
-		{ args->summary, "summary", args->picture, "picture" },
-		{ args->summary, "summary", args->svg != NULL, "svg" },
-		{ args->picture, "picture", args->svg != NULL, "svg" },
+		{ "layer-only", "backing", (args->options.flags & QCOW2_LAYER_ONLY) != 0u,
+		  args->options.n_backing != 0u },
+		{ "json", "human", args->json, args->human },
+		{ "json", "picture", args->json, args->picture },
+		{ "json", "svg", args->json, args->svg != NULL },
+		{ "summary", "picture", args->summary, args->picture },
+		{ "summary", "svg", args->summary, args->svg != NULL },
+		{ "picture", "svg", args->picture, args->svg != NULL },
 	};
 	size_t i;
 

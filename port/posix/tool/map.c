@@ -47,31 +47,27 @@ static void print_json_end(bool empty, bool failed)
 	puts(empty && failed ? "[]" : "]");
 }
 
-/* The columns START and LENGTH, which have room for any number of bytes. */
-static void print_range(const struct map_entry *e, bool human)
+/* The width of a column with a number of bytes. */
+static int bytes_width(bool human)
 {
-	char start[TEXT_SIZE_MAX], length[TEXT_SIZE_MAX];
-
-	if (human)
-		printf("%10s %10s", text_size(start, e->start), text_size(length, e->length));
-	else
-		printf("%18" PRIu64 " %18" PRIu64, e->start, e->length);
+	return human ? 10 : 18;
 }
 
 static void print_entry(const struct map_entry *e, bool first, bool human)
 {
-	char offset[TEXT_SIZE_MAX];
-	int width = human ? 10 : 18;
+	int width = bytes_width(human);
 
 	if (first)
 		printf("%*s %*s  %-10s %5s  %s\n", width, "START", width, "LENGTH", "KIND", "DEPTH",
 		       "FILE OFFSET");
-	print_range(e, human);
+	text_print_bytes(e->start, human, width);
+	putchar(' ');
+	text_print_bytes(e->length, human, width);
 	printf("  %-10s %5u", map_kind_name(map_kind_of(e)), e->depth);
-	if (e->has_offset && human)
-		printf("  %s", text_size(offset, e->offset));
-	else if (e->has_offset)
-		printf("  %" PRIu64, e->offset);
+	if (e->has_offset) {
+		fputs("  ", stdout);
+		text_print_bytes(e->offset, human, 0);
+	}
 	if (e->damaged)
 		printf("  %s", e->reason);
 	putchar('\n');
@@ -79,12 +75,9 @@ static void print_entry(const struct map_entry *e, bool first, bool human)
 
 static void print_total(const struct map_summary *sum, bool human)
 {
-	char size[TEXT_SIZE_MAX];
-
-	if (human)
-		printf("%10s %10s  ", "total", text_size(size, sum->total.bytes));
-	else
-		printf("%18s %18" PRIu64 "  ", "total", sum->total.bytes);
+	printf("%*s ", bytes_width(human), "total");
+	text_print_bytes(sum->total.bytes, human, bytes_width(human));
+	fputs("  ", stdout);
 	map_summary_print_kinds(sum, human);
 	putchar('\n');
 }

@@ -22,13 +22,8 @@ void map_summary_add(struct map_summary *s, const struct map_entry *entry)
 static void print_line(const char *kind, const char *depth, const struct map_sum *sum,
                        const char *share, bool human)
 {
-	char bytes[TEXT_SIZE_MAX];
-
-	printf("%-10s %5s %10" PRIu64, kind, depth, sum->entries);
-	if (human)
-		printf(" %10s", text_size(bytes, sum->bytes));
-	else
-		printf(" %20" PRIu64, sum->bytes);
+	printf("%-10s %5s %10" PRIu64 " ", kind, depth, sum->entries);
+	text_print_bytes(sum->bytes, human, human ? 10 : 20);
 	printf(" %8s\n", share);
 }
 
@@ -79,7 +74,6 @@ void map_summary_print_json(const struct map_summary *s)
 
 void map_summary_print_kinds(const struct map_summary *s, bool human)
 {
-	char text[TEXT_SIZE_MAX];
 	const char *comma = "";
 	unsigned kind, d;
 
@@ -90,10 +84,9 @@ void map_summary_print_kinds(const struct map_summary *s, bool human)
 			bytes += s->of[kind][d].bytes;
 		if (bytes == 0u)
 			continue;
-		if (human)
-			printf("%s%s %s", comma, text_size(text, bytes), map_kind_name(kind));
-		else
-			printf("%s%" PRIu64 " %s", comma, bytes, map_kind_name(kind));
+		fputs(comma, stdout);
+		text_print_bytes(bytes, human, 0);
+		printf(" %s", map_kind_name(kind));
 		comma = ", ";
 	}
 }

@@ -174,6 +174,17 @@ static void strip_add(FILE *out, struct strip *s, const struct strip *next)
 	*s = *next;
 }
 
+/* The upper left corner of a cell, in pixels. */
+static unsigned cell_x(const struct picture *p, unsigned cell)
+{
+	return LEFT + cell % p->columns * CELL_WIDTH;
+}
+
+static unsigned cell_y(const struct picture *p, unsigned cell, unsigned top)
+{
+	return top + cell / p->columns * ROW_HEIGHT;
+}
+
 /* The share of a kind in a cell, and of the kinds below it. The last cell is narrower instead. */
 static struct strip strip_of(const struct picture *p, unsigned cell, unsigned kind, unsigned top)
 {
@@ -184,10 +195,10 @@ static struct strip strip_of(const struct picture *p, unsigned cell, unsigned ki
 
 	for (k = 0; k < kind; k++)
 		below += (double)p->cells[cell].bytes[k] / length;
-	s.x = LEFT + cell % p->columns * CELL_WIDTH;
-	s.y = top + cell / p->columns * ROW_HEIGHT + CELL_HEIGHT * (1 - below - share);
-	s.width = CELL_WIDTH * length / (double)p->cell_size;
-	s.height = CELL_HEIGHT * share;
+	s.x = cell_x(p, cell);
+	s.y = cell_y(p, cell, top) + (double)CELL_HEIGHT * (1 - below - share);
+	s.width = (double)CELL_WIDTH * length / (double)p->cell_size;
+	s.height = (double)CELL_HEIGHT * share;
 	return s;
 }
 
@@ -224,7 +235,7 @@ static void print_traces(FILE *out, const struct picture *p, unsigned kind, unsi
 		if (!any)
 			fprintf(out, "<path class=\"trace %s\" d=\"", styles[kind].css);
 		any = true;
-		s.y = top + cell / p->columns * ROW_HEIGHT + CELL_HEIGHT - least;
+		s.y = cell_y(p, cell, top) + CELL_HEIGHT - least;
 		svg_rectangle(out, s.x, s.y, s.width, least);
 	}
 	if (any)
@@ -241,11 +252,11 @@ static void print_cell_labels(FILE *out, const struct picture *p, unsigned top)
 		svg_label(out, LEFT - 8, top + i * ROW_HEIGHT + 13, "", "end",
 		          text_size(text, i * (p->columns * p->cell_size)));
 	for (i = 0; i < 8u; i++) {
-		double x = LEFT + i * (PANEL_WIDTH / 8);
+		unsigned x = LEFT + i * (PANEL_WIDTH / 8);
 
 		text[0] = '+';
 		text_size(text + 1, p->columns / 8u * p->cell_size * i);
-		fprintf(out, "<path class=\"axis\" d=\"M%g %uv5\"/>\n", x, bottom);
+		fprintf(out, "<path class=\"axis\" d=\"M%u %uv5\"/>\n", x, bottom);
 		svg_label(out, x, bottom + 17u, "note", "start", i > 0u ? text : "+0");
 	}
 }
@@ -284,14 +295,14 @@ static void print_plot_axes(FILE *out, const struct plot *plot, unsigned top)
 	char text[TEXT_SIZE_MAX];
 
 	for (at = 0; at <= plot->width && at / step <= 8u; at += step) {
-		double x = LEFT + PANEL_WIDTH * ((double)at / (double)plot->width);
+		double x = (double)LEFT + (double)at / (double)plot->width * (double)PANEL_WIDTH;
 
 		fprintf(out, "<path class=\"grid\" d=\"M%.1f %uv%d\"/>\n", x, top, PLOT_HEIGHT + 5);
 		svg_label(out, x, bottom + 18u, "", "middle", text_size(text, at));
 	}
 	step = tick_step(plot->height);
 	for (at = 0; at <= plot->height && at / step <= 8u; at += step) {
-		double y = bottom - PLOT_HEIGHT * ((double)at / (double)plot->height);
+		double y = bottom - (double)at / (double)plot->height * (double)PLOT_HEIGHT;
 
 		fprintf(out, "<path class=\"grid\" d=\"M%d %.1fh%d\"/>\n", LEFT - 5, y,
 		        PANEL_WIDTH + 5);
@@ -299,7 +310,7 @@ static void print_plot_axes(FILE *out, const struct plot *plot, unsigned top)
 	}
 	fprintf(out, "<path class=\"axis\" d=\"M%d %uv%dh%d\"/>\n", LEFT, top, PLOT_HEIGHT,
 	        PANEL_WIDTH);
-	svg_label(out, LEFT + PANEL_WIDTH / 2, bottom + 36u, "note", "middle",
+	svg_label(out, (double)LEFT + (double)PANEL_WIDTH / 2, bottom + 36u, "note", "middle",
 	          "offset in the disk");
 }
 
@@ -320,8 +331,8 @@ static void print_bins(FILE *out, const struct plot *plot, unsigned kind, unsign
 				fprintf(out,
 				        "<path class=\"bins %s\" stroke-width=\"1\" "
 				        "transform=\"translate(%d %g) scale(%d -%d)\" d=\"",
-				        styles[kind].css, LEFT, top + PLOT_HEIGHT - BIN / 2.0, BIN,
-				        BIN);
+				        styles[kind].css, LEFT, top + PLOT_HEIGHT - (double)BIN / 2,
+				        BIN, BIN);
 			any = true;
 			fprintf(out, "M%u %uh%u", column, row, run);
 		}
@@ -333,13 +344,15 @@ static void print_bins(FILE *out, const struct plot *plot, unsigned kind, unsign
 static void list_hidden(char *list, size_t room, const struct picture *p, unsigned kind,
                         const char *name)
 {
-	char size[TEXT_SIZE_MAX];
 	size_t used = strlen(list);
 
-	if (p->total.bytes[kind] > 0u)
+	if (p->total.bytes[kind] > 0u) {
+		char size[TEXT_SIZE_MAX];
+
 		snprintf(list + used, room - used, "%s %s of %s",
 		         used > 0u ? "," : " Not shown:", text_size(size, p->total.bytes[kind]),
 		         name);
+	}
 }
 
 /* The words beside the heading of the plot. */

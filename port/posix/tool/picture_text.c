@@ -179,16 +179,17 @@ static void print_row(struct pen *pen, const struct picture *p, unsigned row)
 }
 
 /* A line with the shapes of a kind, its words, its bytes and its share of the disk. */
-static void print_legend(struct pen *pen, const struct picture *p, unsigned kind)
+static void print_key(struct pen *pen, const struct picture *p, unsigned kind)
 {
 	const struct shapes *s = &pen->shapes[kind];
+	const char *name = picture_kind_name(kind);
 	char size[TEXT_SIZE_MAX], share[TEXT_SIZE_MAX];
 
 	printf("%*s  ", LABEL_WIDTH, "");
 	pen_color(pen, kind, PICTURE_KINDS);
 	fputs(s->text, stdout);
 	pen_off(pen);
-	printf("%*s %-22s %10s %8s\n", (int)(SHAPES_MOST - s->n), "", picture_kind_name(kind),
+	printf("%*s %-22s %10s %8s\n", (int)(SHAPES_MOST - s->n), "", name,
 	       text_size(size, p->total.bytes[kind]),
 	       text_share(share, p->total.bytes[kind], p->size));
 }
@@ -212,5 +213,5 @@ void picture_print(const struct picture *p, const struct terminal *t, const char
 	putchar('\n');
 	for (i = 0; i < PICTURE_KINDS; i++)
 		if (p->total.bytes[i] > 0u)
-			print_legend(&pen, p, i);
+			print_key(&pen, p, i);
 }

@@ -9,9 +9,9 @@
 /* Prints a character of n bytes. XML has no U+FFFE and U+FFFF, not even escaped. */
 static void escape_character(FILE *out, const char *bytes, size_t n, uint32_t code, bool printable)
 {
-	size_t i;
-
 	if (!printable || code == 0xfffeu || code == 0xffffu) {
+		size_t i;
+
 		for (i = 0; i < n; i++)
 			fprintf(out, "\\x%02x", (unsigned char)bytes[i]);
 		return;

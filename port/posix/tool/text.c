@@ -4,6 +4,8 @@
  */
 #include "text.h"
 
+#include <inttypes.h>
+
 void text_print(FILE *out, const char *bytes, size_t len)
 {
 	while (len > 0u) {
@@ -40,6 +42,17 @@ void text_print_size(FILE *out, uint64_t bytes)
 	char text[TEXT_SIZE_MAX];
 
 	fputs(text_size(text, bytes), out);
+}
+
+void text_print_bytes(uint64_t bytes, bool human, int width)
+{
+	if (human) {
+		char text[TEXT_SIZE_MAX];
+
+		printf("%*s", width, text_size(text, bytes));
+	} else {
+		printf("%*" PRIu64, width, bytes);
+	}
 }
 
 const char *text_share(char text[TEXT_SIZE_MAX], uint64_t part, uint64_t whole)
