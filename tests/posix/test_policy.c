@@ -520,6 +520,7 @@ static void test_exchanged_directory(void **state)
 		hooks_reset();
 		hooks.no_openat2 = n % 2 == 1;
 		hooks.swap = exchange;
+		hooks.swap_call = CALL_OPEN;
 		hooks.swap_at = n / 2;
 		q = open_with("top", QCOW2_FOLLOW);
 		more = hooks.n[CALL_OPEN] >= n / 2 || n % 2 == 0;
