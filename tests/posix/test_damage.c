@@ -101,12 +101,10 @@ static void test_l2_entries(void **state)
 	q = open_image(&img);
 	fails(q, 0, DISK, (struct part){ QCOW2_E_L2_ENTRY, 3 * CLUSTER, 3 * CLUSTER });
 	goes_on(q, qcow2_last_failure());
-	fails(q, 3 * CLUSTER, 10,
-	      (struct part){ QCOW2_E_L2_ENTRY, 3 * CLUSTER, 3 * CLUSTER });
+	fails(q, 3 * CLUSTER, 10, (struct part){ QCOW2_E_L2_ENTRY, 3 * CLUSTER, 3 * CLUSTER });
 	fails(q, 4 * CLUSTER + 100, 1,
 	      (struct part){ QCOW2_E_L2_ENTRY, 4 * CLUSTER + 100, 2 * CLUSTER - 100 });
-	fails(q, 7 * CLUSTER, 2 * CLUSTER,
-	      (struct part){ QCOW2_E_L2_ENTRY, 8 * CLUSTER, CLUSTER });
+	fails(q, 7 * CLUSTER, 2 * CLUSTER, (struct part){ QCOW2_E_L2_ENTRY, 8 * CLUSTER, CLUSTER });
 	fails(q, 9 * CLUSTER, 1, (struct part){ QCOW2_E_TRUNCATED, 9 * CLUSTER, CLUSTER });
 	goes_on(q, qcow2_last_failure());
 	fails(q, 10 * CLUSTER, CLUSTER + 1,
@@ -463,8 +461,7 @@ static void test_small_base(void **state)
 	image_free(&img);
 	write_layer("top", "base", DISK, 1);
 	q = open_with("top", QCOW2_FOLLOW);
-	fails(q, 2 * CLUSTER, 1,
-	      (struct part){ QCOW2_E_L2_ENTRY, 2 * CLUSTER, 7 * CLUSTER + 77 });
+	fails(q, 2 * CLUSTER, 1, (struct part){ QCOW2_E_L2_ENTRY, 2 * CLUSTER, 7 * CLUSTER + 77 });
 	goes_on(q, qcow2_last_failure());
 	qcow2_close(q);
 }

@@ -239,6 +239,7 @@ static void test_not_allowed(void **state)
 	fails_with("top", &options, ENOTSUP);
 	EQ(hooks.n[CALL_OPEN], 0);
 	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	EQ(qcow2_last_failure()->names_file, 1);
 	HAS(qcow2_last_failure()->message, "'ba\\x0ase'");
 }
 
@@ -657,6 +658,7 @@ static void test_data_file(void **state)
 	write_data_image("top", NULL);
 	fails_with("top", &options, ENOTSUP);
 	EQ(qcow2_last_failure()->status, QCOW2_E_DATA_FILE);
+	EQ(qcow2_last_failure()->names_file, 0);
 }
 
 static void test_layer_only(void **state)
