@@ -155,7 +155,7 @@ static uint64_t l2_entry_at(const struct failure *f)
 	const struct qcow2_image *image = f->image;
 	uint64_t in_table = f->damage->offset & ((UINT64_C(1) << image->l1_entry_bits) - 1u);
 
-	return in_table >> image->cluster_bits << image->l2_entry_bits;
+	return in_table / image->cluster_len << image->l2_entry_bits;
 }
 
 /*

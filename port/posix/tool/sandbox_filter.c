@@ -89,7 +89,7 @@ static const struct row rows[] = {
 	{ __NR_unlink, NAMES, 0, 0 },
 	/* Ask if another program writes to the image, by a lock. Other commands could set one. */
 	{ __NR_fcntl, EQUALS, 1, F_OFD_GETLK },
-	/* Ask if a descriptor has O_DIRECT, when a read of it was refused. */
+	/* Ask if a descriptor must be read in whole blocks. */
 	{ __NR_fcntl, EQUALS, 1, F_GETFL },
 	/* Ask if a descriptor is a terminal. Other requests could type into it. */
 	{ __NR_ioctl, EQUALS, 1, TCGETS },
