@@ -31,11 +31,14 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	return "";
 }
 
+int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
+{
+	return tool_error(args->image, "%s%s", failure->message, failure_hint(args, failure));
+}
+
 int tool_failed(const struct args *args)
 {
-	const struct qcow2_failure *failure = qcow2_last_failure();
-
-	return tool_error(args->image, "%s%s", failure->message, failure_hint(args, failure));
+	return tool_failed_with(args, qcow2_last_failure());
 }
 
 static bool is_standard_input(const struct args *args)
