@@ -407,6 +407,20 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
 /*
+ * Names the compression types of qcow2 images, and what decodes each of them in this build of the
+ * library. Call it with index 0, 1 and so on until it returns 0.
+ *
+ * Returns 1 and sets *compression to the name that qcow2_info.compression has ("zlib", which is
+ * deflate, or "zstd"), and *decoder to the name of the decoder ("libdeflate", "zlib", "libzstd", or
+ * "built in" for the library's own), or to NULL if this build has none: then reading such a cluster
+ * fails with ENOTSUP. The strings are static. Returns 0, with both unchanged, if there are no more
+ * types. No pointer may be NULL.
+ *
+ * Any thread may call it at any time. It makes no system call.
+ */
+int qcow2_get_decoder(unsigned index, const char **compression, const char **decoder);
+
+/*
  * Decodes the first character of untrusted text, which has len > 0 bytes. No pointer may be NULL.
  *
  * Returns the number of bytes that the character takes, 1 to 4, and sets *code to its code point.

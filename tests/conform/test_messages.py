@@ -123,7 +123,8 @@ SITUATIONS = {
     "The command line": [
         S("nonsense"), S("cat"), S("convert disk"), S("info disk more"), S("cat -Q disk"),
         S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
-        S("map --progress disk"), S("cat -s 1X disk"), S("cat --length=99999999999T disk"),
+        S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
+        S("cat --length=99999999999T disk"), S("help nonsense"),
         S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
         S("cat --layer-only --backing base disk"), S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3),

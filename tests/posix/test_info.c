@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -610,6 +611,27 @@ static void test_count_fails(void **state)
 	image_free(&img);
 }
 
+/* ---- qcow2_get_decoder ---- */
+
+/* The names of both types, then the end. Only zstd may be without a decoder. */
+static void test_decoders(void **state)
+{
+	const char *compression = NULL, *decoder = NULL;
+
+	(void)state;
+	EQ(qcow2_get_decoder(0, &compression, &decoder), 1);
+	TEXT(compression, "zlib");
+	TRUE(decoder != NULL);
+	EQ(qcow2_get_decoder(1, &compression, &decoder), 1);
+	TEXT(compression, "zstd");
+	TRUE(decoder == NULL || strcmp(decoder, "libzstd") == 0);
+	compression = decoder = "unchanged";
+	EQ(qcow2_get_decoder(2, &compression, &decoder), 0);
+	EQ(qcow2_get_decoder(UINT_MAX, &compression, &decoder), 0);
+	TEXT(compression, "unchanged");
+	TEXT(decoder, "unchanged");
+}
+
 /* ---- qcow2_character, qcow2_printable ---- */
 
 static const struct {
@@ -701,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_count_huge),
 		cmocka_unit_test(test_count_cost),
 		cmocka_unit_test(test_count_fails),
+		cmocka_unit_test(test_decoders),
 		cmocka_unit_test(test_character),
 		cmocka_unit_test(test_printable),
 	};

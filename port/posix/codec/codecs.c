@@ -6,15 +6,18 @@
 
 #include <string.h>
 
+#include "qcow2.h"
+
 /* qcow2.txt "compression_type": the names are those of QEMU, which calls deflate zlib. */
 static const struct {
 	uint8_t type;
 	const char *name;
 	bool (*init)(struct qp_codec *codec);
 	void (*end)(struct qp_codec *codec); /* NULL if it keeps nothing to free */
+	const char *const *decoder;
 } codec_table[] = {
-	{ QCOW2_COMPRESSION_DEFLATE, "zlib", qp_deflate_init, qp_deflate_end },
-	{ QCOW2_COMPRESSION_ZSTD, "zstd", qp_zstd_init, NULL },
+	{ QCOW2_COMPRESSION_DEFLATE, "zlib", qp_deflate_init, qp_deflate_end, &qp_deflate_decoder },
+	{ QCOW2_COMPRESSION_ZSTD, "zstd", qp_zstd_init, NULL, &qp_zstd_decoder },
 };
 
 #define CODECS (sizeof codec_table / sizeof codec_table[0])
@@ -53,4 +56,13 @@ const char *qp_compression_name(uint64_t type)
 		if (codec_table[i].type == type)
 			return codec_table[i].name;
 	return "unknown type";
+}
+
+int qcow2_get_decoder(unsigned index, const char **compression, const char **decoder)
+{
+	if (index >= CODECS)
+		return 0;
+	*compression = codec_table[index].name;
+	*decoder = *codec_table[index].decoder;
+	return 1;
 }

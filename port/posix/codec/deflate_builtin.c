@@ -4,6 +4,8 @@
  */
 #include "codecs.h"
 
+const char *const qp_deflate_decoder = "built in";
+
 static void builtin_begin(const struct qcow2_codec *self, void *work)
 {
 	(void)qp_codec_claim(qp_codec_of(self));

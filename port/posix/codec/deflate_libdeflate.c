@@ -6,6 +6,8 @@
 
 #include <libdeflate.h>
 
+const char *const qp_deflate_decoder = "libdeflate";
+
 bool qp_deflate_cluster(void **state, const struct qcow2_stream *stream)
 {
 	size_t used; /* passing it allows the input to be longer than the stream */

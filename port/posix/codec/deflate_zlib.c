@@ -9,6 +9,8 @@
 #define ZLIB_CONST /* next_in points to const bytes */
 #include <zlib.h>
 
+const char *const qp_deflate_decoder = "zlib";
+
 /* Negative: a raw stream, without a zlib header. 15 is the largest window, 32 KiB. */
 enum { RAW_WINDOW_BITS = -15 };
 

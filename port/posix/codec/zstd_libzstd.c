@@ -16,6 +16,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+const char *const qp_zstd_decoder = "libzstd";
+
 /* The default limit of libzstd's streaming decoder, which QEMU uses: 2^27, and 1 for rounding. */
 #define ZSTD_WINDOW_LIMIT ((1ull << 27) + 1)
 

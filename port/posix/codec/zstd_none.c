@@ -4,6 +4,8 @@
  */
 #include "codecs.h"
 
+const char *const qp_zstd_decoder = NULL;
+
 /* zstd_libzstd.c writes to *codec. NOLINTNEXTLINE(readability-non-const-parameter) */
 bool qp_zstd_init(struct qp_codec *codec)
 {

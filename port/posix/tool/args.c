@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line.
+ * Parses the command line with the table of options.
  */
 #include "args.h"
 
@@ -9,50 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "help.h"
 #include "message.h"
+#include "options.h"
 
-/* Long options without a letter have numbers above those of all letters. */
-enum {
-	OPT_FOLLOW = 256,
-	OPT_BACKING,
-	OPT_BACKING_FORMAT,
-	OPT_DATA_FILE,
-	OPT_LAYER_ONLY,
-	OPT_SNAPSHOT,
-	OPT_ALLOW_TRUNCATED,
-	OPT_JSON
+/* What getopt_long returns for the long name of a row: this number and the index of the row. */
+enum { LONG_NAME = 256 };
+
+/* The options of one command, for getopt_long. */
+struct known_options {
+	char letters[2 + 3 * OPTIONS_MAX]; /* a ':' first, so that a missing value is told apart */
+	struct option names[OPTIONS_MAX + 1];
 };
-
-static const struct option long_options[] = {
-	{ "follow", optional_argument, NULL, OPT_FOLLOW },
-	{ "backing", required_argument, NULL, OPT_BACKING },
-	{ "backing-format", required_argument, NULL, OPT_BACKING_FORMAT },
-	{ "data-file", required_argument, NULL, OPT_DATA_FILE },
-	{ "layer-only", no_argument, NULL, OPT_LAYER_ONLY },
-	{ "snapshot", required_argument, NULL, OPT_SNAPSHOT },
-	{ "allow-truncated", no_argument, NULL, OPT_ALLOW_TRUNCATED },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "skip", required_argument, NULL, 's' },
-	{ "length", required_argument, NULL, 'n' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "progress", no_argument, NULL, 'p' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
-};
-
-static const char common_help[] =
-	"\n"
-	"  --follow[=any]         open the backing and data files that an image names, if they\n"
-	"                         are in the image's directory; =any: wherever they are\n"
-	"  --backing FILE[,raw|,qcow2]\n"
-	"                         use FILE as the backing file; repeat it for each file below\n"
-	"  --backing-format raw|qcow2\n"
-	"                         the format of backing files for which none is given\n"
-	"  --data-file FILE       use FILE as the external data file\n"
-	"  --layer-only           read this image alone; what a backing file holds is zeros\n"
-	"  --snapshot ID|NAME     read an internal snapshot instead of the current disk\n"
-	"  --allow-truncated      read as zeros what is missing from a truncated file\n";
 
 /* Prints a message about the command line. Returns EXIT_USAGE. */
 static int usage(const struct command *command, const char *format, ...)
@@ -67,162 +35,128 @@ static int usage(const struct command *command, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-static void print_help(const struct command *command)
+static bool takes(const struct command *command, const struct option_row *row)
 {
-	printf("Usage: qcow2 %s [OPTION]... %s\n%s\n\n", command->name, command->operands,
-	       command->summary);
-	if ((command->takes & ARG_JSON) != 0u)
-		puts("  --json                 print JSON, with the keys of qemu-img");
-	if ((command->takes & ARG_RANGE) != 0u)
-		puts("  -s, --skip OFFSET      start at OFFSET; suffixes K, M, G and T are powers "
-		     "of 1024\n"
-		     "  -n, --length LENGTH    write at most LENGTH bytes");
-	if ((command->takes & ARG_PROGRESS) != 0u)
-		puts("  -p, --progress         show progress even if standard error is no "
-		     "terminal\n"
-		     "  -q, --quiet            do not show progress");
-	puts("  -h, --help             print this help\n"
-	     "  -V, --version          print the version");
-	fputs(common_help, stdout);
+	return (row->commands & command->bit) != 0;
 }
 
-/* Reads a number of bytes with an optional suffix. Fails if it is not a number, or too large. */
-static bool parse_size(const char *text, uint64_t *value)
+static int has_arg(const struct option_row *row)
 {
-	static const char suffixes[] = "kmgtKMGT";
-	uint64_t n = 0;
-	unsigned shift = 0;
+	if (option_needs_value(row))
+		return required_argument;
+	return option_may_have_value(row) ? optional_argument : no_argument;
+}
 
-	if (*text < '0' || *text > '9')
-		return false;
-	for (; *text >= '0' && *text <= '9'; text++) {
-		unsigned digit = (unsigned)(*text - '0');
+static void collect_options(struct known_options *known, const struct command *command)
+{
+	static const char *const colons[] = { "", ":", "::" }; /* by has_arg */
+	struct option *name = known->names;
+	char *letter = known->letters;
+	int i;
 
-		if (n > (UINT64_MAX - digit) / 10u)
-			return false;
-		n = n * 10u + digit;
+	*letter++ = ':';
+	for (i = 0; options[i].name != NULL; i++) {
+		if (!takes(command, &options[i]))
+			continue;
+		*name++ = (struct option){ options[i].name, has_arg(&options[i]), NULL,
+			                   LONG_NAME + i };
+		if (options[i].letter != '\0') {
+			*letter++ = options[i].letter;
+			letter = stpcpy(letter, colons[has_arg(&options[i])]);
+		}
 	}
-	if (*text != '\0') {
-		const char *suffix = strchr(suffixes, *text);
-
-		if (suffix == NULL || text[1] != '\0')
-			return false;
-		shift = 10u * (unsigned)((suffix - suffixes) % 4 + 1);
-	}
-	if (n > UINT64_MAX >> shift)
-		return false;
-	*value = n << shift;
-	return true;
+	*name = (struct option){ NULL, 0, NULL, 0 };
+	*letter = '\0';
 }
 
-static bool is_backing_format(const char *text)
+/* The row of an option of the command, by what getopt_long says. */
+static const struct option_row *find_row(const struct command *command, int option)
 {
-	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
+	const struct option_row *row = options;
+
+	if (option >= LONG_NAME)
+		return &options[option - LONG_NAME];
+	while (row->name != NULL && (row->letter != option || !takes(command, row)))
+		row++;
+	return row;
 }
 
-/* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
-static void parse_backing(struct args *args, char *text)
+/* Does any command take this letter or, if letter is 0, the long name in the word "--NAME=..."? */
+static bool is_known(int letter, const char *word)
 {
-	struct qcow2_file *file = &args->backing[args->options.n_backing++];
-	char *comma = strrchr(text, ',');
+	size_t len = letter == 0 ? strcspn(word + 2, "=") : 0;
+	const struct option_row *row;
 
-	file->path = text;
-	if (comma != NULL && is_backing_format(comma + 1)) {
-		*comma = '\0';
-		file->format = comma + 1;
-	}
-	args->options.backing = args->backing;
+	for (row = options; row->name != NULL; row++)
+		if (letter != 0 ? row->letter == letter
+		                : strncmp(row->name, word + 2, len) == 0 && row->name[len] == '\0')
+			return true;
+	return false;
 }
 
-static bool parse_follow(struct args *args, const char *how)
+/* Refuses an option that the command does not take, or the value of one that takes none. */
+static int refuse_option(const struct command *command, const char *word)
 {
-	unsigned flags = args->options.flags & ~(unsigned)(QCOW2_FOLLOW | QCOW2_FOLLOW_ANY);
+	char letter[3] = { '-', (char)optopt, '\0' };
 
-	if (how != NULL && strcmp(how, "any") != 0)
-		return false;
-	args->options.flags = flags | (how != NULL ? QCOW2_FOLLOW_ANY : QCOW2_FOLLOW);
-	return true;
+	if (optopt >= LONG_NAME)
+		return usage(command, "option takes no value: %s", word);
+	if (is_known(optopt, word))
+		return usage(command, "option does not apply to this command: %s",
+		             optopt != 0 ? letter : word);
+	return usage(command, "unknown option: %s", optopt != 0 ? letter : word);
 }
 
-/* Stores an option that the command takes. Returns false if its value is invalid. */
-static bool take_option(struct args *args, int option)
+/* Stores an option that the command takes; option and value are those of getopt_long. */
+static int take_option(struct args *args, const struct command *command, int option, bool has_value)
 {
-	switch (option) {
-	case OPT_FOLLOW: return parse_follow(args, optarg);
-	case OPT_BACKING: parse_backing(args, optarg); break;
-	case OPT_BACKING_FORMAT:
-		args->options.backing_format = optarg;
-		return is_backing_format(optarg);
-	case OPT_DATA_FILE:
-		args->data_file.path = optarg;
-		args->options.data_file = &args->data_file;
-		break;
-	case OPT_LAYER_ONLY: args->options.flags |= QCOW2_LAYER_ONLY; break;
-	case OPT_SNAPSHOT: args->options.snapshot = optarg; break;
-	case OPT_ALLOW_TRUNCATED: args->options.flags |= QCOW2_ALLOW_TRUNCATED; break;
-	case OPT_JSON: args->json = true; break;
-	case 's': return parse_size(optarg, &args->offset);
-	case 'n': args->has_length = true; return parse_size(optarg, &args->length);
-	case 'q': args->quiet = true; break;
-	case 'p': args->progress = true; break;
-	default: return false;
-	}
-	return true;
-}
+	const struct option_row *row = find_row(command, option);
+	char letter[2] = { row->letter, '\0' };
+	const char *hyphens = option >= LONG_NAME ? "--" : "-";
+	const char *name = option >= LONG_NAME ? row->name : letter;
+	const char *expected;
 
-static bool is_taken(const struct command *command, int option)
-{
-	if (option == OPT_JSON)
-		return (command->takes & ARG_JSON) != 0u;
-	if (option == 's' || option == 'n')
-		return (command->takes & ARG_RANGE) != 0u;
-	if (option == 'q' || option == 'p')
-		return (command->takes & ARG_PROGRESS) != 0u;
-	return true;
-}
-
-/* The option as the user wrote it: its long name in full, or its letter. */
-static const char *option_name(char name[40], int letter, int long_index, const char *arg)
-{
-	if (long_index >= 0)
-		snprintf(name, 40, "--%s", long_options[long_index].name);
-	else if (letter > 0 && letter < 256)
-		snprintf(name, 40, "-%c", letter);
-	else
-		return arg;
-	return name;
+	if (!has_value)
+		return usage(command, "option needs a value: %s%s", hyphens, name);
+	expected = row->store(args, row, optarg);
+	if (expected != NULL)
+		return usage(command, "invalid value for %s%s: %s; expected %s", hyphens, name,
+		             optarg, expected);
+	return EXIT_OK;
 }
 
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	char name[40];
-	int option, index = -1;
+	struct known_options known;
+	int option, rc = EXIT_OK;
 
+	collect_options(&known, command);
 	optind = 1;
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:n:qphV", long_options, &index)) != -1) {
-		bool wrong = option == '?' || option == ':';
-		const char *shown =
-			option_name(name, wrong ? optopt : option, index, argv[optind - 1]);
-
+	while (rc == EXIT_OK && !args->help && !args->version) {
+		option = getopt_long(argc, argv, known.letters, known.names, NULL);
+		if (option == -1)
+			break;
 		if (option == '?')
-			return usage(command, "unknown option: %s", shown);
-		if (option == ':')
-			return usage(command, "option needs a value: %s", shown);
-		if (option == 'h') {
-			print_help(command);
-			return -1;
-		}
-		if (option == 'V') {
-			printf("qcow2 %s\n", QCOW2_VERSION);
-			return -1;
-		}
-		if (!is_taken(command, option))
-			return usage(command, "option does not apply to this command: %s", shown);
-		if (!take_option(args, option))
-			return usage(command, "invalid value for %s: %s", shown, optarg);
-		index = -1;
+			rc = refuse_option(command, argv[optind - 1]);
+		else
+			rc = take_option(args, command, option == ':' ? optopt : option,
+			                 option != ':');
 	}
+	return rc;
+}
+
+static int parse_operands(struct args *args, const struct command *command, int n, char **operands)
+{
+	if (n < command->min_operands || n > command->max_operands)
+		return usage(command, "%s operands; expected %s",
+		             n < command->min_operands ? "too few" : "too many",
+		             command->max_operands > 0 ? command->operands : "none");
+	if (command->has_out)
+		args->out = operands[--n];
+	args->images = operands;
+	args->n_images = (unsigned)n;
+	args->image = n > 0 ? operands[0] : NULL;
 	return EXIT_OK;
 }
 
@@ -232,6 +166,7 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 	memset(args, 0, sizeof *args);
 	args->command = command->name;
+	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
 	if (args->backing == NULL)
@@ -239,16 +174,16 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	rc = parse_options(args, command, argc, argv);
 	if (rc != EXIT_OK)
 		return rc;
-	if (argc - optind != (int)command->n_operands)
-		return usage(command, "%s operands; expected %s",
-		             argc - optind < (int)command->n_operands ? "too few" : "too many",
-		             command->operands);
+	if (args->help || args->version) {
+		if (args->help)
+			help_command(command);
+		else
+			printf("qcow2 %s\n", QCOW2_VERSION);
+		return -1;
+	}
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
 		return usage(command, "--layer-only and --backing cannot be combined");
-	args->image = argv[optind];
-	if (command->n_operands > 1u)
-		args->out = argv[optind + 1];
-	return EXIT_OK;
+	return parse_operands(args, command, argc - optind, argv + optind);
 }
 
 void args_free(struct args *args)

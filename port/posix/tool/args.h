@@ -7,35 +7,48 @@
 
 #include "tool.h"
 
-/* Groups of options that only some commands take. */
+/* The commands, one bit each. A row of the option table says with them which commands take it. */
 enum {
-	ARG_JSON = 1,    /* --json */
-	ARG_RANGE = 2,   /* --skip, --length */
-	ARG_PROGRESS = 4 /* --progress, --quiet */
+	FOR_HELP = 1 << 0,
+	FOR_VERSION = 1 << 1,
+	FOR_INFO = 1 << 2,
+	FOR_MAP = 1 << 3,
+	FOR_CAT = 1 << 4,
+	FOR_CONVERT = 1 << 5,
+	FOR_SNAPSHOTS = 1 << 6,
+	FOR_ALL = 0x7fffffff,
+	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
 
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
-	const char *image;   /* "-" for standard input */
-	const char *out;     /* the output file, or NULL if the command has none */
+	char **images;       /* the operands without the output file; "-" is standard input */
+	unsigned n_images;
+	const char *image; /* the first of them, or NULL if there is none */
+	const char *out;   /* the output file, or NULL if the command has none */
+	bool help;
+	bool version;
+	bool table;
 	bool json;
 	bool quiet;
 	bool progress;
-	bool has_length;
 	uint64_t offset;              /* bytes; --skip */
-	uint64_t length;              /* bytes, if has_length */
+	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
 };
 
+/* A command: a row of the table in main.c. */
 struct command {
-	const char *name;
-	const char *operands;
+	const char *name;     /* NULL ends the table */
+	int bit;              /* FOR_* */
+	const char *operands; /* as --help shows them: "IMAGE OUT"; "" if there are none */
 	const char *summary;
-	unsigned takes;      /* ARG_* */
-	unsigned n_operands; /* 1, or 2 with an output file */
+	int min_operands;
+	int max_operands;
+	bool has_out; /* the last operand is the output file */
 	int (*run)(struct args *args);
 };
 

@@ -126,7 +126,7 @@ int run_cat(struct args *args)
 		return EXIT_FAILED;
 	size = qcow2_get_size(c.q);
 	end = size;
-	if (args->has_length && args->offset <= size && args->length < size - args->offset)
+	if (args->offset <= size && args->length < size - args->offset)
 		end = args->offset + args->length;
 	if (args->offset > size)
 		rc = tool_error(args->image,

@@ -13,5 +13,6 @@ int run_convert(struct args *args);
 int run_info(struct args *args);
 int run_map(struct args *args);
 int run_snapshots(struct args *args);
+int run_version(struct args *args);
 
 #endif

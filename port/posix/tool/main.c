@@ -9,44 +9,57 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "help.h"
 #include "message.h"
 
+static int run_help(struct args *args);
+
 static const struct command commands[] = {
-	{ "info", "IMAGE", "Show the header of IMAGE: sizes, features, names, snapshots.", ARG_JSON,
-	  1, run_info },
-	{ "map", "IMAGE", "Show which parts of the disk hold data, and where in which file.",
-	  ARG_JSON, 1, run_map },
-	{ "cat", "IMAGE", "Write the content of the disk to standard output.", ARG_RANGE, 1,
+	{ "info", FOR_INFO, "IMAGE", "Show the header of IMAGE: sizes, features, names, snapshots.",
+	  1, 1, false, run_info },
+	{ "map", FOR_MAP, "IMAGE",
+	  "Show which parts of the disk hold data, and where in which file.", 1, 1, false,
+	  run_map },
+	{ "cat", FOR_CAT, "IMAGE", "Write the content of the disk to standard output.", 1, 1, false,
 	  run_cat },
-	{ "convert", "IMAGE OUT", "Write the content of the disk to the sparse raw file OUT.",
-	  ARG_PROGRESS, 2, run_convert },
-	{ "snapshots", "IMAGE", "List the internal snapshots.", ARG_JSON, 1, run_snapshots },
+	{ "convert", FOR_CONVERT, "IMAGE OUT",
+	  "Write the content of the disk to the sparse raw file OUT.", 2, 2, true, run_convert },
+	{ "snapshots", FOR_SNAPSHOTS, "IMAGE", "List the internal snapshots.", 1, 1, false,
+	  run_snapshots },
+	{ "help", FOR_HELP, "[COMMAND]", "Print this help, or that of COMMAND.", 0, 1, false,
+	  run_help },
+	{ "version", FOR_VERSION, "", "Print the version and the built-in decoders.", 0, 0, false,
+	  run_version },
+	{ NULL, 0, NULL, NULL, 0, 0, false, NULL },
 };
 
-enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
-
-static void general_help(FILE *out)
-{
-	size_t i;
-
-	fputs("Usage: qcow2 COMMAND [OPTION]... IMAGE [OUT]\n"
-	      "Read qcow2 disk images. Files that an image names are opened only on request.\n\n",
-	      out);
-	for (i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\nIf IMAGE is -, the image is standard input.\n"
-	      "'qcow2 COMMAND --help' lists the options of a command. See also qcow2(1).\n",
-	      out);
-}
-
+/* Returns NULL after a message. */
 static const struct command *find_command(const char *name)
 {
-	size_t i;
+	const struct command *command;
 
-	for (i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	for (command = commands; command->name != NULL; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
 	return NULL;
+}
+
+static int run_help(struct args *args)
+{
+	const struct command *command;
+
+	if (args->table) {
+		help_table(commands);
+	} else if (args->image == NULL) {
+		help_general(stdout, commands);
+	} else {
+		command = find_command(args->image);
+		if (command == NULL)
+			return EXIT_USAGE;
+		help_command(command);
+	}
+	return EXIT_OK;
 }
 
 static bool is_option(const char *arg, const char *letter, const char *word)
@@ -88,19 +101,18 @@ int main(int argc, char **argv)
 	if (!keep_standard_descriptors())
 		return EXIT_FAILED;
 	if (argc < 2) {
-		general_help(stderr);
+		help_general(stderr, commands);
 		return EXIT_USAGE;
 	}
-	command = find_command(argv[1]);
-	if (command != NULL) {
-		rc = run_command(command, argc - 1, argv + 1);
-	} else if (is_option(argv[1], "-h", "--help")) {
-		general_help(stdout);
+	if (is_option(argv[1], "-h", "--help")) {
+		help_general(stdout, commands);
 	} else if (is_option(argv[1], "-V", "--version")) {
 		printf("qcow2 %s\n", QCOW2_VERSION);
 	} else {
-		fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", argv[1]);
-		return EXIT_USAGE;
+		command = find_command(argv[1]);
+		if (command == NULL)
+			return EXIT_USAGE;
+		rc = run_command(command, argc - 1, argv + 1);
 	}
 	flushed = tool_finish_stdout();
 	return rc != EXIT_OK ? rc : flushed;

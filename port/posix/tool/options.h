@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of options. Parsing, --help and the listing for completion all come from it.
+ */
+#ifndef QCOW2_TOOL_OPTIONS_H
+#define QCOW2_TOOL_OPTIONS_H
+
+#include "args.h"
+
+/* The table has at most so many rows. */
+enum { OPTIONS_MAX = 96 };
+
+/* An option of some commands. Two commands may use one letter, or one name, for different things.
+ */
+struct option_row {
+	const char *name;     /* without the hyphens; NULL ends the table */
+	char letter;          /* '\0': it has none */
+	const char *argument; /* as --help shows it: "FILE", or "[=any]" if it may be left out;
+	                       * NULL: the option takes none */
+	int commands;         /* those that take it: FOR_* */
+	const char *help;     /* one line, however long; NULL: an option that help does not show */
+	/*
+	 * Stores the value in *args; it is NULL if the command line gives none. Returns NULL, or
+	 * what a valid value is, for a message.
+	 */
+	const char *(*store)(struct args *args, const struct option_row *row, char *value);
+	size_t at; /* for store: the offset of a field of struct args, or a flag of the library */
+};
+
+extern const struct option_row options[];
+
+/* Is the option one of all commands that open images? */
+bool option_is_common(const struct option_row *row);
+
+/* Does the option need a value, or can it have one? */
+bool option_needs_value(const struct option_row *row);
+bool option_may_have_value(const struct option_row *row);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow2 version: the version, and what decodes compressed clusters.
+ */
+#include "commands.h"
+
+int run_version(struct args *args)
+{
+	const char *compression, *decoder;
+	unsigned i;
+
+	(void)args;
+	printf("qcow2 %s\n", QCOW2_VERSION);
+	for (i = 0; qcow2_get_decoder(i, &compression, &decoder) > 0; i++)
+		printf("%s: %s\n", compression,
+		       decoder != NULL ? decoder : "no decoder in this build");
+	return EXIT_OK;
+}
