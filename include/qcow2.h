@@ -178,6 +178,8 @@ struct qcow2_options {
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
 	void *open_file_ctx; /* passed to open_file */
+	const char *format;  /* of the image itself: "qcow2", or "raw" for a file that is the disk; NULL:
+	                      * qcow2 */
 };
 
 /*

@@ -168,8 +168,10 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	args->command = command->name;
 	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
+	args->options_b.struct_size = sizeof args->options_b;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	if (args->backing == NULL)
+	args->backing_b = calloc((size_t)argc, sizeof *args->backing_b);
+	if (args->backing == NULL || args->backing_b == NULL)
 		return tool_error(command->name, "out of memory");
 	rc = parse_options(args, command, argc, argv);
 	if (rc != EXIT_OK)
@@ -181,7 +183,8 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 			printf("qcow2 %s\n", QCOW2_VERSION);
 		return -1;
 	}
-	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
+	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u &&
+	    (args->options.n_backing != 0u || args->options_b.n_backing != 0u))
 		return usage(command, "--layer-only and --backing cannot be combined");
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
@@ -189,4 +192,5 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 void args_free(struct args *args)
 {
 	free(args->backing);
+	free(args->backing_b);
 }

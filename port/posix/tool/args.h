@@ -16,6 +16,7 @@ enum {
 	FOR_CAT = 1 << 4,
 	FOR_CONVERT = 1 << 5,
 	FOR_SNAPSHOTS = 1 << 6,
+	FOR_COMPARE = 1 << 7,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
@@ -33,11 +34,16 @@ struct args {
 	bool json;
 	bool quiet;
 	bool progress;
+	bool strict;
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
+	/* For the second image of `compare`, in the same way; its flags are those of options. */
+	struct qcow2_options options_b;
+	struct qcow2_file *backing_b;
+	struct qcow2_file data_file_b;
 };
 
 /* A command: a row of the table in main.c. */

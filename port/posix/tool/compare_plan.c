@@ -91,8 +91,10 @@ int compare_plan_next(struct compare_plan *p, struct compare_piece *piece, unsig
 				return -1;
 			next[i] = side_next(&s[i]);
 		}
-	if (next[0] == UINT64_MAX && next[1] == UINT64_MAX)
+	if (next[0] == UINT64_MAX && next[1] == UINT64_MAX) {
+		p->at = s[0].plan.at > s[1].plan.at ? s[0].plan.at : s[1].plan.at;
 		return 0;
+	}
 	piece_fill(p, piece, next[0], next[1]);
 	return 1;
 }

@@ -24,6 +24,9 @@ static const struct command commands[] = {
 	  run_cat },
 	{ "convert", FOR_CONVERT, "IMAGE OUT",
 	  "Write the content of the disk to the sparse raw file OUT.", 2, 2, true, run_convert },
+	{ "compare", FOR_COMPARE, "A B",
+	  "Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.", 2, 2,
+	  false, run_compare },
 	{ "snapshots", FOR_SNAPSHOTS, "IMAGE", "List the internal snapshots.", 1, 1, false,
 	  run_snapshots },
 	{ "help", FOR_HELP, "[COMMAND]", "Print this help, or that of COMMAND.", 0, 1, false,
@@ -95,7 +98,7 @@ static bool keep_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	const struct command *command;
+	const struct command *command = NULL;
 	int rc = EXIT_OK, flushed;
 
 	if (!keep_standard_descriptors())
@@ -115,5 +118,7 @@ int main(int argc, char **argv)
 		rc = run_command(command, argc - 1, argv + 1);
 	}
 	flushed = tool_finish_stdout();
+	if (flushed != EXIT_OK && command != NULL && command->bit == FOR_COMPARE)
+		return EXIT_USAGE; /* whatever the answer was, it is lost: EXIT_FAILED would be one */
 	return rc != EXIT_OK ? rc : flushed;
 }

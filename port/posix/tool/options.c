@@ -51,33 +51,43 @@ static const char *store_follow(struct args *args, const struct option_row *row,
 	return NULL;
 }
 
-static bool is_backing_format(const char *text)
+static bool is_format(const char *text)
 {
 	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
 }
 
 /* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
-static const char *store_backing(struct args *args, const struct option_row *row, char *value)
+static void add_backing(struct qcow2_options *o, struct qcow2_file *files, char *value)
 {
-	struct qcow2_file *file = &args->backing[args->options.n_backing++];
+	struct qcow2_file *file = &files[o->n_backing++];
 	char *comma = strrchr(value, ',');
 
-	(void)row;
 	file->path = value;
-	if (comma != NULL && is_backing_format(comma + 1)) {
+	if (comma != NULL && is_format(comma + 1)) {
 		*comma = '\0';
 		file->format = comma + 1;
 	}
-	args->options.backing = args->backing;
+	o->backing = files;
+}
+
+static const char *store_backing(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	add_backing(&args->options, args->backing, value);
 	return NULL;
 }
 
-static const char *store_backing_format(struct args *args, const struct option_row *row,
-                                        char *value)
+static const char *store_backing_b(struct args *args, const struct option_row *row, char *value)
 {
 	(void)row;
-	args->options.backing_format = value;
-	return is_backing_format(value) ? NULL : "raw or qcow2";
+	add_backing(&args->options_b, args->backing_b, value);
+	return NULL;
+}
+
+static const char *store_format(struct args *args, const struct option_row *row, char *value)
+{
+	store_text(args, row, value);
+	return is_format(value) ? NULL : "raw or qcow2";
 }
 
 static const char *store_data_file(struct args *args, const struct option_row *row, char *value)
@@ -85,6 +95,14 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	(void)row;
 	args->data_file.path = value;
 	args->options.data_file = &args->data_file;
+	return NULL;
+}
+
+static const char *store_data_file_b(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->data_file_b.path = value;
+	args->options_b.data_file = &args->data_file_b;
 	return NULL;
 }
 
@@ -99,17 +117,41 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
+	{ "json", '\0', NULL, FOR_COMPARE,
+	  "print JSON",
+	  store_true, FIELD(json) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
-	{ "progress", 'p', NULL, FOR_CONVERT,
+	{ "strict", 's', NULL, FOR_COMPARE,
+	  "disks of different sizes are different, whatever they hold",
+	  store_true, FIELD(strict) },
+	{ "format", 'f', "raw|qcow2", FOR_COMPARE,
+	  "the format of A, which is never guessed; qcow2 if it is not given",
+	  store_format, FIELD(options.format) },
+	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
+	  "the format of B",
+	  store_format, FIELD(options_b.format) },
+	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
+	  "like --snapshot, for B",
+	  store_text, FIELD(options_b.snapshot) },
+	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
+	  "like --backing, for B",
+	  store_backing_b, 0 },
+	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
+	  "like --data-file, for B",
+	  store_data_file_b, 0 },
+	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
 	{ "quiet", 'q', NULL, FOR_CONVERT,
 	  "do not show progress",
+	  store_true, FIELD(quiet) },
+	{ "quiet", 'q', NULL, FOR_COMPARE,
+	  "print nothing but errors; the exit status is the answer",
 	  store_true, FIELD(quiet) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
@@ -123,7 +165,7 @@ const struct option_row options[] = {
 	  store_backing, 0 },
 	{ "backing-format", '\0', "raw|qcow2", FOR_IMAGES,
 	  "the format of backing files for which none is given",
-	  store_backing_format, 0 },
+	  store_format, FIELD(options.backing_format) },
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
