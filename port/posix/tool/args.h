@@ -35,6 +35,8 @@ struct args {
 	bool quiet;
 	bool progress;
 	bool strict;
+	bool scan;    /* however long it takes */
+	bool no_scan;
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */

@@ -27,7 +27,41 @@ static struct qcow2 *open_for_info(struct args *args)
 	return tool_open(args);
 }
 
-int run_info(struct args *args)
+/* Can the tables of the image be read? They need its data file, which only an option gives. */
+static bool has_tables(const struct args *args, const struct info *info)
+{
+	return info->image.encryption == NULL &&
+	       ((info->image.flags & QCOW2_INFO_DATA_FILE) == 0u ||
+	        (args->options.flags & QCOW2_INSPECT) == 0u);
+}
+
+/* Counts what the image holds, with a handle that does not miss the backing file. */
+static void load_usage(const struct args *args, struct info *info)
+{
+	struct args alone = *args;
+	struct qcow2 *q = info->q;
+	bool needs_backing = (args->options.flags & QCOW2_INSPECT) != 0u &&
+	                     info->image.backing_file.len != 0u;
+
+	if (!has_tables(args, info))
+		return;
+	if (needs_backing) {
+		alone.options.flags &= ~(unsigned)QCOW2_INSPECT;
+		alone.options.flags |= QCOW2_LAYER_ONLY;
+		q = tool_open_quietly(&alone);
+	}
+	if (q == NULL) {
+		tool_error(args->image, "warning: cannot count what is allocated: %s",
+		           qcow2_last_failure()->message);
+		return;
+	}
+	info_load_usage(info, q, args->scan);
+	if (q != info->q)
+		qcow2_close(q);
+}
+
+/* Prints one image, which args->image names. */
+static int info_of(struct args *args, struct json *j)
 {
 	struct qcow2 *q = open_for_info(args);
 	struct info info;
@@ -35,11 +69,38 @@ int run_info(struct args *args)
 	if (q == NULL)
 		return EXIT_FAILED;
 	info_load(&info, args->image, q);
+	if (!args->no_scan) {
+		load_usage(args, &info);
+		info_load_partitions(&info);
+	}
 	if (args->json)
-		info_print_json(&info);
+		info_print_json(j, &info);
 	else
 		info_print_text(&info);
 	info_free(&info);
 	qcow2_close(q);
 	return EXIT_OK;
+}
+
+/* Of several images, JSON is an array of those that can be shown, and text has blank lines between. */
+int run_info(struct args *args)
+{
+	struct json j = { stdout, 0, true };
+	bool is_list = args->json && args->n_images > 1u;
+	unsigned i, flags = args->options.flags;
+	int rc = EXIT_OK;
+
+	if (is_list)
+		json_begin(&j, NULL, '[');
+	for (i = 0; i < args->n_images; i++) {
+		args->image = args->images[i];
+		args->options.flags = flags;
+		if (i > 0u && !args->json)
+			putchar('\n');
+		if (info_of(args, &j) != EXIT_OK)
+			rc = EXIT_FAILED;
+	}
+	if (is_list)
+		json_end(&j, ']');
+	return rc;
 }

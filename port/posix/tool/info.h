@@ -5,7 +5,9 @@
 #ifndef QCOW2_TOOL_INFO_H
 #define QCOW2_TOOL_INFO_H
 
-#include "tool.h"
+#include "json.h"
+#include "partitions.h"
+#include "usage.h"
 
 /* Lists and names that could not be read are empty. Strings from the image are untrusted. */
 struct info {
@@ -19,13 +21,23 @@ struct info {
 	int n_snapshots;
 	struct qcow2_bitmap_entry *bitmaps;
 	int n_bitmaps;
+	bool has_usage;
+	struct usage usage;
+	struct partition_table *partitions; /* NULL: not read */
+	const char *partitions_need; /* a file without which they cannot be read, or NULL */
 };
 
-/* Collects everything. What cannot be read gets a warning and is left out. */
+/* Collects what the header says. What cannot be read gets a warning and is left out. */
 void info_load(struct info *info, const char *filename, struct qcow2 *q);
 void info_free(struct info *info);
 
+/* Counts what the image holds: `alone` is a handle of this image without those below it. */
+void info_load_usage(struct info *info, struct qcow2 *alone, bool whole);
+
+/* Looks for a partition table on the disk. */
+void info_load_partitions(struct info *info);
+
 void info_print_text(const struct info *info);
-void info_print_json(const struct info *info);
+void info_print_json(struct json *j, const struct info *info);
 
 #endif

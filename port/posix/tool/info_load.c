@@ -9,6 +9,7 @@
 
 #include "holes.h"
 #include "message.h"
+#include "qcow2/status.h"
 
 /* Warns that something cannot be read, with the library's reason. */
 static void warn(const struct info *info, const char *what)
@@ -55,8 +56,49 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q)
 		warn(info, "cannot list the bitmaps: ");
 }
 
+void info_load_usage(struct info *info, struct qcow2 *alone, bool whole)
+{
+	info->has_usage = usage_count(alone, whole, &info->usage);
+	if (!info->has_usage)
+		warn(info, "cannot count what is allocated: ");
+}
+
+static bool disk_read(void *q, uint64_t offset, void *buf, size_t len)
+{
+	return qcow2_read(q, buf, len, offset) == (int)len;
+}
+
+/* The file that is needed to read the disk and that the command line does not allow to open. */
+static const char *needed_file(const struct qcow2_failure *failure)
+{
+	if (failure->status == QCOW2_E_BACKING)
+		return "backing file";
+	return failure->status == QCOW2_E_DATA_FILE ? "data file" : NULL;
+}
+
+void info_load_partitions(struct info *info)
+{
+	struct partition_disk disk = { qcow2_get_size(info->q), disk_read, info->q };
+
+	if (info->image.encryption != NULL)
+		return;
+	info->partitions = malloc(sizeof *info->partitions);
+	if (info->partitions == NULL) {
+		tool_error(info->filename, "warning: cannot read the partition table: out of memory");
+		return;
+	}
+	if (partitions_read(&disk, info->partitions))
+		return;
+	info->partitions_need = needed_file(qcow2_last_failure());
+	if (info->partitions_need == NULL)
+		warn(info, "cannot read the partition table: ");
+	free(info->partitions);
+	info->partitions = NULL;
+}
+
 void info_free(struct info *info)
 {
+	free(info->partitions);
 	free(info->backing_path);
 	free(info->snapshots);
 	free(info->bitmaps);

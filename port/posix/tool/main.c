@@ -5,6 +5,7 @@
 #include "tool.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,8 +16,9 @@
 static int run_help(struct args *args);
 
 static const struct command commands[] = {
-	{ "info", FOR_INFO, "IMAGE", "Show the header of IMAGE: sizes, features, names, snapshots.",
-	  1, 1, false, run_info },
+	{ "info", FOR_INFO, "IMAGE...",
+	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, INT_MAX,
+	  false, run_info },
 	{ "map", FOR_MAP, "IMAGE",
 	  "Show which parts of the disk hold data, and where in which file.", 1, 1, false,
 	  run_map },

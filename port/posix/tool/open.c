@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "filetype.h"
 #include "message.h"
 #include "qcow2/status.h"
 
@@ -19,6 +20,8 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 
 	if (failure->status == QCOW2_E_BACKING)
 		return "; use --follow, --backing FILE[,FORMAT] or --layer-only";
+	if (failure->status == QCOW2_E_VERSION)
+		return "; convert it with qemu-img";
 	if (failure->status == QCOW2_E_DATA_FILE)
 		return "; use --follow or --data-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
@@ -29,16 +32,6 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0)
 		return "; use --follow=any to open it anyway";
 	return "";
-}
-
-int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
-{
-	return tool_error(args->image, "%s%s", failure->message, failure_hint(args, failure));
-}
-
-int tool_failed(const struct args *args)
-{
-	return tool_failed_with(args, qcow2_last_failure());
 }
 
 static bool is_standard_input(const struct args *args)
@@ -53,6 +46,41 @@ static int image_fd(const struct args *args)
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
 	return open(args->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* What the file is, if it is no qcow2 image. NULL: unknown, or this is not why it failed. */
+static const char *wrong_type(const struct args *args, const struct qcow2_failure *failure)
+{
+	const char *type;
+	int fd;
+
+	if (failure->depth != 0u || failure->status != QCOW2_E_NOT_QCOW2)
+		return NULL;
+	/* The library has closed its descriptor. */
+	fd = image_fd(args);
+	if (fd < 0)
+		return NULL;
+	type = filetype_guess(fd);
+	close(fd);
+	return type;
+}
+
+int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
+{
+	const char *type = wrong_type(args, failure);
+
+	if (type == NULL)
+		return tool_error(args->image, "%s%s", failure->message,
+		                  failure_hint(args, failure));
+	return tool_error(args->image, "%s; the file is %s%s", failure->message, type,
+	                  strcmp(args->command, "compare") == 0
+	                          ? "; raw disks need --format raw or --format-b raw"
+	                          : "");
+}
+
+int tool_failed(const struct args *args)
+{
+	return tool_failed_with(args, qcow2_last_failure());
 }
 
 static struct qcow2 *open_image(const struct args *args, bool *no_file)
