@@ -20,7 +20,7 @@ void text_print(FILE *out, const char *bytes, size_t len)
 	}
 }
 
-void text_print_size(FILE *out, uint64_t bytes)
+const char *text_size(char text[TEXT_SIZE_MAX], uint64_t bytes)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double value = (double)bytes;
@@ -31,5 +31,13 @@ void text_print_size(FILE *out, uint64_t bytes)
 		value /= 1024;
 		unit++;
 	}
-	fprintf(out, "%.3g %s", value, units[unit]);
+	snprintf(text, TEXT_SIZE_MAX, "%.3g %s", value, units[unit]);
+	return text;
+}
+
+void text_print_size(FILE *out, uint64_t bytes)
+{
+	char text[TEXT_SIZE_MAX];
+
+	fputs(text_size(text, bytes), out);
 }
