@@ -15,7 +15,7 @@ COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
     "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
     "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
-    "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "compare": ("compare", "disk", "disk"), "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,

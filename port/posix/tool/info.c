@@ -27,37 +27,33 @@ static struct qcow2 *open_for_info(struct args *args)
 	return tool_open(args);
 }
 
-/* Can the tables of the image be read? They need its data file, which only an option gives. */
-static bool has_tables(const struct args *args, const struct info *info)
-{
-	return info->image.encryption == NULL &&
-	       ((info->image.flags & QCOW2_INFO_DATA_FILE) == 0u ||
-	        (args->options.flags & QCOW2_INSPECT) == 0u);
-}
-
-/* Counts what the image holds, with a handle that does not miss the backing file. */
-static void load_usage(const struct args *args, struct info *info)
+/* Counts with a handle of the image alone, so that its backing file is not needed. */
+static bool count_alone(const struct args *args, struct info *info)
 {
 	struct args alone = *args;
-	struct qcow2 *q = info->q;
-	bool needs_backing = (args->options.flags & QCOW2_INSPECT) != 0u &&
-	                     info->image.backing_file.len != 0u;
+	struct qcow2 *q;
+	bool done;
 
-	if (!has_tables(args, info))
-		return;
-	if (needs_backing) {
-		alone.options.flags &= ~(unsigned)QCOW2_INSPECT;
-		alone.options.flags |= QCOW2_LAYER_ONLY;
-		q = tool_open_quietly(&alone);
-	}
-	if (q == NULL) {
+	alone.options.flags &= ~(unsigned)QCOW2_INSPECT;
+	alone.options.flags |= QCOW2_LAYER_ONLY;
+	q = tool_open_quietly(&alone);
+	if (q == NULL)
+		return false;
+	done = usage_count(q, args->scan, &info->usage);
+	qcow2_close(q);
+	return done;
+}
+
+/* The tables of an encrypted image, or of one without its data file, cannot be read. */
+static void load_usage(const struct args *args, struct info *info)
+{
+	info->has_usage = usage_count(info->q, args->scan, &info->usage);
+	if (!info->has_usage && qcow2_last_failure()->status == QCOW2_E_BACKING)
+		info->has_usage = count_alone(args, info);
+	if (!info->has_usage && qcow2_last_failure()->status != QCOW2_E_ENCRYPTED &&
+	    qcow2_last_failure()->status != QCOW2_E_DATA_FILE)
 		tool_error(args->image, "warning: cannot count what is allocated: %s",
 		           qcow2_last_failure()->message);
-		return;
-	}
-	info_load_usage(info, q, args->scan);
-	if (q != info->q)
-		qcow2_close(q);
 }
 
 /* Prints one image, which args->image names. */

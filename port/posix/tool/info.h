@@ -31,9 +31,6 @@ struct info {
 void info_load(struct info *info, const char *filename, struct qcow2 *q);
 void info_free(struct info *info);
 
-/* Counts what the image holds: `alone` is a handle of this image without those below it. */
-void info_load_usage(struct info *info, struct qcow2 *alone, bool whole);
-
 /* Looks for a partition table on the disk. */
 void info_load_partitions(struct info *info);
 

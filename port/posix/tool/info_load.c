@@ -56,13 +56,6 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q)
 		warn(info, "cannot list the bitmaps: ");
 }
 
-void info_load_usage(struct info *info, struct qcow2 *alone, bool whole)
-{
-	info->has_usage = usage_count(alone, whole, &info->usage);
-	if (!info->has_usage)
-		warn(info, "cannot count what is allocated: ");
-}
-
 static bool disk_read(void *q, uint64_t offset, void *buf, size_t len)
 {
 	return qcow2_read(q, buf, len, offset) == (int)len;

@@ -106,17 +106,18 @@ static void print_chain(struct qcow2 *q)
 
 static void print_partition(const struct partition *p, uint64_t disk_size)
 {
-	printf("%3u %16" PRIu64 " %16" PRIu64 "  ", p->number, p->start, p->length);
-	text_print_size(stdout, p->length);
-	printf("  %s", p->type_name != NULL ? p->type_name : p->type);
+	char size[TEXT_SIZE_MAX];
+
+	printf("%-6u %16" PRIu64 " %16" PRIu64 " %9s  %s", p->number, p->start, p->length,
+	       text_size(size, p->length), p->type_name != NULL ? p->type_name : p->type);
 	if (p->name[0] != '\0') {
-		printf("  ");
+		printf(", ");
 		text_print(stdout, p->name, strlen(p->name));
 	}
 	if (p->is_bootable)
-		printf("  (bootable)");
+		printf(" (bootable)");
 	if (p->start > disk_size || p->length > disk_size - p->start)
-		printf("  (past the end of the disk)");
+		printf(" (past the end of the disk)");
 	putchar('\n');
 }
 
@@ -126,15 +127,15 @@ static void print_partitions(const struct info *info)
 	unsigned i;
 
 	if (info->partitions_need != NULL)
-		printf("partitions: unknown without the %s; use --follow\n",
-		       info->partitions_need);
+		printf("partitions: unknown without the %s\n", info->partitions_need);
 	if (table == NULL || table->scheme == PARTITIONS_NONE)
 		return;
 	printf("partitions: %s, sectors of %u bytes%s%s\n",
 	       table->scheme == PARTITIONS_GPT ? "GPT" : "MBR", table->sector_size,
 	       table->problem != NULL ? "; " : "", table->problem != NULL ? table->problem : "");
 	if (table->n != 0u)
-		printf("%3s %16s %16s  %s\n", "", "START", "LENGTH", "SIZE, TYPE, NAME");
+		printf("%-6s %16s %16s %9s  %s\n", "NUMBER", "START", "LENGTH", "SIZE",
+		       "TYPE, NAME");
 	for (i = 0; i < table->n; i++)
 		print_partition(&table->list[i], qcow2_get_size(info->q));
 }

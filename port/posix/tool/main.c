@@ -72,11 +72,19 @@ static bool is_option(const char *arg, const char *letter, const char *word)
 	return strcmp(arg, letter) == 0 || strcmp(arg, word) == 0;
 }
 
+/* The status of a failure. That of `compare` is another one, because EXIT_FAILED is its answer "no". */
+static int failure_status(const char *command)
+{
+	return strcmp(command, "compare") == 0 ? EXIT_USAGE : EXIT_FAILED;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct args args;
 	int rc = args_parse(&args, command, argc, argv);
 
+	if (rc == EXIT_FAILED)
+		rc = failure_status(command->name);
 	if (rc == EXIT_OK)
 		rc = command->run(&args);
 	args_free(&args);
@@ -100,11 +108,11 @@ static bool keep_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	const struct command *command = NULL;
+	const struct command *command;
 	int rc = EXIT_OK, flushed;
 
 	if (!keep_standard_descriptors())
-		return EXIT_FAILED;
+		return failure_status(argc > 1 ? argv[1] : "");
 	if (argc < 2) {
 		help_general(stderr, commands);
 		return EXIT_USAGE;
@@ -120,7 +128,5 @@ int main(int argc, char **argv)
 		rc = run_command(command, argc - 1, argv + 1);
 	}
 	flushed = tool_finish_stdout();
-	if (flushed != EXIT_OK && command != NULL && command->bit == FOR_COMPARE)
-		return EXIT_USAGE; /* whatever the answer was, it is lost: EXIT_FAILED would be one */
-	return rc != EXIT_OK ? rc : flushed;
+	return flushed != EXIT_OK && rc != EXIT_USAGE ? failure_status(argv[1]) : rc;
 }
