@@ -178,8 +178,8 @@ struct qcow2_options {
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
 	void *open_file_ctx; /* passed to open_file */
-	const char *format;  /* of the image itself: "qcow2", or "raw" for a file that is the disk; NULL:
-	                      * qcow2 */
+	const char *format;  /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
+	                      * never guessed; NULL: "qcow2" */
 };
 
 /*
@@ -188,11 +188,11 @@ struct qcow2_options {
  *
  * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
  * file is needed but not given, or if the format of a backing file is unknown or neither raw nor
- * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if a file
- * is given that no image needs, or if a name in the image contains a NUL; with ENOENT if the
- * snapshot or a file does not exist; with ELOOP if the chain contains a file twice or more than 256
- * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of
- * open_file.
+ * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if
+ * format is neither raw nor qcow2, if a file is given that no image needs, or if a name in the
+ * image contains a NUL; with ENOENT if the snapshot or a file does not exist; with ELOOP if the
+ * chain contains a file twice or more than 256 files; with EPERM or ELOOP if QCOW2_FOLLOW forbids
+ * the name; and with the errno of open(2) or of open_file.
  *
  * Cost: that of qcow2_open for each file of the chain.
  */

@@ -131,7 +131,8 @@ SITUATIONS = {
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
-        S("cat disk", files={"disk": b"not an image"}), S("cat disk", V3, fault="fstat 1 9 75"),
+        S("cat disk", files={"disk": b"not an image"}),
+        S("cat disk", files={"disk": b""}), S("cat disk", files={"disk": b"\1\2\3\4"}), S("cat disk", V3, fault="fstat 1 9 75"),
         S("cat disk", V3, fault="pread 1 99 121"), S("map disk", V3, fault="pread 2 99 121"),
         Shrinks("cat disk", V3), S("cat disk", V3, fault="malloc 1 99 12"),
     ],
@@ -192,6 +193,17 @@ SITUATIONS = {
         S("cat --follow disk", f'size 64k\ndata_file "{5000 * "x"}"\n'),
         S("cat --follow disk", DATA_FILE + "l2 9 raw 1<<63|0x7000000\n"),
     ],
+    "Two disks": [
+        S("compare disk"), S("compare -f vmdk disk disk"), S("compare disk missing", V3),
+        S("compare disk disk", files={"disk": bytes(510) + b"\x55\xaa"}),
+        S("compare disk other", V3, more={"other": "size 1M\n"}),
+        S("compare disk disk", V3, fault="malloc 5 99 12"),
+        S("compare disk disk", V3, stdout="/dev/full"),
+    ],
+    "What info finds on the disk": [
+        S("info disk", V3 + "l2 1 raw 1<<63|513\n"), S("info disk", V3 + "l2 0 raw 1<<63|513\n"),
+        S("info disk", V3, fault="malloc 5 99 12"),
+    ],
     "Standard output and the output file": [
         S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
         S("convert disk missing/out", V3), S("convert disk disk", V3),
@@ -226,6 +238,7 @@ HIDDEN = {
     "struct_size of the info is not set": "a mistake in a program",
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
+    "the format given for the image is neither raw nor qcow2": "the command checks its options",
     "the format of the backing file is not supported": SHORT,
     "the image has no such snapshot": SHORT,
     "the image needs a backing file, which was not given": SHORT,

@@ -174,16 +174,19 @@ void info_print_json(struct json *j, const struct info *info)
 		snapshots_print_json(j, "snapshots", info->snapshots, info->n_snapshots);
 	json_number(j, "virtual-size", qcow2_get_size(info->q));
 	json_text(j, "filename", info->filename);
-	json_number(j, "cluster-size", image->cluster_size);
-	json_text(j, "format", "qcow2");
+	if (image->version != 0u)
+		json_number(j, "cluster-size", image->cluster_size);
+	json_text(j, "format", image->format);
 	json_number(j, "actual-size", info->actual_size);
-	json_format_specific(j, info);
+	if (image->version != 0u)
+		json_format_specific(j, info);
 	json_optional(j, "full-backing-filename", info->backing_path, info->backing_path_len);
 	json_optional(j, "backing-filename", image->backing_file.bytes, image->backing_file.len);
 	if (image->encryption != NULL)
 		json_bool(j, "encrypted", true);
 	json_bool(j, "dirty-flag", (image->flags & QCOW2_INFO_DIRTY) != 0u);
-	json_header(j, image);
+	if (image->version != 0u)
+		json_header(j, image);
 	json_chain(j, info->q);
 	json_usage(j, info);
 	json_partitions(j, info->partitions);

@@ -140,17 +140,11 @@ static void print_partitions(const struct info *info)
 		print_partition(&table->list[i], qcow2_get_size(info->q));
 }
 
-void info_print_text(const struct info *info)
+/* What only a qcow2 image has. */
+static void print_header(const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
 
-	printf("image: ");
-	text_print(stdout, info->filename, strlen(info->filename));
-	printf("\nformat: qcow2 version %u (compat %s)\n", image->version,
-	       image->version >= 3u ? "1.1" : "0.10");
-	print_size("virtual size", qcow2_get_size(info->q));
-	print_size("file size", image->file_size);
-	print_size("disk usage", info->actual_size);
 	printf("cluster size: %" PRIu64 "\n", image->cluster_size);
 	printf("compression: %s\n", image->compression);
 	printf("refcount bits: %u\n", image->refcount_bits);
@@ -162,6 +156,24 @@ void info_print_text(const struct info *info)
 	print_string("backing file format", image->backing_format);
 	print_string("data file", image->data_file);
 	print_flags(image->flags);
+}
+
+void info_print_text(const struct info *info)
+{
+	const struct qcow2_info *image = &info->image;
+
+	printf("image: ");
+	text_print(stdout, info->filename, strlen(info->filename));
+	if (image->version == 0u)
+		printf("\nformat: raw\n");
+	else
+		printf("\nformat: qcow2 version %u (compat %s)\n", image->version,
+		       image->version >= 3u ? "1.1" : "0.10");
+	print_size("virtual size", qcow2_get_size(info->q));
+	print_size("file size", image->file_size);
+	print_size("disk usage", info->actual_size);
+	if (image->version != 0u)
+		print_header(info);
 	print_bitmaps(info);
 	print_usage(info);
 	print_chain(info->q);
