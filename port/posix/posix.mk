@@ -21,7 +21,8 @@ POSIX_LIBS_libzstd = -lzstd
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c compare.c compare_plan.c convert.c copy_plan.c \
 	filetype.c gpt.c help.c holes.c info.c info_json.c info_load.c info_text.c json.c main.c map.c \
 	map_entries.c message.c open.c options.c output.c partition_types.c partitions.c progress.c \
-	size.c snapshot_list.c snapshots.c text.c usage.c version.c workers.c)
+	sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_list.c snapshots.c text.c usage.c \
+	version.c workers.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \

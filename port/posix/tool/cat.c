@@ -14,6 +14,7 @@
 
 #include "message.h"
 #include "open.h"
+#include "sandbox.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
@@ -124,6 +125,7 @@ int run_cat(struct args *args)
 
 	if (c.q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)

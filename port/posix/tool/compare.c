@@ -18,6 +18,7 @@
 #include "message.h"
 #include "open.h"
 #include "progress.h"
+#include "sandbox.h"
 #include "workers.h"
 
 enum {
@@ -251,12 +252,15 @@ int run_compare(struct args *args)
 	/* What is not said for one of the disks counts for both. */
 	b.options.flags = args->options.flags;
 	b.options.backing_format = args->options.backing_format;
+	workers_begin(&c.helpers);
 	c.args[0] = args;
 	c.args[1] = &b;
 	c.q[0] = tool_open(args);
 	c.q[1] = c.q[0] != NULL ? tool_open(&b) : NULL;
-	if (c.q[1] != NULL)
+	if (c.q[1] != NULL) {
+		sandbox_enter_reading(args->no_sandbox);
 		rc = compare(&c);
+	}
 	qcow2_close(c.q[1]);
 	qcow2_close(c.q[0]);
 	return rc;

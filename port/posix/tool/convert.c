@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "sandbox.h"
 #include "workers.h"
 
 enum {
@@ -178,6 +179,9 @@ static int convert(struct copy *c)
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
+		sandbox_enter(c->args->no_sandbox,
+		              &(struct sandbox_needs){ .files = { c->out.fd, -1 },
+		                                       .beside = c->out.target });
 		progress_begin(&c->progress, c->args->progress, c->args->quiet);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);
@@ -193,6 +197,7 @@ int run_convert(struct args *args)
 
 	memset(&c, 0, sizeof c);
 	c.args = args;
+	workers_begin(&c.helpers);
 	c.q = tool_open(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;

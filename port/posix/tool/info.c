@@ -5,10 +5,13 @@
  */
 #include "info.h"
 
+#include <time.h>
+
 #include "commands.h"
 #include "message.h"
 #include "open.h"
 #include "qcow2/status.h"
+#include "sandbox.h"
 
 /* Opens only to inspect, unless the command line says where the other files are. */
 static struct qcow2 *open_for_info(struct args *args)
@@ -27,53 +30,74 @@ static struct qcow2 *open_for_info(struct args *args)
 	return tool_open(args);
 }
 
-/* Counts with a handle of the image alone, so that its backing file is not needed. */
-static bool count_alone(const struct args *args, struct info *info)
+/*
+ * Opens the image alone, for its map, if the handle q misses its backing file. Returns q if it does
+ * not, or NULL after a warning.
+ */
+static struct qcow2 *open_alone(const struct args *args, struct qcow2 *q)
 {
+	struct qcow2_info info = { .struct_size = sizeof info };
 	struct args alone = *args;
-	struct qcow2 *q;
-	bool done;
 
+	if ((args->options.flags & QCOW2_INSPECT) == 0u || qcow2_get_info(q, 0, &info) != 0 ||
+	    (info.backing_file.bytes == NULL && !info.incomplete) || info.encryption != NULL ||
+	    (info.flags & QCOW2_INFO_DATA_FILE) != 0u)
+		return q;
 	alone.options.flags &= ~(unsigned)QCOW2_INSPECT;
 	alone.options.flags |= QCOW2_LAYER_ONLY;
 	q = tool_open_quietly(&alone);
 	if (q == NULL)
-		return false;
-	done = usage_count(q, args->scan, &info->usage);
-	qcow2_close(q);
-	return done;
+		tool_error(args->image, "warning: cannot count what is allocated: %s",
+		           qcow2_last_failure()->message);
+	return q;
 }
 
 /* The tables of an encrypted image, or of one without its data file, cannot be read. */
-static void load_usage(const struct args *args, struct info *info)
+static void load_usage(const struct args *args, struct info *info, struct qcow2 *alone)
 {
-	info->has_usage = usage_count(info->q, args->scan, &info->usage);
-	if (!info->has_usage && qcow2_last_failure()->status == QCOW2_E_BACKING)
-		info->has_usage = count_alone(args, info);
-	if (!info->has_usage && qcow2_last_failure()->status != QCOW2_E_ENCRYPTED &&
-	    qcow2_last_failure()->status != QCOW2_E_DATA_FILE)
+	const struct qcow2_failure *failure;
+
+	info->has_usage = usage_count(alone, args->scan, &info->usage);
+	if (info->has_usage)
+		return;
+	failure = qcow2_last_failure();
+	if (failure->status != QCOW2_E_ENCRYPTED && failure->status != QCOW2_E_DATA_FILE)
 		tool_error(args->image, "warning: cannot count what is allocated: %s",
-		           qcow2_last_failure()->message);
+		           failure->message);
 }
 
-/* Prints one image, which args->image names. */
-static int info_of(struct args *args, struct json *j)
+static void print_image(const struct args *args, struct json *j, struct qcow2 *q,
+                        struct qcow2 *alone)
 {
-	struct qcow2 *q = open_for_info(args);
 	struct info info;
 
-	if (q == NULL)
-		return EXIT_FAILED;
 	info_load(&info, args->image, q);
-	if (!args->no_scan) {
-		load_usage(args, &info);
+	if (alone != NULL)
+		load_usage(args, &info, alone);
+	if (!args->no_scan)
 		info_load_partitions(&info);
-	}
 	if (args->json)
 		info_print_json(j, &info);
 	else
 		info_print_text(&info);
 	info_free(&info);
+}
+
+/* Shows one image, which args->image names. After the last one, no other file is opened. */
+static int info_of(struct args *args, struct json *j, bool is_last)
+{
+	struct qcow2 *q = open_for_info(args);
+	struct qcow2 *alone = NULL;
+
+	if (q == NULL)
+		return EXIT_FAILED;
+	if (!args->no_scan)
+		alone = open_alone(args, q);
+	if (is_last)
+		sandbox_enter_reading(args->no_sandbox);
+	print_image(args, j, q, alone);
+	if (alone != q)
+		qcow2_close(alone);
 	qcow2_close(q);
 	return EXIT_OK;
 }
@@ -86,6 +110,7 @@ int run_info(struct args *args)
 	unsigned i, flags = args->options.flags;
 	int rc = EXIT_OK;
 
+	tzset(); /* localtime(3) opens a file at its first use */
 	if (is_list)
 		json_begin(&j, NULL, '[');
 	for (i = 0; i < args->n_images; i++) {
@@ -93,7 +118,7 @@ int run_info(struct args *args)
 		args->options.flags = flags;
 		if (i > 0u && !args->json)
 			putchar('\n');
-		if (info_of(args, &j) != EXIT_OK)
+		if (info_of(args, &j, i + 1u == args->n_images) != EXIT_OK)
 			rc = EXIT_FAILED;
 	}
 	if (is_list)

@@ -6,11 +6,19 @@
 
 #include <unistd.h>
 
-void workers_call(struct workers *w, void *(*run)(void *ctx), void *ctx)
+void workers_begin(struct workers *w)
 {
 	long others = sysconf(_SC_NPROCESSORS_ONLN) - 1;
 
-	while (w->n < WORKERS_MAX && (long)w->n < others) {
+	w->n = 0;
+	w->most = 0;
+	if (others > 0)
+		w->most = others < WORKERS_MAX ? (unsigned)others : WORKERS_MAX;
+}
+
+void workers_call(struct workers *w, void *(*run)(void *ctx), void *ctx)
+{
+	while (w->n < w->most) {
 		if (pthread_create(&w->threads[w->n], NULL, run, ctx) != 0)
 			break;
 		w->n++;

@@ -12,11 +12,14 @@
 
 enum { WORKERS_MAX = 3 }; /* four threads in all */
 
-/* All zero before the first call. */
 struct workers {
 	pthread_t threads[WORKERS_MAX];
 	unsigned n;
+	unsigned most; /* that can run besides the first one */
 };
+
+/* Counts the processors. This opens a file, so call it before sandbox_enter. */
+void workers_begin(struct workers *w);
 
 /*
  * Starts a thread for each other processor, at most WORKERS_MAX; each calls run(ctx), and its
