@@ -178,8 +178,8 @@ struct qcow2_options {
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
 	void *open_file_ctx; /* passed to open_file */
-	const char *format;  /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
-	                      * never guessed; NULL: "qcow2" */
+	const char *format; /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
+	                     * never guessed; NULL: "qcow2" */
 };
 
 /*

@@ -121,7 +121,7 @@ def many_snapshots(home):
 S = Situation
 SITUATIONS = {
     "The command line": [
-        S("nonsense"), S("cat"), S("convert disk"), S("info disk more"), S("cat -Q disk"),
+        S("nonsense"), S("cat"), S("convert disk"), S("map disk more"), S("cat -Q disk"),
         S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
         S("cat --length=99999999999T disk"), S("help nonsense"),

@@ -61,8 +61,8 @@ static void test_read(void **state)
 /* The calls that describe an image know that there is not much to say. */
 static void test_description(void **state)
 {
-	static const unsigned flags[] = { 0, QCOW2_INSPECT, QCOW2_LAYER_ONLY,
-		                          QCOW2_ALLOW_TRUNCATED, QCOW2_FOLLOW };
+	static const unsigned flags[] = { 0, QCOW2_INSPECT, QCOW2_LAYER_ONLY, QCOW2_ALLOW_TRUNCATED,
+		                          QCOW2_FOLLOW };
 	struct qcow2_info info = { .struct_size = sizeof info };
 	struct qcow2_snapshot_entry *snapshots;
 	struct qcow2_bitmap_entry *bitmaps;

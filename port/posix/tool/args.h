@@ -36,7 +36,7 @@ struct args {
 	bool quiet;
 	bool progress;
 	bool strict;
-	bool scan;    /* however long it takes */
+	bool scan; /* however long it takes */
 	bool no_scan;
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */

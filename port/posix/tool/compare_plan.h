@@ -31,8 +31,8 @@ struct compare_piece {
 void compare_plan_begin(struct compare_plan *p, struct qcow2 *const q[2], size_t room);
 
 /*
- * Gets the next piece, which ends at the next multiple of room or earlier. Returns 1, or 0 at the end
- * of the longer disk. If the library fails, returns -1: qcow2_last_failure belongs to the disk
+ * Gets the next piece, which ends at the next multiple of room or earlier. Returns 1, or 0 at the
+ * end of the longer disk. If the library fails, returns -1: qcow2_last_failure belongs to the disk
  * *failed, and p->at is where that disk is not known. Pieces before the failure come first.
  */
 int compare_plan_next(struct compare_plan *p, struct compare_piece *piece, unsigned *failed);

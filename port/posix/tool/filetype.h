@@ -9,8 +9,9 @@
 #include "tool.h"
 
 /*
- * Returns a static text that follows "the file is", such as "packed with xz; unpack it first", or NULL if the file is unknown
- * or cannot be read. Reads at most 4 KiB, and a few bytes at some places behind that.
+ * Returns a static text that follows "the file is", such as "packed with xz; unpack it first", or
+ * NULL if the file is unknown or cannot be read. Reads at most 4 KiB, and a few bytes at some
+ * places behind that.
  */
 const char *filetype_guess(int fd);
 

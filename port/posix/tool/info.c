@@ -102,7 +102,8 @@ static int info_of(struct args *args, struct json *j, bool is_last)
 	return EXIT_OK;
 }
 
-/* Of several images, JSON is an array of those that can be shown, and text has blank lines between. */
+/* Of several images, JSON is an array of those that can be shown, and text has blank lines between.
+ */
 int run_info(struct args *args)
 {
 	struct json j = { stdout, 0, true };

@@ -24,7 +24,7 @@ struct info {
 	bool has_usage;
 	struct usage usage;
 	struct partition_table *partitions; /* NULL: not read */
-	const char *partitions_need; /* a file without which they cannot be read, or NULL */
+	const char *partitions_need;        /* a file without which they cannot be read, or NULL */
 };
 
 /* Collects what the header says. What cannot be read gets a warning and is left out. */

@@ -77,7 +77,8 @@ void info_load_partitions(struct info *info)
 		return;
 	info->partitions = malloc(sizeof *info->partitions);
 	if (info->partitions == NULL) {
-		tool_error(info->filename, "warning: cannot read the partition table: out of memory");
+		tool_error(info->filename,
+		           "warning: cannot read the partition table: out of memory");
 		return;
 	}
 	if (partitions_read(&disk, info->partitions))

@@ -62,7 +62,7 @@ static void print_usage(const struct info *info)
 	} else {
 		printf("the first ");
 		text_print_size(stdout, usage->scanned);
-		puts("; --scan counts all");
+		puts(" (--scan counts all)");
 	}
 	if (usage->compressed != 0u)
 		print_size("allocated compressed", usage->compressed);

@@ -72,7 +72,8 @@ static bool is_option(const char *arg, const char *letter, const char *word)
 	return strcmp(arg, letter) == 0 || strcmp(arg, word) == 0;
 }
 
-/* The status of a failure. That of `compare` is another one, because EXIT_FAILED is its answer "no". */
+/* The status of a failure. That of `compare` is another one, because EXIT_FAILED is its answer
+ * "no". */
 static int failure_status(const char *command)
 {
 	return strcmp(command, "compare") == 0 ? EXIT_USAGE : EXIT_FAILED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the table of an MBR: four primary partitions, one of which may be extended. In that one, each
- * logical partition has a table of its own, whose first entry is the partition and whose second one
- * leads to the next table:
+ * Reads the table of an MBR: four primary partitions, one of which may be extended. In that one,
+ *each logical partition has a table of its own, whose first entry is the partition and whose second
+ *one leads to the next table:
  *
  *	extended:  [table][logical 5 ......]  [table][logical 6 ...]
  *	             |  '------^               ^  |  '----^
@@ -139,7 +139,8 @@ static bool read_logical(const struct partition_disk *disk, struct partition_tab
 	return true;
 }
 
-/* A boot sector of a file system has the signature as well, but other bytes in place of the table. */
+/* A boot sector of a file system has the signature as well, but other bytes in place of the table.
+ */
 static bool is_table(const uint8_t *sector)
 {
 	bool used = false;

@@ -27,11 +27,12 @@ struct partition_disk {
 struct partition {
 	unsigned number; /* from 1 on; logical partitions from 5 on, as in Linux */
 	uint64_t start;  /* offset in the disk, bytes */
-	uint64_t length; /* bytes; start + length never wraps, but may be past the end of the disk */
-	bool is_bootable;                /* MBR: active; GPT: legacy BIOS bootable */
-	char type[PARTITION_TYPE_LEN];   /* "0x83", or a GUID in lower case */
-	const char *type_name;           /* static, or NULL: an unknown type */
-	char name[PARTITION_NAME_LEN];   /* well-formed UTF-8, but it may hold anything; "" for MBR */
+	uint64_t
+		length; /* bytes; start + length never wraps, but may be past the end of the disk */
+	bool is_bootable;              /* MBR: active; GPT: legacy BIOS bootable */
+	char type[PARTITION_TYPE_LEN]; /* "0x83", or a GUID in lower case */
+	const char *type_name;         /* static, or NULL: an unknown type */
+	char name[PARTITION_NAME_LEN]; /* well-formed UTF-8, but it may hold anything; "" for MBR */
 };
 
 enum partition_scheme { PARTITIONS_NONE, PARTITIONS_MBR, PARTITIONS_GPT };
@@ -39,8 +40,8 @@ enum partition_scheme { PARTITIONS_NONE, PARTITIONS_MBR, PARTITIONS_GPT };
 struct partition_table {
 	enum partition_scheme scheme;
 	/*
-	 * What is wrong with the table, or NULL. Static. With it, the table may be incomplete, or the
-	 * backup that GPT keeps at the end of the disk.
+	 * What is wrong with the table, or NULL. Static. With it, the table may be incomplete, or
+	 * the backup that GPT keeps at the end of the disk.
 	 */
 	const char *problem;
 	unsigned sector_size; /* the unit of the table, bytes: 512 or 4096 */

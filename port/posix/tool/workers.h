@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that help the first one: `convert` and `compare` call them when they meet compressed data,
- * which takes longer to decode than to move.
+ * Threads that help the first one: `convert` and `compare` call them when they meet compressed
+ * data, which takes longer to decode than to move.
  */
 #ifndef QCOW2_TOOL_WORKERS_H
 #define QCOW2_TOOL_WORKERS_H
