@@ -200,3 +200,42 @@ def test_name_past_the_end(build):
     assert result.err.endswith(f"qcow2: {image}: warning: cannot read a name in the header: "
                                "image is truncated (at file offset 1004)\n")
     assert result.out.decode() == expected_info(image, NO_BACKING)
+
+
+# ---- How full an image is, and several images ----
+
+def test_usage(build):
+    """Counts what this image holds: data, compressed data and zeros, but not its backing file."""
+    image = build('cluster_bits 12\nsize 64k\nbacking "base" raw\nl2 0-3 data\nl2 5 compressed\n'
+                  "l2 7-8 zero\n")
+    image.with_name("base").write_bytes(bytes(range(1, 251)) * 300)
+    usage = {"scanned": 64 * K, "data": 5 * 4096, "compressed": 4096, "zero": 2 * 4096}
+    for options in ((), ("--follow",), ("--scan",), ("--layer-only",)):
+        assert qcow2_json("info", *options, image)["usage"] == usage
+    text = qcow2_ok("info", image).decode()
+    assert "\nallocated: 20 KiB (20480 bytes), 31.2 % of the disk\n" in text
+    assert "\nallocated compressed: 4 KiB (4096 bytes)\nzero clusters: 8 KiB (8192 bytes)\n" in text
+
+
+def test_usage_of_a_damaged_table(build):
+    result = qcow2("info", "--json", build(V3 + "l2 1 raw 1<<63|513\n"))
+    assert result.code == 0 and "warning: cannot count what is allocated: " in result.err, result
+    assert "usage" not in json.loads(result.out)
+
+
+def test_several_images(build):
+    one, two = build(V3, "one"), build("size 1M\n", "two")
+    top = build('size 64k\nbacking "one" qcow2\n', "top")
+    text = qcow2_ok("info", one, two, top).decode()
+    assert text == "\n".join(qcow2_ok("info", image).decode() for image in (one, two, top))
+    assert qcow2_json("info", one, two, top) == [qcow2_json("info", image)
+                                                 for image in (one, two, top)]
+    assert qcow2_json("info", one)["filename"] == str(one)
+
+
+def test_several_images_one_of_them_bad(build):
+    one, two = build(V3, "one"), build("size 1M\n", "two")
+    missing = one.with_name("missing")
+    result = qcow2("info", "--json", one, missing, two)
+    assert result.code == 1 and result.err.count("\n") == 1 and str(missing) in result.err, result
+    assert json.loads(result.out) == [qcow2_json("info", one), qcow2_json("info", two)]

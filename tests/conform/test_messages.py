@@ -163,7 +163,7 @@ SITUATIONS = {
         S("info disk", V3 + "snapshot 1 one\nactive\nlayout\nput64 64 0x7000000\n"),
         S("info disk", "cluster_bits 12\nsize 64k\nbacking_at 1000 \"base.raw\"\nlayout\n"
           "truncate 1004\n"),
-        S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 3 121"),
+        S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 99 121"),
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
     ],
