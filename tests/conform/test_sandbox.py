@@ -17,7 +17,8 @@ from conform import QCOW2, make, qcow2_ok, run
 WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
 COMMANDS = {
     "cat": ("cat", "disk.qcow2"), "map": ("map", "disk.qcow2"), "info": ("info", "disk.qcow2"),
-    "snapshots": ("snapshots", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
+    "snapshots": ("snapshots", "disk.qcow2"),
+    "compare": ("compare", "disk.qcow2", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
     "convert over": ("convert", "disk.qcow2", "old"),
 }
 # Clusters of all kinds, a second L2 table and a snapshot, so that each command reads after it has
@@ -62,7 +63,8 @@ def attempts(place, *args):
 def test_refused(name, place):
     """In each thread, each attempt fails, and nothing outside the output has changed."""
     threads = attempts(place, *COMMANDS[name])
-    assert len(threads) == (min(os.cpu_count(), 4) if "convert" in name else 1)
+    has_threads = name.startswith(("convert", "compare"))
+    assert len(threads) == (min(os.cpu_count(), 4) if has_threads else 1)
     for got in threads:
         want = dict.fromkeys(got, errno.EPERM)
         want["clone3"] = errno.ENOSYS

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names of the usual types of partitions.
+ * The list of partitions, and the names of the usual types.
  */
 #include <string.h>
 
 #include "partitions.h"
+
+struct partition *partitions_add(struct partition_table *table)
+{
+	struct partition *p;
+
+	if (table->n == PARTITIONS_MAX) {
+		table->problem = "the table has too many partitions";
+		return NULL;
+	}
+	p = &table->list[table->n++];
+	memset(p, 0, sizeof *p);
+	return p;
+}
 
 const char *partition_type_name_mbr(unsigned type)
 {

@@ -54,19 +54,6 @@ static bool has_signature(const uint8_t *sector)
 	return sector[AT_SIGNATURE] == 0x55u && sector[AT_SIGNATURE + 1] == 0xaau;
 }
 
-struct partition *partitions_add(struct partition_table *table)
-{
-	struct partition *p;
-
-	if (table->n == PARTITIONS_MAX) {
-		table->problem = "the table has too many partitions";
-		return NULL;
-	}
-	p = &table->list[table->n++];
-	memset(p, 0, sizeof *p);
-	return p;
-}
-
 /* Adds the partition of an entry whose sectors are counted from `base`. */
 static void add_entry(struct partition_table *table, const struct mbr_entry *e, uint64_t base,
                       unsigned number)
