@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Installs what the tests need, as Debian 12 packages.
 #	install.sh                    as root: what make check-all needs
-#	install.sh check              as root: the dozen packages that make check needs
+#	install.sh check              as root: the few packages that make check needs
 #	install.sh missing [check]    installs nothing, lists what is missing; exit status 1 if any is
 set -eu
 check='
 gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev
-libcmocka-dev python3 python3-pytest qemu-utils fdisk
+libcmocka-dev python3 python3-pytest qemu-utils
+mandoc zsh fish fdisk
 '
 all="$check
 g++ binutils zstd

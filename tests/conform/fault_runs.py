@@ -15,7 +15,10 @@ COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
     "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
     "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
-    "compare": ("compare", "disk", "disk"), "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "info --backing-chain": ("info", "--backing-chain", "listed"),
+    "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
+    "compare": ("compare", "disk", "disk"), "info of two": ("info", "listed", "disk"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,

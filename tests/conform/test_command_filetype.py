@@ -40,7 +40,7 @@ FILES = {
     "a FAT file system": at(54, b"FAT16   "), "a FAT file system,": at(82, b"FAT32   "),
     "an XFS file system": b"XFSB\0\0\0\0", "ext2, ext3 or ext4": at(1080, b"\x53\xef"),
     "a btrfs file system": at(65600, b"_BHRfS_M", 70 * K), "of LVM": at(512, b"LABELONE"),
-    "a raw disk with a boot sector (MBR), which needs no conversion": at(510, b"\x55\xaa"),
+    "a raw disk with a boot sector (MBR); raw disks need --format raw": at(510, b"\x55\xaa"),
     "an HTML page; the download went wrong": b"\n<!DOCTYPE HTML PUBLIC>\n<title>404</title>",
     "an HTML page;": b"\xef\xbb\xbf<html>", "an XML file": b"<?xml version='1.0'?><Error/>",
     "a text file, not a disk image": "Grüße\n".encode(),
@@ -83,10 +83,19 @@ def test_cut_magic(tmp_path):
 
 def test_version_1(tmp_path):
     qemu_img("create", "-q", "-f", "qcow", tmp_path / "image", "1M")
-    refused(qcow2("info", tmp_path / "image"), "version 1 is not supported", "; convert it with qemu-img")
+    refused(qcow2("info", tmp_path / "image"), "version 1 is not supported", "an image in the format qcow (version 1); convert it with qemu-img")
 
 
 def test_compare_names_its_option(tmp_path):
     path = write_file(tmp_path / "file", at(510, b"\x55\xaa"))
-    result = qcow2("compare", path, path)
-    assert result.code == 2 and "; raw disks need --format raw or --format-b raw\n" in result.err
+    for given, needed in ((), "--format"), (("-f", "raw"), "--format-b"):
+        result = qcow2("compare", *given, path, path)
+        assert result.code == 2 and f"; raw disks need {needed} raw\n" in result.err
+
+
+def test_no_guess_inside_another_file(tmp_path):
+    """The file begins like a tar archive; what is at the given place is something else."""
+    path = write_file(tmp_path / "file", at(257, b"ustar\00000"))
+    result = qcow2("info", "--image-at=512", path)
+    refused(result, "not a qcow2 image")
+    assert "the file is" not in result.err

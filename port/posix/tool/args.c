@@ -94,11 +94,35 @@ static bool is_known(int letter, const char *word)
 	return false;
 }
 
+/*
+ * Puts the options of the command that begin like the word "--NAME..." into list, for a message.
+ * Returns how many there are; without room for all, the last ones are left out.
+ */
+static int list_similar(char *list, size_t room, const struct command *command, const char *word)
+{
+	size_t len = strcspn(word + 2, "="), used = 0;
+	const struct option_row *row;
+	int n = 0;
+
+	for (row = options; row->name != NULL; row++) {
+		if (!takes(command, row) || strncmp(row->name, word + 2, len) != 0)
+			continue;
+		if (used < room)
+			used += (size_t)snprintf(list + used, room - used, "%s--%s",
+			                         n > 0 ? ", " : "", row->name);
+		n++;
+	}
+	return n;
+}
+
 /* Refuses an option that the command does not take, or the value of one that takes none. */
 static int refuse_option(const struct command *command, const char *word)
 {
 	char letter[3] = { '-', (char)optopt, '\0' };
+	char similar[1024];
 
+	if (optopt == 0 && list_similar(similar, sizeof similar, command, word) > 1)
+		return usage(command, "ambiguous option: %s; it may be %s", word, similar);
 	if (optopt >= LONG_NAME)
 		return usage(command, "option takes no value: %s", word);
 	if (is_known(optopt, word))
@@ -118,7 +142,7 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 	if (!has_value)
 		return usage(command, "option needs a value: %s%s", hyphens, name);
-	expected = row->store(args, row, optarg);
+	expected = row->store(option_is_for_second(row) ? args->second : args, row, optarg);
 	if (expected != NULL)
 		return usage(command, "invalid value for %s%s: %s; expected %s", hyphens, name,
 		             optarg, expected);
@@ -127,14 +151,15 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	struct known_options known;
-	int option, rc = EXIT_OK;
+	struct known_options known = { 0 };
+	int rc = EXIT_OK;
 
 	collect_options(&known, command);
 	optind = 1;
 	opterr = 0;
 	while (rc == EXIT_OK && !args->help && !args->version) {
-		option = getopt_long(argc, argv, known.letters, known.names, NULL);
+		int option = getopt_long(argc, argv, known.letters, known.names, NULL);
+
 		if (option == -1)
 			break;
 		if (option == '?')
@@ -154,24 +179,45 @@ static int parse_operands(struct args *args, const struct command *command, int 
 		             command->max_operands > 0 ? command->operands : "none");
 	if (command->has_out)
 		args->out = operands[--n];
+	args->image = n > 0 ? operands[0] : NULL;
 	args->images = operands;
 	args->n_images = (unsigned)n;
-	args->image = n > 0 ? operands[0] : NULL;
 	return EXIT_OK;
+}
+
+/* Fills in what counts without options. Returns false if there is no memory. */
+static bool begin(struct args *args, const struct command *command, int argc)
+{
+	memset(args, 0, sizeof *args);
+	args->command = command->name;
+	args->length = UINT64_MAX;
+	args->options.struct_size = sizeof args->options;
+	args->backing = calloc((size_t)argc, sizeof *args->backing);
+	return args->backing != NULL;
+}
+
+static bool begin_all(struct args *args, const struct command *command, int argc)
+{
+	if (!begin(args, command, argc))
+		return false;
+	if (command->bit != FOR_COMPARE)
+		return true;
+	args->second = malloc(sizeof *args->second);
+	return args->second != NULL && begin(args->second, command, argc);
+}
+
+/* Is a backing file given for either image? */
+static bool has_backing(const struct args *args)
+{
+	return args->options.n_backing != 0u ||
+	       (args->second != NULL && args->second->options.n_backing != 0u);
 }
 
 int args_parse(struct args *args, const struct command *command, int argc, char **argv)
 {
 	int rc;
 
-	memset(args, 0, sizeof *args);
-	args->command = command->name;
-	args->length = UINT64_MAX;
-	args->options.struct_size = sizeof args->options;
-	args->options_b.struct_size = sizeof args->options_b;
-	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	args->backing_b = calloc((size_t)argc, sizeof *args->backing_b);
-	if (args->backing == NULL || args->backing_b == NULL)
+	if (!begin_all(args, command, argc))
 		return tool_error(command->name, "out of memory");
 	rc = parse_options(args, command, argc, argv);
 	if (rc != EXIT_OK)
@@ -183,14 +229,17 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 			printf("qcow2 %s\n", QCOW2_VERSION);
 		return -1;
 	}
-	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u &&
-	    (args->options.n_backing != 0u || args->options_b.n_backing != 0u))
+	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && has_backing(args))
 		return usage(command, "--layer-only and --backing cannot be combined");
+	if (args->report != NULL && !args->salvage)
+		return usage(command, "--report needs --salvage");
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 
 void args_free(struct args *args)
 {
+	if (args->second != NULL)
+		free(args->second->backing);
+	free(args->second);
 	free(args->backing);
-	free(args->backing_b);
 }

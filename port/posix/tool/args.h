@@ -5,6 +5,7 @@
 #ifndef QCOW2_TOOL_ARGS_H
 #define QCOW2_TOOL_ARGS_H
 
+#include "snapshot_find.h"
 #include "tool.h"
 
 /* The commands, one bit each. A row of the option table says with them which commands take it. */
@@ -24,33 +25,38 @@ enum {
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
-	char **images;       /* the operands without the output file; "-" is standard input */
+	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
+	char **images;       /* all operands but out */
 	unsigned n_images;
-	const char *image; /* the first of them, or NULL if there is none */
-	const char *out;   /* the output file, or NULL if the command has none */
+	const char *out; /* the output file, or NULL if the command has none */
 	bool help;
 	bool version;
 	bool table;
 	bool no_sandbox;
 	bool json;
+	bool backing_chain;
 	bool quiet;
 	bool progress;
+	bool salvage;
 	bool strict;
 	bool scan; /* however long it takes */
 	bool no_scan;
-	uint64_t offset;              /* bytes; --skip */
-	uint64_t length;              /* bytes; UINT64_MAX without --length */
+	const char *report; /* the file of --report, or NULL */
+	uint64_t offset;    /* bytes; --skip */
+	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
-	/* For the second image of `compare`, in the same way; its flags are those of options. */
-	struct qcow2_options options_b;
-	struct qcow2_file *backing_b;
-	struct qcow2_file data_file_b;
+	/* What the options for the second image say, such as --snapshot-b, in the same fields; NULL
+	 * if the command has no second image. */
+	struct args *second;
 };
 
-/* A command: a row of the table in main.c. */
-struct command {
+/*
+ * A command: a row of the table in main.c, with its members in the order of the columns.
+ */
+struct command {              /* NOLINT(clang-analyzer-optin.performance.Padding) */
 	const char *name;     /* NULL ends the table */
 	int bit;              /* FOR_* */
 	const char *operands; /* as --help shows them: "IMAGE OUT"; "" if there are none */

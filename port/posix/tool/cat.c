@@ -14,17 +14,22 @@
 
 #include "message.h"
 #include "open.h"
+#include "past_end.h"
+#include "progress.h"
+#include "salvage.h"
 #include "sandbox.h"
 
 enum {
 	CAT_BUFFER = 256 * 1024, /* large enough that system calls cost little */
 	SPLICE_MIN = 16 * 1024,  /* a copy of less is faster than a call of splice(2) */
-	SPLICE_MAX = 1 << 30     /* Linux transfers less than 2 GiB in one call */
+	SPLICE_MAX = 1 << 24     /* small enough that progress is shown often */
 };
 
 struct cat {
 	const struct args *args;
 	struct qcow2 *q;
+	struct progress progress;
+	struct salvage *salvage; /* NULL without --salvage */
 	bool to_pipe;
 	char *buf;
 	size_t room;
@@ -70,9 +75,11 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 	    s.length < SPLICE_MIN)
 		return 0;
 	pos = (off_t)s.file_offset;
+	if (s.length > SPLICE_MAX)
+		s.length = SPLICE_MAX;
 	while (done < s.length) {
-		uint64_t len = s.length - done < SPLICE_MAX ? s.length - done : SPLICE_MAX;
-		ssize_t n = splice(s.fd, &pos, STDOUT_FILENO, NULL, (size_t)len, SPLICE_F_MORE);
+		size_t len = (size_t)(s.length - done);
+		ssize_t n = splice(s.fd, &pos, STDOUT_FILENO, NULL, len, SPLICE_F_MORE);
 
 		if (n > 0)
 			done += (uint64_t)n;
@@ -86,19 +93,30 @@ static uint64_t splice_out(const struct cat *c, uint64_t at, uint64_t end)
 static int copy_out(const struct cat *c, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = c->room - (size_t)(at % c->room);
-	int n;
 
 	if (len > end - at)
 		len = (size_t)(end - at);
-	n = qcow2_read(c->q, c->buf, len, at);
-	if (n < 0)
+	if (!salvage_read(c->salvage, c->q, c->buf, len, at))
 		return tool_failed(c->args);
-	*done = (uint64_t)n;
-	return write_all(c->buf, (size_t)n) ? EXIT_OK : write_failed();
+	*done = len;
+	return write_all(c->buf, len) ? EXIT_OK : write_failed();
 }
 
-static int cat_range(struct cat *c, uint64_t at, uint64_t end)
+/* Warns if one of the files ends inside a data cluster of this range. */
+static void warn_if_cut(const struct cat *c, uint64_t at, uint64_t end)
 {
+	struct past_end past_end;
+
+	if (!past_end_may_be_cut(c->q))
+		return;
+	past_end_begin(&past_end);
+	past_end_walk(&past_end, c->q, at, end);
+	past_end_warn_cut(&past_end, c->args);
+}
+
+static int cat_range(struct cat *c, uint64_t from, uint64_t end)
+{
+	uint64_t at = from;
 	struct stat st;
 	uint64_t n = 0;
 	int rc = EXIT_OK;
@@ -112,20 +130,37 @@ static int cat_range(struct cat *c, uint64_t at, uint64_t end)
 		n = splice_out(c, at, end);
 		if (n == 0u)
 			rc = copy_out(c, at, end, &n);
+		if (rc == EXIT_OK)
+			progress_show(&c->progress, at + n - from, end - from);
 	}
 	free(c->buf);
+	warn_if_cut(c, from, end);
+	return rc;
+}
+
+/* Progress is only shown on request, because another program may write to the same terminal. */
+static int cat_shown(struct cat *c, uint64_t at, uint64_t end)
+{
+	const struct args *args = c->args;
+	int rc;
+
+	progress_begin(&c->progress, args->progress, args->quiet || !args->progress);
+	progress_show(&c->progress, 0, end - at);
+	rc = cat_range(c, at, end);
+	progress_end(&c->progress);
 	return rc;
 }
 
 int run_cat(struct args *args)
 {
-	struct cat c = { .args = args, .q = tool_open(args) };
+	struct cat c = { .args = args };
 	uint64_t size, end;
 	int rc;
 
+	progress_catch_signals();
+	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
-	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(c.q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)
@@ -136,7 +171,14 @@ int run_cat(struct args *args)
 		                " bytes)",
 		                args->offset, size);
 	else
-		rc = cat_range(&c, args->offset, end);
+		rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK) {
+		sandbox_enter(
+			args->no_sandbox,
+			&(struct sandbox_needs){ .files = { salvage_report_fd(c.salvage), -1 } });
+		rc = cat_shown(&c, args->offset, end);
+	}
+	rc = salvage_end(c.salvage, rc);
 	qcow2_close(c.q);
 	return rc;
 }

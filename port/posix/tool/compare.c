@@ -176,6 +176,7 @@ static void compare_disks(struct compare *c)
 	compare_with_buffers(c, true);
 	workers_wait(&c->helpers);
 	progress_end(&c->progress);
+	compare_plan_end(&c->plan);
 	pthread_mutex_destroy(&c->mutex);
 }
 
@@ -226,6 +227,7 @@ static int report(const struct compare *c)
 static int compare(struct compare *c)
 {
 	const struct args *args = c->args[0];
+	unsigned i;
 
 	c->size[0] = qcow2_get_size(c->q[0]);
 	c->size[1] = qcow2_get_size(c->q[1]);
@@ -237,26 +239,28 @@ static int compare(struct compare *c)
 		           "; what only one of them has must be zeros",
 		           c->size[1], c->size[0]);
 	compare_disks(c);
+	for (i = 0; i < 2u && !args->quiet; i++)
+		past_end_warn_cut(&c->plan.side[i].plan.past_end, c->args[i]);
 	return report(c);
 }
 
 int run_compare(struct args *args)
 {
 	struct compare c;
-	struct args b = *args;
+	struct args *b = args->second;
 	int rc = EXIT_TROUBLE;
 
+	progress_catch_signals();
 	memset(&c, 0, sizeof c);
-	b.image = args->images[1];
-	b.options = args->options_b;
-	/* What is not said for one of the disks counts for both. */
-	b.options.flags = args->options.flags;
-	b.options.backing_format = args->options.backing_format;
+	b->image = args->images[1];
+	/* What has no option for the second image counts for both. */
+	b->options.flags = args->options.flags;
+	b->options.backing_format = args->options.backing_format;
 	workers_begin(&c.helpers);
 	c.args[0] = args;
-	c.args[1] = &b;
-	c.q[0] = tool_open(args);
-	c.q[1] = c.q[0] != NULL ? tool_open(&b) : NULL;
+	c.args[1] = b;
+	c.q[0] = tool_open_disk(args);
+	c.q[1] = c.q[0] != NULL ? tool_open_disk(b) : NULL;
 	if (c.q[1] != NULL) {
 		sandbox_enter_reading(args->no_sandbox);
 		rc = compare(&c);

@@ -13,7 +13,13 @@ void compare_plan_begin(struct compare_plan *p, struct qcow2 *const q[2], size_t
 	memset(p, 0, sizeof *p);
 	p->room = room;
 	for (i = 0; i < 2u; i++)
-		copy_plan_begin(&p->side[i].plan, q[i]);
+		copy_plan_begin(&p->side[i].plan, q[i], NULL);
+}
+
+void compare_plan_end(struct compare_plan *p)
+{
+	copy_plan_end(&p->side[0].plan);
+	copy_plan_end(&p->side[1].plan);
 }
 
 /* Makes sure that some of a piece is left, unless there is no more data. False on failure. */

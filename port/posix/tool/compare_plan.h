@@ -28,7 +28,9 @@ struct compare_piece {
 	bool compressed;  /* at least a part of it */
 };
 
+/* End the plan with compare_plan_end. */
 void compare_plan_begin(struct compare_plan *p, struct qcow2 *const q[2], size_t room);
+void compare_plan_end(struct compare_plan *p);
 
 /*
  * Gets the next piece, which ends at the next multiple of room or earlier. Returns 1, or 0 at the

@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "salvage.h"
 #include "sandbox.h"
 #include "workers.h"
 
@@ -30,7 +31,8 @@ struct copy {
 	const struct args *args;
 	struct qcow2 *q;
 	struct output out;
-	size_t room; /* bytes in the buffer of each thread */
+	struct salvage *salvage; /* NULL without --salvage */
+	size_t room;             /* bytes in the buffer of each thread */
 
 	pthread_mutex_t mutex; /* for plan, progress and failed */
 	struct copy_plan plan;
@@ -122,7 +124,7 @@ static bool piece_take(struct copy *c, struct copy_piece *piece)
 
 static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf)
 {
-	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
+	if (salvage_read(c->salvage, c->q, buf, piece->len, piece->off))
 		return put_sparse(c, buf, piece->len, piece->off);
 	if (is_first_failure(c))
 		tool_failed(c->args);
@@ -167,9 +169,10 @@ static bool copy_disk(struct copy *c)
 		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
 		return false;
 	}
-	copy_plan_begin(&c->plan, c->q);
+	copy_plan_begin(&c->plan, c->q, c->salvage);
 	copy_pieces(c, true);
 	workers_wait(&c->helpers);
+	copy_plan_end(&c->plan);
 	return !c->failed;
 }
 
@@ -180,11 +183,13 @@ static int convert(struct copy *c)
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
 		sandbox_enter(c->args->no_sandbox,
-		              &(struct sandbox_needs){ .files = { c->out.fd, -1 },
-		                                       .beside = c->out.target });
+		              &(struct sandbox_needs){
+				      .files = { c->out.fd, salvage_report_fd(c->salvage) },
+				      .beside = c->out.target });
 		progress_begin(&c->progress, c->args->progress, c->args->quiet);
 		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 		progress_end(&c->progress);
+		past_end_warn_cut(&c->plan.past_end, c->args);
 	}
 	output_end(&c->out);
 	return rc;
@@ -195,14 +200,18 @@ int run_convert(struct args *args)
 	struct copy c;
 	int rc;
 
+	progress_catch_signals();
 	memset(&c, 0, sizeof c);
 	c.args = args;
 	workers_begin(&c.helpers);
-	c.q = tool_open(args);
+	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	pthread_mutex_init(&c.mutex, NULL);
-	rc = convert(&c);
+	rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK)
+		rc = convert(&c);
+	rc = salvage_end(c.salvage, rc);
 	pthread_mutex_destroy(&c.mutex);
 	qcow2_close(c.q);
 	return rc;

@@ -17,7 +17,6 @@ enum {
 
 #define UNPACK(what)   "packed with " what "; unpack it first"
 #define IMAGE(what)    "an image in the format " what "; convert it with qemu-img"
-#define RAW_DISK(what) "a raw disk " what ", which needs no conversion"
 #define NO_DISK(what)  what ", not a disk image"
 
 struct magic {
@@ -25,10 +24,12 @@ struct magic {
 	uint8_t len;
 	const char *bytes;
 	const char *text;
+	bool is_raw;
 };
 
 /* clang-format off */
-#define MAGIC(at, bytes, text) { at, sizeof(bytes) - 1u, bytes, text }
+#define MAGIC(at, bytes, text) { at, sizeof(bytes) - 1u, bytes, text, false }
+#define RAW(at, bytes, text) { at, sizeof(bytes) - 1u, bytes, text, true }
 
 /* The first one that fits counts. A file system may have a boot sector, so it comes before that. */
 static const struct magic magics[] = {
@@ -54,6 +55,7 @@ static const struct magic magics[] = {
 	MAGIC(0, "WithoutFreeSpace", IMAGE("parallels")),
 	MAGIC(0, "WithouFreSpacExt", IMAGE("parallels")),
 	MAGIC(0, "Bochs Virtual HD Image", IMAGE("bochs")),
+	MAGIC(0, "QFI\xfb\0\0\0\1", IMAGE("qcow (version 1)")),
 	MAGIC(0, "MSWIM\0\0\0", "a Windows image (wim), not a disk image"),
 	MAGIC(0, "\x3a\xff\x26\xed", "an Android sparse image; convert it with simg2img"),
 	MAGIC(0, "partclone-image", "an image of partclone; restore it with partclone"),
@@ -62,20 +64,20 @@ static const struct magic magics[] = {
 	MAGIC(0, "/annex/objects/", "a pointer of git-annex; get the file with 'git annex get'"),
 	MAGIC(0, "-----BEGIN PGP ", NO_DISK("a signature or a key")),
 	MAGIC(0, "\x7f" "ELF", NO_DISK("a program (ELF)")),
-	MAGIC(0, "hsqs", "a squashfs file system, which needs no conversion"),
-	MAGIC(0, "LUKS\xba\xbe", RAW_DISK("encrypted with LUKS")),
-	MAGIC(32769, "CD001", "an ISO 9660 image (a CD or DVD), which needs no conversion"),
-	MAGIC(512, "EFI PART", RAW_DISK("with a GPT")),
-	MAGIC(4096, "EFI PART", RAW_DISK("with a GPT")),
-	MAGIC(3, "NTFS    ", RAW_DISK("with an NTFS file system")),
-	MAGIC(3, "EXFAT   ", RAW_DISK("with an exFAT file system")),
-	MAGIC(54, "FAT1", RAW_DISK("with a FAT file system")),
-	MAGIC(82, "FAT32", RAW_DISK("with a FAT file system")),
-	MAGIC(0, "XFSB", RAW_DISK("with an XFS file system")),
-	MAGIC(1080, "\x53\xef", RAW_DISK("with an ext2, ext3 or ext4 file system")),
-	MAGIC(65600, "_BHRfS_M", RAW_DISK("with a btrfs file system")),
-	MAGIC(512, "LABELONE", RAW_DISK("of LVM")),
-	MAGIC(510, "\x55\xaa", RAW_DISK("with a boot sector (MBR)")),
+	RAW(0, "hsqs", "a squashfs file system"),
+	RAW(0, "LUKS\xba\xbe", "a raw disk encrypted with LUKS"),
+	RAW(32769, "CD001", "an ISO 9660 image (a CD or DVD)"),
+	RAW(512, "EFI PART", "a raw disk with a GPT"),
+	RAW(4096, "EFI PART", "a raw disk with a GPT"),
+	RAW(3, "NTFS    ", "a raw disk with an NTFS file system"),
+	RAW(3, "EXFAT   ", "a raw disk with an exFAT file system"),
+	RAW(54, "FAT1", "a raw disk with a FAT file system"),
+	RAW(82, "FAT32", "a raw disk with a FAT file system"),
+	RAW(0, "XFSB", "a raw disk with an XFS file system"),
+	RAW(1080, "\x53\xef", "a raw disk with an ext2, ext3 or ext4 file system"),
+	RAW(65600, "_BHRfS_M", "a raw disk with a btrfs file system"),
+	RAW(512, "LABELONE", "a raw disk of LVM"),
+	RAW(510, "\x55\xaa", "a raw disk with a boot sector (MBR)"),
 };
 /* clang-format on */
 
@@ -156,21 +158,25 @@ static bool is_zero(const struct head *h)
 	return h->bytes[0] == 0 && memcmp(h->bytes, h->bytes + 1, h->len - 1u) == 0;
 }
 
-const char *filetype_guess(int fd)
+const char *filetype_guess(int fd, bool *is_raw)
 {
 	struct head h;
 	const char *text;
 	size_t i;
 
+	*is_raw = false;
 	if (!head_read(&h, fd))
 		return NULL;
 	if (h.len == 0u)
 		return "empty";
 	for (i = 0; i < N_MAGICS; i++)
-		if (has_bytes(&h, magics[i].at, magics[i].bytes, magics[i].len))
+		if (has_bytes(&h, magics[i].at, magics[i].bytes, magics[i].len)) {
+			*is_raw = magics[i].is_raw;
 			return magics[i].text;
+		}
 	text = footer_guess(&h);
-	if (text == NULL && is_zero(&h))
+	*is_raw = text == NULL && is_zero(&h);
+	if (*is_raw)
 		text = "all zeros at its beginning: overwritten, never written, or a raw disk";
 	return text != NULL ? text : text_guess(&h);
 }

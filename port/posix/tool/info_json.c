@@ -5,7 +5,6 @@
  */
 #include "info.h"
 
-#include "json.h"
 #include "snapshot_list.h"
 
 static void json_optional(struct json *j, const char *key, const char *bytes, size_t len)
@@ -127,6 +126,8 @@ static void json_usage(struct json *j, const struct info *info)
 	json_number(j, "data", usage->data);
 	json_number(j, "compressed", usage->compressed);
 	json_number(j, "zero", usage->zero);
+	if (usage->damaged != 0u)
+		json_number(j, "damaged", usage->damaged);
 	json_end(j, '}');
 }
 

@@ -12,9 +12,10 @@
 #include "qcow2/status.h"
 
 /* Warns that something cannot be read, with the library's reason. */
-static void warn(const struct info *info, const char *what)
+static void warn(const struct info *info, bool cut, const char *what)
 {
-	tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
+	if (!cut || qcow2_last_failure()->status != QCOW2_E_TRUNCATED)
+		tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
 }
 
 /* Like QEMU: the name is relative to the image's directory, unless it is absolute or a URL. */
@@ -37,7 +38,14 @@ static void join_backing_path(struct info *info)
 	info->backing_path_len = dir_len + name_len;
 }
 
-void info_load(struct info *info, const char *filename, struct qcow2 *q)
+/* Was the end of this snapshot's id or name, the last bytes of the table, not in the file? */
+static bool ends_in_zeros(const struct qcow2_snapshot_entry *s)
+{
+	return (s->id_len > 0u && s->id[s->id_len - 1u] == '\0') ||
+	       (s->name_len > 0u && s->name[s->name_len - 1u] == '\0');
+}
+
+void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cut)
 {
 	memset(info, 0, sizeof *info);
 	info->filename = filename;
@@ -46,14 +54,26 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q)
 	info->image.struct_size = sizeof info->image;
 	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
 	if (info->image.incomplete)
-		warn(info, "cannot read a name in the header: ");
+		warn(info, cut, "cannot read a name in the header: ");
 	join_backing_path(info);
 	info->n_snapshots = qcow2_list_snapshots(q, &info->snapshots);
 	if (info->n_snapshots < 0)
-		warn(info, "cannot list the snapshots: ");
+		warn(info, cut, "cannot list the snapshots: ");
+	if (cut && info->n_snapshots > 0 && ends_in_zeros(&info->snapshots[info->n_snapshots - 1]))
+		info->n_snapshots--;
 	info->n_bitmaps = qcow2_list_bitmaps(q, &info->bitmaps);
 	if (info->n_bitmaps < 0)
-		warn(info, "cannot list the bitmaps: ");
+		warn(info, cut, "cannot list the bitmaps: ");
+}
+
+void info_load_usage(struct info *info, bool whole)
+{
+	if (info->image.version == 0u) /* a raw image is a disk that is all there */
+		return;
+	info->has_usage = usage_count(info->q, whole, &info->usage);
+	if (info->has_usage && info->usage.damaged != 0u)
+		tool_error(info->filename, "warning: cannot count all that is allocated: %s",
+		           info->usage.damage);
 }
 
 static bool disk_read(void *q, uint64_t offset, void *buf, size_t len)
@@ -69,12 +89,16 @@ static const char *needed_file(const struct qcow2_failure *failure)
 	return failure->status == QCOW2_E_DATA_FILE ? "data file" : NULL;
 }
 
-void info_load_partitions(struct info *info)
+void info_load_partitions(struct info *info, bool alone)
 {
 	struct partition_disk disk = { qcow2_get_size(info->q), disk_read, info->q };
 
 	if (info->image.encryption != NULL)
 		return;
+	if (alone && (info->image.backing_file.bytes != NULL || info->image.incomplete)) {
+		info->partitions_need = "backing file";
+		return;
+	}
 	info->partitions = malloc(sizeof *info->partitions);
 	if (info->partitions == NULL) {
 		tool_error(info->filename,
@@ -85,7 +109,7 @@ void info_load_partitions(struct info *info)
 		return;
 	info->partitions_need = needed_file(qcow2_last_failure());
 	if (info->partitions_need == NULL)
-		warn(info, "cannot read the partition table: ");
+		warn(info, false, "cannot read the partition table: ");
 	free(info->partitions);
 	info->partitions = NULL;
 }

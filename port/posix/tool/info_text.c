@@ -68,6 +68,8 @@ static void print_usage(const struct info *info)
 		print_size("allocated compressed", usage->compressed);
 	if (usage->zero != 0u)
 		print_size("zero clusters", usage->zero);
+	if (usage->damaged != 0u)
+		print_size("damaged", usage->damaged);
 }
 
 static void print_bitmaps(const struct info *info)
@@ -172,6 +174,8 @@ void info_print_text(const struct info *info)
 	print_size("virtual size", qcow2_get_size(info->q));
 	print_size("file size", image->file_size);
 	print_size("disk usage", info->actual_size);
+	if (qcow2_in_use(info->q, 0) > 0)
+		puts("in use: yes");
 	if (image->version != 0u)
 		print_header(info);
 	print_bitmaps(info);

@@ -5,19 +5,19 @@
 #include "tool.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "help.h"
 #include "message.h"
+#include "qemu_img.h"
 
 static int run_help(struct args *args);
 
 static const struct command commands[] = {
 	{ "info", FOR_INFO, "IMAGE...",
-	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, INT_MAX,
+	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, 256,
 	  false, run_info },
 	{ "map", FOR_MAP, "IMAGE",
 	  "Show which parts of the disk hold data, and where in which file.", 1, 1, false,
@@ -42,11 +42,16 @@ static const struct command commands[] = {
 static const struct command *find_command(const char *name)
 {
 	const struct command *command;
+	const char *hint;
 
 	for (command = commands; command->name != NULL; command++)
 		if (strcmp(command->name, name) == 0)
 			return command;
-	fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
+	hint = qemu_img_hint(name);
+	if (hint != NULL)
+		fprintf(stderr, "qcow2: %s: this program only reads images%s\n", name, hint);
+	else
+		fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include "size.h"
 
+/* All store functions have one type. NOLINTBEGIN(readability-non-const-parameter) */
 static const char *store_true(struct args *args, const struct option_row *row, char *value)
 {
 	bool *field = (void *)((char *)args + row->at);
@@ -57,30 +58,18 @@ static bool is_format(const char *text)
 }
 
 /* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
-static void add_backing(struct qcow2_options *o, struct qcow2_file *files, char *value)
+static const char *store_backing(struct args *args, const struct option_row *row, char *value)
 {
-	struct qcow2_file *file = &files[o->n_backing++];
+	struct qcow2_file *file = &args->backing[args->options.n_backing++];
 	char *comma = strrchr(value, ',');
 
+	(void)row;
 	file->path = value;
 	if (comma != NULL && is_format(comma + 1)) {
 		*comma = '\0';
 		file->format = comma + 1;
 	}
-	o->backing = files;
-}
-
-static const char *store_backing(struct args *args, const struct option_row *row, char *value)
-{
-	(void)row;
-	add_backing(&args->options, args->backing, value);
-	return NULL;
-}
-
-static const char *store_backing_b(struct args *args, const struct option_row *row, char *value)
-{
-	(void)row;
-	add_backing(&args->options_b, args->backing_b, value);
+	args->options.backing = args->backing;
 	return NULL;
 }
 
@@ -88,6 +77,40 @@ static const char *store_format(struct args *args, const struct option_row *row,
 {
 	store_text(args, row, value);
 	return is_format(value) ? NULL : "raw or qcow2";
+}
+
+/* For qemu-img's -O. It says what is done anyway. */
+static const char *store_output_format(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	return strcmp(value, "raw") == 0 ? NULL : "raw, the only format that is written";
+}
+
+/* How the answer is printed: --output=json is --json, and the last of both counts. */
+static const char *store_output(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->json = strcmp(value, "json") == 0;
+	return args->json || strcmp(value, "human") == 0 ? NULL : "json or human";
+}
+
+/* For an option of qemu-img that asks for what is always so. */
+static const char *store_nothing(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	(void)value;
+	return NULL;
+}
+
+static const char *store_snapshot(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (!snapshot_wanted_parse(&args->snapshot, value))
+		return SNAPSHOT_EXPECTED;
+	args->options.snapshot = args->snapshot.id_or_name;
+	return NULL;
 }
 
 static const char *store_data_file(struct args *args, const struct option_row *row, char *value)
@@ -98,13 +121,25 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
-static const char *store_data_file_b(struct args *args, const struct option_row *row, char *value)
+/* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
+static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
+	struct qcow2_options *o = &args->options;
+	char *comma = strchr(value, ',');
+	bool good = true;
+
 	(void)row;
-	args->data_file_b.path = value;
-	args->options_b.data_file = &args->data_file_b;
-	return NULL;
+	o->image_length = 0;
+	if (comma != NULL) {
+		*comma = '\0';
+		good = size_parse(comma + 1, &o->image_length) && o->image_length != 0u;
+	}
+	good = good && size_parse(value, &o->image_offset);
+	if (comma != NULL)
+		*comma = ','; /* the message shows the value */
+	return good ? NULL : "OFFSET or OFFSET,LENGTH in bytes, such as 1536 or 64K,10M";
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 #define FIELD(name) offsetof(struct args, name)
 
@@ -120,6 +155,12 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_COMPARE,
 	  "print JSON",
 	  store_true, FIELD(json) },
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS,
+	  "print JSON, or text for people",
+	  store_output, 0 },
+	{ "backing-chain", '\0', NULL, FOR_INFO,
+	  "show each image of the backing chain; implies --follow",
+	  store_true, FIELD(backing_chain) },
 	{ "scan", '\0', NULL, FOR_INFO,
 	  "count what is allocated to the end, also if that takes more than a second",
 	  store_true, FIELD(scan) },
@@ -129,39 +170,60 @@ const struct option_row options[] = {
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },
+	{ "offset", '\0', "OFFSET", FOR_CAT,
+	  "the same as --skip",
+	  store_size, FIELD(offset) },
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
 	{ "strict", 's', NULL, FOR_COMPARE,
 	  "disks of different sizes are different, whatever they hold",
 	  store_true, FIELD(strict) },
-	{ "format", 'f', "raw|qcow2", FOR_COMPARE,
-	  "the format of A, which is never guessed; qcow2 if it is not given",
-	  store_format, FIELD(options.format) },
 	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
-	  "the format of B",
-	  store_format, FIELD(options_b.format) },
+	  "like --format, for B",
+	  store_format, FIELD(options.format) },
 	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
 	  "like --snapshot, for B",
-	  store_text, FIELD(options_b.snapshot) },
+	  store_snapshot, 0 },
 	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
 	  "like --backing, for B",
-	  store_backing_b, 0 },
+	  store_backing, 0 },
 	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
 	  "like --data-file, for B",
-	  store_data_file_b, 0 },
+	  store_data_file, 0 },
+	{ "image-at-b", '\0', "OFFSET[,LENGTH]", FOR_COMPARE,
+	  "like --image-at, for B",
+	  store_image_at, 0 },
+	{ "output-format", 'O', "raw", FOR_CONVERT,
+	  "the format of OUT, as in qemu-img",
+	  store_output_format, 0 },
 	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
-	{ "quiet", 'q', NULL, FOR_CONVERT,
+	{ "progress", 'p', NULL, FOR_CAT,
+	  "show progress on standard error",
+	  store_true, FIELD(progress) },
+	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
 	{ "quiet", 'q', NULL, FOR_COMPARE,
 	  "print nothing but errors; the exit status is the answer",
 	  store_true, FIELD(quiet) },
+	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
+	  store_true, FIELD(salvage) },
+	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
+	  "with --salvage: also write the list to FILE, as JSON",
+	  store_text, FIELD(report) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
+	{ "format", 'f', "raw|qcow2", FOR_IMAGES,
+	  "the format of the image, which is never guessed; qcow2 if it is not given",
+	  store_format, FIELD(options.format) },
+	{ "force-share", 'U', NULL, FOR_IMAGES,
+	  "accepted as in qemu-img; images are never locked",
+	  store_nothing, 0 },
 	{ "follow", '\0', "[=any]", FOR_IMAGES,
 	  "open the backing and data files that an image names, if they are in the image's "
 	  "directory; =any: wherever they are",
@@ -175,12 +237,16 @@ const struct option_row options[] = {
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
+	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
+	  "the image is a part of the file IMAGE, which begins at OFFSET bytes",
+	  store_image_at, 0 },
 	{ "layer-only", '\0', NULL, FOR_IMAGES,
 	  "read this image alone; what a backing file holds is zeros",
 	  store_library_flag, QCOW2_LAYER_ONLY },
-	{ "snapshot", '\0', "ID|NAME", FOR_IMAGES,
-	  "read an internal snapshot instead of the current disk",
-	  store_text, FIELD(options.snapshot) },
+	{ "snapshot", 'l', "ID|NAME", FOR_IMAGES,
+	  "read an internal snapshot instead of the current disk; snapshot.id=ID or snapshot.name=NAME "
+	  "says which of both it is",
+	  store_snapshot, 0 },
 	{ "allow-truncated", '\0', NULL, FOR_IMAGES,
 	  "read as zeros what is missing from a truncated file",
 	  store_library_flag, QCOW2_ALLOW_TRUNCATED },
@@ -202,6 +268,13 @@ typedef char rows_fit[sizeof options / sizeof options[0] <= OPTIONS_MAX + 1 ? 1 
 bool option_is_common(const struct option_row *row)
 {
 	return (row->commands & FOR_IMAGES) == FOR_IMAGES;
+}
+
+bool option_is_for_second(const struct option_row *row)
+{
+	size_t len = strlen(row->name);
+
+	return len > 2u && strcmp(row->name + len - 2u, "-b") == 0;
 }
 
 bool option_may_have_value(const struct option_row *row)

@@ -10,9 +10,11 @@
 /* The table has at most so many rows. */
 enum { OPTIONS_MAX = 96 };
 
-/* An option of some commands. Two commands may use one letter, or one name, for different things.
+/*
+ * An option of some commands; two commands may use one letter or one name for different things. The
+ * members are in the order of the columns of the table.
  */
-struct option_row {
+struct option_row {           /* NOLINT(clang-analyzer-optin.performance.Padding) */
 	const char *name;     /* without the hyphens; NULL ends the table */
 	char letter;          /* '\0': it has none */
 	const char *argument; /* as --help shows it: "FILE", or "[=any]" if it may be left out;
@@ -31,6 +33,9 @@ extern const struct option_row options[];
 
 /* Is the option one of all commands that open images? */
 bool option_is_common(const struct option_row *row);
+
+/* Is it about the second image? These are the options of two images whose names end in "-b". */
+bool option_is_for_second(const struct option_row *row);
 
 /* Does the option need a value, or can it have one? */
 bool option_needs_value(const struct option_row *row);
