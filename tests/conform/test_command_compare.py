@@ -95,8 +95,10 @@ def test_offset_is_that_of_the_byte(at, tmp_path):
     a = raw(tmp_path / "a", content[:300 * K])
     b = raw(tmp_path / "b", content[:at] + b"\0" + content[at + 1:300 * K])
     assert ours(a, b, "-f", "raw", "-F", "raw") == (1, at)
-    info = qcow2("compare", "--json", "-fraw", "-Fraw", a, b)
-    assert json.loads(info.out) == {"equal": False, "offset": at, "size": 300 * K, "size-b": 300 * K}
+    for option in ("--json", "--output=json"):
+        info = qcow2("compare", option, "-fraw", "-Fraw", a, b)
+        assert json.loads(info.out) == {"equal": False, "offset": at, "size": 300 * K,
+                                        "size-b": 300 * K}
 
 
 def test_kinds_of_zeros(tmp_path):
@@ -182,6 +184,16 @@ def test_standard_input(tmp_path):
     assert done.code == 0 and done.out.decode() == EQUAL
 
 
+def test_inside_other_files(build, tmp_path):
+    one, two = build(PLAIN, "one"), build(PLAIN.replace("data", "zero"), "two")
+    both = raw(tmp_path / "both", bytes(1536) + one.read_bytes() + two.read_bytes())
+    first, second = f"1536,{one.stat().st_size}", str(1536 + one.stat().st_size)
+    assert ours(both, one, "--image-at", first) == (0, None)
+    assert ours(one, both, "--image-at-b", first) == (0, None)
+    assert ours(both, both, "--image-at", first, "--image-at-b", second)[0] == 1
+    assert ours(both, two, "--image-at", second) == (0, None)
+
+
 # ---- Trouble ----
 
 @pytest.mark.parametrize("args", ((), ("x",), ("x", "y", "z"), ("-f", "vmdk", "x", "y"),
@@ -209,6 +221,7 @@ def test_damage(tmp_path):
         done = qcow2("compare", a, b)
         assert done.code == 2 and done.out == b"", done
         assert done.err.startswith(f"qcow2: {bad}: ") and done.err.count("\n") == 1, done
+        assert "(at file offset " in done.err and ", disk offset " in done.err, done
         assert theirs(a, b)[0] > 1
     for a, b in ((other, bad), (bad, other)):
         assert ours(a, b) == (1, 0) == theirs(a, b)
@@ -227,13 +240,13 @@ def test_damaged_table(tmp_path):
 
 
 def test_compressed_by_several_threads(tmp_path):
-    """The lowest offset is reported, whichever thread finds it: here all of 200 clusters differ."""
+    """The lowest offset is reported, whichever thread finds it: here all of 60 clusters differ."""
     a, b = tmp_path / "a", tmp_path / "b"
-    size = 200 * 64 * K
+    size = 60 * 64 * K
     for path, letters in ((a, b"\1\2"), (b, b"\3\4")):
         raw(tmp_path / "raw", bytes(64 * K * 3) + letters * ((size - 64 * K * 3) // 2))
         qemu_img("convert", "-c", "-O", "qcow2", tmp_path / "raw", path)
-    for _ in range(5):
+    for _ in range(3):
         assert ours(a, b) == (1, 3 * 64 * K)
     qemu_img("convert", "-O", "qcow2", "-o", "cluster_size=2M", a, b)
     assert ours(a, b) == (0, None)
@@ -242,12 +255,12 @@ def test_compressed_by_several_threads(tmp_path):
 def test_progress(tmp_path):
     a = make(PLAIN, tmp_path / "a")
     done = qcow2("compare", "-p", a, a)
-    assert done.code == 0 and "100.0 %" in done.err
+    assert done.code == 0 and "100 %" in done.err
 
 
 def test_zeros_are_not_read(tmp_path):
-    """Two disks of 1 EiB without data, and two sparse raw files, are compared at once."""
-    a = make("size 1E\ncluster_bits 21\n", tmp_path / "a")
+    """Two disks of 1 PiB without data, and two sparse raw files, are compared at once."""
+    a = make("size 1P\ncluster_bits 21\n", tmp_path / "a")
     assert qcow2_ok("compare", a, a).decode() == EQUAL
     for name in ("c", "d"):
         with open(tmp_path / name, "wb") as file:

