@@ -97,8 +97,17 @@ def test_helpers_are_inside(place):
 def test_attempts(name, place):
     """Without a sandbox the attempts succeed: it is the sandbox that refuses them."""
     got = attempts(place, *COMMANDS[name], "--no-sandbox")[0]
-    assert len(got) == 21
+    assert len(got) == 22
     assert got == dict.fromkeys(got, 0) | HARMLESS
+
+
+def test_direct(place):
+    """A file that must be read in whole blocks."""
+    fd = os.open(place / "disk.qcow2", os.O_RDONLY | os.O_DIRECT)
+    try:
+        assert run(QCOW2, "cat", "-", stdin=fd).code == 0
+    finally:
+        os.close(fd)
 
 
 def test_same_output(place):

@@ -44,6 +44,7 @@ static void tried(const char *name, long result)
 
 static void try_files(void)
 {
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char byte = 'x';
 
 	tried("open", open("/etc/passwd", O_RDONLY | O_CLOEXEC));
@@ -55,6 +56,7 @@ static void try_files(void)
 	tried("dup", dup(other));
 	tried("share",
 	      mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) == MAP_FAILED ? -1 : 0);
+	tried("lock", fcntl(other, F_OFD_SETLK, &lock));
 	tried("type", ioctl(STDERR_FILENO, TIOCSTI, &byte)); /* into a terminal */
 }
 
