@@ -134,6 +134,7 @@ S = Situation
 SITUATIONS = {
     "The command line": [
         S("nonsense"), S("cat"), S("convert disk"), S("map disk more"), S("cat -Q disk"),
+        S("info" + 257 * " disk"),
         S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
         S("cat --length=99999999999T disk"), S("help nonsense"),
@@ -232,6 +233,7 @@ SITUATIONS = {
     "Two disks": [
         S("compare disk"), S("compare -f vmdk disk disk"), S("compare disk missing", V3),
         S("compare disk disk", files={"disk": bytes(510) + b"\x55\xaa"}),
+        S("compare -f raw disk disk", files={"disk": bytes(510) + b"\x55\xaa"}),
         S("compare disk other", V3, more={"other": "size 1M\n"}),
         S("compare disk disk", V3, fault="malloc 5 99 12"),
         S("compare disk disk", V3, stdout="/dev/full"),

@@ -68,9 +68,14 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cu
 
 void info_load_usage(struct info *info, bool whole)
 {
+	int status;
+
 	if (info->image.version == 0u) /* a raw image is a disk that is all there */
 		return;
 	info->has_usage = usage_count(info->q, whole, &info->usage);
+	status = qcow2_last_failure()->status;
+	if (!info->has_usage && status != QCOW2_E_ENCRYPTED && status != QCOW2_E_DATA_FILE)
+		warn(info, false, "cannot count what is allocated: ");
 	if (info->has_usage && info->usage.damaged != 0u)
 		tool_error(info->filename, "warning: cannot count all that is allocated: %s",
 		           info->usage.damage);
