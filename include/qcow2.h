@@ -353,7 +353,8 @@ struct qcow2_info {
 	const char *encryption;             /* static: "aes" or "luks"; NULL: not encrypted */
 	struct qcow2_string backing_file;   /* name of the backing file, as the image has it */
 	struct qcow2_string backing_format; /* its format, as the image has it */
-	struct qcow2_string data_file;      /* name of the external data file */
+	/* Name of the external data file: "" if the image has an empty one, NULL if it has none. */
+	struct qcow2_string data_file;
 
 	/* The header's own numbers, for tools that check or repair images; 0: raw. */
 	uint64_t incompatible;            /* feature bits, all three 0 in version 2 */

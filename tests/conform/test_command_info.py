@@ -50,6 +50,9 @@ FEATURES = {
     "dirty and corrupt": ("header.incompatible_features 3\n", (), ["dirty", "corrupt"]),
     "data file": ('data_file "disk.raw"\n', ["data file: disk.raw", "data file is raw: no",
                                              NO_DATA_FILE], ()),
+    "empty name of a data file": ('data_file ""\next data_file\n', [
+        "data file: ", "data file is raw: no", NO_DATA_FILE], ()),
+    "data file without a name": ('data_file ""\n', ["data file is raw: no", NO_DATA_FILE], ()),
     "raw data file": ('data_file "disk.raw"\nraw\n', [
         "data file: disk.raw", "data file is raw: yes", NO_DATA_FILE], ()),
 }
