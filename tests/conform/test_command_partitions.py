@@ -215,6 +215,13 @@ def test_backup(tmp_path):
     assert table["problem"] == BACKUP and table["sector-size"] == 4096
 
 
+def test_protected_twice(tmp_path):
+    """Two entries of the MBR say that there is a GPT: its partitions are shown once."""
+    disk = gpt([entry()])
+    disk[462:478] = disk[446:462]
+    assert [p["number"] for p in info_of(tmp_path, disk)["partitions"]] == [1]
+
+
 @pytest.mark.parametrize("first, last, shown", (
     (0, 0, True), (5, 4, False), (0, (1 << 64) - 1, False), ((1 << 64) - 1, (1 << 64) - 1, False),
     (1, (1 << 55) - 2, True), (1, (1 << 55) - 1, False), (1 << 40, 1 << 41, True)))

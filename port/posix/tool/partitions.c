@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads the table of an MBR: four primary partitions, one of which may be extended. In that one,
- *each logical partition has a table of its own, whose first entry is the partition and whose second
- *one leads to the next table:
+ * each logical partition has a table of its own. Its first entry is the partition, and the second
+ * one leads to the next table:
  *
  *	extended:  [table][logical 5 ......]  [table][logical 6 ...]
  *	             |  '------^               ^  |  '----^
@@ -175,7 +175,7 @@ bool partitions_read(const struct partition_disk *disk, struct partition_table *
 	if (!is_table(sector))
 		return true;
 	for (i = 0; i < 4u; i++)
-		if (entry_at(sector, i).type == TYPE_GPT && !partitions_read_gpt(disk, table))
-			return false;
-	return table->scheme != PARTITIONS_NONE || read_mbr(disk, table, sector);
+		if (entry_at(sector, i).type == TYPE_GPT)
+			return partitions_read_gpt(disk, table);
+	return read_mbr(disk, table, sector);
 }

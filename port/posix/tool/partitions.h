@@ -51,7 +51,7 @@ struct partition_table {
 
 /*
  * Reads the table. Returns false if the disk cannot be read. That there is no table is no failure.
- * Reads at most 1 MiB for GPT, and one sector for each logical partition for MBR.
+ * Reads at most 3 MiB for GPT, and one sector for each logical partition for MBR.
  */
 bool partitions_read(const struct partition_disk *disk, struct partition_table *table);
 
