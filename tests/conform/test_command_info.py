@@ -108,6 +108,25 @@ def test_encrypted(kind, make, build, image):
         refused(qcow2(command, image), f"encrypted images ({kind})")
 
 
+def test_every_key(image):
+    """An image with nearly everything that qemu-img shows in one."""
+    image.with_name("base").write_bytes(bytes(1 << 20))
+    qemu_img("create", "-q", "-f", "qcow2", "-b", "base", "-F", "raw", "-o",
+             "compression_type=zstd,lazy_refcounts=on,extended_l2=on,refcount_bits=8", image, "1M")
+    qemu_img("snapshot", "-c", "one", image)
+    qemu_img("bitmap", "--add", image, "dirty")
+    theirs = json.loads(qemu_info(image).out)
+    theirs.pop("children", None)
+    assert_subset(theirs, qcow2_json("info", image))
+    assert set(theirs) == {
+        "backing-filename", "backing-filename-format", "full-backing-filename", "snapshots",
+        "virtual-size", "filename", "cluster-size", "format", "actual-size", "format-specific",
+        "dirty-flag"}
+    assert set(theirs["format-specific"]["data"]) == {
+        "compat", "compression-type", "lazy-refcounts", "refcount-bits", "bitmaps", "corrupt",
+        "extended-l2"}
+
+
 # ---- Names and chains ----
 
 BACKING = {"base": "base", "sub/base": "sub/base", "/dev/zero": None, "nbd://host/disk": None,

@@ -15,9 +15,9 @@ enum {
 	FOOTER_LEN = 512 /* that of VHD and DMG files */
 };
 
-#define UNPACK(what)   "packed with " what "; unpack it first"
-#define IMAGE(what)    "an image in the format " what "; convert it with qemu-img"
-#define NO_DISK(what)  what ", not a disk image"
+#define UNPACK(what)  "packed with " what "; unpack it first"
+#define IMAGE(what)   "an image in the format " what "; convert it with qemu-img"
+#define NO_DISK(what) what ", not a disk image"
 
 struct magic {
 	uint32_t at; /* position in the file */

@@ -17,8 +17,8 @@ static int run_help(struct args *args);
 
 static const struct command commands[] = {
 	{ "info", FOR_INFO, "IMAGE...",
-	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, 256,
-	  false, run_info },
+	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, 256, false,
+	  run_info },
 	{ "map", FOR_MAP, "IMAGE",
 	  "Show which parts of the disk hold data, and where in which file.", 1, 1, false,
 	  run_map },
