@@ -9,7 +9,7 @@ check='
 gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils
-mandoc zsh fish
+mandoc zsh fish fdisk
 '
 all="$check
 g++ binutils zstd
@@ -25,7 +25,7 @@ gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-g
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
-dosfstools mtools fdisk e2fsprogs busybox-static cpio
+dosfstools mtools e2fsprogs busybox-static cpio
 "
 only_list=
 if [ "${1-}" = missing ]; then
