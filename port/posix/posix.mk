@@ -18,9 +18,10 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c convert.c copy_plan.c help.c holes.c info.c \
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c convert.c copy_plan.c device.c help.c holes.c info.c \
 	info_json.c info_load.c info_text.c json.c main.c map.c map_entries.c message.c open.c options.c \
-	output.c progress.c size.c snapshot_list.c snapshots.c text.c version.c)
+	output.c place.c progress.c replace.c size.c snapshot_list.c snapshots.c stream.c \
+	temp.c text.c unfinished.c version.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \

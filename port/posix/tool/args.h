@@ -20,6 +20,9 @@ enum {
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
 
+/* Whether the output has holes: where it can, or only if it can, or not at all. */
+enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
+
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
@@ -33,6 +36,10 @@ struct args {
 	bool json;
 	bool quiet;
 	bool progress;
+	bool in_place;       /* write into a file that exists instead of replacing it */
+	bool target_is_zero; /* the device reads as zeros already */
+	bool force;          /* also write to a terminal */
+	enum sparse sparse;
 	uint64_t offset;              /* bytes; --skip */
 	uint64_t length;              /* bytes; UINT64_MAX without --length */
 	struct qcow2_options options; /* points to backing and data_file below */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 convert: writes the content of the disk to a sparse raw file.
+ * qcow2 convert: writes the content of the disk to a sparse raw file, a device or a pipe.
  *
  * One thread copies; helpers join it at the first compressed cluster. Each thread takes the next
  * piece of the copy plan, reads it and writes it to its place; pieces finish in any order.
@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "stream.h"
 
 enum {
 	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */
@@ -56,7 +57,7 @@ static bool is_first_failure(struct copy *c)
 static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 {
 	while (len > 0u) {
-		ssize_t n = pwrite(c->out.fd, bytes, len, (off_t)at);
+		ssize_t n = pwrite(c->out.fd, bytes, len, (off_t)(c->out.base + at));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -64,7 +65,7 @@ static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 			int error = errno;
 
 			if (is_first_failure(c))
-				tool_error(c->args->out, "%s", strerror(error));
+				output_failed(&c->out, error);
 			return false;
 		}
 		bytes += n;
@@ -120,10 +121,25 @@ static bool piece_take(struct copy *c, struct copy_piece *piece)
 	return rc > 0;
 }
 
+static bool put_zeros(struct copy *c, const struct copy_piece *piece)
+{
+	int error;
+
+	if (output_write_zeros(&c->out, piece->off, piece->len))
+		return true;
+	error = errno;
+	if (is_first_failure(c))
+		output_failed(&c->out, error);
+	return false;
+}
+
 static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf)
 {
+	if (piece->zeros)
+		return put_zeros(c, piece);
 	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
-		return put_sparse(c, buf, piece->len, piece->off);
+		return c->out.reads_zero ? put_sparse(c, buf, piece->len, piece->off)
+		                         : put(c, buf, piece->len, piece->off);
 	if (is_first_failure(c))
 		tool_failed(c->args);
 	return false;
@@ -173,29 +189,33 @@ static void *help(void *copy)
 
 static bool copy_disk(struct copy *c)
 {
-	uint64_t size = qcow2_get_size(c->q);
-
-	if (size > INT64_MAX || ftruncate(c->out.fd, (off_t)size) != 0) {
-		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
-		return false;
-	}
-	copy_plan_begin(&c->plan, c->q);
+	copy_plan_begin(&c->plan, c->q, !c->out.reads_zero);
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);
 	return !c->failed;
 }
 
+static bool write_disk(struct copy *c)
+{
+	bool written;
+
+	if (c->out.is_stream)
+		return stream_write(c->args, c->q, c->out.fd, c->out.name, 0, c->out.size) ==
+		       EXIT_OK;
+	progress_begin(&c->progress, c->args->progress, c->args->quiet);
+	written = copy_disk(c);
+	progress_end(&c->progress);
+	return written;
+}
+
 static int convert(struct copy *c)
 {
-	int rc = output_begin(&c->out, c->args->out, c->q);
+	int rc = output_begin(&c->out, c->args, c->q);
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
-	if (rc == EXIT_OK) {
-		progress_begin(&c->progress, c->args->progress, c->args->quiet);
-		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
-		progress_end(&c->progress);
-	}
+	if (rc == EXIT_OK)
+		rc = write_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 	output_end(&c->out);
 	return rc;
 }

@@ -88,6 +88,20 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+static const char *store_sparse(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (strcmp(value, "auto") == 0)
+		args->sparse = SPARSE_AUTO;
+	else if (strcmp(value, "always") == 0)
+		args->sparse = SPARSE_ALWAYS;
+	else if (strcmp(value, "never") == 0)
+		args->sparse = SPARSE_NEVER;
+	else
+		return "auto, always or never";
+	return NULL;
+}
+
 #define FIELD(name) offsetof(struct args, name)
 
 /*
@@ -111,6 +125,18 @@ const struct option_row options[] = {
 	{ "quiet", 'q', NULL, FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "in-place", '\0', NULL, FOR_CONVERT,
+	  "write into OUT itself, which keeps its links; if that fails, its old content is lost",
+	  store_true, FIELD(in_place) },
+	{ "sparse", '\0', "auto|always|never", FOR_CONVERT,
+	  "leave out zeros where OUT can have holes; always: fail if it cannot; never: store them",
+	  store_sparse, 0 },
+	{ "target-is-zero", '\0', NULL, FOR_CONVERT,
+	  "the device OUT reads as zeros, so do not write any",
+	  store_true, FIELD(target_is_zero) },
+	{ "force", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "write the disk even to a terminal",
+	  store_true, FIELD(force) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
