@@ -14,7 +14,8 @@ LISTED = 'size 64k\nbacking "base.raw" raw\nl2 0 data\nsnapshot 1 first\nactive\
 COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
     "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
-    "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
+    "convert over": ("convert", "disk", "old"),
+    "convert never sparse": ("convert", "--sparse=never", "disk", "new"), "snapshots": ("snapshots", "listed"),
     "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
 }
 CALLS = {
@@ -22,7 +23,7 @@ CALLS = {
     "realpath": errno.ELOOP, "open": errno.EMFILE, "fcntl": errno.EMFILE,
     "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "lstat": errno.EACCES, "lseek": errno.EINVAL,
     "pread": errno.EREMOTEIO, "pwrite": errno.ENOSPC, "write": errno.ENOSPC,
-    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "mkostemp": errno.EROFS,
+    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "fallocate": errno.ENOSPC, "create": errno.ELOOP,
     "fchmod": errno.EPERM, "fsync": errno.EIO, "close": errno.EIO, "rename": errno.EXDEV,
     "pthread_create": errno.EAGAIN,
 }
@@ -43,6 +44,7 @@ class Outcome:
         if fault:
             env["QCOW2_FAULT"] = "%s %d %d %d" % fault
         before = {name: (home / name).read_bytes() for name in os.listdir(home)}
+        modes = {name: (home / name).stat().st_mode for name in before}
         with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out:
             more = {} if to_pipe else {"stdout": out}
             self.result = run(FAULTS, *args, cwd=home, env=env, stdin=stdin, memory=MEMORY,
@@ -56,6 +58,7 @@ class Outcome:
             (home / name).unlink(missing_ok=True)
             if name in before:
                 (home / name).write_bytes(before[name])
+                (home / name).chmod(modes[name])
         self.code, self.err = self.result.code, self.result.err
         # With threads, the number of calls differs between runs, so the call may not happen.
         self.calls = read_counts(counts) if counts.exists() else None

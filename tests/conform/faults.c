@@ -6,8 +6,10 @@
  *	QCOW2_FAULT="CALL FIRST LAST WHAT"	changes the calls FIRST to LAST of this function,
  *			counted from 1. If WHAT is an errno, they fail with it; if it is 0, they
  *			transfer half; if it is -SIGNAL, the signal is raised before the call; if
- *			it is -100-SIGNAL, after it (mkostemp and rename only)
+ *			it is -100-SIGNAL, after it (create and rename only)
  *	QCOW2_CALLS=FILE	at the end, writes "CALL N" to FILE for each function: N calls
+ *
+ * "create" is open with O_CREAT.
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -40,7 +42,8 @@ enum call {
 	WRITE,
 	SPLICE,
 	FTRUNCATE,
-	MKOSTEMP,
+	FALLOCATE,
+	CREATE,
 	FCHMOD,
 	FSYNC,
 	CLOSE,
@@ -50,13 +53,17 @@ enum call {
 };
 
 static const char *const names[CALLS] = {
-	[MALLOC] = "malloc",     [CALLOC] = "calloc", [STRDUP] = "strdup",
-	[REALPATH] = "realpath", [OPEN] = "open",     [FCNTL] = "fcntl",
-	[FSTAT] = "fstat",       [STAT] = "stat",     [LSTAT] = "lstat",
-	[LSEEK] = "lseek",       [PREAD] = "pread",   [PWRITE] = "pwrite",
-	[WRITE] = "write",       [SPLICE] = "splice", [FTRUNCATE] = "ftruncate",
-	[MKOSTEMP] = "mkostemp", [FCHMOD] = "fchmod", [FSYNC] = "fsync",
-	[CLOSE] = "close",       [RENAME] = "rename", [PTHREAD_CREATE] = "pthread_create",
+	[MALLOC] = "malloc",       [CALLOC] = "calloc",
+	[STRDUP] = "strdup",       [REALPATH] = "realpath",
+	[OPEN] = "open",           [FCNTL] = "fcntl",
+	[FSTAT] = "fstat",         [STAT] = "stat",
+	[LSTAT] = "lstat",         [LSEEK] = "lseek",
+	[PREAD] = "pread",         [PWRITE] = "pwrite",
+	[WRITE] = "write",         [SPLICE] = "splice",
+	[FTRUNCATE] = "ftruncate", [FALLOCATE] = "fallocate",
+	[CREATE] = "create",       [FCHMOD] = "fchmod",
+	[FSYNC] = "fsync",         [CLOSE] = "close",
+	[RENAME] = "rename",       [PTHREAD_CREATE] = "pthread_create",
 };
 
 static unsigned n_calls[CALLS];
@@ -126,10 +133,30 @@ CAUGHT(char *, realpath, (const char *path, char *resolved))
 	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
 }
 
-/* There is no mode, because neither the command nor the library creates files with open. */
+int __real_open64(const char *path, int flags, ...);
+
+static int create(const char *path, int flags, mode_t mode)
+{
+	enum outcome o = outcome(CREATE);
+	int fd = o == FAIL ? -1 : __real_open64(path, flags, mode);
+
+	if (o == SIGNAL)
+		raise(AFTER - fault);
+	return fd;
+}
+
+/* There is a mode only if a file is created. */
 CAUGHT(int, open64, (const char *path, int flags, ...))
 {
-	return fails(OPEN) ? -1 : __real_open64(path, flags);
+	va_list args;
+	mode_t mode;
+
+	if ((flags & O_CREAT) == 0)
+		return fails(OPEN) ? -1 : __real_open64(path, flags);
+	va_start(args, flags);
+	mode = va_arg(args, mode_t);
+	va_end(args);
+	return create(path, flags, mode);
 }
 
 /* Only F_GETFD and F_DUPFD_CLOEXEC are in use; the latter has an argument. */
@@ -198,14 +225,9 @@ CAUGHT(int, ftruncate64, (int fd, off_t len))
 	return fails(FTRUNCATE) ? -1 : __real_ftruncate64(fd, len);
 }
 
-CAUGHT(int, mkostemp64, (char *name, int flags))
+CAUGHT(int, fallocate64, (int fd, int mode, off_t pos, off_t len))
 {
-	enum outcome o = outcome(MKOSTEMP);
-	int fd = o == FAIL ? -1 : __real_mkostemp64(name, flags);
-
-	if (o == SIGNAL)
-		raise(AFTER - fault);
-	return fd;
+	return fails(FALLOCATE) ? -1 : __real_fallocate64(fd, mode, pos, len);
 }
 
 CAUGHT(int, fchmod, (int fd, mode_t mode))

@@ -34,8 +34,8 @@ bool output_write_zeros(const struct output *o, uint64_t at, uint64_t len)
 	return device_write_zeros(o->fd, o->base + at, len);
 }
 
-/* From now on the old content is lost: failures and signals say that the output is not complete. */
-static bool begin_overwriting(struct output *o)
+/* Makes what a signal says once the old content is lost. Returns false if there is no memory. */
+static bool make_notice(struct output *o)
 {
 	static const char words[] = "qcow2: %s: the output is not complete\n";
 	size_t len = qcow2_printable(NULL, 0, o->name, strlen(o->name)) + 1u;
@@ -45,11 +45,17 @@ static bool begin_overwriting(struct output *o)
 	if (name != NULL && o->notice != NULL) {
 		qcow2_printable(name, len, o->name, strlen(o->name));
 		snprintf(o->notice, len + sizeof words, words, name);
-		unfinished_begin();
-		unfinished_say(o->notice);
 	}
 	free(name);
 	return name != NULL && o->notice != NULL;
+}
+
+/* From now on the old content is lost: failures and signals say that the output is not complete. */
+static void begin_overwriting(struct output *o)
+{
+	o->is_overwritten = true;
+	unfinished_begin();
+	unfinished_say(o->notice);
 }
 
 /*
@@ -63,9 +69,12 @@ static bool resize(struct output *o)
 
 	if (!o->is_own || o->temp != NULL)
 		return ftruncate(o->fd, end) == 0;
-	if (fstat(o->fd, &st) != 0 || (end > st.st_size && ftruncate(o->fd, end) != 0))
+	if (!make_notice(o) || fstat(o->fd, &st) != 0)
 		return false;
-	return begin_overwriting(o) && ftruncate(o->fd, 0) == 0 && ftruncate(o->fd, end) == 0;
+	if (end > st.st_size && ftruncate(o->fd, end) != 0)
+		return false;
+	begin_overwriting(o);
+	return ftruncate(o->fd, 0) == 0 && ftruncate(o->fd, end) == 0;
 }
 
 /* With --sparse=never, gets the storage before the work, if the file system can. */
@@ -92,8 +101,9 @@ static int prepare_device(struct output *o)
 		return output_failed(o, errno);
 	if (o->size > size)
 		return tool_error(o->name, DEVICE_TOO_SMALL, size, o->size);
-	if (!begin_overwriting(o))
+	if (!make_notice(o))
 		return tool_error(o->name, "out of memory");
+	begin_overwriting(o);
 	o->reads_zero = o->args->target_is_zero;
 	if (!o->reads_zero && o->args->sparse != SPARSE_NEVER)
 		o->reads_zero = device_discard(o->fd, o->size);
@@ -142,18 +152,13 @@ static int give_name(const struct output *o)
 	return rc;
 }
 
-/* The next writer of the caller's descriptor goes on behind the disk. */
-static bool complete_descriptor(const struct output *o)
-{
-	return o->is_stream || lseek(o->fd, (off_t)(o->base + o->size), SEEK_SET) >= 0;
-}
-
 int output_commit(struct output *o)
 {
 	int fd = o->fd;
 
-	if (!o->is_own && !complete_descriptor(o))
-		return output_failed(o, errno);
+	/* What the caller's descriptor is used for next goes on behind the disk. */
+	if (!o->is_own && !o->is_stream)
+		lseek(fd, (off_t)(o->base + o->size), SEEK_SET);
 	/*
 	 * A crash of the system must leave the old file or the new one, not an empty one. What a
 	 * device could not store, it says now.
@@ -165,9 +170,8 @@ int output_commit(struct output *o)
 		return output_failed(o, errno);
 	unfinished_done();
 	free(o->temp);
-	free(o->notice);
 	o->temp = NULL;
-	o->notice = NULL;
+	o->is_overwritten = false;
 	return EXIT_OK;
 }
 
@@ -178,7 +182,7 @@ void output_end(struct output *o)
 	o->fd = -1;
 	if (o->temp != NULL)
 		unlink(o->temp);
-	if (o->notice != NULL)
+	if (o->is_overwritten)
 		tool_error(o->name, "the output is not complete");
 	unfinished_remove(NULL);
 	unfinished_say(NULL);

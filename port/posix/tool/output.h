@@ -11,17 +11,18 @@
 struct output {
 	const char *name; /* as the user gave it, or "standard output", for messages */
 	const struct args *args;
-	uint64_t size;   /* of the disk */
-	int fd;          /* what is written, or -1 if it is not open */
-	char *target;    /* the file that is created or replaced, or NULL */
-	char *temp;      /* the file that is written beside it, or NULL */
-	char *notice;    /* what a signal says about an output that is written in place, or NULL */
-	uint64_t base;   /* where the disk begins in fd */
-	bool replaces;   /* target exists */
-	bool is_device;  /* a block device */
-	bool is_stream;  /* must be written in order, by stream_write */
-	bool is_own;     /* opened by its name: not a descriptor of the caller */
-	bool reads_zero; /* what is not written reads as zeros */
+	uint64_t size;  /* of the disk */
+	int fd;         /* what is written, or -1 if it is not open */
+	char *target;   /* the file that is created or replaced, or NULL */
+	char *temp;     /* the file that is written beside it, or NULL */
+	char *notice;   /* what a signal says about an output that is written in place, or NULL */
+	uint64_t base;  /* where the disk begins in fd */
+	bool replaces;  /* target exists */
+	bool is_device; /* a block device */
+	bool is_stream; /* must be written in order, by stream_write */
+	bool is_overwritten; /* its old content is lost, and the new one is not complete */
+	bool is_own;         /* opened by its name: not a descriptor of the caller */
+	bool reads_zero;     /* what is not written reads as zeros */
 };
 
 /*
