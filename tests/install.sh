@@ -9,6 +9,7 @@ check='
 gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils
+strace util-linux mount e2fsprogs
 '
 all="$check
 g++ binutils zstd

@@ -12,10 +12,12 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 # What the tests of the decoders share.
 INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
+COMMAND_WILD = $(O)/tests/conform/qcow2-wild
 COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
-	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_SHARED)
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(IMAGE_WRITER) $(TEST_SUPPORT) \
+	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) \
+	$(COMMAND_SHARED)
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(O)/tests/conform/wild.o $(IMAGE_WRITER) $(TEST_SUPPORT) \
 	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
@@ -39,6 +41,11 @@ FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpa
 
 $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@
+
+# The qcow2 command that tries what its sandbox must refuse.
+$(COMMAND_WILD): $(O)/tests/conform/wild.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -Wl,--wrap=main,--wrap=pread64 $^ \
+		$(POSIX_LIBS) -o $@
 
 # The qcow2 command, linked with the shared library: tests/layers/command.sh.
 $(COMMAND_SHARED): $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.so.$(SOVERSION)

@@ -20,8 +20,8 @@ POSIX_LIBS_libzstd = -lzstd
 
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c convert.c copy_plan.c device.c help.c holes.c info.c \
 	info_json.c info_load.c info_text.c json.c main.c map.c map_entries.c message.c open.c options.c \
-	output.c place.c progress.c replace.c size.c snapshot_list.c snapshots.c stream.c \
-	temp.c text.c unfinished.c version.c)
+	output.c place.c progress.c replace.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_list.c \
+	snapshots.c stream.c temp.c text.c unfinished.c version.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \

@@ -30,7 +30,7 @@ CALLS = {
 
 
 def read_counts(path):
-    return {name: int(n) for name, n in map(str.split, path.read_text().splitlines())}
+    return {name: int(n) for name, n in map(str.split, path.read_text().rstrip("\0").splitlines())}
 
 
 class Outcome:

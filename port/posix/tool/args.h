@@ -33,6 +33,7 @@ struct args {
 	bool help;
 	bool version;
 	bool table;
+	bool no_sandbox;
 	bool json;
 	bool quiet;
 	bool progress;

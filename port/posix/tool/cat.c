@@ -9,6 +9,7 @@
 
 #include "message.h"
 #include "open.h"
+#include "sandbox.h"
 #include "stream.h"
 
 int run_cat(struct args *args)
@@ -19,6 +20,7 @@ int run_cat(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	size = qcow2_get_size(q);
 	end = size;
 	if (args->offset <= size && args->length < size - args->offset)

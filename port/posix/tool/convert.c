@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "sandbox.h"
 #include "stream.h"
 
 enum {
@@ -37,6 +38,7 @@ struct copy {
 	struct progress progress;
 	bool failed;
 
+	long processors;
 	pthread_t helpers[HELPERS_MAX];
 	unsigned n_helpers;
 };
@@ -150,9 +152,7 @@ static void *help(void *copy);
 /* Starts a helper for each other processor. If that fails, the copy only takes longer. */
 static void call_helpers(struct copy *c)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-
-	while (c->n_helpers < HELPERS_MAX && (long)c->n_helpers < n) {
+	while (c->n_helpers < HELPERS_MAX && (long)c->n_helpers < c->processors - 1) {
 		if (pthread_create(&c->helpers[c->n_helpers], NULL, help, c) != 0)
 			break;
 		c->n_helpers++;
@@ -214,8 +214,12 @@ static int convert(struct copy *c)
 	int rc = output_begin(&c->out, c->args, c->q);
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
-	if (rc == EXIT_OK)
+	if (rc == EXIT_OK) {
+		sandbox_enter(c->args->no_sandbox,
+		              &(struct sandbox_needs){ .files = { c->out.fd, -1 },
+		                                       .beside = c->out.target });
 		rc = write_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
+	}
 	output_end(&c->out);
 	return rc;
 }
@@ -227,6 +231,7 @@ int run_convert(struct args *args)
 
 	memset(&c, 0, sizeof c);
 	c.args = args;
+	c.processors = sysconf(_SC_NPROCESSORS_ONLN); /* opens a file, so not in the sandbox */
 	c.q = tool_open(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;

@@ -5,10 +5,13 @@
  */
 #include "info.h"
 
+#include <time.h>
+
 #include "commands.h"
 #include "message.h"
 #include "open.h"
 #include "qcow2/status.h"
+#include "sandbox.h"
 
 /* Opens only to inspect, unless the command line says where the other files are. */
 static struct qcow2 *open_for_info(struct args *args)
@@ -34,6 +37,8 @@ int run_info(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	tzset(); /* localtime(3) opens a file at its first use */
+	sandbox_enter_reading(args->no_sandbox);
 	info_load(&info, args->image, q);
 	if (args->json)
 		info_print_json(&info);

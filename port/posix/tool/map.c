@@ -8,6 +8,7 @@
 
 #include "map_entries.h"
 #include "open.h"
+#include "sandbox.h"
 
 static const char *yes_no(bool value)
 {
@@ -66,6 +67,7 @@ int run_map(struct args *args)
 
 	if (q == NULL)
 		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
 	map_walk_begin(&walk, q);
 	while ((rc = map_walk_next(&walk, &entry)) > 0) {
 		if (args->json)

@@ -5,8 +5,10 @@
 #include "commands.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "open.h"
+#include "sandbox.h"
 #include "snapshot_list.h"
 
 int run_snapshots(struct args *args)
@@ -21,6 +23,8 @@ int run_snapshots(struct args *args)
 	q = tool_open(args);
 	if (q == NULL)
 		return EXIT_FAILED;
+	tzset(); /* localtime(3) opens a file at its first use */
+	sandbox_enter_reading(args->no_sandbox);
 	n = qcow2_list_snapshots(q, &list);
 	if (n < 0) {
 		tool_failed(args);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seccomp: which system calls the process can make.
+ */
+#ifndef QCOW2_TOOL_SANDBOX_FILTER_H
+#define QCOW2_TOOL_SANDBOX_FILTER_H
+
+#include "sandbox.h"
+
+/*
+ * From now on, this thread, and every thread that it starts, can only make the system calls that
+ * the table in sandbox_filter.c lists. Does nothing if the kernel or the processor is unknown, or
+ * in a build with a sanitizer: their runtime needs calls of its own.
+ */
+void sandbox_limit_calls(const struct sandbox_needs *needs);
+
+#endif

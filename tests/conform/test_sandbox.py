@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The sandbox: what the command can still do once its files are open.
+
+qcow2-wild (wild.c) is the command, which tries to do harm while it reads. It is not in the runs with
+sanitizers, because these builds have no filter of system calls.
+"""
+import ctypes
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from conform import QCOW2, make, qcow2_ok, run
+
+WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
+COMMANDS = {
+    "cat": ("cat", "disk.qcow2"), "map": ("map", "disk.qcow2"), "info": ("info", "disk.qcow2"),
+    "snapshots": ("snapshots", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
+    "convert over": ("convert", "disk.qcow2", "old"),
+}
+# Clusters of all kinds, a second L2 table and a snapshot, so that each command reads after it has
+# opened the image; and compressed clusters, for which convert starts threads.
+DISK = "cluster_bits 12\nsize 8M\nl2 0-3 data\nl2 600-1400 compressed\nsnapshot 1 first\nactive\n"
+NAMES = ("rename", "unlink", "mkdir", "symlink")
+# Without a sandbox these fail for another reason: no such program, a parameter that is wrong.
+HARMLESS = {"execute": errno.ENOENT, "clone3": errno.EINVAL}
+SYSCALL_LANDLOCK_CREATE_RULESET = 444
+LANDLOCK = ctypes.CDLL(None).syscall(SYSCALL_LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
+
+
+@pytest.fixture
+def place(image, tmp_path):
+    """A directory with an image, an output file and files to do harm to. Changes to it."""
+    make(DISK, image)
+    (tmp_path / "old").write_bytes(b"old content")
+    (tmp_path / "other").write_bytes(b"other content")
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("file", "doomed"):
+        (tmp_path / "elsewhere" / name).write_bytes(b"")
+    return tmp_path
+
+
+def attempts(place, *args):
+    """Runs the command taken over. Returns a dict of the attempts for each thread that made some."""
+    # No directory of the attempts is below that of the output: Landlock allows renames there.
+    work = place / "work"
+    work.mkdir()
+    for name in ("disk.qcow2", "old"):
+        (place / name).rename(work / name)
+    (work / "elsewhere").symlink_to("../elsewhere")
+    done = run(WILD, *args, cwd=work, env=dict(os.environ, QCOW2_WILD=str(place / "other")))
+    assert done.code == 0, done
+    lines = [line for line in done.err.splitlines() if line.startswith("open ")]
+    assert lines and len(lines) == len(done.err.splitlines()), done
+    return [{name: int(error) for name, error in re.findall(r"([a-z ]+[3]?) (\d+);", line)}
+            for line in lines]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_refused(name, place):
+    """In each thread, each attempt fails, and nothing outside the output has changed."""
+    threads = attempts(place, *COMMANDS[name])
+    assert len(threads) == (min(os.cpu_count(), 4) if "convert" in name else 1)
+    for got in threads:
+        want = dict.fromkeys(got, errno.EPERM)
+        want["clone3"] = errno.ENOSYS
+        if "convert" in name:  # it renames; Landlock limits where
+            want["rename"] = want["unlink"] = errno.EACCES if LANDLOCK else 0
+        assert got == want
+    assert (place / "other").read_bytes() == b"other content"
+    if LANDLOCK:
+        assert sorted(os.listdir(place / "elsewhere")) == ["doomed", "file"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_attempts(name, place):
+    """Without a sandbox the attempts succeed: it is the sandbox that refuses them."""
+    got = attempts(place, *COMMANDS[name], "--no-sandbox")[0]
+    assert len(got) == 19
+    assert got == dict.fromkeys(got, 0) | HARMLESS
+
+
+def test_same_output(place):
+    """The sandbox changes no output."""
+    for args in (("cat",), ("map", "--json"), ("info", "--json"), ("snapshots", "--json")):
+        image = place / "disk.qcow2"
+        assert qcow2_ok(*args, image) == qcow2_ok(*args, "--no-sandbox", image)
