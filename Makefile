@@ -153,8 +153,10 @@ check-all:
 	$(Q)sh tests/install.sh
 	$(Q)bash tests/check-all.sh
 
+COMPLETION = port/posix/tool/completion
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 share/man/man1 share/man/man3)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 $(addprefix share/,\
+		man/man1 man/man3 bash-completion/completions zsh/site-functions fish/vendor_completions.d))
 	install $(O)/qcow2 $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(O)/libqcow2.a $(O)/libqcow2-core.a $(DESTDIR)$(PREFIX)/lib
 	install $(O)/libqcow2.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib
@@ -164,6 +166,9 @@ install: all
 	install -m 644 include/qcow2/*.h $(DESTDIR)$(PREFIX)/include/qcow2
 	install -m 644 port/posix/tool/qcow2.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 port/posix/qcow2.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 $(COMPLETION)/qcow2.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qcow2
+	install -m 644 $(COMPLETION)/qcow2.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_qcow2
+	install -m 644 $(COMPLETION)/qcow2.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 clean:
 	rm -rf $(O)

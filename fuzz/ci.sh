@@ -31,13 +31,13 @@ verdict() { # NAME STATUS LOG
 replay() { # TARGET: runs the gcc build on all seeds and findings
 	local inputs=("$work/seeds")
 	[ ! -d "$here/findings/$1" ] || inputs+=("$here/findings/$1")
-	timeout 300 "$build/replay/out/fuzz_$1" "${inputs[@]}" >"$work/replay.log" 2>&1
+	timeout 3600 "$build/replay/out/fuzz_$1" "${inputs[@]}" >"$work/replay.log" 2>&1
 }
 
 libfuzzer() { # TARGET
 	local log=$work/libfuzzer.log
 	mkdir -p "$work/corpus"
-	timeout $((seconds + 300)) "$build/libfuzzer/out/fuzz_$1" "$work/corpus" "$work/seeds" \
+	timeout $((seconds + 3600)) "$build/libfuzzer/out/fuzz_$1" "$work/corpus" "$work/seeds" \
 		-dict="$build/libfuzzer/out/fuzz_$1.dict" -max_total_time="$seconds" \
 		-max_len=131072 -timeout=20 -print_final_stats=1 \
 		-artifact_prefix="$found/$1-" >"$log" 2>&1 || return 1
@@ -51,7 +51,7 @@ afl_stat() { sed -n "s/^$1 *: *//p" "$work/afl/default/fuzzer_stats"; }
 
 afl() { # TARGET
 	local log=$work/afl.log
-	timeout $((seconds + 300)) afl-fuzz -V "$seconds" -t 5000 -x "$build/afl/out/fuzz_$1.dict" \
+	timeout $((seconds + 3600)) afl-fuzz -V "$seconds" -t 5000 -x "$build/afl/out/fuzz_$1.dict" \
 		-i "$work/seeds" -o "$work/afl" -- "$build/afl/out/fuzz_$1" >"$log" 2>&1 || return 1
 	printf '%-10s AFL++     %9d executions, %s of the map, corpus %d (%d found)\n' "$1" \
 		"$(afl_stat execs_done)" "$(afl_stat bitmap_cvg)" "$(afl_stat corpus_count)" \

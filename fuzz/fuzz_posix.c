@@ -498,7 +498,9 @@ static void check_info(struct qcow2 *q, struct inputs *in)
 		CHECK(qcow2_get_info(q, depth, &again) == 0);
 		CHECK(info.incomplete == again.incomplete);
 		CHECK(info.backing_file.bytes == again.backing_file.bytes);
+		CHECK(qcow2_in_use(q, depth) == 0);
 	}
+	CHECK(qcow2_in_use(q, depth) == -1);
 	CHECK(qcow2_get_info(q, depth, &info) == -1);
 }
 

@@ -17,6 +17,27 @@
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
  *
+ * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
+ * beginning. After that, and in all other calls and in the open_file callback, the library holds
+ * cancellation off, so that nothing is lost. It must be deferred: no call is safe in a thread whose
+ * cancellation is asynchronous.
+ *
+ * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
+ * were in a call. Each of them closes it. What the calls of those threads had (for each a reader,
+ * or an image that was being opened) stays allocated in the child. Do not fork in a signal handler
+ * that interrupts a call, nor by a system call that runs no handlers of pthread_atfork(3), such as
+ * _Fork(3): then the child must not use the handle.
+ *
+ * An image that is being written: the library takes no lock. As long as another process writes to a
+ * file of the chain, calls return what the file has at that moment, or what it had earlier, because
+ * the library keeps parts of tables; a call may also fail, because it sees half of a change. What
+ * the writer has not flushed yet is missing, because the tables that lead there are still in its
+ * memory. A file may grow: before a call fails because a file ends too early, it asks the system
+ * for the size again, and reads the tables anew if the file is longer. If a file ends inside a
+ * cluster of data, the rest of that cluster reads as zeros, also when the file has grown. What the
+ * header says, for instance the size of the disk, stays as it was when the image was opened. A
+ * program that must see all that has been flushed opens the image again.
+ *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:
  *
@@ -95,7 +116,7 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
  * early, with ENOTSUP if this build has no decoder for the compression or if QCOW2_INSPECT opened
  * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
- * of pread(2).
+ * of pread(2). qcow2_last_failure tells where the damage is and how far it reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
  * the cache yet.
@@ -114,10 +135,15 @@ enum {
 	/*
 	 * Open the backing and data files that images name, if they are inside the directory of the
 	 * image that names them: no "..", no symbolic link, and an absolute name only if it begins
-	 * with that directory. Needs qcow2_options.path.
+	 * with that directory. The directory is the one that has the file, not the one that has a
+	 * symbolic link to it, and it is the same one for the whole call, even if another process
+	 * renames directories meanwhile. Needs qcow2_options.path.
 	 */
 	QCOW2_FOLLOW = 4,
-	/* Open these files wherever they are. Only for trusted images. Needs qcow2_options.path. */
+	/*
+	 * Open these files wherever they are. As in QEMU, a relative name begins at the directory
+	 * in the path of the image. Only for trusted images. Needs qcow2_options.path.
+	 */
 	QCOW2_FOLLOW_ANY = 8,
 	/*
 	 * Inspect only: also open encrypted images, and never open another file, not even one
@@ -131,7 +157,7 @@ enum {
 struct qcow2_file {
 	const char *path;   /* the file to open; NULL: use fd */
 	int fd;             /* used if path is NULL; owned by the library from the call on */
-	const char *format; /* of a backing file: "raw" or "qcow2"; NULL: see backing_format */
+	const char *format; /* of a backing file, as in the image; NULL: see backing_format */
 };
 
 /* What an image needs a file for. */
@@ -157,6 +183,9 @@ struct qcow2_file_request {
  *
  * A file that an image needs comes from the first of these that is set: data_file or backing, then
  * open_file, then QCOW2_FOLLOW or QCOW2_FOLLOW_ANY.
+ *
+ * The format of a backing file is "qcow2" or "raw". QEMU's "file" and "host_device" are the same as
+ * "raw".
  */
 struct qcow2_options {
 	size_t struct_size;   /* sizeof(struct qcow2_options) */
@@ -164,7 +193,8 @@ struct qcow2_options {
 	unsigned max_readers; /* how many threads can read at once, at most 1024; others wait;
 	                       * 0: as many as there are processors, at most 32 */
 	size_t reader_memory; /* bytes for each reader, raised to the minimum; 0: a good size */
-	const char *path;     /* of the image, for messages and QCOW2_FOLLOW; NULL: unknown */
+	const char *path;     /* by which fd was opened, for messages, QCOW2_FOLLOW and
+	                       * QCOW2_FOLLOW_ANY; NULL: unknown */
 	const char *snapshot; /* id, or else name, of the snapshot to read; NULL: the disk */
 	const struct qcow2_file *data_file; /* the image's external data file; NULL: not given */
 	const struct qcow2_file *backing;   /* the file below the image, then the one below that */
@@ -178,6 +208,13 @@ struct qcow2_options {
 	 */
 	int (*open_file)(void *ctx, const struct qcow2_file_request *request, const char **format);
 	void *open_file_ctx; /* passed to open_file */
+	/*
+	 * Where the image is in the file fd, if it is inside another file, such as a tar archive:
+	 * its first byte, and its length in bytes. Length 0 means up to the end of the file, and so
+	 * does a length that goes past it. Other files of the chain begin at their first byte.
+	 */
+	uint64_t image_offset;
+	uint64_t image_length;
 };
 
 /*
@@ -189,8 +226,8 @@ struct qcow2_options {
  * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if a file
  * is given that no image needs, or if a name in the image contains a NUL; with ENOENT if the
  * snapshot or a file does not exist; with ELOOP if the chain contains a file twice or more than 256
- * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of
- * open_file.
+ * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; with EINVAL if the file ends before
+ * image_offset; and with the errno of open(2) or of open_file.
  *
  * Cost: that of qcow2_open for each file of the chain.
  */
@@ -202,7 +239,8 @@ struct qcow2_failure {
 	int error; /* errno of the call */
 	/*
 	 * An enum qcow2_status of qcow2/status.h, or 0 if the core was not involved.
-	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given.
+	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given, or cannot be used
+	 * because of its format or because the image names it by other means than a file name.
 	 * QCOW2_E_ARGUMENT with ENOTSUP: the format of a backing file is needed and not given.
 	 */
 	int status;
@@ -211,6 +249,24 @@ struct qcow2_failure {
 	unsigned depth;     /* of the image that the failure is about; 0: the one opened */
 	const char *text;   /* static, without names or numbers: what *error_ret gets */
 	char message[1024]; /* text, names and numbers, in printable form, without a newline */
+
+	/*
+	 * The part of the disk that cannot be read or mapped, after qcow2_read and qcow2_map. It
+	 * begins where the call failed; all before is fine. It is as long as the reason reaches,
+	 * which may be past what was asked for: the cluster of a bad entry and of neighbours that
+	 * fail alike, or all that a table maps which cannot be read. To go on behind the damage, go
+	 * on at offset + length. If pread(2) fails for data that is not compressed, the part ends
+	 * with what was asked for, and reading less at a time finds what is still readable in it.
+	 */
+	uint64_t offset; /* in the disk, bytes */
+	uint64_t length; /* bytes; 0: the failure is not about a part of the disk */
+	/*
+	 * QCOW2_E_TRUNCATED: not 0 if the file seems to have lost its end and
+	 * QCOW2_ALLOW_TRUNCATED opens or reads what is left; 0 if an entry points past the end
+	 * where nothing was, if the file ends in its header, or if compressed data is cut.
+	 */
+	int looks_cut;
+	int names_file; /* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if the image names the file */
 };
 
 /*
@@ -241,17 +297,23 @@ struct qcow2_segment {
 
 /*
  * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
- * The next run may be of the same kind. Compressed data never has QCOW2_SEGMENT_AT.
+ * The next run may be of the same kind, because one call examines a limited part of the disk, or
+ * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
  *
- * Fails with EIO if the table entry for offset is damaged or if a file ends before its table, with
- * ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no memory
- * for a reader, and with the errno of pread(2).
+ * Fails with EIO if the table entry for offset is damaged, or if a file ends before its table or
+ * before the data of a cluster begins; qcow2_last_failure tells how far the damage reaches. Fails
+ * with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no
+ * memory for a reader, and with the errno of pread(2).
  *
  * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
- * the disk in order.
+ * the disk in order. One call examines at most a million entries of the L2 tables of all images
+ * (8 MiB, or 16 MiB with extended L2 entries), whatever len is: 64 GiB of a disk with clusters of
+ * 64 KiB and no backing file. Going through a whole disk costs what its L1 tables and the L2 tables
+ * that they lead to have; a hostile image can have up to 4 million entries that all lead to one L2
+ * table, so a caller that must end soon counts its calls.
  */
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 
@@ -333,6 +395,17 @@ const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);
 
 /*
+ * Is the image at a depth of the chain, or its external data file, open for writing in QEMU: a
+ * running guest, qemu-nbd and the like? Then what is read may be old, or half of a change; see "An
+ * image that is being written" above. QEMU takes locks on the files that it writes, and this call
+ * asks the system whether there are such locks. It takes none.
+ *
+ * Returns 1 if so, and 0 if not, or if the system cannot tell. Returns -1 with errno ENOENT if the
+ * chain has no image at this depth. Cost: one fcntl(2) for each of the two files.
+ */
+int qcow2_in_use(struct qcow2 *q, unsigned depth);
+
+/*
  * Returns the descriptor of the external data file of the image at a depth of the chain, or -1 if
  * it has none. The library still owns it.
  */
@@ -394,7 +467,9 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
  * more clusters than the file has, and stops once it has counted `enough` of them; *count may be
- * larger than enough. Pass UINT64_MAX to count all.
+ * larger than enough. Pass UINT64_MAX to count all. The call examines no more refcounts than have
+ * room in what the file system stores of the file, or four million if that is more: an image whose
+ * refcount table has one block again and again claims more than there is.
  *
  * Returns 0 and sets *count, or returns -1 with errno set and *count unchanged. Fails with ENOENT
  * if the chain has no image at this depth, with ENOTSUP if the image is raw, with EFBIG if the
@@ -402,7 +477,8 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
  * damaged or the file ends before a refcount block does, with ENOMEM if there is no memory for the
  * refcounts (256 KiB), and with the errno of pread(2).
  *
- * Cost: two pread(2) for each refcount block, or for 32768 clusters if a block has more of them.
+ * Cost: one fstat(2), and two pread(2) for each refcount block, or for 32768 clusters if a block
+ * has more of them.
  */
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
@@ -425,8 +501,9 @@ int qcow2_get_decoder(unsigned index, const char **compression, const char **dec
  *
  * Returns the number of bytes that the character takes, 1 to 4, and sets *code to its code point.
  * If the first byte does not begin a well-formed UTF-8 sequence, returns 1 and sets *code to
- * U+FFFD. Sets *printable to 0 if the character must not be shown: because it is malformed, a
- * control character, or one that changes the direction or the line of the text around it.
+ * U+FFFD. Sets *printable to 0 if the character must not be shown, because it is malformed, changes
+ * the text around it or cannot be seen: control and format characters (Unicode's categories Cc and
+ * Cf), line and paragraph separators, what is invisible by default, and what is no character.
  * Otherwise sets it to 1.
  */
 size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable);

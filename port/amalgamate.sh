@@ -34,7 +34,7 @@ expand() { # KNOWN-HEADERS FILE...
 		function take(path,   name, line, at) {
 			while ((getline line < path) > 0) {
 				if (line ~ /^\/\* SPDX-License-Identifier/) continue
-				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS)/) continue
+				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS|_TIME_BITS)/) continue
 				if (line ~ /^#include "/) {
 					name = line
 					gsub(/^#include "|".*$/, "", name)
@@ -81,7 +81,7 @@ core_headers=$(ls include/qcow2/*.h)
 } >"$dir/qcow2.h"
 {
 	head 'the POSIX library'
-	printf '#define _GNU_SOURCE 1\n#define _FILE_OFFSET_BITS 64\n'
+	printf '#define _GNU_SOURCE 1\n#define _FILE_OFFSET_BITS 64\n#define _TIME_BITS 64\n'
 	echo '#include "qcow2.h"'
 	expand "include/qcow2.h $core_headers" $core $posix
 } >"$dir/qcow2.c"

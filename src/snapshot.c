@@ -48,8 +48,10 @@ static void snapshot_extra(const uint8_t *extra, uint32_t len, struct qcow2_snap
 {
 	if (len >= AT_EXTRA_DISK_SIZE)
 		s->vm_state_size = q2_be64(extra + AT_EXTRA_VM_STATE);
-	if (len >= AT_EXTRA_ICOUNT)
+	if (len >= AT_EXTRA_ICOUNT) {
 		s->disk_size = q2_be64(extra + AT_EXTRA_DISK_SIZE);
+		s->has_disk_size = true;
+	}
 	if (len >= EXTRA_READ_LEN) {
 		s->icount = q2_be64(extra + AT_EXTRA_ICOUNT);
 		s->has_icount = true;
@@ -127,8 +129,11 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
  * Can *out, the image of a snapshot, be read? Its size and its L1 table come from the entry and are
  * validated here. In an external data file, each byte is at its offset in the disk, so there is no
  * room for the data of a second state: QEMU makes no such snapshots.
+ *
+ * A size in the entry is that of the table, which covers it. The size of the image is not, because
+ * the disk may have grown since.
  */
-static int snapshot_check(const struct qcow2_image *out, q2_cursor *at)
+static int snapshot_check(const struct qcow2_image *out, bool has_size, q2_cursor *at)
 {
 	if (q2_has_external_data(out))
 		return QCOW2_E_SNAPSHOT_DATA_FILE;
@@ -138,6 +143,9 @@ static int snapshot_check(const struct qcow2_image *out, q2_cursor *at)
 	at->detail = out->l1_entries;
 	if (out->l1_entries > Q2_L1_ENTRIES_MAX)
 		return QCOW2_E_TOO_BIG;
+	if (has_size && out->size != 0u &&
+	    q2_shr64(out->size - 1u, out->l1_entry_bits) >= out->l1_entries)
+		return QCOW2_E_L1;
 	return q2_table_check(out, Q2_L1_ENTRY_LEN * out->l1_entries, out->l1_pos);
 }
 
@@ -157,7 +165,7 @@ int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *imag
 	out->l1_entries = snapshot->l1_entries;
 	err->io = &image->io;
 	err->pos = snapshot->id_pos;
-	rc = snapshot_check(out, err);
+	rc = snapshot_check(out, snapshot->has_disk_size, err);
 	if (rc != QCOW2_OK)
 		memset(out, 0, sizeof *out);
 	return q2_note(err, rc);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs what the tests need, as Debian 12 packages.
 #	install.sh                    as root: what make check-all needs
-#	install.sh check              as root: the dozen packages that make check needs
+#	install.sh check              as root: the few packages that make check needs
 #	install.sh missing [check]    installs nothing, lists what is missing; exit status 1 if any is
 set -eu
 check='
@@ -10,6 +10,7 @@ gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev
 libcmocka-dev python3 python3-pytest qemu-utils
 strace util-linux mount e2fsprogs
+mandoc zsh fish
 '
 all="$check
 g++ binutils zstd

@@ -27,6 +27,7 @@ struct qcow2_snapshot {
 	uint32_t date_nsec;     /* and nanoseconds */
 	uint16_t id_len;        /* bytes of the id */
 	uint16_t name_len;      /* bytes of the name */
+	bool has_disk_size;     /* the entry has disk_size */
 	bool has_icount;        /* icount is valid */
 
 	/* For the walk over the table: qcow2_snapshot_next sets these and goes on from them. */
@@ -68,14 +69,16 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
 
 /*
  * Makes *out the image as it was when the snapshot was taken, with the size that the disk had then.
- * It has the io and the backing image of `image`, so attach the backing image first. out must not
- * be `image`. On failure *out is a closed image, or unchanged with QCOW2_E_ARGUMENT.
+ * If the entry has no disk size, the disk has its present one, and what the L1 table does not cover
+ * is absent. It has the io and the backing image of `image`, so attach the backing image first. out
+ * must not be `image`. On failure *out is a closed image, or unchanged with QCOW2_E_ARGUMENT.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT            an argument other than err is NULL, or the image is closed
  *	QCOW2_E_SNAPSHOT_DATA_FILE  the image has its data in an external file
  *	QCOW2_E_TOO_BIG             the disk or its L1 table exceeds the limits of QEMU
- *	QCOW2_E_L1                  the L1 table is misplaced
+ *	QCOW2_E_L1                  the L1 table is misplaced, or too short for the disk size that
+ *	                            the entry has
  *	QCOW2_E_TRUNCATED           the file ends before the L1 table does, and the image was opened
  *	                            without QCOW2_OPEN_TRUNCATED
  *

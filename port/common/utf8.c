@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes UTF-8 (RFC 3629). Every port that prints or opens the names in an image needs it.
+  * Decodes UTF-8 (RFC 3629), and knows which characters can be shown. Every port that prints or
+ opens
+ * the names in an image needs it.
+
  */
 #include "utf8.h"
 
@@ -39,4 +42,34 @@ size_t port_utf8_decode(const char *bytes, size_t len, uint32_t *code)
 		return 0;
 	*code = c;
 	return n;
+}
+
+/*
+ * By their properties in the Unicode Character Database, version 15.1: general category Cc, Cf, Cs,
+ * Zl or Zp, Default_Ignorable_Code_Point, or Noncharacter_Code_Point. The last two of each plane
+ * are not in the table.
+ */
+static const struct {
+	uint32_t first, last;
+} hidden[] = {
+	{ 0x0, 0x1f },        { 0x7f, 0x9f },       { 0xad, 0xad },       { 0x34f, 0x34f },
+	{ 0x600, 0x605 },     { 0x61c, 0x61c },     { 0x6dd, 0x6dd },     { 0x70f, 0x70f },
+	{ 0x890, 0x891 },     { 0x8e2, 0x8e2 },     { 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f },   { 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },
+	{ 0x3164, 0x3164 },   { 0xd800, 0xdfff },   { 0xfdd0, 0xfdef },   { 0xfe00, 0xfe0f },
+	{ 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0x110bd, 0x110bd },
+	{ 0x110cd, 0x110cd }, { 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
+	{ 0xe0000, 0xe0fff },
+};
+
+int port_utf8_is_shown(uint32_t code)
+{
+	size_t i;
+
+	if (code > 0x10ffffu || (code & 0xfffeu) == 0xfffeu)
+		return 0;
+	for (i = 0; i < sizeof hidden / sizeof hidden[0] && code >= hidden[i].first; i++)
+		if (code <= hidden[i].last)
+			return 0;
+	return 1;
 }

@@ -11,4 +11,11 @@
  */
 size_t port_utf8_decode(const char *bytes, size_t len, uint32_t *code);
 
+/*
+ * Can this code point be shown in a message? Not if it changes the text around it or cannot be
+ * seen: control and format characters, line and paragraph separators, surrogates, what is invisible
+ * by default, and what is no character.
+ */
+int port_utf8_is_shown(uint32_t code);
+
 #endif

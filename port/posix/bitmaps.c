@@ -6,9 +6,36 @@
 
 #include <stdlib.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
+#include "open/cut.h"
 #include "qcow2/bitmap.h"
+
+/* Notes that the bitmap directory is past the end of the file; its extension says where it is. */
+static void directory_cut(const struct qcow2_image *image)
+{
+	enum { AT_LEN = 8, AT_POS = 16, EXTENSION_BYTES = 24 };
+	struct qcow2_span span = { image->bitmaps.pos, EXTENSION_BYTES };
+	unsigned char extension[EXTENSION_BYTES] = { 0 };
+	uint64_t len = 0, pos = 0;
+	unsigned i;
+
+	(void)qcow2_image_bytes(image, span, extension, NULL);
+	for (i = 0; i < 8u; i++) {
+		len = len << 8 | extension[AT_LEN + i];
+		pos = pos << 8 | extension[AT_POS + i];
+	}
+	qp_fail_cut(image, "the bitmap directory", pos, len, false);
+}
+
+static void directory_failed(const struct qcow2_image *image, int rc, const struct qcow2_error *err)
+{
+	if (rc == QCOW2_E_TRUNCATED)
+		directory_cut(image);
+	else
+		qp_fail_core(rc, err);
+}
 
 /* Counts the bitmaps, and the bytes of their names with the terminators. */
 static bool bitmaps_measure(const struct qcow2_image *image, size_t *n, size_t *bytes)
@@ -27,7 +54,7 @@ static bool bitmaps_measure(const struct qcow2_image *image, size_t *n, size_t *
 		previous = &bitmap;
 	}
 	if (rc != QCOW2_E_NOT_FOUND)
-		qp_fail_core(rc, &err);
+		directory_failed(image, rc, &err);
 	return rc == QCOW2_E_NOT_FOUND;
 }
 
@@ -68,11 +95,11 @@ static bool bitmaps_fill(const struct qcow2_image *image, struct qcow2_bitmap_en
 		previous = &bitmap;
 	}
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &err);
+		directory_failed(image, rc, &err);
 	return rc == QCOW2_OK;
 }
 
-int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
+static int bitmaps_list(struct qcow2 *q, struct qcow2_bitmap_entry **list)
 {
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_bitmap_entry *entries;
@@ -93,4 +120,13 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
 	}
 	*list = entries;
 	return (int)n;
+}
+
+int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = bitmaps_list(q, list);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
 #include "qcow2/refcount.h"
@@ -17,11 +19,33 @@ enum {
 	 * clusters and 16-bit refcounts. The core returns them as uint64_t, in 256 KiB.
 	 */
 	BATCH = 32768,
-	/* QEMU opens no image with a longer refcount table. It bounds the work of a count. */
-	TABLE_LEN_MAX = 8 * 1024 * 1024
+	/* QEMU opens no image with a longer refcount table. */
+	TABLE_LEN_MAX = 8 * 1024 * 1024,
+	STAT_BLOCK = 512, /* the unit of st_blocks */
+	/*
+	 * Refcounts that are counted even if the file system reports less space. Some compress
+	 * files, or report nothing.
+	 */
+	COUNT_MIN = 4 * 1024 * 1024
 };
 
-/* How many clusters of the file the refcount table covers: only those can be in use. */
+/*
+ * How many refcounts can there be in what the file system stores of the file? The table may have
+ * the same block many times, and the file may be one long hole, so this bounds the work of a count.
+ */
+static uint64_t refcounts_stored(const struct qcow2_image *image)
+{
+	const struct qp_file *file = image->io.ctx;
+	uint64_t n, bytes = image->io.size; /* of a block device */
+	struct stat st;
+
+	if (fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode))
+		bytes = (uint64_t)st.st_blocks * STAT_BLOCK;
+	n = bytes > UINT64_MAX / 8u ? UINT64_MAX : bytes * 8u >> image->refcount_order;
+	return n < COUNT_MIN ? COUNT_MIN : n;
+}
+
+/* How many clusters can be in use: the table covers them, and the file has them. */
 static uint64_t clusters_to_count(const struct qcow2_image *image)
 {
 	unsigned bits = image->cluster_bits;
@@ -30,8 +54,10 @@ static uint64_t clusters_to_count(const struct qcow2_image *image)
 	                   << (2u * bits - image->refcount_order);
 	uint64_t whole = image->io.size >> bits;
 	uint64_t in_file = whole + ((image->io.size & (image->cluster_len - 1u)) != 0u);
+	uint64_t stored = refcounts_stored(image);
+	uint64_t n = in_file < covered ? in_file : covered;
 
-	return in_file < covered ? in_file : covered;
+	return n < stored ? n : stored;
 }
 
 /* Counts clusters in use until *count reaches `enough`. `counts` has room for a batch. */
@@ -74,7 +100,7 @@ static const struct qcow2_image *image_to_count(const struct qcow2 *q, unsigned 
 	return NULL;
 }
 
-int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
+static int clusters_count(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
 {
 	const struct qcow2_image *image = image_to_count(q, depth);
 	uint64_t *counts, n = 0;
@@ -93,4 +119,13 @@ int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint6
 		return qp_failed();
 	*count = n;
 	return 0;
+}
+
+int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = clusters_count(q, depth, enough, count);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

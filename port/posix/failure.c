@@ -35,6 +35,10 @@ void qp_failure_reset(void)
 	last_failure.has_pos = 0;
 	last_failure.pos = 0;
 	last_failure.depth = 0;
+	last_failure.offset = 0;
+	last_failure.length = 0;
+	last_failure.looks_cut = 0;
+	last_failure.names_file = 0;
 	last_failure.text = "no error";
 	last_failure.message[0] = '\0';
 }
@@ -176,31 +180,77 @@ void qp_fail_file(const struct qp_file *file, int error, const char *text, const
 	last_failure.depth = file->depth;
 }
 
+/* The position of a failure in its file; the image may begin behind the start of the file. */
+static uint64_t place_of(const struct qcow2_error *err)
+{
+	const struct qp_file *file = err->io->ctx;
+
+	return file->start + err->pos;
+}
+
+/* Notes a status and the file. The place in the file is noted if the status has one. */
+static void fail_status(int status, const struct qcow2_error *err, const char *what,
+                        const char *where)
+{
+	const struct qp_file *file = err->io != NULL ? err->io->ctx : NULL;
+	bool placed = file != NULL && has_place(status);
+	char label[LABEL_ROOM] = "";
+
+	if (file != NULL)
+		file_label(file, label, sizeof label);
+	qp_fail(errno_of(status, err->io_code), status, qcow2_status_text(status), "%s%s%s", label,
+	        what, where);
+	last_failure.has_pos = placed;
+	last_failure.pos = placed ? place_of(err) : 0u;
+	last_failure.depth = file != NULL ? file->depth : 0u;
+}
+
 void qp_fail_core(int status, const struct qcow2_error *err)
 {
 	static const struct qcow2_error nothing;
-	const struct qp_file *file;
-	char what[WHAT_ROOM], label[LABEL_ROOM] = "", at[64] = "";
-	uint64_t pos;
-	unsigned depth = 0;
-	bool placed;
+	char what[WHAT_ROOM], where[64] = "";
 
 	/* A call that failed before it could note anything leaves an older error in *err. */
 	if (err == NULL || err->status != status)
 		err = &nothing;
-	file = err->io != NULL ? err->io->ctx : NULL;
-	pos = err->pos;
-	placed = file != NULL && has_place(status);
 	core_message(status, err, what, sizeof what);
-	if (file != NULL) {
-		file_label(file, label, sizeof label);
-		depth = file->depth;
-	}
-	if (placed)
-		snprintf(at, sizeof at, " (at file offset %llu)", (unsigned long long)pos);
-	qp_fail(errno_of(status, err->io_code), status, qcow2_status_text(status), "%s%s%s", label,
-	        what, at);
-	last_failure.has_pos = placed;
-	last_failure.pos = placed ? pos : 0u;
-	last_failure.depth = depth;
+	if (err->io != NULL && has_place(status))
+		snprintf(where, sizeof where, " (at file offset %llu)",
+		         (unsigned long long)place_of(err));
+	fail_status(status, err, what, where);
+}
+
+void qp_fail_missing(const struct qp_file *file, bool looks_cut, const char *format, ...)
+{
+	struct qcow2_error err = { .pos = file->io.size, .io = &file->io };
+	char what[WHAT_ROOM];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	fail_status(QCOW2_E_TRUNCATED, &err, what, "");
+	last_failure.looks_cut = looks_cut;
+}
+
+void qp_fail_damage(int status, const struct qcow2_error *err, const struct qp_damage *damage)
+{
+	unsigned long long offset = damage->offset;
+	char what[WHAT_ROOM], where[96];
+
+	core_message(status, err, what, sizeof what);
+	if (damage->reason[0] != '\0' || err->io == NULL || !has_place(status))
+		snprintf(where, sizeof where, " (at disk offset %llu)", offset);
+	else
+		snprintf(where, sizeof where, " (at file offset %llu, disk offset %llu)",
+		         (unsigned long long)place_of(err), offset);
+	fail_status(status, err, damage->reason[0] != '\0' ? damage->reason : what, where);
+	last_failure.offset = damage->offset;
+	last_failure.length = damage->length;
+	last_failure.looks_cut = damage->looks_cut;
+}
+
+void qp_failure_names_file(void)
+{
+	last_failure.names_file = 1;
 }

@@ -36,6 +36,25 @@ void qp_fail_memory(void);
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
 /* Notes a status of the core. err may be NULL; the ctx of err->io, if it is set, is a qp_file. */
 void qp_fail_core(int status, const struct qcow2_error *err);
+/*
+ * Notes that the file ends before a part of it does: QCOW2_E_TRUNCATED at the end of the file.
+ * looks_cut is the field of qcow2_failure.
+ */
+void qp_fail_missing(const struct qp_file *file, bool looks_cut, const char *format, ...)
+	QP_PRINTF(3);
+
+/* A part of the disk that cannot be read or mapped (read/damage.h). */
+struct qp_damage {
+	uint64_t offset; /* in the disk; the fields of qcow2_failure */
+	uint64_t length;
+	bool looks_cut;
+	char reason[256]; /* replaces the text of the status, and says where; "": it does not */
+};
+
+/* Like qp_fail_core, for a part of the disk. */
+void qp_fail_damage(int status, const struct qcow2_error *err, const struct qp_damage *damage);
+/* Notes about the last failure that the image names the file that it needs. */
+void qp_failure_names_file(void);
 
 /* Ends a public call that failed: sets errno from the failure that was noted. Returns -1. */
 int qp_failed(void);

@@ -9,11 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "failure.h"
+#include "read/damage.h"
+#include "read/fork.h"
 #include "snapshots.h"
 
 /* Where struct qcow2_options ended when it was first published. */
 #define OPTIONS_LEN_MIN (offsetof(struct qcow2_options, open_file_ctx) + sizeof(void *))
+
+/* Entries of all L2 tables that a call of qcow2_map examines: 8 MiB of tables. */
+enum { MAP_ENTRIES = 1024 * 1024 };
 
 /*
  * Copies the caller's options to the struct of this version of the library. A longer struct, of a
@@ -61,6 +67,22 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 	return rc == QCOW2_OK;
 }
 
+/*
+ * How much of the disk one call of qcow2_map examines. Tables of a few clusters can map a huge
+ * disk, if the L1 table has one L2 table again and again, so the number of entries has a limit.
+ */
+static uint64_t map_len(const struct qcow2_image *image)
+{
+	unsigned n_images = 0, bits = image->cluster_bits; /* the smallest of all images */
+
+	for (; image != NULL; image = image->backing) {
+		n_images++;
+		if (image->version != 0u && image->cluster_bits < bits)
+			bits = image->cluster_bits;
+	}
+	return (uint64_t)(MAP_ENTRIES / n_images) << bits;
+}
+
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 {
 	unsigned n_slots = qp_pool_slots(o->max_readers);
@@ -77,7 +99,9 @@ static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)
 		free(q);
 		return NULL;
 	}
+	q->map_len = map_len(q->image);
 	qp_pool_init(&q->pool, q->image, n_slots, q + 1, o->reader_memory);
+	qp_fork_add(&q->pool);
 	return q;
 }
 
@@ -86,7 +110,7 @@ struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
 {
 	struct qcow2_options own;
 	struct qcow2 *q = NULL;
-	int error = errno;
+	int error = errno, cancel_state = qp_cancel_hold();
 
 	qp_failure_reset();
 	if (options_copy(&own, options))
@@ -99,6 +123,7 @@ struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
 		if (error_ret != NULL)
 			*error_ret = qcow2_last_failure()->text;
 	}
+	qp_cancel_restore(cancel_state);
 	return q;
 }
 
@@ -109,13 +134,15 @@ struct qcow2 *qcow2_open(int fd, const char **error_ret)
 
 void qcow2_close(struct qcow2 *q)
 {
-	int error = errno;
+	int error = errno, cancel_state = qp_cancel_hold();
 
 	if (q != NULL) {
+		qp_fork_remove(&q->pool);
 		qp_pool_free(&q->pool);
 		qp_chain_free(q->top);
 		free(q);
 	}
+	qp_cancel_restore(cancel_state);
 	errno = error;
 }
 
@@ -140,8 +167,10 @@ int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset)
 	if (slot == NULL)
 		return qp_failed();
 	rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
+	if (rc == QCOW2_E_TRUNCATED && qp_slot_grow(&q->pool, slot))
+		rc = qcow2_reader_read(&slot->reader.core, offset, dest, len);
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &slot->reader.core.error);
+		qp_fail_reader(&slot->reader.core, rc, offset, len);
 	qp_slot_give(&q->pool, slot);
 	return rc == QCOW2_OK ? (int)len : qp_failed();
 }

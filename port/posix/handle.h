@@ -13,6 +13,7 @@ struct qcow2 {
 	struct qp_layer *top;            /* the image that was opened, depth 0 */
 	struct qcow2_image snapshot;     /* the image that is read, if it is a snapshot */
 	const struct qcow2_image *image; /* the image that is read: &top->image or &snapshot */
+	uint64_t map_len; /* a call of qcow2_map examines no more of the disk, in bytes */
 	struct qp_pool pool;
 };
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "codec/codecs.h"
 #include "failure.h"
 #include "handle.h"
@@ -74,7 +75,7 @@ static void info_fill(struct qcow2_info *info, struct qp_layer *layer)
 	info->incomplete = !complete;
 }
 
-int qcow2_get_info(struct qcow2 *q, unsigned depth, struct qcow2_info *info)
+static int info_get(struct qcow2 *q, unsigned depth, struct qcow2_info *info)
 {
 	struct qp_layer *layer = qp_layer_at(q->top, depth);
 	struct qcow2_info own;
@@ -95,4 +96,13 @@ int qcow2_get_info(struct qcow2 *q, unsigned depth, struct qcow2_info *info)
 	memcpy(info, &own, len < sizeof own ? len : sizeof own);
 	info->struct_size = len;
 	return 0;
+}
+
+int qcow2_get_info(struct qcow2 *q, unsigned depth, struct qcow2_info *info)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = info_get(q, depth, info);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

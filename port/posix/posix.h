@@ -11,6 +11,7 @@
 
 #define _GNU_SOURCE       1  /* declares syscall and O_LARGEFILE */
 #define _FILE_OFFSET_BITS 64 /* off_t holds any file offset, also where long has 32 bits */
+#define _TIME_BITS        64 /* the same for times after 2038: else fstat(2) fails with EOVERFLOW */
 
 #include <stdbool.h>
 #include <stddef.h>

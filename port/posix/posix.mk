@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
-	failure.c printable.c words.c \
-	open/chain.c open/find.c open/names.c open/resolve.c open/file.c \
-	read/pool.c read/ahead.c \
+	in_use.c failure.c printable.c words.c \
+	open/chain.c open/find.c open/names.c open/resolve.c open/beneath.c open/cut.c \
+	open/directory.c open/file.c open/direct.c \
+	read/pool.c read/fork.c read/ahead.c read/grown.c read/damage.c \
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
 # The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.
@@ -18,12 +19,13 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c convert.c copy_plan.c device.c help.c holes.c info.c \
-	info_json.c info_load.c info_text.c json.c main.c map.c map_entries.c message.c open.c options.c \
-	output.c place.c progress.c replace.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_list.c \
-	snapshots.c stream.c temp.c text.c unfinished.c version.c)
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c convert.c copy_plan.c damage.c \
+	device.c help.c holes.c info.c info_chain.c info_json.c info_load.c info_text.c json.c link.c lost.c main.c map.c \
+	map_entries.c message.c open.c options.c output.c past_end.c place.c progress.c qemu_img.c replace.c \
+	salvage.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_find.c snapshot_list.c snapshots.c \
+	stream.c temp.c text.c unfinished.c version.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \
-	openat64 syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
+	openat64 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
 comma := ,

@@ -16,20 +16,13 @@
 /* "\xNN" and a NUL. */
 enum { ESCAPE_ROOM = 5 };
 
-/* Control characters, and those that change the line or the direction of the text around them. */
-static bool is_control(uint32_t c)
-{
-	return c < 0x20u || (c >= 0x7fu && c < 0xa0u) || (c >= 0x2028u && c <= 0x202eu) ||
-	       (c >= 0x2066u && c <= 0x2069u);
-}
-
 size_t qcow2_character(const char *bytes, size_t len, uint32_t *code, int *printable)
 {
 	size_t n = port_utf8_decode(bytes, len, code);
 
 	if (n == 0u)
 		*code = NO_CHARACTER;
-	*printable = n != 0u && !is_control(*code);
+	*printable = n != 0u && port_utf8_is_shown(*code);
 	return n != 0u ? n : 1u;
 }
 

@@ -8,13 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cancel.h"
 #include "failure.h"
 #include "handle.h"
+#include "open/cut.h"
 #include "printable.h"
 #include "qcow2/snapshot.h"
 
 /* The longest snapshot table that QEMU accepts, in bytes. */
 enum { SNAPSHOT_TABLE_MAX = 64 * 1024 * 1024 };
+
+/*
+ * The table is read strictly even with QCOW2_ALLOW_TRUNCATED: zeros past the end of the file would
+ * be snapshots that never existed. Only an id or a name may end in zeros then.
+ */
+
+/* Notes that the snapshot table cannot be read. */
+static void table_failed(const struct qcow2_image *image, int rc, const struct qcow2_error *err,
+                         bool zeros_help)
+{
+	if (rc == QCOW2_E_TRUNCATED)
+		qp_fail_cut(image, "the snapshot table", image->snapshots_pos, SNAPSHOT_TABLE_MAX,
+		            zeros_help);
+	else
+		qp_fail_core(rc, err);
+}
 
 /* Sets *text to the id of a snapshot followed by its name; the caller frees it. */
 static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_snapshot *s,
@@ -31,7 +49,7 @@ static bool snapshot_text(const struct qcow2_image *image, const struct qcow2_sn
 	rc = qcow2_snapshot_strings(image, s, *text, &err);
 	if (rc != QCOW2_OK) {
 		free(*text);
-		qp_fail_core(rc, &err);
+		table_failed(image, rc, &err, true);
 		return false;
 	}
 	return true;
@@ -58,11 +76,12 @@ static int snapshot_matches(const struct qcow2_image *image, const struct qcow2_
 static int snapshot_find(const struct qcow2_image *image, const char *wanted, bool by_name,
                          struct qcow2_snapshot *s)
 {
+	const struct qcow2_image strict = qp_strict(image);
 	const struct qcow2_snapshot *previous = NULL;
 	struct qcow2_error err;
 	int rc;
 
-	while ((rc = qcow2_snapshot_next(image, previous, s, &err)) == QCOW2_OK) {
+	while ((rc = qcow2_snapshot_next(&strict, previous, s, &err)) == QCOW2_OK) {
 		int found = snapshot_matches(image, s, wanted, by_name);
 
 		if (found != 0)
@@ -71,7 +90,7 @@ static int snapshot_find(const struct qcow2_image *image, const char *wanted, bo
 	}
 	if (rc == QCOW2_E_NOT_FOUND)
 		return 0;
-	qp_fail_core(rc, &err);
+	table_failed(image, rc, &err, false);
 	return -1;
 }
 
@@ -94,6 +113,11 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 	if (found != 1)
 		return false;
 	rc = qcow2_snapshot_image(&q->snapshot, image, &s, &err);
+	if (rc == QCOW2_E_TRUNCATED) {
+		qp_fail_cut(image, "the L1 table of the snapshot", s.l1_pos,
+		            (uint64_t)s.l1_entries * 8u, true);
+		return false;
+	}
 	if (rc != QCOW2_OK) {
 		qp_fail_core(rc, &err);
 		return false;
@@ -105,6 +129,7 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 /* Counts the snapshots, and the bytes of their strings with the terminators. */
 static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *bytes)
 {
+	const struct qcow2_image strict = qp_strict(image);
 	const struct qcow2_snapshot *previous = NULL;
 	struct qcow2_snapshot s;
 	struct qcow2_error err;
@@ -112,7 +137,7 @@ static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *byt
 
 	*n = 0;
 	*bytes = 0;
-	while ((rc = qcow2_snapshot_next(image, previous, &s, &err)) == QCOW2_OK) {
+	while ((rc = qcow2_snapshot_next(&strict, previous, &s, &err)) == QCOW2_OK) {
 		/* With this limit no sum here wraps. */
 		if (s.next_pos - image->snapshots_pos > SNAPSHOT_TABLE_MAX) {
 			qp_fail_text(EFBIG, QCOW2_E_TOO_BIG,
@@ -124,7 +149,7 @@ static bool list_measure(const struct qcow2_image *image, size_t *n, size_t *byt
 		previous = &s;
 	}
 	if (rc != QCOW2_E_NOT_FOUND)
-		qp_fail_core(rc, &err);
+		table_failed(image, rc, &err, false);
 	return rc == QCOW2_E_NOT_FOUND;
 }
 
@@ -168,11 +193,11 @@ static bool list_fill(const struct qcow2_image *image, struct qcow2_snapshot_ent
 		previous = &s;
 	}
 	if (rc != QCOW2_OK)
-		qp_fail_core(rc, &err);
+		table_failed(image, rc, &err, true);
 	return rc == QCOW2_OK;
 }
 
-int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
+static int snapshots_list(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 {
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_snapshot_entry *entries;
@@ -193,4 +218,13 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
 	}
 	*list = entries;
 	return (int)n;
+}
+
+int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list)
+{
+	int cancel_state = qp_cancel_hold();
+	int rc = snapshots_list(q, list);
+
+	qp_cancel_restore(cancel_state);
+	return rc;
 }

@@ -6,6 +6,8 @@
 
 #include <stdarg.h>
 
+#include "../common/utf8.h"
+
 EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
 
 /* Output is collected, because on some consoles every call is slow. */
@@ -29,10 +31,10 @@ static void put(struct line *line, uint16_t c)
 	line->text[line->len++] = c;
 }
 
-/* Replaces control characters, because a name in an image must not control the terminal. */
+/* Replaces control characters and the like: a name in an image must not control the terminal. */
 static void put_shown(struct line *line, uint16_t c)
 {
-	put(line, c < 0x20u || (c >= 0x7fu && c < 0xa0u) ? '?' : c);
+	put(line, port_utf8_is_shown(c) ? c : '?');
 }
 
 /*

@@ -47,6 +47,10 @@ RECIPES = {
     "sparse": "size 1T\nl2 0 data\nl2 8000000 data\nl2 16777215 data",
     "packed": "size 4M\nl2 0-63 compressed",
     "over": "size 32M\nbacking 64k qcow2\nl2 1 data",
+    # Clusters in descending order, and two files that take turns.
+    "reverse": "size 16M\nalloc data 256\n" + "\n".join(
+        f"l2 {i} raw 1<<63|$data+{(255 - i) << 16}" for i in range(256)),
+    "turns": "size 32M\nbacking 64k qcow2\n" + "\n".join(f"l2 {i} data" for i in range(0, 512, 2)),
 }
 
 # The commands. Calls that only start a program do not count.
@@ -63,6 +67,9 @@ SYSTEM = [
     ("cat 64k", "64k", "qcow2 cat {image}"),
     ("convert 64k", "64k", "qcow2 convert {image} {out}"),
     ("convert sparse", "sparse", "qcow2 convert {image} {out}"),
+    ("convert reverse", "reverse", "qcow2 convert {image} {out}"),
+    ("convert turns", "turns", "qcow2 convert --follow {image} {out}"),
+    ("map turns", "turns", "qcow2 map --follow {image}"),
 ]
 
 

@@ -14,6 +14,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import oracle
+
 ROOT = Path(__file__).resolve().parents[2]
 QCOW2 = os.environ.get("QCOW2", str(ROOT / "build/qcow2"))
 FAULTS = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-faults")
@@ -57,7 +59,7 @@ def inherited(memory, ignore):
     before = {which: resource.getrlimit(which) for which in limits}
     blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
     handlers = {number: signal.signal(number, signal.SIG_IGN if number in ignore else signal.SIG_DFL)
-                for number in SIGNALS}
+                for number in (*SIGNALS, signal.SIGUSR1)}
     try:
         for which, soft in limits.items():
             resource.setrlimit(which, (soft, before[which][1]))
@@ -79,8 +81,7 @@ def start(*argv, memory=0, ignore=(), stdin=subprocess.DEVNULL, **more):
                                 restore_signals=False, **more)
 
 
-def run(*argv, stdin=subprocess.DEVNULL, **more):
-    """Runs a program to its end; takes the parameters of start()."""
+def run_it(*argv, stdin=subprocess.DEVNULL, **more):
     content = stdin if isinstance(stdin, bytes) else None
     more.setdefault("stdout", subprocess.PIPE)
     with start(*argv, stdin=stdin if content is None else subprocess.PIPE, **more) as process:
@@ -89,7 +90,21 @@ def run(*argv, stdin=subprocess.DEVNULL, **more):
         except BaseException:
             process.kill()
             raise
-    return Result(process.args, process.returncode, out or b"", err)
+    return process.returncode, out or b"", err
+
+
+def run(*argv, **more):
+    """Runs a program to its end; takes the parameters of start(). An answer of QEMU may come from an
+    earlier run of the tests (oracle.py)."""
+    argv = [os.fspath(arg) for arg in argv]
+    stdin = more.get("stdin", b"")
+    if oracle.PLACE and argv[0] in oracle.TOOLS and isinstance(stdin, bytes) and (
+            more.keys() <= {"stdin", "cwd"}):
+        answer = oracle.ask(argv, more.get("cwd", os.getcwd()), stdin,
+                            lambda: run_it(*argv, **more))
+    else:
+        answer = run_it(*argv, **more)
+    return Result(argv, *answer)
 
 
 def succeed(*argv, **more):
@@ -101,16 +116,21 @@ def succeed(*argv, **more):
 # ---- The command under test ----
 
 def qcow2(*args, **more):
-    """Runs the command; it may fail, but only with one of its three exit statuses."""
+    """Runs the command; it may fail, but only with one of its exit statuses."""
     more.setdefault("memory", MEMORY)
     result = run(QCOW2, *args, **more)
-    assert result.code in (0, 1, 2), result
+    assert result.code in (0, 1, 2, 3), result
     return result
 
 
+CUT_WARNING = ": warning: the file ends inside a data cluster"
+
+
 def qcow2_ok(*args, **more):
+    """Checks for success without a message. Some tests cut files where a warning says so."""
     result = qcow2(*args, **more)
-    assert result.code == 0 and result.err == "", result
+    messages = [line for line in result.err.splitlines() if CUT_WARNING not in line]
+    assert result.code == 0 and messages == [], result
     return result.out
 
 
@@ -145,7 +165,7 @@ def cat_spans(image, spans, *options, directory):
 # the directory of the image.
 
 def qemu_img(*args, **more):
-    paths = [arg for arg in args if isinstance(arg, Path) and arg.exists()]
+    paths = [arg for arg in args if isinstance(arg, Path)]
     if paths:
         more.setdefault("cwd", paths[0].parent)
     return succeed("qemu-img", *args, **more)

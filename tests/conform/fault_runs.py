@@ -17,6 +17,8 @@ COMMANDS = {
     "convert over": ("convert", "disk", "old"),
     "convert never sparse": ("convert", "--sparse=never", "disk", "new"), "snapshots": ("snapshots", "listed"),
     "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "info --backing-chain": ("info", "--backing-chain", "listed"),
+    "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,

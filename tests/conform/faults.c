@@ -160,17 +160,23 @@ CAUGHT(int, open64, (const char *path, int flags, ...))
 	return create(path, flags, mode);
 }
 
-/* Only F_GETFD and F_DUPFD_CLOEXEC are in use; the latter has an argument. */
+/* F_DUPFD_CLOEXEC and F_OFD_GETLK have an argument; the others in use have none. */
 CAUGHT(int, fcntl64, (int fd, int command, ...))
 {
 	va_list args;
+	struct flock *lock = NULL;
 	int least = 0;
 
 	va_start(args, command);
 	if (command == F_DUPFD_CLOEXEC)
 		least = va_arg(args, int);
+	else if (command == F_OFD_GETLK)
+		lock = va_arg(args, struct flock *);
 	va_end(args);
-	return fails(FCNTL) ? -1 : __real_fcntl64(fd, command, least);
+	if (fails(FCNTL))
+		return -1;
+	return lock != NULL ? __real_fcntl64(fd, command, lock)
+	                    : __real_fcntl64(fd, command, least);
 }
 
 CAUGHT(int, fstat64, (int fd, struct stat *st))

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from conform import BROKEN, K, PLAIN, QCOW2, qcow2, qcow2_ok, refused, run
+from conform import BROKEN, K, PLAIN, QCOW2, qcow2, qcow2_ok, qemu_img, refused, run
 
 
 def test_convert_is_sparse_and_exact(build):
@@ -104,22 +104,35 @@ def test_convert_without_room(build):
     assert set(os.listdir(image.parent)) == before
 
 
-BAR = re.compile(r"\r\[(#*)(\.*)\] ( *\d+\.\d) %")
+# The changing line: share, bytes and, unless it is too early to tell, rate and time.
+LINE = re.compile(r"\r *(\d+) %  ([\d.]+) of ([\d.]+) ([KMG]?i?B)"
+                  r"(?:  [\d.e+]+ [KMG]?i?B/s  (?:in [^\r\n]* s|[^\r\n]* left))? *")
 
 
 def test_progress(build):
     out = build(PLAIN).with_name("out")
-    full = "\r[" + 40 * "#" + "] 100.0 %\n"
-    for image, least in ((build(PLAIN), 2), (build("size 0\n", "empty"), 1)):
+    for image, total in ((build(PLAIN), "64.0 KiB"), (build("size 0\n", "empty"), "0 B")):
         shown = qcow2("convert", "-p", image, out).err
-        assert BAR.sub("", shown) == "\n" and shown.endswith(full)
-        bars = BAR.findall(shown)
-        assert len(bars) >= least and all(len(done + left) == 40 for done, left, _ in bars)
-        parts = [float(part) for *_, part in bars]
-        assert parts == sorted(set(parts))
-        for (done, _, _), part in zip(bars, parts):
-            assert part <= len(done) * 2.5 < part + 2.5
+        assert LINE.sub("", shown) == "\n", shown
+        lines = LINE.findall(shown)
+        assert lines[-1] == ("100", total.split()[0], *total.split())
+        parts = [int(part) for part, *_ in lines]
+        assert parts == sorted(parts)
+        assert all(f"{whole} {unit}" == total for _, _, whole, unit in lines)
         assert qcow2("convert", "-q", image, out).err == ""
+        assert qcow2("convert", "-pq", image, out).err == ""
         assert qcow2("convert", image, out).err == ""  # no terminal
     result = qcow2("convert", "-p", build(BROKEN), out)
-    assert result.code == 1 and "%\nqcow2: " in result.err and result.err.count("\n") == 2, result
+    assert result.code == 1 and LINE.sub("", result.err).startswith("\nqcow2: "), result
+    assert result.err.count("\n") == 2, result
+
+
+def test_rate_and_time(tmp_path):
+    """A disk that takes longer than the line waits before it shows the rate."""
+    image = tmp_path / "image"
+    qemu_img("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", image, "64M")
+    line = 'exec "$0" cat -p "$1" | { sleep 1; cat; }'
+    done = run("bash", "-c", line, QCOW2, image)
+    assert done.code == 0 and done.out == bytes(64 << 20)
+    assert LINE.sub("", done.err) == "\n", done.err
+    assert re.search(r"\r100 %  64\.0 of 64\.0 MiB  [\d.]+ MiB/s  in [1-9][^\r]* s *\n$", done.err), done.err

@@ -7,6 +7,7 @@ fault. Only `info` may print less, with a warning.
 import errno
 import json
 import os
+import re
 
 import pytest
 
@@ -39,19 +40,35 @@ def prints_less(good, bad, args):
         assert_subset(left, whole)
         lost = set(whole) - set(left) - {"full-backing-filename"}
     else:
-        left, whole = set(bad.out.decode().splitlines()), set(good.out.decode().splitlines())
+        # The full path is shown if the library cannot tell that the directory is this one.
+        left, whole = (set(re.sub("(?m)^image: /.*/", "image: ", run.out.decode()).splitlines())
+                       for run in (bad, good))
         assert left - whole <= {"disk usage: 0 B (0 bytes)"}, bad
         lost = {line for line in whole - left if not line.startswith("disk usage: ")}
     assert bad.err.count("warning: ") == bad.err.count("\n") >= bool(lost), bad
     return True
 
 
+def shows_damage(bad, args, call, number):
+    """`map` goes on where it cannot read a table, and has the reason in its list."""
+    if args[0] != "map" or call != "pread" or b"damaged" not in bad.out:
+        return False
+    assert bad.code == 1 and not bad.changed and os.strerror(number).encode() in bad.out, bad
+    assert "--json" not in args or any("reason" in entry for entry in json.loads(bad.out))
+    assert bad.err.count("\n") == 1 and ": damaged ranges: " in bad.err, bad
+    return True
+
+
 def is_harmless(good, bad, args, call, number):
     if bad.same_as(good):
         return True
-    if prints_less(good, bad, args):
+    if prints_less(good, bad, args) or shows_damage(bad, args, call, number):
         return False
-    assert bad.code == 1 and not bad.changed and good.out.startswith(bad.out), bad
+    begun = bad.out
+    if args[:2] == ("map", "--json") and begun:
+        json.loads(begun)  # it is complete even if the command fails
+        begun = begun.removesuffix(b"]\n")
+    assert bad.code == 1 and not bad.changed and good.out.startswith(begun), bad
     if bad.err != "" or call != "fcntl":  # it prints nothing before it knows stderr is open
         assert_one_message(bad.result, number)
     return False
@@ -81,7 +98,8 @@ def test_each_call_fails(name, to_pipe, how_many, home):
         harmless = fail_each(home, args, call, number, good, to_pipe, how_many)
         if call in HARMLESS:
             assert all(harmless), call
-        elif call not in SOME_HARMLESS:
+        elif call not in SOME_HARMLESS and (args[0], call) != ("info", "pread"):
+            # `info` also looks for what is odd in the tables, if it can read them.
             assert how_many == 1 or not any(harmless), (call, harmless)
         elif call not in ("close", "open", "stat") or args[0] == "convert":
             assert not all(harmless), call

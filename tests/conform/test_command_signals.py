@@ -5,6 +5,7 @@ The tests set the signals of the command themselves (conform.inherited), so that
 nohup(1) and in background jobs, where some signals are ignored from the start.
 """
 import os
+import re
 import signal
 
 import pytest
@@ -42,6 +43,28 @@ def test_ignored_signal(number, home):
     good = Outcome(home, args)
     assert Outcome(home, args, ("pwrite", 1, 1, -number), ignore=(number,)).same_as(good)
     assert Outcome(home, args, ("pwrite", 1, 1, -number)).code == -number
+
+
+@pytest.mark.parametrize("name", ("convert", "convert over", "cat"))
+def test_progress_on_request(name, home):
+    """SIGUSR1 at any call, once the command is at work, prints one line and changes nothing else."""
+    args = (*COMMANDS[name], "--quiet")
+    good = Outcome(home, args)
+    for call in ("open", "fstat", "malloc", "mkostemp", "ftruncate", "pread", "pwrite", "splice", "fsync"):
+        for n in range(1, good.calls[call] + 1):
+            bad = Outcome(home, args, (call, n, n, -signal.SIGUSR1))
+            if not bad.hit and bad.same_as(good):
+                continue
+            assert re.fullmatch(r"\d+ %  [\d.]+ of 256\.0 KiB(  .*)?\n", bad.err), (call, n, bad)
+            bad.err = ""
+            assert bad.same_as(good), (call, n, bad)
+
+
+def test_ignored_request(home):
+    args = COMMANDS["convert"]
+    good = Outcome(home, args)
+    fault = ("pread", 1, 1, -signal.SIGUSR1)
+    assert Outcome(home, args, fault, ignore=(signal.SIGUSR1,)).same_as(good)
 
 
 def temporary_files(directory, before):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The qcow2 command, taken over: while it reads the image, it tries what its sandbox must refuse.
- *The linker redirects main and pread here.
+ * The linker redirects main and pread here.
  *
  *	QCOW2_WILD=FILE		opens FILE for writing before the command runs. Then each thread, at
  *			its first pread in the sandbox (with --no-sandbox: at its first pread),
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@
 
 static int other = -1; /* a descriptor that the command does not know */
 static bool no_sandbox;
-static _Thread_local bool is_done;
+static __thread bool is_done;
 
 static char line[1024];
 static size_t line_len;
@@ -52,6 +53,9 @@ static void try_files(void)
 	tried("ftruncate", ftruncate(other, 1));
 	tried("fchmod", fchmod(other, 0600));
 	tried("dup", dup(other));
+	tried("share",
+	      mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) == MAP_FAILED ? -1 : 0);
+	tried("type", ioctl(STDERR_FILENO, TIOCSTI, &byte)); /* into a terminal */
 }
 
 static void try_names(void)

@@ -49,7 +49,8 @@ run() { # DIR KIND: runs the test programs of $out/DIR/tests/KIND, each with a p
 run_command() { # DIR: runs tests/conform with the command of $out/DIR
 	LLVM_PROFILE_FILE=$out/$1.profiles/%c%m.profraw QCOW2=$out/$1/qcow2 \
 		MKIMAGE=$out/$1/tests/image/mkimage \
-		/usr/bin/python3 -m pytest "$here"/../conform/test_c*.py >"$out/$1.run.log" 2>&1 || {
+		/usr/bin/python3 -m pytest "$here"/../conform/test_c*.py \
+			"$here"/../conform/test_sandbox.py::test_same_output >"$out/$1.run.log" 2>&1 || {
 		cat "$out/$1.run.log"
 		return 1
 	}

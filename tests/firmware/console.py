@@ -22,7 +22,7 @@ class Console:
         self.qemu.kill()
         self.qemu.wait()
 
-    def wait(self, pattern, seconds=20):
+    def wait(self, pattern, seconds=1800):
         """Returns the output up to the first match of the pattern."""
         end = time.monotonic() + seconds
         raw, text = b"", ""
@@ -42,7 +42,7 @@ class Console:
         self.qemu.stdin.write(line.encode())
         self.qemu.stdin.flush()
 
-    def is_off(self, seconds=20):
+    def is_off(self, seconds=1800):
         """Does the machine switch itself off within this time?"""
         self.wait(re.compile(r"(?!)"), seconds)
         return self.qemu.wait(timeout=seconds) == 0

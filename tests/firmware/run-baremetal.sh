@@ -42,7 +42,7 @@ emulator() { # BOARD PROGRAM ARGUMENT...
 	aarch64) machine=(qemu-system-aarch64 -M virt -m 32 -cpu cortex-a53) ;;
 	*) machine=(qemu-system-arm -M "$board") ;;
 	esac
-	timeout --foreground -k 5 60 "${machine[@]}" -accel tcg -display none -monitor none -serial none \
+	timeout --foreground -k 5 1800 "${machine[@]}" -accel tcg -display none -monitor none -serial none \
 		-semihosting-config "$config" -kernel "$program" </dev/null 2>&1
 }
 

@@ -19,12 +19,12 @@ cc -std=c11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-reco
 	"$here/../../port/common/utf8.c" -o "$fat" || exit 1
 
 is_file() { # VOLUME NAME CONTENT
-	timeout --foreground 20 "$fat" "$1" "$2" 2>"$work/runs" | cmp -s - "$3"
+	timeout --foreground 1800 "$fat" "$1" "$2" 2>"$work/runs" | cmp -s - "$3"
 }
 says() { # TEXT ARGUMENTS...
 	local text=$1
 	shift
-	[ "$(timeout --foreground 20 "$fat" "$@" 2>"$work/err")" = "$text" ]
+	[ "$(timeout --foreground 1800 "$fat" "$@" 2>"$work/err")" = "$text" ]
 }
 
 volume() { # FILE KIB MKFS-OPTIONS...
@@ -62,7 +62,7 @@ damaged() { # FILE POSITION
 	local rc
 	cp "$1" "$work/damaged"
 	printf '\xff\x00\xff' | dd of="$work/damaged" bs=1 seek="$2" conv=notrunc status=none
-	timeout --foreground 20 "$fat" "$work/damaged" SHORT.BIN >"$work/out" 2>"$work/err"
+	timeout --foreground 1800 "$fat" "$work/damaged" SHORT.BIN >"$work/out" 2>"$work/err"
 	rc=$?
 	[ $rc -le 1 ] && ! grep -q Sanitizer "$work/err"
 }

@@ -80,7 +80,7 @@ ext4_stick() { # NAME PROGRAM PATH-ON-STICK
 
 # --- machines: their output is the serial line
 
-limit() { timeout --foreground -k 5 150 "$@" </dev/null; }
+limit() { timeout --foreground -k 5 3600 "$@" </dev/null; }
 plain='-nodefaults -display none -monitor none -serial stdio -no-reboot'
 
 x64() { # STICK DEVICE

@@ -11,7 +11,7 @@ PROMPT = re.compile(r"\n=> $")
 
 def main(command):
     with Console(command) as console:
-        console.wait(PROMPT, 120)
+        console.wait(PROMPT)
         console.type("echo the shell goes on\r")
         console.wait(PROMPT)
         console.type("poweroff\r")

@@ -71,7 +71,7 @@ def application(shell):
 
 def main():
     with Shell(QEMU) as shell:
-        shell.wait(re.compile("skip startup.nsh"), 90)
+        shell.wait(re.compile("skip startup.nsh"))
         shell.type("\x1b")
         shell.wait(PROMPT)
         check("no disk of this program at the start", OURS not in shell.run("map -r"))

@@ -27,6 +27,7 @@ ssize_t __real_pread64(int fd, void *buf, size_t len, off_t pos);
 int __real_open64(const char *path, int flags, ...);
 int __real_openat64(int dir_fd, const char *path, int flags, ...);
 long __real_syscall(long number, ...);
+ssize_t __real_readlink(const char *path, char *buf, size_t len);
 int __real_fcntl64(int fd, int command, ...);
 off_t __real_lseek64(int fd, off_t pos, int from);
 int __real_fstat64(int fd, struct stat *st);
@@ -41,6 +42,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_openat64(int dir_fd, const char *path, int flags, ...);
 long __wrap_syscall(long number, ...);
+ssize_t __wrap_readlink(const char *path, char *buf, size_t len);
 int __wrap_fcntl64(int fd, int command, ...);
 off_t __wrap_lseek64(int fd, off_t pos, int from);
 int __wrap_fstat64(int fd, struct stat *st);
@@ -64,6 +66,8 @@ static bool fails(enum call call)
 {
 	unsigned n = count_up(&hooks.n[call]), at = hooks.fail_at[call];
 
+	if (call == CALL_OPEN && hooks.swap_at == n)
+		hooks.swap();
 	if (at == 0u || (hooks.persistent ? n < at : n != at))
 		return false;
 	count_up(&hooks.n_failed);
@@ -97,6 +101,10 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 		return -1;
 	if (hooks.eintr != 0u && hooks.n[CALL_PREAD] % hooks.eintr == 0u) {
 		errno = EINTR;
+		return -1;
+	}
+	if (hooks.direct && (((uintptr_t)buf | len | (size_t)pos) & 511u) != 0u) {
+		errno = EINVAL;
 		return -1;
 	}
 	if (hooks.pread_most != 0u && len > hooks.pread_most)
@@ -143,20 +151,36 @@ long __wrap_syscall(long number, ...)
 	return __real_syscall(number, fd, path, how, len);
 }
 
-/* The library duplicates descriptors with it; the tests ask whether one is open. */
+/* The library has one use for it: the path of an open file. */
+ssize_t __wrap_readlink(const char *path, char *buf, size_t len)
+{
+	if (hooks.no_proc) {
+		errno = ENOENT;
+		return -1;
+	}
+	return __real_readlink(path, buf, len);
+}
+
+/* The library duplicates descriptors with it, and asks for locks; the tests ask for flags. */
 int __wrap_fcntl64(int fd, int command, ...)
 {
+	struct flock *lock;
 	va_list args;
 	int least;
 
-	if (command != F_DUPFD_CLOEXEC)
+	if (hooks.direct && command == F_GETFL)
+		return O_RDONLY | O_DIRECT;
+	if (command != F_DUPFD_CLOEXEC && command != F_OFD_GETLK && command != F_OFD_SETLK)
 		return __real_fcntl64(fd, command);
-	if (fails(CALL_OPEN))
-		return -1;
 	va_start(args, command);
+	if (command != F_DUPFD_CLOEXEC) {
+		lock = va_arg(args, struct flock *);
+		va_end(args);
+		return __real_fcntl64(fd, command, lock);
+	}
 	least = va_arg(args, int);
 	va_end(args);
-	return __real_fcntl64(fd, command, least);
+	return fails(CALL_OPEN) ? -1 : __real_fcntl64(fd, command, least);
 }
 
 /* A seek that fails may have moved the position, as on some devices. */

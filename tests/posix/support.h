@@ -38,8 +38,12 @@ struct hooks {
 	unsigned eintr;          /* every n-th read is interrupted at first; 0: none */
 	size_t pread_most;       /* no read returns more than this; 0: no limit */
 	bool no_openat2;         /* it fails as on a kernel without it */
+	bool no_proc;            /* readlink fails as without /proc */
 	bool block_device;       /* fstat reports each file as a block device */
-	bool no_sysconf;         /* it fails */
+	bool direct;             /* pread and the flags are those of a descriptor with O_DIRECT */
+	unsigned swap_at;        /* before the n-th call of CALL_OPEN, `swap` is called; 0: never */
+	void (*swap)(void);
+	bool no_sysconf; /* it fails */
 
 	unsigned n[CALLS];    /* calls of each kind since hooks_reset() */
 	unsigned n_failed;    /* those of them that failed */

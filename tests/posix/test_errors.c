@@ -27,7 +27,7 @@ static const struct {
 	{ "plain name", "'plain name'" },
 	{ "\x7e\xc2\xa0\xdf\xbf", "'\x7e\xc2\xa0\xdf\xbf'" },
 	{ "\xe0\xa0\x80\xef\xbf\xbd", "'\xe0\xa0\x80\xef\xbf\xbd'" },
-	{ "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", "'\xf0\x90\x80\x80\xf4\x8f\xbf\xbf'" },
+	{ "\xf0\x90\x80\x80\xf4\x8f\xbf\xbd", "'\xf0\x90\x80\x80\xf4\x8f\xbf\xbd'" },
 	{ "\xed\x9f\xbf\xee\x80\x80", "'\xed\x9f\xbf\xee\x80\x80'" }, /* around the surrogates */
 	/* Control characters, and marks that change how the text around them looks. */
 	{ "a\nb\x1b", "'a\\x0ab\\x1b'" },
@@ -35,8 +35,8 @@ static const struct {
 	{ "\xc2\x9f", "'\\xc2\\x9f'" },
 	{ "\xe2\x80\xa7|\xe2\x80\xa8", "'\xe2\x80\xa7|\\xe2\\x80\\xa8'" },
 	{ "\xe2\x80\xae|\xe2\x80\xaf", "'\\xe2\\x80\\xae|\xe2\x80\xaf'" },
-	{ "\xe2\x81\xa5|\xe2\x81\xa6", "'\xe2\x81\xa5|\\xe2\\x81\\xa6'" },
-	{ "\xe2\x81\xa9|\xe2\x81\xaa", "'\\xe2\\x81\\xa9|\xe2\x81\xaa'" },
+	{ "\xe2\x81\x9f|\xe2\x81\xa0", "'\xe2\x81\x9f|\\xe2\\x81\\xa0'" },
+	{ "\xe2\x81\xaf|\xe2\x81\xb0", "'\\xe2\\x81\\xaf|\xe2\x81\xb0'" },
 	/* Invalid UTF-8: stray bytes, cut or overlong sequences, surrogates, beyond Unicode. */
 	{ "\x80", "'\\x80'" },
 	{ "\xc2", "'\\xc2'" },
@@ -221,7 +221,10 @@ static void test_data_file_in_message(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_TRUNCATED);
 	EQ(qcow2_last_failure()->depth, 0);
 	TEXT(qcow2_last_failure()->message,
-	     "data file at depth 0: image is truncated (at file offset 0)");
+	     "data file at depth 0: image is truncated: the data at file offset 0 is past the end "
+	     "of the file (0 bytes) (at disk offset 0)");
+	EQ(qcow2_last_failure()->offset, 0);
+	LE(1, qcow2_last_failure()->length);
 	qcow2_close(q);
 }
 

@@ -650,6 +650,14 @@ static const struct {
 	{ "\xe2\x80\xae", 3, 0x202e, 0 },
 	{ "\xe2\x81\xa9", 3, 0x2069, 0 },
 	{ "\xf0\x9f\x98\x80", 4, 0x1f600, 1 },
+	{ "\xc2\xad", 2, 0xad, 0 },             /* soft hyphen */
+	{ "\xe2\x80\x8b", 3, 0x200b, 0 },       /* zero width space */
+	{ "\xef\xb8\x8f", 3, 0xfe0f, 0 },       /* variation selector */
+	{ "\xf3\xa0\x81\x81", 4, 0xe0041, 0 },  /* tag */
+	{ "\xef\xbf\xbf", 3, 0xffff, 0 },       /* no character */
+	{ "\xf4\x8f\xbf\xbf", 4, 0x10ffff, 0 }, /* no character */
+	{ "\xf4\x8f\xbf\xbd", 4, 0x10fffd, 1 },
+
 	{ "\x80", 1, 0xfffd, 0 },
 	{ "\xe2\x82", 1, 0xfffd, 0 },
 	{ "\xed\xa0\x80", 1, 0xfffd, 0 },

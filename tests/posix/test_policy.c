@@ -252,11 +252,8 @@ static void test_formats(void **state)
 	(void)state;
 	options.flags = QCOW2_FOLLOW;
 	options.path = "top";
-	/* Without a format, the file is neither probed nor opened. */
 	write_overlay("top", "base", NULL);
-	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
-	EQ(hooks.n[CALL_OPEN], 0);
 	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
 	options.backing_format = "raw";
 	q = qcow2_open_options(open_read("top"), &options, NULL);
@@ -272,8 +269,66 @@ static void test_formats(void **state)
 	EQ(first_byte(q), 1);
 	qcow2_close(q);
 	write_overlay("top", "base", "vmdk");
+	hooks_reset();
 	fails_with("top", &options, ENOTSUP);
+	EQ(hooks.n[CALL_OPEN], 0);
 	HAS(qcow2_last_failure()->message, "vmdk");
+	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+}
+
+/* QEMU's names for the bytes as they are, in the image and from the caller. */
+static void test_raw_formats(void **state)
+{
+	static const char *const formats[] = { "raw", "file", "host_device" };
+	struct qcow2_file file = { "sub/base", -1, NULL };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+	size_t i;
+
+	(void)state;
+	options.n_backing = 1;
+	options.backing = &file;
+	for (i = 0; i < COUNT(formats); i++) {
+		write_overlay("top", "base", formats[i]);
+		q = open_with("top", QCOW2_FOLLOW);
+		EQ(first_byte(q), 1);
+		qcow2_close(q);
+		file.format = i == 0u ? NULL : formats[i];
+		q = qcow2_open_options(open_read("top"), &options, NULL);
+		EQ(first_byte(q), 2);
+		qcow2_close(q);
+	}
+}
+
+/* Where no format is given, the message says what the file looks like. Nothing follows from it. */
+static void test_looks(void **state)
+{
+	static const char like[] = "it starts like a qcow2 image";
+	static const char unlike[] = "it does not start like a qcow2 image";
+	struct qcow2_file file = { "mid", -1, NULL };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+
+	(void)state;
+	write_overlay("mid", "base", "raw");
+	options.flags = QCOW2_FOLLOW;
+	options.path = "top";
+	write_overlay("top", "mid", NULL);
+	fails_with("top", &options, ENOTSUP);
+	EQ(qcow2_last_failure()->status, QCOW2_E_ARGUMENT);
+	HAS(qcow2_last_failure()->message, like);
+	write_overlay("top", "base", NULL);
+	fails_with("top", &options, ENOTSUP);
+	HAS(qcow2_last_failure()->message, unlike);
+	options.flags = 0;
+	options.n_backing = 1;
+	options.backing = &file;
+	fails_with("top", &options, ENOTSUP);
+	HAS(qcow2_last_failure()->message, like);
+	options.backing_format = "raw";
+	q = qcow2_open_options(open_read("top"), &options, NULL);
+	EQ(first_byte(q), 'Q');
+	qcow2_close(q);
 }
 
 /* CVE-2008-2004: a raw disk in which the guest has written a qcow2 header stays a raw disk. */
@@ -350,6 +405,135 @@ static void test_relative_to_namer(void **state)
 	q = open_with("top", QCOW2_FOLLOW);
 	EQ(first_byte(q), 2);
 	qcow2_close(q);
+}
+
+/* Names are looked up in the directory that has the image, not in that of a link to it. */
+static void test_link_to_image(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+	char name[256];
+	int i;
+
+	(void)state;
+	write_overlay("sub/top", "base", "raw");
+	EQ(symlink("sub/top", "elsewhere"), 0);
+	for (i = 0; i < 2; i++) {
+		hooks_reset();
+		hooks.no_proc = i == 1;
+		q = open_with("elsewhere", QCOW2_FOLLOW);
+		EQ(first_byte(q), 2);
+		snprintf(name, sizeof name, "%s/sub/base", dir_path());
+		TEXT(qcow2_get_path(q, 1), name);
+		qcow2_close(q);
+	}
+	hooks_reset();
+	/* As in QEMU. */
+	q = open_with("elsewhere", QCOW2_FOLLOW_ANY);
+	EQ(first_byte(q), 1);
+	qcow2_close(q);
+	/* The directory of the link is another one, so an absolute name in it leads out. */
+	snprintf(name, sizeof name, "%s/base", dir_path());
+	write_overlay("sub/top", name, "raw");
+	snprintf(name, sizeof name, "%s/elsewhere", dir_path());
+	options.flags = QCOW2_FOLLOW;
+	options.path = name;
+	fails_with("elsewhere", &options, EPERM);
+}
+
+/* If the path is not that of the file, the directory is not known. */
+static void test_unknown_directory(void **state)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+
+	(void)state;
+	write_overlay("top", "base", "raw");
+	write_overlay("other", "base", "raw");
+	options.flags = QCOW2_FOLLOW;
+	options.path = "other";
+	hooks_reset();
+	hooks.no_proc = true;
+	fails_with("top", &options, ENOENT);
+	HAS(qcow2_last_failure()->message, "directory of the image");
+	hooks_reset();
+}
+
+/* A directory that may be entered but not listed. */
+static void test_unreadable_directory(void **state)
+{
+	uid_t user = geteuid();
+	struct qcow2 *q;
+	int i;
+
+	(void)state;
+	EQ(mkdir("deep", 0777), 0);
+	EQ(mkdir("deep/deeper", 0777), 0);
+	write_raw("deep/deeper/base", 7);
+	write_overlay("deep/top", "deeper/base", "raw");
+	EQ(chmod("deep/deeper", 0311), 0);
+	EQ(chmod("deep", 0311), 0);
+	EQ(chmod(".", 0711), 0);
+	if (user == 0u)
+		EQ(seteuid(65534), 0); /* root may list any directory */
+	for (i = 0; i < 2; i++) {
+		hooks_reset();
+		hooks.no_openat2 = i == 1;
+		q = open_with("deep/top", QCOW2_FOLLOW);
+		EQ(first_byte(q), 7);
+		qcow2_close(q);
+	}
+	hooks_reset();
+	if (user == 0u)
+		EQ(seteuid(user), 0);
+	EQ(chmod("deep", 0777), 0);
+	EQ(chmod("deep/deeper", 0777), 0);
+}
+
+static void exchange(void)
+{
+	EQ(renameat2(AT_FDCWD, "sub", AT_FDCWD, "evil", RENAME_EXCHANGE), 0);
+}
+
+/*
+ * Another process exchanges a directory of the chain and a symbolic link to a directory elsewhere.
+ * Whenever it does that, nothing from elsewhere is read.
+ */
+static void test_exchanged_directory(void **state)
+{
+	unsigned n, n_read = 0;
+	bool more = true;
+
+	(void)state;
+	EQ(mkdir("imgs", 0777), 0);
+	EQ(mkdir("outside", 0777), 0);
+	write_raw("outside/base", 9);
+	EQ(chdir("imgs"), 0);
+	EQ(mkdir("sub", 0777), 0);
+	EQ(symlink("../outside", "evil"), 0);
+	write_raw("sub/base", 2);
+	write_overlay("sub/mid", "base", "raw");
+	write_overlay("top", "sub/mid", "qcow2");
+	for (n = 2; more; n++) {
+		struct qcow2 *q;
+
+		test_case("before call %u, %s openat2", n / 2, n % 2 == 0 ? "with" : "without");
+		hooks_reset();
+		hooks.no_openat2 = n % 2 == 1;
+		hooks.swap = exchange;
+		hooks.swap_at = n / 2;
+		q = open_with("top", QCOW2_FOLLOW);
+		more = hooks.n[CALL_OPEN] >= n / 2 || n % 2 == 0;
+		if (q != NULL) {
+			EQ(first_byte(q), 2);
+			n_read++;
+		}
+		qcow2_close(q);
+		if (hooks.n[CALL_OPEN] >= n / 2)
+			exchange(); /* back */
+	}
+	LE(4, n_read);
+	hooks_reset();
+	EQ(chdir(".."), 0);
 }
 
 /* ---- Files from the caller ---- */
@@ -560,10 +744,16 @@ int main(void)
 		WITH_FILES(test_no_path),
 		WITH_FILES(test_not_allowed),
 		WITH_FILES(test_formats),
+		WITH_FILES(test_raw_formats),
+		WITH_FILES(test_looks),
 		IN_DIR(test_no_probing),
 		IN_DIR(test_loops),
 		IN_DIR(test_depth),
 		WITH_FILES(test_relative_to_namer),
+		WITH_FILES(test_link_to_image),
+		WITH_FILES(test_unknown_directory),
+		WITH_FILES(test_unreadable_directory),
+		IN_DIR(test_exchanged_directory),
 		WITH_FILES(test_given_backing),
 		WITH_FILES(test_given_unnamed),
 		WITH_FILES(test_data_file),

@@ -290,6 +290,41 @@ static void test_map(void **state)
 	EQ(s.length, 200);
 }
 
+/* An empty disk of 1 TiB: its tables are short, but those of a hostile image need not be. */
+static void test_map_is_bounded(void **state)
+{
+	struct qcow2_file below = { .format = "qcow2" };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	uint64_t at, size = UINT64_C(1) << 40;
+	struct image disk, base;
+	struct qcow2_segment s;
+	struct qcow2 *q;
+
+	(void)state;
+	image_init(&disk, 3, 16, size);
+	q = open_good(image_to_fd(&disk));
+	for (at = 0; map_guarded(q, at, UINT64_MAX, &s) == 1; at += s.length)
+		EQ(s.length, UINT64_C(64) << 30);
+	EQ(at, size);
+	qcow2_close(q);
+	image_free(&disk);
+
+	/* With a second image and clusters of 512 bytes. */
+	image_init(&base, 3, 9, CLUSTER);
+	below.fd = image_to_fd(&base);
+	image_init(&disk, 3, 16, size);
+	image_set_backing(&disk, "base", 4, 0);
+	options.backing = &below;
+	options.n_backing = 1;
+	q = qcow2_open_options(image_to_fd(&disk), &options, NULL);
+	TRUE(q != NULL);
+	EQ(map_guarded(q, CLUSTER, UINT64_MAX, &s), 1);
+	EQ(s.length, UINT64_C(256) << 20);
+	qcow2_close(q);
+	image_free(&disk);
+	image_free(&base);
+}
+
 static void test_little_memory(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -320,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_read_cost),
 		cmocka_unit_test(test_read_int_max),
 		WITH_DISK(test_map),
+		cmocka_unit_test(test_map_is_bounded),
 		cmocka_unit_test(test_little_memory),
 	};
 

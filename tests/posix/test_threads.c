@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One handle and many threads: each thread gets the right bytes and its own errors. tsan.sh also
- * runs this under ThreadSanitizer.
+ * One handle and many threads: each thread gets the right bytes and its own errors, also if threads
+ * are cancelled and if the process forks. tsan.sh also runs this under ThreadSanitizer.
  */
 #include "support.h"
 
@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum {
 	CLUSTER = 4096,
@@ -205,6 +207,142 @@ static void test_info(void **state)
 	}
 }
 
+/* Reads until it is cancelled. */
+static void *read_for_ever(void *arg)
+{
+	uint8_t buf[MOST];
+	uint64_t off = 0;
+
+	for (;; off = (off + MOST) % (DISK - MOST)) {
+		struct qcow2_segment s;
+
+		qcow2_read(arg, buf, sizeof buf, off);
+		qcow2_map(arg, off, 1, &s);
+	}
+	return NULL;
+}
+
+static struct qcow2 *open_readers(unsigned max_readers)
+{
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct qcow2 *q;
+
+	options.max_readers = max_readers;
+	q = qcow2_open_options(open_read("disk"), &options, NULL);
+	TRUE(q != NULL);
+	return q;
+}
+
+static void cancel_all(pthread_t threads[THREADS])
+{
+	void *result;
+	int i;
+
+	for (i = 0; i < THREADS; i++)
+		EQ(pthread_cancel(threads[i]), 0);
+	for (i = 0; i < THREADS; i++) {
+		EQ(pthread_join(threads[i], &result), 0);
+		TRUE(result == PTHREAD_CANCELED);
+	}
+}
+
+/* A cancelled thread ends, and gives back its reader first. */
+static void test_cancel(void **state)
+{
+	struct qcow2 *q = open_readers(2);
+	uint8_t byte;
+	int round, i;
+
+	(void)state;
+	for (round = 0; round < 20; round++) {
+		pthread_t threads[THREADS];
+
+		for (i = 0; i < THREADS; i++)
+			EQ(pthread_create(&threads[i], NULL, read_for_ever, q), 0);
+		usleep(1000);
+		cancel_all(threads);
+		EQ(qcow2_read(q, &byte, 1, 0), 1);
+		EQ(byte, expected[0]);
+	}
+	qcow2_close(q);
+}
+
+/* Opens, lists and closes in a thread that has been cancelled: it ends only after that. */
+static void *open_cancelled(void *arg)
+{
+	struct qcow2_snapshot_entry *snapshots;
+	struct qcow2_bitmap_entry *bitmaps;
+	struct qcow2_info info = { .struct_size = sizeof info };
+	int fd = open_read("disk");
+	struct qcow2 *q;
+
+	pthread_cancel(pthread_self());
+	q = qcow2_open(fd, NULL);
+	if (q == NULL || qcow2_get_info(q, 0, &info) != 0 || qcow2_list_bitmaps(q, &bitmaps) != 0 ||
+	    qcow2_list_snapshots(q, &snapshots) != 0 ||
+	    qcow2_count_clusters(q, 0, UINT64_MAX, arg) != 0)
+		return NULL;
+	free(bitmaps);
+	free(snapshots);
+	qcow2_close(q);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void test_cancelled_before(void **state)
+{
+	unsigned n_fds = count_fds();
+	uint64_t count = 0;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	EQ(pthread_create(&thread, NULL, open_cancelled, &count), 0);
+	EQ(pthread_join(thread, &result), 0);
+	TRUE(result == PTHREAD_CANCELED);
+	TRUE(count > 0u);
+	EQ(count_fds(), n_fds);
+}
+
+/* The child of a fork reads the disk up to the damaged cluster. */
+static void read_in_child(struct qcow2 *q)
+{
+	static uint8_t bytes[BAD * CLUSTER];
+	bool good;
+
+	alarm(60); /* ends a call that waits for ever */
+	good = qcow2_read(q, bytes, sizeof bytes, 0) == (int)sizeof bytes &&
+	       memcmp(bytes, expected, sizeof bytes) == 0;
+	qcow2_close(q);
+	_exit(good ? 0 : 1);
+}
+
+/* Threads read while the process forks: neither the child nor the parent loses a reader. */
+static void test_fork(void **state)
+{
+	struct qcow2 *q = open_readers(2), *closed = open_readers(1), *other = open_readers(1);
+	pthread_t threads[THREADS];
+	int round, i;
+
+	(void)state;
+	qcow2_close(closed);
+	for (i = 0; i < THREADS; i++)
+		EQ(pthread_create(&threads[i], NULL, read_for_ever, i % 2 == 0 ? q : other), 0);
+	for (round = 0; round < 20; round++) {
+		pid_t child = fork();
+		int status = -1;
+
+		TRUE(child >= 0);
+		if (child == 0)
+			read_in_child(round % 2 == 0 ? q : other);
+		EQ(waitpid(child, &status, 0), child);
+		EQ(status, 0);
+	}
+	cancel_all(threads);
+	qcow2_close(q);
+	qcow2_close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +351,9 @@ int main(void)
 		cmocka_unit_test(test_fewer_readers),
 		cmocka_unit_test(test_as_many_readers),
 		cmocka_unit_test(test_default_readers),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_cancelled_before),
+		cmocka_unit_test(test_fork),
 	};
 
 	return cmocka_run_group_tests(tests, write_disk, dir_teardown);

@@ -15,6 +15,15 @@ goals=0
 turns=$build/wp-functions.txt
 mkdir -p "$build"
 : >"$turns"
+# WP keeps the prover's answer to each goal here, under a hash of the goal's text. Every proof from
+# the beginning starts with an empty directory; sensitivity.py goes on with it, so that only goals
+# that change with the code are proved again. An answer "timeout" counts only for a limit that is
+# not longer.
+WP_CACHE=${WP_CACHE-$PWD/$build/wp-cache}
+if [ $# -eq 0 ]; then
+	rm -rf "$WP_CACHE"
+fi
+mkdir -p "$WP_CACHE"
 # Why3 lists the provers that it finds in this file. The default would be in the home directory.
 WHY3CONFIG=$PWD/$build/why3.conf
 export WHY3CONFIG
@@ -46,8 +55,8 @@ prove() { # FILE NUMBER-OF-GOALS FUNCTION...
 		-cpp-extra-args="-Iinclude -include tests/proof/acsl.h -DFOR_$(basename "$file" .c)" \
 		-wp -wp-fct "$(echo "$@" | tr ' ' ,)" -wp-model Typed+Cast -wp-rte -rte-no-pointer-call \
 		-wp-smoke-tests -wp-no-smoke-dead-code -wp-smoke-timeout 1 \
-		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-120}" -wp-par 2 -wp-cache none \
-		"tests/proof/contracts/$(basename "$file")" >"$log" 2>&1
+		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-1800}" -wp-par 2 \
+		-wp-cache update -wp-cache-dir "$WP_CACHE" "tests/proof/contracts/$(basename "$file")" >"$log" 2>&1
 	proved=$(sed -nE 's|^\[wp\] Proved goals: +([0-9]+) / .*|\1|p' "$log")
 	total=$(sed -nE 's|^\[wp\] Proved goals: +[0-9]+ / ([0-9]+).*|\1|p' "$log")
 	[ "$wanted" != any ] || wanted=${total:-1}

@@ -79,6 +79,7 @@ static void test_list(void **state)
 	EQ(e.l1_pos, s.img.snapshots[0].table.l1_pos);
 	EQ(e.l1_entries, 1);
 	EQ(e.disk_size, MIB + 77);
+	EQ(e.has_disk_size, 1);
 	EQ(e.vm_state_size, 0);
 	EQ(e.vm_clock_nsec, UINT64_C(5000000000));
 	EQ(e.date_sec, 1700000001);
@@ -94,6 +95,7 @@ static void test_list(void **state)
 	check_strings(&s, &e, "second id", "");
 	check_next(&s, &e, false);
 	EQ(e.index, 2);
+	EQ(e.has_disk_size, 0);
 	EQ(e.disk_size, 3 * MIB); /* the entry has none, so it is that of the image */
 	EQ(e.vm_state_size, 9);
 	EQ(e.has_icount, false);
@@ -181,24 +183,31 @@ static void test_lengths(void **state)
 	}
 }
 
-/* The largest disk that can be, and one more. */
+/* The largest disk that an L1 table can cover, and one more. */
 static void test_largest(void **state)
 {
 	struct test_image s = { 0 };
+	struct image_snapshot *snap = NULL;
 	struct qcow2_snapshot e;
 	struct qcow2_image image;
 	struct qcow2_error err;
 
 	(void)state;
 	test_case("largest disk");
-	image_init(&s.img, 3, 16, MIB);
-	image_add_snapshot(&s.img, "1", "a")->disk_size = INT64_MAX;
-	test_image_open(&s);
+	image_init(&s.img, 3, 21, MIB);
+	snap = image_add_snapshot(&s.img, "1", "a");
+	snap->disk_size = UINT64_C(1) << 61;
+	snap->l1_entries_set = true;
+	snap->l1_entries = 4194304;
+	test_image_open_flags(&s, QCOW2_OPEN_TRUNCATED);
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
-	EQ(e.disk_size, INT64_MAX);
+	EQ(e.disk_size, UINT64_C(1) << 61);
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_OK);
-	EQ(image.size, INT64_MAX);
+	EQ(image.size, UINT64_C(1) << 61);
 	e.disk_size++;
+	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_L1);
+	EQ(err.detail, 4194304);
+	e.disk_size = UINT64_C(1) << 63;
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_TOO_BIG);
 	EQ(err.detail, UINT64_C(1) << 63);
 	test_image_free(&s);
@@ -268,9 +277,9 @@ static void test_short_l1(void **state)
 
 		test_case("L1 of %u entries for 6 MiB", (unsigned)n);
 		memset(&s, 0, sizeof s);
-		image_init(&s.img, 3, BITS, MIB);
+		image_init(&s.img, 3, BITS, 6 * MIB);
 		snap = image_add_snapshot(&s.img, "1", "x");
-		snap->disk_size = 6 * MIB;
+		snap->extra_len = 0; /* so it has the size of the image */
 		snap->table.l1_entries = n == 0 ? 1 : n;
 		if (n != 0)
 			image_add(&s.img, &snap->table, 7, IMAGE_DATA);
@@ -422,8 +431,12 @@ static const struct l1_case l1_cases[] = {
 	{ "far past the file", UINT64_C(0x7ffffffe00000000), 1, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
 	{ "too far", UINT64_C(0x7fffffff00000000), 1, MIB, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "in part past the file", CLUSTER, 4194304, MIB, QCOW2_E_TRUNCATED, QCOW2_OK },
-	{ "0 entries", 0, 0, MIB, QCOW2_OK, QCOW2_OK },
-	{ "0 entries, past the file", UINT64_C(1) << 40, 0, MIB, QCOW2_OK, QCOW2_OK },
+	{ "0 entries", 0, 0, MIB, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "0 entries, past the file", UINT64_C(1) << 40, 0, MIB, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "0 entries, size 0", 0, 0, 0, QCOW2_OK, QCOW2_OK },
+	{ "just long enough", CLUSTER, 1, 2 * MIB, QCOW2_OK, QCOW2_OK },
+	{ "one byte too short", CLUSTER, 1, 2 * MIB + 1, QCOW2_E_L1, QCOW2_E_L1 },
+	{ "size 2^62", CLUSTER, 1, UINT64_C(1) << 62, QCOW2_E_L1, QCOW2_E_L1 },
 	{ "size 0", CLUSTER, 1, 0, QCOW2_OK, QCOW2_OK },
 	{ "size 2^63", CLUSTER, 1, UINT64_C(1) << 63, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },
 	{ "size 2^64-1", CLUSTER, 1, UINT64_MAX, QCOW2_E_TOO_BIG, QCOW2_E_TOO_BIG },

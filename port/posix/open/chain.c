@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../failure.h"
+#include "cut.h"
 #include "find.h"
 
 static struct qp_layer *layer_new(unsigned depth)
@@ -27,6 +28,7 @@ static struct qp_layer *layer_new(unsigned depth)
 	layer->data.fd = -1;
 	layer->data.depth = depth;
 	layer->data.is_data = true;
+	layer->dir.fd = -1;
 	return layer;
 }
 
@@ -38,6 +40,7 @@ void qp_chain_free(struct qp_layer *top)
 
 		qp_file_close(&top->file);
 		qp_file_close(&top->data);
+		qp_directory_close(&top->dir);
 		for (i = 0; i < QP_NAMES; i++)
 			free(top->names[i]);
 		free(top);
@@ -46,20 +49,22 @@ void qp_chain_free(struct qp_layer *top)
 }
 
 /* Releases a file that no layer owns yet. */
-static void found_drop(const struct qp_found *found)
+static void found_drop(struct qp_found *found)
 {
 	qp_close(found->fd);
 	free(found->path);
+	qp_directory_close(&found->dir);
 }
 
 static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 {
-	struct qp_found found = { -1, NULL, true };
+	struct qp_found found = QP_FOUND_NONE;
 
 	if (!qp_find_data(plan, layer, &found)) {
 		found_drop(&found);
 		return false;
 	}
+	qp_directory_close(&found.dir); /* a data file names no other file */
 	if (!qp_file_open(&layer->data, found.fd, found.path))
 		return false;
 	qcow2_image_attach_data(&layer->image, &layer->data.io);
@@ -86,7 +91,9 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
 	if (rc == QCOW2_OK)
 		rc = qcow2_image_extensions(&layer->image, &err);
-	if (rc != QCOW2_OK)
+	if (rc == QCOW2_E_TRUNCATED)
+		qp_fail_open_cut(&layer->file, flags, &err);
+	else if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
 	else
 		layer->file.table_len = UINT32_C(1) << layer->image.cluster_bits;
@@ -98,6 +105,7 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 {
 	unsigned options = plan->options->flags;
 
+	layer->dir = found.dir;
 	if (!qp_file_open(&layer->file, found.fd, found.path))
 		return false;
 	if (found.is_raw) {
@@ -136,10 +144,17 @@ static bool is_new(const struct qp_layer *top, const struct qp_layer *layer)
 	return true;
 }
 
+/* Releases what a layer needs only while the chain is opened. */
+static void layer_settle(struct qp_layer *layer)
+{
+	qp_file_drop_head(&layer->file);
+	qp_directory_close(&layer->dir);
+}
+
 /* Finds and opens the image below `layer`. */
 static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_layer *layer)
 {
-	struct qp_found found = { -1, NULL, false };
+	struct qp_found found = QP_FOUND_NONE;
 	struct qp_layer *below;
 
 	if (layer->file.depth + 1u >= QP_CHAIN_MAX) {
@@ -154,7 +169,7 @@ static bool open_below(struct qp_plan *plan, struct qp_layer *top, struct qp_lay
 		found_drop(&found);
 		return false;
 	}
-	qp_file_drop_head(&layer->file); /* the next image needs the buffer */
+	layer_settle(layer); /* the next image needs the buffer for the head */
 	return layer_open(plan, below, found) && is_new(top, below);
 }
 
@@ -235,14 +250,17 @@ static bool given_image(struct qp_found *found, const char *path)
 
 static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 {
-	struct qp_found found = { fd, NULL, false };
+	struct qp_found found = QP_FOUND_NONE;
 	struct qp_layer *layer = layer_new(0);
 
 	*top = layer;
+	found.fd = fd;
 	if (layer == NULL || !given_image(&found, plan->options->path)) {
 		found_drop(&found);
 		return false;
 	}
+	layer->file.start = plan->options->image_offset;
+	layer->file.length = plan->options->image_length;
 	if (!layer_open(plan, layer, found))
 		return false;
 	for (; wants_backing(plan, layer); layer = layer->below)
@@ -263,7 +281,7 @@ bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *op
 	plan_init(&plan, options);
 	done = chain_fill(&plan, top, fd);
 	for (layer = *top; layer != NULL; layer = layer->below)
-		qp_file_drop_head(&layer->file);
+		layer_settle(layer);
 	plan_drop(&plan);
 	return done;
 }

@@ -11,15 +11,21 @@
 #include <unistd.h>
 
 #include "../failure.h"
+#include "direct.h"
 
 /* The most that one pread(2) is asked for. Systems differ in how much they accept. */
 #define PREAD_MAX ((size_t)1 << 30)
 
-static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
+ssize_t qp_file_pread(const struct qp_file *file, void *buf, size_t len, uint64_t pos)
+{
+	return pread(file->fd, buf, len, (off_t)(file->start + pos));
+}
+
+static int read_exactly(const struct qp_file *file, uint64_t pos, char *to, size_t len)
 {
 	while (len > 0u) {
 		size_t want = len < PREAD_MAX ? len : PREAD_MAX;
-		ssize_t got = pread(fd, to, want, (off_t)pos);
+		ssize_t got = qp_file_pread(file, to, want, pos);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -37,12 +43,15 @@ static int read_exactly(int fd, uint64_t pos, char *to, size_t len)
 static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {
 	const struct qp_file *file = ctx;
+	int code;
 
 	if (file->head_len > pos && len <= file->head_len - pos) {
 		memcpy(buf, file->head + pos, len);
 		return 0;
 	}
-	return read_exactly(file->fd, pos, buf, len);
+	code = read_exactly(file, pos, buf, len);
+	/* So the system refuses what is not aligned as O_DIRECT needs it. */
+	return code == EINVAL ? qp_direct_read(file, pos, buf, len) : code;
 }
 
 static const struct qcow2_io_ops file_ops = { file_read };
@@ -67,7 +76,27 @@ static bool device_size(int fd, uint64_t *size)
 	return end >= 0;
 }
 
-static bool file_identify(struct qp_file *file)
+/* The size of the image in a file that has this many bytes. */
+static uint64_t part_size(const struct qp_file *file, uint64_t whole)
+{
+	uint64_t rest = whole > file->start ? whole - file->start : 0u;
+
+	return file->length != 0u && file->length < rest ? file->length : rest;
+}
+
+bool qp_file_size_now(const struct qp_file *file, uint64_t *size)
+{
+	struct stat st;
+
+	/* Devices do not grow while they are open. */
+	if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	*size = part_size(file, (uint64_t)st.st_size);
+	return true;
+}
+
+/* Notes which file this is, and sets *size if it is a file of which any part can be read. */
+static bool file_identify(struct qp_file *file, uint64_t *size)
 {
 	struct stat st;
 
@@ -78,21 +107,21 @@ static bool file_identify(struct qp_file *file)
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	if (S_ISREG(st.st_mode)) {
-		file->io.size = (uint64_t)st.st_size;
+		*size = (uint64_t)st.st_size;
 		return true;
 	}
 	if (S_ISBLK(st.st_mode)) {
 		/* Two device nodes may be the same device. */
 		file->dev = st.st_rdev;
 		file->ino = 0;
-		if (device_size(file->fd, &file->io.size))
+		if (device_size(file->fd, size))
 			return true;
 		qp_fail_file(file, errno, "cannot find the size of the device", strerror(errno));
 	} else if (S_ISDIR(st.st_mode)) {
 		qp_fail_file(file, EISDIR, "is a directory", NULL);
 	} else {
 		qp_fail_file(file, ESPIPE,
-		             "is a pipe, a socket or a character device; copy it to a file first",
+		             "is a pipe, a socket or a character device; save it to a file first",
 		             NULL);
 	}
 	return false;
@@ -100,12 +129,21 @@ static bool file_identify(struct qp_file *file)
 
 bool qp_file_open(struct qp_file *file, int fd, char *path)
 {
+	uint64_t size = 0;
+
 	file->fd = fd;
 	file->path = path;
 	file->io.ops = &file_ops;
 	file->io.ctx = file;
 	file->io.size = 0;
-	return file_identify(file);
+	if (!file_identify(file, &size))
+		return false;
+	if (file->start > size || (file->start == size && size != 0u)) {
+		qp_fail_file(file, EINVAL, "the file ends before the image in it begins", NULL);
+		return false;
+	}
+	file->io.size = part_size(file, size);
+	return true;
 }
 
 bool qp_file_keep_head(struct qp_file *file, char buf[QP_HEAD_LEN])

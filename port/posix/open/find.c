@@ -13,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../failure.h"
 #include "../printable.h"
 #include "../words.h"
+#include "beneath.h"
 #include "names.h"
 #include "resolve.h"
 
@@ -65,6 +67,8 @@ static void not_given(const struct qcow2_file_request *request)
 		qp_fail(ENOTSUP, status, text, "%s needs its %s '%s'%s%s%s, which was not given",
 		        who, what, name, *shown != '\0' ? " (format " : "", shown,
 		        *shown != '\0' ? ")" : "");
+	if (request->name_len != 0u)
+		qp_failure_names_file();
 }
 
 /* Uses a file that the caller gave: opens its path, or takes the descriptor. */
@@ -117,8 +121,9 @@ static bool may_follow(const struct qcow2_options *o)
 }
 
 /* Finds the file by its name in the image: asks the callback, or follows the name. */
-static bool find_named(const struct qcow2_options *o, const struct qcow2_file_request *request,
-                       struct qp_found *found, const char **format)
+static bool find_named(const struct qcow2_options *o, struct qp_layer *layer,
+                       const struct qcow2_file_request *request, struct qp_found *found,
+                       const char **format)
 {
 	if (o->open_file == NULL && (!may_follow(o) || request->name_len == 0u)) {
 		not_given(request);
@@ -131,37 +136,74 @@ static bool find_named(const struct qcow2_options *o, const struct qcow2_file_re
 	}
 	if (o->open_file != NULL)
 		return ask(o, request, found, format);
-	found->fd = qp_resolve(request, o->flags, &found->path);
-	return found->fd >= 0;
+	return qp_resolve(request, layer, o->flags, found);
 }
 
-/* Makes sure that the format of a backing file is known and supported. */
-static bool format_known(const char *format, const struct qcow2_file_request *request)
+/* These names of QEMU mean the bytes as they are: the second and third are its own drivers. */
+static bool is_raw_format(const char *format)
+{
+	return strcmp(format, "raw") == 0 || strcmp(format, "file") == 0 ||
+	       strcmp(format, "host_device") == 0;
+}
+
+/* What the first bytes of a file are, for a message. Nothing is ever decided by that. */
+static const char *looks_like(int fd)
+{
+	unsigned char magic[4];
+
+	if (fd < 0 || pread(fd, magic, sizeof magic, 0) != (ssize_t)sizeof magic)
+		return "";
+	return memcmp(magic, "QFI\xfb", sizeof magic) == 0
+	               ? "; it starts like a qcow2 image"
+	               : "; it does not start like a qcow2 image";
+}
+
+/* Notes that the format of a backing file is not known. fd is the file, or -1. */
+static void format_missing(const struct qcow2_file_request *request, int fd)
+{
+	const char *looks = looks_like(fd);
+	char name[QP_PRINTABLE];
+
+	qp_printable(name, request->name, request->name_len);
+	if (*name == '\0')
+		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format, "%s%s", need_format, looks);
+	else
+		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
+		        "no format given for the backing file '%s' (raw or qcow2)%s", name, looks);
+}
+
+/* Makes sure that a format is one that the library reads. */
+static bool format_supported(const char *format, const struct qcow2_file_request *request)
 {
 	char name[QP_PRINTABLE], shown[QP_PRINTABLE];
 
-	if (format != NULL && (strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0))
+	if (is_raw_format(format) || strcmp(format, "qcow2") == 0)
 		return true;
 	qp_printable(name, request->name, request->name_len);
-	if (format == NULL && *name == '\0')
-		qp_fail_text(ENOTSUP, QCOW2_E_ARGUMENT, need_format);
-	else if (format == NULL)
-		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
-		        "no format given for the backing file '%s' (raw or qcow2)", name);
-	else
-		qp_fail(ENOTSUP, 0, "the format of the backing file is not supported",
-		        "the format '%s' of the backing file '%s' is not supported (raw and qcow2 "
-		        "are)",
-		        qp_printable(shown, format, strlen(format)), name);
+	qp_fail(ENOTSUP, QCOW2_E_BACKING, "the format of the backing file is not supported",
+	        "the format '%s' of the backing file '%s' is not supported: give a raw or qcow2 "
+	        "copy of it",
+	        qp_printable(shown, format, strlen(format)), name);
 	return false;
+}
+
+/* Opens the backing file: the one that is given, or else the one that the image names. */
+static bool find_file(struct qp_plan *plan, struct qp_layer *layer,
+                      const struct qcow2_file_request *request, const struct qcow2_file *given,
+                      struct qp_found *found, const char **format)
+{
+	if (given == NULL)
+		return find_named(plan->options, layer, request, found, format);
+	plan->n_taken++;
+	return take_given(given, found);
 }
 
 /*
  * Finds the backing file of a request. Its format is the one that is given with the file, or else
  * the one in the image, or else options->backing_format.
  */
-static bool find_backing(struct qp_plan *plan, const struct qcow2_file_request *request,
-                         struct qp_found *found)
+static bool find_backing(struct qp_plan *plan, struct qp_layer *layer,
+                         const struct qcow2_file_request *request, struct qp_found *found)
 {
 	const struct qcow2_options *o = plan->options;
 	const struct qcow2_file *given = NULL;
@@ -171,23 +213,19 @@ static bool find_backing(struct qp_plan *plan, const struct qcow2_file_request *
 		given = &o->backing[plan->n_taken];
 	if (given != NULL && given->format != NULL)
 		format = given->format;
-	/* Check the format before opening the file, unless a callback may still set it. */
-	if (given != NULL || (o->open_file == NULL && may_follow(o))) {
-		if (!format_known(format != NULL ? format : o->backing_format, request))
-			return false;
-	}
-	if (given != NULL) {
-		plan->n_taken++;
-		if (!take_given(given, found))
-			return false;
-	} else if (!find_named(o, request, found, &format)) {
+	/* A file in a format that is not supported is not opened; only a callback may change it. */
+	if (format != NULL && (given != NULL || (o->open_file == NULL && may_follow(o))) &&
+	    !format_supported(format, request))
 		return false;
-	}
+	if (!find_file(plan, layer, request, given, found, &format))
+		return false;
 	if (format == NULL)
 		format = o->backing_format;
-	if (!format_known(format, request))
+	if (format == NULL)
+		format_missing(request, found->fd);
+	if (format == NULL || !format_supported(format, request))
 		return false;
-	found->is_raw = strcmp(format, "raw") == 0;
+	found->is_raw = is_raw_format(format);
 	return true;
 }
 
@@ -196,7 +234,7 @@ bool qp_find_backing(struct qp_plan *plan, struct qp_layer *layer, struct qp_fou
 	struct qcow2_file_request request;
 
 	return request_read(layer, QCOW2_FILE_BACKING, &request) &&
-	       find_backing(plan, &request, found);
+	       find_backing(plan, layer, &request, found);
 }
 
 bool qp_find_data(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found)
@@ -210,5 +248,5 @@ bool qp_find_data(struct qp_plan *plan, struct qp_layer *layer, struct qp_found 
 		return take_given(o->data_file, found);
 	}
 	return request_read(layer, QCOW2_FILE_DATA, &request) &&
-	       find_named(o, &request, found, &format);
+	       find_named(o, layer, &request, found, &format);
 }

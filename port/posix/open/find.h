@@ -17,15 +17,24 @@ struct qp_plan {
 	char head[QP_HEAD_LEN]; /* of the image that is being opened */
 };
 
-/* A file that was found for an image but that no layer owns yet. */
+/* A file that was found for an image but that no layer owns yet. Start with QP_FOUND_NONE. */
 struct qp_found {
-	int fd;      /* -1 if none */
-	char *path;  /* from malloc; NULL if unknown */
-	bool is_raw; /* not a qcow2 image */
+	int fd;                  /* -1 if none */
+	char *path;              /* from malloc; NULL if unknown */
+	bool is_raw;             /* not a qcow2 image */
+	struct qp_directory dir; /* that has the file, if a name led there */
 };
 
+#define QP_FOUND_NONE                                                                              \
+	{                                                                                          \
+		-1, NULL, false,                                                                   \
+		{                                                                                  \
+			-1, NULL                                                                   \
+		}                                                                                  \
+	}
+
 /*
- * Both set *found. Even if they fail, it may hold a descriptor and a path, which the caller then
+ * Both set *found. Even if they fail, it may hold descriptors and a path, which the caller then
  * releases.
  */
 bool qp_find_backing(struct qp_plan *plan, struct qp_layer *layer, struct qp_found *found);

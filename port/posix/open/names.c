@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../failure.h"
+#include "cut.h"
 #include "names.h"
 
 static struct qcow2_span name_span(const struct qcow2_image *image, enum qp_name which)
@@ -21,16 +22,15 @@ static struct qcow2_span name_span(const struct qcow2_image *image, enum qp_name
 }
 
 /* Copies bytes of the image to memory from malloc, and adds a NUL. Returns NULL on failure. */
-static char *name_read(const struct qcow2_image *image, struct qcow2_span span)
+static char *name_read(const struct qcow2_image *image, struct qcow2_span span, const char *what)
 {
-	struct qcow2_error err = { .pos = image->io.size, .io = &image->io };
+	struct qcow2_error err;
 	char *text;
 	int rc;
 
 	/* Zeros are not read here even with QCOW2_ALLOW_TRUNCATED: they would make another name. */
 	if (span.pos > image->io.size || span.len > image->io.size - span.pos) {
-		err.status = QCOW2_E_TRUNCATED;
-		qp_fail_core(err.status, &err);
+		qp_fail_cut(image, what, span.pos, span.len, false);
 		return NULL;
 	}
 	text = malloc((size_t)span.len + 1u);
@@ -50,6 +50,9 @@ static char *name_read(const struct qcow2_image *image, struct qcow2_span span)
 
 bool qp_layer_name(struct qp_layer *layer, enum qp_name which, struct qcow2_string *name)
 {
+	static const char *const what[QP_NAMES] = { "the name of the backing file",
+		                                    "the format of the backing file",
+		                                    "the name of the data file" };
 	struct qcow2_span span = name_span(&layer->image, which);
 	char *text, *kept;
 
@@ -59,7 +62,7 @@ bool qp_layer_name(struct qp_layer *layer, enum qp_name which, struct qcow2_stri
 		return true;
 	kept = __atomic_load_n(&layer->names[which], __ATOMIC_ACQUIRE);
 	if (kept == NULL) {
-		text = name_read(&layer->image, span);
+		text = name_read(&layer->image, span, what[which]);
 		if (text == NULL)
 			return false;
 		/* If another thread was faster, kept becomes its text. */

@@ -3,8 +3,9 @@
  * Opens the file that an image names, if the caller allows the library to follow names.
  *
  * The name is untrusted. With QCOW2_FOLLOW it must stay inside the directory of the image that
- * holds it: neither ".." nor a symbolic link may be part of it. The kernel checks this (openat2);
- * if it cannot, the library opens one directory after another and checks each.
+ * holds it: neither ".." nor a symbolic link may be part of it. That directory is open, and remains
+ * so until the names in the image have been followed. So another process that renames directories
+ * meanwhile cannot lead a name elsewhere.
  */
 #include "resolve.h"
 
@@ -13,54 +14,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../failure.h"
 #include "../printable.h"
 #include "../words.h"
-#include "file.h"
+#include "beneath.h"
+#include "find.h"
 
 /* PATH_MAX of Linux without the NUL: no system call accepts a longer path. */
 enum { NAME_LIMIT = 4095 };
 
-/* linux/openat2.h, which older systems do not have. */
-enum { BENEATH = 0x08 /* RESOLVE_BENEATH */, NO_SYMLINKS = 0x04 /* RESOLVE_NO_SYMLINKS */ };
-
-/* openat2 fails with EAGAIN if a rename elsewhere disturbs it; it is worth a few more attempts. */
-enum { OPENAT2_ATTEMPTS = 16 };
-
-int qp_open(int dir_fd, const char *path, int flags)
+/*
+ * Notes why the file is not opened: `tried`, or the file that the image names if that is NULL.
+ * Returns false.
+ */
+static bool refuse(const struct qcow2_file_request *request, const char *tried, int error,
+                   const char *why)
 {
-	return openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
-}
-
-/* Notes why the file is not opened. Returns -1. */
-static int refuse(const struct qcow2_file_request *request, int error, const char *why)
-{
+	const char *name = tried != NULL ? tried : request->name;
+	size_t len = tried != NULL ? strlen(tried) : request->name_len;
 	char shown[QP_PRINTABLE];
 
 	qp_fail(error, 0, "cannot open a file that the image names", "cannot open the %s '%s': %s",
-	        qp_kind_name(request->kind), qp_printable(shown, request->name, request->name_len),
-	        why);
-	return -1;
+	        qp_kind_name(request->kind), qp_printable(shown, name, len), why);
+	return false;
+}
+
+/* The same for a name that is no file name: the caller must give the file itself. */
+static bool refuse_kind(const struct qcow2_file_request *request)
+{
+	bool data = request->kind == QCOW2_FILE_DATA;
+	char shown[QP_PRINTABLE];
+
+	qp_fail(ENOTSUP, data ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING,
+	        "the image names a file by other means than a file name",
+	        "cannot open the %s '%s': only file names are followed",
+	        qp_kind_name(request->kind), qp_printable(shown, request->name, request->name_len));
+	return false;
 }
 
 /* QEMU takes what precedes the first ':' for a protocol, unless a '/' comes earlier. */
 static bool has_protocol(const char *name)
 {
 	return name[strcspn(name, ":/")] == ':';
-}
-
-/* The directory part of a path, without the last '/'; "." if there is none. */
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 static char *path_join(const char *dir, const char *name)
@@ -86,98 +82,6 @@ static bool has_dot_dot(const char *name)
 		name += *name == '/';
 	}
 	return false;
-}
-
-/*
- * One step of the walk. Fails with ELOOP for a symbolic link: O_NOFOLLOW alone reports a link in
- * place of a directory as ENOTDIR.
- */
-static int walk_step(int dir_fd, const char *name, int flags)
-{
-	int fd = qp_open(dir_fd, name, O_NOFOLLOW | flags);
-	struct stat st;
-
-	if (fd < 0 && errno == ENOTDIR) {
-		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
-			errno = ELOOP;
-		else
-			errno = ENOTDIR;
-	}
-	return fd;
-}
-
-/* Opens name below dir_fd, one directory at a time. Changes name. */
-static int walk_beneath(int dir_fd, char *name)
-{
-	int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-
-	while (fd >= 0) {
-		char *end = name + strcspn(name, "/");
-		bool last = end[strspn(end, "/")] == '\0';
-		int next;
-
-		/* "name/" asks for a directory, which cannot be an image. */
-		if (last && *end == '/') {
-			close(fd);
-			errno = ENOTDIR;
-			return -1;
-		}
-		*end = '\0';
-		next = walk_step(fd, *name != '\0' ? name : ".", last ? 0 : O_DIRECTORY);
-		qp_close(fd);
-		if (last)
-			return next;
-		fd = next;
-		name = end + 1;
-	}
-	return -1;
-}
-
-/* openat2(2), which stays inside dir_fd. Fails with ENOSYS if the system does not have it. */
-static int kernel_beneath(int dir_fd, const char *name)
-{
-#ifdef SYS_openat2
-	struct {
-		uint64_t flags, mode, resolve;
-		/* O_LARGEFILE is 0 on 64 bits; NOLINTNEXTLINE(misc-redundant-expression) */
-	} how = { O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE, 0,
-		  BENEATH | NO_SYMLINKS };
-	int attempts = OPENAT2_ATTEMPTS;
-	long fd;
-
-	do
-		fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
-	while (fd < 0 && errno == EAGAIN && --attempts > 0);
-	return (int)fd;
-#else
-	(void)dir_fd;
-	(void)name;
-	errno = ENOSYS;
-	return -1;
-#endif
-}
-
-static int open_beneath(const char *dir, const char *name)
-{
-	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd;
-
-	if (dir_fd < 0)
-		return -1;
-	fd = kernel_beneath(dir_fd, name);
-	/* In a sandbox that does not know the call, it fails with EPERM. */
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
-		char *copy = strdup(name);
-		int error;
-
-		fd = copy != NULL ? walk_beneath(dir_fd, copy) : -1;
-		/* ENOMEM, not errno: clang assumes that strdup leaves errno as it was above. */
-		error = copy != NULL ? errno : ENOMEM;
-		free(copy);
-		errno = error;
-	}
-	qp_close(dir_fd);
-	return fd;
 }
 
 /*
@@ -213,74 +117,115 @@ static const char *refusal_text(int error)
 	case ELOOP:
 		return "the name leads through a symbolic link; only plain names inside the "
 		       "image's directory are followed";
-	case EPERM:
-	case EXDEV: return "the name leads out of the image's directory";
+	case EPERM: return "the name leads out of the image's directory";
 	default: return strerror(error);
 	}
 }
 
-/* Opens a name that must stay inside the directory. */
-static int resolve_inside(const struct qcow2_file_request *request, const char *dir,
-                          const char *name)
+/*
+ * Opens a name below the directory of the image, and the directory that has the file: names in the
+ * file will be looked up in that one, even if its own name then leads elsewhere. Sets errno on
+ * failure.
+ */
+static void open_inside(const struct qp_directory *from, const char *name, struct qp_found *found)
+{
+	const char *slash = strrchr(name, '/');
+	const char *last = slash != NULL ? slash + 1 : name;
+	char *parent = slash != NULL ? strndup(name, (size_t)(slash - name)) : NULL;
+
+	if (*last == '\0') { /* it asks for a directory, which cannot be an image */
+		errno = ENOTDIR;
+	} else if (slash == NULL) {
+		found->dir.fd = fcntl(from->fd, F_DUPFD_CLOEXEC, 0);
+	} else if (parent != NULL) {
+		found->dir.fd = qp_directory_beneath(from->fd, *parent != '\0' ? parent : ".");
+	} else {
+		errno = ENOMEM;
+	}
+	if (found->dir.fd >= 0)
+		found->fd = qp_open_beneath(found->dir.fd, last);
+	free(parent);
+}
+
+/* Opens a name that must stay inside the directory of the image. */
+static bool resolve_inside(const struct qcow2_file_request *request, struct qp_layer *layer,
+                           const char *name, struct qp_found *found)
 {
 	const char *inside = name;
 	int error = EPERM;
-	int fd = -1;
 
 	if (name[0] == '/')
-		inside = inside_directory(dir, name, &error);
-	if (inside != NULL && has_dot_dot(inside)) {
-		error = EPERM;
-	} else if (inside != NULL) {
-		fd = open_beneath(dir, inside);
-		error = errno == EXDEV ? EPERM : errno;
-	}
-	if (fd < 0)
-		refuse(request, error, refusal_text(error));
-	return fd;
+		inside = inside_directory(layer->dir.path, name, &error);
+	if (inside == NULL || has_dot_dot(inside))
+		return refuse(request, NULL, inside == NULL ? error : EPERM,
+		              refusal_text(inside == NULL ? error : EPERM));
+	open_inside(&layer->dir, inside, found);
+	if (found->fd >= 0)
+		return true;
+	error = errno == EXDEV ? EPERM : errno;
+	return refuse(request, found->path, error, refusal_text(error));
 }
 
-static int resolve_anywhere(const struct qcow2_file_request *request, const char *path)
+static bool resolve_anywhere(const struct qcow2_file_request *request, struct qp_found *found)
 {
-	int fd = qp_open(AT_FDCWD, path, 0);
-
-	if (fd < 0)
-		refuse(request, errno, strerror(errno));
-	return fd;
+	found->fd = qp_open(AT_FDCWD, found->path, 0);
+	return found->fd >= 0 || refuse(request, found->path, errno, strerror(errno));
 }
 
-int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **path)
+/*
+ * Finds the directory of the image. With QCOW2_FOLLOW_ANY that is the one in its path, as in QEMU,
+ * and nothing needs to be open.
+ */
+static bool directory_open(const struct qcow2_file_request *request, struct qp_layer *layer,
+                           unsigned flags)
+{
+	const char *path = layer->file.path;
+	int error;
+
+	if ((flags & QCOW2_FOLLOW_ANY) != 0u || layer->dir.fd >= 0) {
+		if (layer->dir.path == NULL)
+			layer->dir.path = qp_directory_part(path);
+		if (layer->dir.path == NULL)
+			qp_fail_memory();
+		return layer->dir.path != NULL;
+	}
+	if (qp_directory_of(&layer->dir, layer->file.fd, path))
+		return true;
+	error = errno;
+	if (error == ENOMEM)
+		qp_fail_memory();
+	else
+		qp_fail(error, 0, "cannot find the directory of the image",
+		        "cannot open the %s: the directory of the image is not known: %s",
+		        qp_kind_name(request->kind), strerror(error));
+	return false;
+}
+
+bool qp_resolve(const struct qcow2_file_request *request, struct qp_layer *layer, unsigned flags,
+                struct qp_found *found)
 {
 	const char *name = request->name;
-	char *dir;
-	int fd = -1;
 
 	if (strncmp(name, "file:", 5) == 0)
 		name += 5;
 	else if (has_protocol(name))
-		return refuse(request, ENOTSUP, "only plain file names are followed");
-	if (*name == '\0' || strlen(name) > NAME_LIMIT)
-		return refuse(request, *name == '\0' ? ENOENT : ENAMETOOLONG,
-		              *name == '\0' ? "the name is empty" : "the name is too long");
-	if (request->path == NULL)
-		return refuse(request, EINVAL,
+		return refuse_kind(request);
+	if (*name == '\0')
+		return refuse(request, NULL, ENOENT, "the name is empty");
+	if (strlen(name) > NAME_LIMIT)
+		return refuse(request, NULL, ENAMETOOLONG, "the name is too long");
+	if (layer->file.path == NULL)
+		return refuse(request, NULL, EINVAL,
 		              "the image has no path from which to follow the name; give the file "
 		              "itself");
-
-	dir = directory_of(request->path);
-	*path = NULL;
-	if (dir != NULL)
-		*path = name[0] == '/' ? strdup(name) : path_join(dir, name);
-	if (*path == NULL)
+	if (!directory_open(request, layer, flags))
+		return false;
+	found->path = name[0] == '/' ? strdup(name) : path_join(layer->dir.path, name);
+	if (found->path == NULL) {
 		qp_fail_memory();
-	else if ((flags & QCOW2_FOLLOW_ANY) != 0u)
-		fd = resolve_anywhere(request, *path);
-	else
-		fd = resolve_inside(request, dir, name);
-	free(dir);
-	if (fd < 0) {
-		free(*path);
-		*path = NULL;
+		return false;
 	}
-	return fd;
+	if ((flags & QCOW2_FOLLOW_ANY) != 0u)
+		return resolve_anywhere(request, found);
+	return resolve_inside(request, layer, name, found);
 }

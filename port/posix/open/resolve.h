@@ -4,16 +4,15 @@
 
 #include "../posix.h"
 
-/*
- * Opens the file that the request names, as QCOW2_FOLLOW or QCOW2_FOLLOW_ANY in flags allow.
- * Returns the descriptor and sets *path to the file's path, which the caller frees, or returns -1.
- */
-int qp_resolve(const struct qcow2_file_request *request, unsigned flags, char **path);
+struct qp_found;
+struct qp_layer;
 
 /*
- * openat(2) for reading, in such a way that a FIFO does not block and a terminal does not become
- * the controlling one. On failure, returns -1 and sets errno, but notes nothing.
+ * Opens the file that the image of the layer names in the request, as QCOW2_FOLLOW or
+ * QCOW2_FOLLOW_ANY in flags allow. Sets *found to the descriptor, its path and, with QCOW2_FOLLOW,
+ * its directory. Even if the call fails, *found may hold some of these, which the caller releases.
  */
-int qp_open(int dir_fd, const char *path, int flags);
+bool qp_resolve(const struct qcow2_file_request *request, struct qp_layer *layer, unsigned flags,
+                struct qp_found *found);
 
 #endif

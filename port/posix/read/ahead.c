@@ -9,7 +9,6 @@
 #include "ahead.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /*
  * From this cluster size on, reading ahead stops at the end of the table's cluster, because what
@@ -48,7 +47,7 @@ static bool slice_is_there(struct qp_ahead *ahead, const struct qp_file *file, u
 		return ahead->len - (size_t)(pos - ahead->pos) >= len;
 	if (!in_order)
 		return false;
-	got = pread(file->fd, ahead->bytes, ahead_len(file, pos), (off_t)pos);
+	got = qp_file_pread(file, ahead->bytes, ahead_len(file, pos), pos);
 	ahead->pos = pos;
 	/* Not reported here: the caller then fetches just the slice, which succeeds or fails. */
 	ahead->len = got > 0 ? (size_t)got : 0u;

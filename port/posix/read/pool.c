@@ -24,7 +24,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../cancel.h"
 #include "../failure.h"
+#include "grown.h"
 
 /*
  * The least number of table slices for each image of the chain: reading in order needs an L1 slice
@@ -94,9 +96,24 @@ void qp_pool_free(struct qp_pool *pool)
 		if (pool->slots[i].started) {
 			qp_codecs_end(&pool->slots[i].codecs);
 			free(pool->slots[i].reader.ahead);
+			free(pool->slots[i].grown);
 		}
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->given);
+}
+
+void qp_pool_after_fork(struct qp_pool *pool)
+{
+	unsigned i;
+
+	for (i = 0; i < pool->n_slots; i++)
+		if (pool->slots[i].busy != 0) {
+			pool->slots[i].busy = 0;
+			pool->slots[i].started = false;
+		}
+	pool->n_waiting = 0;
+	pthread_mutex_init(&pool->mutex, NULL);
+	pthread_cond_init(&pool->given, NULL);
 }
 
 /* Bytes of slices that let a chain be read in order without slices evicting each other. */
@@ -122,12 +139,12 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 	return len < min ? min : len;
 }
 
-/* Starts the reader of a slot in the len bytes after *ahead. */
-static bool slot_reader(const struct qp_pool *pool, struct qp_slot *slot, struct qp_ahead *ahead,
-                        size_t len)
+/* Starts the reader of a slot on an image, in the len bytes after *ahead. */
+static bool slot_reader(struct qp_slot *slot, const struct qcow2_image *image,
+                        struct qp_ahead *ahead, size_t len)
 {
 	struct qp_reader *reader = &slot->reader;
-	int rc = qcow2_reader_start(&reader->core, pool->image, slot->codecs.list, ahead + 1, len);
+	int rc = qcow2_reader_start(&reader->core, image, slot->codecs.list, ahead + 1, len);
 
 	if (rc != QCOW2_OK) {
 		qp_fail_core(rc, &reader->core.error);
@@ -135,6 +152,8 @@ static bool slot_reader(const struct qp_pool *pool, struct qp_slot *slot, struct
 	}
 	reader->fetch = reader->core.fetch;
 	reader->core.fetch = qp_ahead_fetch;
+	reader->ahead = ahead;
+	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
 	return true;
 }
 
@@ -158,14 +177,21 @@ static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 		qp_fail_memory();
 		return false;
 	}
-	if (!slot_reader(pool, slot, ahead, len)) {
+	if (!slot_reader(slot, pool->image, ahead, len)) {
 		free(ahead);
 		return false;
 	}
-	memset(ahead, 0, offsetof(struct qp_ahead, bytes));
-	slot->reader.ahead = ahead;
+	slot->grown = NULL;
 	slot->started = true;
 	return true;
+}
+
+bool qp_slot_grow(struct qp_pool *pool, struct qp_slot *slot)
+{
+	if (!qp_grown_update(&slot->grown, pool->image, slot->reader.core.error.io))
+		return false;
+	return slot_reader(slot, qp_grown_image(slot->grown), slot->reader.ahead,
+	                   slot_memory_len(pool, slot));
 }
 
 static struct qp_slot *slot_claim(struct qp_pool *pool)
@@ -210,12 +236,15 @@ static struct qp_slot *slot_wait(struct qp_pool *pool)
 
 void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 {
+	int cancel_state = slot->cancel_state;
+
 	__atomic_exchange_n(&slot->busy, 0, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) == 0)
-		return;
-	pthread_mutex_lock(&pool->mutex);
-	pthread_cond_signal(&pool->given);
-	pthread_mutex_unlock(&pool->mutex);
+	if (__atomic_load_n(&pool->n_waiting, __ATOMIC_SEQ_CST) != 0) {
+		pthread_mutex_lock(&pool->mutex);
+		pthread_cond_signal(&pool->given);
+		pthread_mutex_unlock(&pool->mutex);
+	}
+	qp_cancel_restore(cancel_state);
 }
 
 /*
@@ -228,10 +257,15 @@ void qp_slot_give(struct qp_pool *pool, struct qp_slot *slot)
 #endif
 struct qp_slot *qp_slot_take(struct qp_pool *pool)
 {
-	struct qp_slot *slot = slot_claim(pool);
+	struct qp_slot *slot;
+	int cancel_state;
 
+	qp_cancel_test();
+	cancel_state = qp_cancel_hold();
+	slot = slot_claim(pool);
 	if (slot == NULL)
 		slot = slot_wait(pool);
+	slot->cancel_state = cancel_state;
 	if (slot->started || slot_start(pool, slot))
 		return slot;
 	qp_slot_give(pool, slot);

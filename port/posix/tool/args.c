@@ -94,11 +94,35 @@ static bool is_known(int letter, const char *word)
 	return false;
 }
 
+/*
+ * Puts the options of the command that begin like the word "--NAME..." into list, for a message.
+ * Returns how many there are; without room for all, the last ones are left out.
+ */
+static int list_similar(char *list, size_t room, const struct command *command, const char *word)
+{
+	size_t len = strcspn(word + 2, "="), used = 0;
+	const struct option_row *row;
+	int n = 0;
+
+	for (row = options; row->name != NULL; row++) {
+		if (!takes(command, row) || strncmp(row->name, word + 2, len) != 0)
+			continue;
+		if (used < room)
+			used += (size_t)snprintf(list + used, room - used, "%s--%s",
+			                         n > 0 ? ", " : "", row->name);
+		n++;
+	}
+	return n;
+}
+
 /* Refuses an option that the command does not take, or the value of one that takes none. */
 static int refuse_option(const struct command *command, const char *word)
 {
 	char letter[3] = { '-', (char)optopt, '\0' };
+	char similar[1024];
 
+	if (optopt == 0 && list_similar(similar, sizeof similar, command, word) > 1)
+		return usage(command, "ambiguous option: %s; it may be %s", word, similar);
 	if (optopt >= LONG_NAME)
 		return usage(command, "option takes no value: %s", word);
 	if (is_known(optopt, word))
@@ -127,14 +151,15 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 static int parse_options(struct args *args, const struct command *command, int argc, char **argv)
 {
-	struct known_options known;
-	int option, rc = EXIT_OK;
+	struct known_options known = { 0 };
+	int rc = EXIT_OK;
 
 	collect_options(&known, command);
 	optind = 1;
 	opterr = 0;
 	while (rc == EXIT_OK && !args->help && !args->version) {
-		option = getopt_long(argc, argv, known.letters, known.names, NULL);
+		int option = getopt_long(argc, argv, known.letters, known.names, NULL);
+
 		if (option == -1)
 			break;
 		if (option == '?')
@@ -154,8 +179,6 @@ static int parse_operands(struct args *args, const struct command *command, int 
 		             command->max_operands > 0 ? command->operands : "none");
 	if (command->has_out)
 		args->out = operands[--n];
-	args->images = operands;
-	args->n_images = (unsigned)n;
 	args->image = n > 0 ? operands[0] : NULL;
 	return EXIT_OK;
 }
@@ -183,6 +206,8 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	}
 	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
 		return usage(command, "--layer-only and --backing cannot be combined");
+	if (args->report != NULL && !args->salvage)
+		return usage(command, "--report needs --salvage");
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 

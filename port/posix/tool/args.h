@@ -5,6 +5,7 @@
 #ifndef QCOW2_TOOL_ARGS_H
 #define QCOW2_TOOL_ARGS_H
 
+#include "snapshot_find.h"
 #include "tool.h"
 
 /* The commands, one bit each. A row of the option table says with them which commands take it. */
@@ -26,30 +27,35 @@ enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
-	char **images;       /* the operands without the output file; "-" is standard input */
-	unsigned n_images;
-	const char *image; /* the first of them, or NULL if there is none */
-	const char *out;   /* the output file, or NULL if the command has none */
+	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
+	const char *out;     /* the output file, or NULL if the command has none */
 	bool help;
 	bool version;
 	bool table;
 	bool no_sandbox;
 	bool json;
+	bool backing_chain;
 	bool quiet;
 	bool progress;
 	bool in_place;       /* write into a file that exists instead of replacing it */
-	bool target_is_zero; /* the device reads as zeros already */
+	bool no_create;      /* the same; it must exist, and keeps its length */
+	bool target_is_zero; /* the device, or the file of no_create, reads as zeros already */
 	bool force;          /* also write to a terminal */
 	enum sparse sparse;
-	uint64_t offset;              /* bytes; --skip */
-	uint64_t length;              /* bytes; UINT64_MAX without --length */
+	bool salvage;
+	const char *report; /* the file of --report, or NULL */
+	uint64_t offset;    /* bytes; --skip */
+	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
 };
 
-/* A command: a row of the table in main.c. */
-struct command {
+/*
+ * A command: a row of the table in main.c, with its members in the order of the columns.
+ */
+struct command {              /* NOLINT(clang-analyzer-optin.performance.Padding) */
 	const char *name;     /* NULL ends the table */
 	int bit;              /* FOR_* */
 	const char *operands; /* as --help shows them: "IMAGE OUT"; "" if there are none */

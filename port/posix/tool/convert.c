@@ -18,6 +18,7 @@
 #include "open.h"
 #include "output.h"
 #include "progress.h"
+#include "salvage.h"
 #include "sandbox.h"
 #include "stream.h"
 
@@ -31,7 +32,8 @@ struct copy {
 	const struct args *args;
 	struct qcow2 *q;
 	struct output out;
-	size_t room; /* bytes in the buffer of each thread */
+	struct salvage *salvage; /* NULL without --salvage */
+	size_t room;             /* bytes in the buffer of each thread */
 
 	pthread_mutex_t mutex; /* for plan, progress and failed */
 	struct copy_plan plan;
@@ -139,7 +141,7 @@ static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf
 {
 	if (piece->zeros)
 		return put_zeros(c, piece);
-	if (qcow2_read(c->q, buf, piece->len, piece->off) >= 0)
+	if (salvage_read(c->salvage, c->q, buf, piece->len, piece->off))
 		return c->out.reads_zero ? put_sparse(c, buf, piece->len, piece->off)
 		                         : put(c, buf, piece->len, piece->off);
 	if (is_first_failure(c))
@@ -189,38 +191,54 @@ static void *help(void *copy)
 
 static bool copy_disk(struct copy *c)
 {
-	copy_plan_begin(&c->plan, c->q, !c->out.reads_zero);
+	copy_plan_begin(&c->plan, c->q, c->salvage, !c->out.reads_zero);
 	copy_pieces(c, true);
 	while (c->n_helpers > 0u)
 		pthread_join(c->helpers[--c->n_helpers], NULL);
+	copy_plan_end(&c->plan);
 	return !c->failed;
 }
 
-static bool write_disk(struct copy *c)
+static int write_file(struct copy *c)
 {
-	bool written;
+	int rc;
 
-	if (c->out.is_stream)
-		return stream_write(c->args, c->q, c->out.fd, c->out.name, 0, c->out.size) ==
-		       EXIT_OK;
 	progress_begin(&c->progress, c->args->progress, c->args->quiet);
-	written = copy_disk(c);
+	rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
 	progress_end(&c->progress);
-	return written;
+	past_end_warn_cut(&c->plan.past_end, c->args);
+	return rc;
+}
+
+static int write_stream(struct copy *c)
+{
+	struct stream s = {
+		.args = c->args,
+		.q = c->q,
+		.salvage = c->salvage,
+		.fd = c->out.fd,
+		.name = c->out.name,
+		.end = c->out.size,
+	};
+
+	return stream_write(&s) == EXIT_OK ? output_commit(&c->out) : EXIT_FAILED;
 }
 
 static int convert(struct copy *c)
 {
-	int rc = output_begin(&c->out, c->args, c->q);
+	struct output *o = &c->out;
+	int rc = output_begin(o, c->args, c->q);
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
-		sandbox_enter(c->args->no_sandbox,
-		              &(struct sandbox_needs){ .files = { c->out.fd, -1 },
-		                                       .beside = c->out.target });
-		rc = write_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
+		sandbox_enter(
+			c->args->no_sandbox,
+			&(struct sandbox_needs){ .files = { o->fd, salvage_report_fd(c->salvage) },
+		                                 .zeroes_blocks = o->is_device,
+		                                 .beside = o->temp != NULL ? o->target : NULL });
+		rc = o->is_stream ? write_stream(c) : write_file(c);
 	}
-	output_end(&c->out);
+	output_end(o);
 	return rc;
 }
 
@@ -229,14 +247,18 @@ int run_convert(struct args *args)
 	struct copy c;
 	int rc;
 
+	progress_catch_signals();
 	memset(&c, 0, sizeof c);
 	c.args = args;
 	c.processors = sysconf(_SC_NPROCESSORS_ONLN); /* opens a file, so not in the sandbox */
-	c.q = tool_open(args);
+	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	pthread_mutex_init(&c.mutex, NULL);
-	rc = convert(&c);
+	rc = salvage_begin(&c.salvage, args, c.q);
+	if (rc == EXIT_OK)
+		rc = convert(&c);
+	rc = salvage_end(c.salvage, rc);
 	pthread_mutex_destroy(&c.mutex);
 	qcow2_close(c.q);
 	return rc;

@@ -6,36 +6,23 @@
 
 #include <string.h>
 
-#include "holes.h"
+#include "damage.h"
 
 /* The longest piece of zeros: between two pieces, progress is shown. */
 enum { ZEROS_MAX = 64 << 20 };
 
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, bool zeros)
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage, bool zeros)
 {
 	memset(p, 0, sizeof *p);
 	p->q = q;
+	p->salvage = salvage;
 	p->zeros = zeros;
+	hole_cache_begin(&p->holes, q);
 }
 
-/*
- * Returns how many bytes from the start of the segment are all a hole or all data. Asks the system
- * once for each hole and each run of data of a file, not once for each segment in it.
- */
-static uint64_t segment_hole(struct copy_plan *p, bool *hole)
+void copy_plan_end(struct copy_plan *p)
 {
-	const struct qcow2_segment *s = &p->segment;
-	struct hole_memo *memo = &p->memo;
-	uint64_t before = s->file_offset - memo->from; /* huge if the segment begins earlier */
-
-	if (memo->fd != s->fd || before >= memo->len) {
-		memo->fd = s->fd;
-		memo->from = s->file_offset;
-		memo->len = hole_find(s->fd, s->file_offset, INT64_MAX, &memo->is_hole);
-		before = 0;
-	}
-	*hole = memo->is_hole;
-	return memo->len - before < s->length ? memo->len - before : s->length;
+	hole_cache_end(&p->holes);
 }
 
 /* How many bytes from the start of the segment are all data, or all to be left out? */
@@ -47,7 +34,7 @@ static uint64_t segment_part(struct copy_plan *p, bool *data)
 
 	*data = (s->flags & QCOW2_SEGMENT_DATA) != 0u;
 	if (*data && (s->flags & QCOW2_SEGMENT_AT) != 0u)
-		n = segment_hole(p, &hole);
+		n = hole_find(&p->holes, s->fd, s->file_offset, s->length, &hole);
 	*data = *data && !hole;
 	return n;
 }
@@ -62,7 +49,20 @@ static void segment_advance(struct copy_plan *p, uint64_t n)
 /* Makes sure that some of a segment is left. Returns 1, 0 at the end, -1 if the library failed. */
 static int segment_refill(struct copy_plan *p)
 {
-	return p->segment.length != 0u ? 1 : qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	bool damaged = false;
+	int rc;
+
+	if (p->segment.length != 0u)
+		return 1;
+	if (p->salvage == NULL)
+		rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
+	else
+		rc = damage_map(p->q, p->at, &p->segment, &damaged);
+	if (rc > 0 && damaged)
+		salvage_note(p->salvage, p->at, p->segment.length);
+	else if (rc > 0)
+		past_end_look(&p->past_end, p->q, &p->segment);
+	return rc;
 }
 
 /* The next piece is zeros, from the start of the segment on. Adjacent zeros are other pieces. */

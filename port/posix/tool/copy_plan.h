@@ -6,23 +6,19 @@
 #ifndef QCOW2_TOOL_COPY_PLAN_H
 #define QCOW2_TOOL_COPY_PLAN_H
 
-#include "tool.h"
-
-/* What lseek(2) found: `len` bytes of the file `fd`, from `from` on, are all a hole or all data. */
-struct hole_memo {
-	int fd;
-	uint64_t from;
-	uint64_t len; /* 0 if nothing is known */
-	bool is_hole;
-};
+#include "holes.h"
+#include "past_end.h"
+#include "salvage.h"
 
 /* Private to copy_plan.c, except for `at`. */
 struct copy_plan {
 	struct qcow2 *q;
-	bool zeros;                   /* pieces of zeros are not left out */
-	uint64_t at;                  /* the plan is done up to this offset of the disk */
+	struct salvage *salvage; /* notes what cannot be mapped, and the plan goes on; or NULL */
+	bool zeros;              /* pieces of zeros are not left out */
+	uint64_t at;             /* the plan is done up to this offset of the disk */
 	struct qcow2_segment segment; /* the rest of the current one, which begins at `at` */
-	struct hole_memo memo;
+	struct hole_cache holes;
+	struct past_end past_end; /* what is odd in what was planned so far; public */
 };
 
 struct copy_piece {
@@ -32,13 +28,17 @@ struct copy_piece {
 	bool compressed; /* at least a part of it */
 };
 
-/* `zeros`: the output does not read as zeros where nothing is written. */
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, bool zeros);
+/*
+ * `zeros`: the output does not read as zeros where nothing is written. End the plan with
+ * copy_plan_end.
+ */
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage, bool zeros);
+void copy_plan_end(struct copy_plan *p);
 
 /*
- * Gets the next piece. It ends at the next multiple of room or earlier,
- * unless it is zeros. Returns 1, 0 at the end of
- * the disk, or -1 if the library failed; pieces before the failure come first.
+ * Gets the next piece. Unless it is zeros, it ends at the next multiple of room or earlier. Returns
+ * 1, 0 at the end of the disk, or -1 if the library failed; pieces before the failure come first.
+ * With a salvage, parts that cannot be mapped are like zeros.
  */
 int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece);
 

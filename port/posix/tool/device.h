@@ -9,15 +9,15 @@
 
 #include <inttypes.h>
 
-/* The message about a device that is too short; takes its room and that of the disk. */
-#define DEVICE_TOO_SMALL "the device has %" PRIu64 " bytes, the disk needs %" PRIu64
+/* The message about a target that is too short; takes what it is, its size and that of the disk. */
+#define TARGET_TOO_SMALL "the %s has %" PRIu64 " bytes, the disk needs %" PRIu64
 
 /* Sets *size to the length of the device in bytes. Returns false with errno set on failure. */
 bool device_size(int fd, uint64_t *size);
 
 /*
- * Makes the first `len` bytes of the device read as zeros and gives their storage back, if the
- * device can do that. Changes nothing behind them. Returns false if some may not read as zeros.
+ * Makes the first `len` bytes of the device, or file, read as zeros and gives their storage back,
+ * if it can do that. Changes nothing behind them. Returns false if some may not read as zeros.
  */
 bool device_discard(int fd, uint64_t len);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `qcow2 info` shows: info_load.c collects it, info_text.c and info_json.c print it.
+ * What `qcow2 info` shows: info_load.c collects it, info_text.c and info_json.c print it, and
+ * info_chain.c does so for each image of a chain.
  */
 #ifndef QCOW2_TOOL_INFO_H
 #define QCOW2_TOOL_INFO_H
 
-#include "tool.h"
+#include "args.h"
+#include "json.h"
 
 /* Lists and names that could not be read are empty. Strings from the image are untrusted. */
 struct info {
@@ -21,11 +23,17 @@ struct info {
 	int n_bitmaps;
 };
 
-/* Collects everything. What cannot be read gets a warning and is left out. */
-void info_load(struct info *info, const char *filename, struct qcow2 *q);
+/*
+ * Collects everything. What cannot be read gets a warning and is left out. `cut`: the user knows
+ * that the file lacks its end, so what is left out for that reason gets no further warning.
+ */
+void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cut);
 void info_free(struct info *info);
 
 void info_print_text(const struct info *info);
-void info_print_json(const struct info *info);
+void info_print_json(struct json *j, const struct info *info);
+
+/* Enters the sandbox and prints this of each image of the chain of q. Returns an exit status. */
+int info_print_chain(const struct args *args, struct qcow2 *q);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "info.h"
 
-#include "json.h"
 #include "snapshot_list.h"
 
 static void json_optional(struct json *j, const char *key, const char *bytes, size_t len)
@@ -116,28 +115,27 @@ static void json_chain(struct json *j, struct qcow2 *q)
 	json_end(j, ']');
 }
 
-void info_print_json(const struct info *info)
+void info_print_json(struct json *j, const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
-	struct json j = { stdout, 0, true };
 
-	json_begin(&j, NULL, '{');
-	json_optional(&j, "backing-filename-format", image->backing_format.bytes,
+	json_begin(j, NULL, '{');
+	json_optional(j, "backing-filename-format", image->backing_format.bytes,
 	              image->backing_format.len);
 	if (info->n_snapshots > 0)
-		snapshots_print_json(&j, "snapshots", info->snapshots, info->n_snapshots);
-	json_number(&j, "virtual-size", qcow2_get_size(info->q));
-	json_text(&j, "filename", info->filename);
-	json_number(&j, "cluster-size", image->cluster_size);
-	json_text(&j, "format", "qcow2");
-	json_number(&j, "actual-size", info->actual_size);
-	json_format_specific(&j, info);
-	json_optional(&j, "full-backing-filename", info->backing_path, info->backing_path_len);
-	json_optional(&j, "backing-filename", image->backing_file.bytes, image->backing_file.len);
+		snapshots_print_json(j, "snapshots", info->snapshots, info->n_snapshots);
+	json_number(j, "virtual-size", qcow2_get_size(info->q));
+	json_text(j, "filename", info->filename);
+	json_number(j, "cluster-size", image->cluster_size);
+	json_text(j, "format", "qcow2");
+	json_number(j, "actual-size", info->actual_size);
+	json_format_specific(j, info);
+	json_optional(j, "full-backing-filename", info->backing_path, info->backing_path_len);
+	json_optional(j, "backing-filename", image->backing_file.bytes, image->backing_file.len);
 	if (image->encryption != NULL)
-		json_bool(&j, "encrypted", true);
-	json_bool(&j, "dirty-flag", (image->flags & QCOW2_INFO_DIRTY) != 0u);
-	json_header(&j, image);
-	json_chain(&j, info->q);
-	json_end(&j, '}');
+		json_bool(j, "encrypted", true);
+	json_bool(j, "dirty-flag", (image->flags & QCOW2_INFO_DIRTY) != 0u);
+	json_header(j, image);
+	json_chain(j, info->q);
+	json_end(j, '}');
 }

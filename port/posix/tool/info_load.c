@@ -9,11 +9,13 @@
 
 #include "holes.h"
 #include "message.h"
+#include "qcow2/status.h"
 
 /* Warns that something cannot be read, with the library's reason. */
-static void warn(const struct info *info, const char *what)
+static void warn(const struct info *info, bool cut, const char *what)
 {
-	tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
+	if (!cut || qcow2_last_failure()->status != QCOW2_E_TRUNCATED)
+		tool_error(info->filename, "warning: %s%s", what, qcow2_last_failure()->message);
 }
 
 /* Like QEMU: the name is relative to the image's directory, unless it is absolute or a URL. */
@@ -36,7 +38,14 @@ static void join_backing_path(struct info *info)
 	info->backing_path_len = dir_len + name_len;
 }
 
-void info_load(struct info *info, const char *filename, struct qcow2 *q)
+/* Was the end of this snapshot's id or name, the last bytes of the table, not in the file? */
+static bool ends_in_zeros(const struct qcow2_snapshot_entry *s)
+{
+	return (s->id_len > 0u && s->id[s->id_len - 1u] == '\0') ||
+	       (s->name_len > 0u && s->name[s->name_len - 1u] == '\0');
+}
+
+void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cut)
 {
 	memset(info, 0, sizeof *info);
 	info->filename = filename;
@@ -45,14 +54,16 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q)
 	info->image.struct_size = sizeof info->image;
 	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
 	if (info->image.incomplete)
-		warn(info, "cannot read a name in the header: ");
+		warn(info, cut, "cannot read a name in the header: ");
 	join_backing_path(info);
 	info->n_snapshots = qcow2_list_snapshots(q, &info->snapshots);
 	if (info->n_snapshots < 0)
-		warn(info, "cannot list the snapshots: ");
+		warn(info, cut, "cannot list the snapshots: ");
+	if (cut && info->n_snapshots > 0 && ends_in_zeros(&info->snapshots[info->n_snapshots - 1]))
+		info->n_snapshots--;
 	info->n_bitmaps = qcow2_list_bitmaps(q, &info->bitmaps);
 	if (info->n_bitmaps < 0)
-		warn(info, "cannot list the bitmaps: ");
+		warn(info, cut, "cannot list the bitmaps: ");
 }
 
 void info_free(struct info *info)

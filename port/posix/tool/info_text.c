@@ -93,6 +93,8 @@ void info_print_text(const struct info *info)
 	print_size("virtual size", qcow2_get_size(info->q));
 	print_size("file size", image->file_size);
 	print_size("disk usage", info->actual_size);
+	if (qcow2_in_use(info->q, 0) > 0)
+		puts("in use: yes");
 	printf("cluster size: %" PRIu64 "\n", image->cluster_size);
 	printf("compression: %s\n", image->compression);
 	printf("refcount bits: %u\n", image->refcount_bits);

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Four digits are enough: no unprintable character has more than 16 bits. */
+/* JSON has four digits for a character; one with more than 16 bits becomes a surrogate pair. */
 static void json_escaped(FILE *out, uint32_t c)
 {
 	if (c == '"' || c == '\\')
@@ -16,11 +16,14 @@ static void json_escaped(FILE *out, uint32_t c)
 		fputs("\\n", out);
 	else if (c == '\t')
 		fputs("\\t", out);
-	else
+	else if (c <= 0xffffu)
 		fprintf(out, "\\u%04x", (unsigned)c);
+	else
+		fprintf(out, "\\u%04x\\u%04x", 0xd7c0u + (unsigned)(c >> 10),
+		        0xdc00u + (unsigned)(c & 0x3ffu));
 }
 
-static void json_quoted(FILE *out, const char *bytes, size_t len)
+void json_quoted(FILE *out, const char *bytes, size_t len)
 {
 	fputc('"', out);
 	while (len > 0u) {

@@ -25,4 +25,7 @@ void json_text(struct json *j, const char *key, const char *text);
 void json_number(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 
+/* Prints a string alone, in quotes, for a caller that prints the brackets and keys itself. */
+void json_quoted(FILE *out, const char *bytes, size_t len);
+
 #endif

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "help.h"
 #include "message.h"
+#include "qemu_img.h"
 
 static int run_help(struct args *args);
 
@@ -37,11 +38,16 @@ static const struct command commands[] = {
 static const struct command *find_command(const char *name)
 {
 	const struct command *command;
+	const char *hint;
 
 	for (command = commands; command->name != NULL; command++)
 		if (strcmp(command->name, name) == 0)
 			return command;
-	fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
+	hint = qemu_img_hint(name);
+	if (hint != NULL)
+		fprintf(stderr, "qcow2: %s: this program only reads images%s\n", name, hint);
+	else
+		fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
 	return NULL;
 }
 

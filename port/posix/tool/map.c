@@ -5,8 +5,11 @@
 #include "commands.h"
 
 #include <inttypes.h>
+#include <string.h>
 
+#include "json.h"
 #include "map_entries.h"
+#include "message.h"
 #include "open.h"
 #include "sandbox.h"
 
@@ -24,11 +27,17 @@ static void print_json_entry(const struct map_entry *e, bool first)
 	       yes_no(e->zero), yes_no(e->data), yes_no(e->compressed));
 	if (e->has_offset)
 		printf(", \"offset\": %" PRIu64, e->offset);
+	if (e->damaged) {
+		printf(", \"damaged\": true, \"reason\": ");
+		json_quoted(stdout, e->reason, strlen(e->reason));
+	}
 	putchar('}');
 }
 
 static const char *kind_of(const struct map_entry *e)
 {
+	if (e->damaged)
+		return "damaged";
 	if (e->compressed)
 		return "compressed";
 	if (e->zero)
@@ -44,6 +53,8 @@ static void print_entry(const struct map_entry *e, bool first)
 	printf("%18" PRIu64 " %18" PRIu64 "  %-10s %5u", e->start, e->length, kind_of(e), e->depth);
 	if (e->has_offset)
 		printf("  %" PRIu64, e->offset);
+	if (e->damaged)
+		printf("  %s", e->reason);
 	putchar('\n');
 }
 
@@ -57,29 +68,66 @@ static void print_json_end(bool is_empty)
 	puts("]");
 }
 
-int run_map(struct args *args)
+/* What the walk found that cannot be told. */
+struct lost {
+	uint64_t n; /* entries */
+	uint64_t bytes;
+	char first[sizeof qcow2_last_failure()->message]; /* the reason of the first */
+};
+
+static void lost_add(struct lost *lost, const struct map_entry *e)
+{
+	if (!e->damaged)
+		return;
+	if (lost->n == 0u)
+		snprintf(lost->first, sizeof lost->first, "%s", e->reason);
+	lost->n++;
+	lost->bytes += e->length;
+}
+
+/* Prints all entries. Returns what map_walk_next returned last. */
+static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost)
 {
 	struct map_entry entry;
 	struct map_walk walk;
-	struct qcow2 *q = tool_open(args);
 	bool first = true;
 	int rc;
 
-	if (q == NULL)
-		return EXIT_FAILED;
-	sandbox_enter_reading(args->no_sandbox);
 	map_walk_begin(&walk, q);
 	while ((rc = map_walk_next(&walk, &entry)) > 0) {
 		if (args->json)
 			print_json_entry(&entry, first);
 		else
 			print_entry(&entry, first);
+		lost_add(lost, &entry);
 		first = false;
 	}
+	if (args->json && first && rc < 0)
+		putchar('[');
+	if (args->json)
+		print_json_end(first && rc == 0);
+	map_walk_end(&walk);
+	past_end_warn_cut(&walk.past_end, args);
+	past_end_warn_zeros(&walk.past_end, args);
+	return rc;
+}
+
+int run_map(struct args *args)
+{
+	struct qcow2 *q = tool_open_disk(args);
+	struct lost lost = { 0, 0, "" };
+	int rc;
+
+	if (q == NULL)
+		return EXIT_FAILED;
+	sandbox_enter_reading(args->no_sandbox);
+	rc = print_map(args, q, &lost);
 	if (rc < 0)
 		tool_failed(args);
-	if (args->json && rc == 0)
-		print_json_end(first);
+	else if (lost.n > 0u)
+		tool_error(args->image,
+		           "damaged ranges: %" PRIu64 ", %" PRIu64 " bytes in all; the first: %s",
+		           lost.n, lost.bytes, lost.first);
 	qcow2_close(q);
-	return rc < 0 ? EXIT_FAILED : EXIT_OK;
+	return rc < 0 || lost.n > 0u ? EXIT_FAILED : EXIT_OK;
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "holes.h"
+#include "damage.h"
 
 /* What a hole in the file of an image means for data that is mapped there. */
 enum {
@@ -22,7 +22,14 @@ void map_walk_begin(struct map_walk *w, struct qcow2 *q)
 	w->at = 0;
 	w->segment.length = 0;
 	w->has_entry = false;
+	past_end_begin(&w->past_end);
 	memset(w->holes, 0, sizeof w->holes);
+	hole_cache_begin(&w->cache, q);
+}
+
+void map_walk_end(struct map_walk *w)
+{
+	hole_cache_end(&w->cache);
 }
 
 /* Determines what holes mean in the file of the image at this depth, once for each. */
@@ -47,11 +54,31 @@ static int walk_refill(struct map_walk *w)
 	int rc = 1;
 
 	if (w->segment.length == 0u) {
-		rc = qcow2_map(w->q, w->at, UINT64_MAX, &w->segment);
-		if (rc > 0)
+		rc = damage_map(w->q, w->at, &w->segment, &w->damaged);
+		if (rc > 0) {
 			w->at += w->segment.length;
+			past_end_look(&w->past_end, w->q, &w->segment);
+		}
 	}
 	return rc;
+}
+
+/* Makes an entry of a segment that is damaged. */
+static void damaged_take(struct map_walk *w, struct map_entry *e)
+{
+	const struct qcow2_failure *failure = qcow2_last_failure();
+	/* The entry so far may need the other room. */
+	char *reason = w->reasons[w->has_entry && w->entry.reason == w->reasons[0]];
+
+	memset(e, 0, sizeof *e);
+	e->start = w->segment.start;
+	e->length = w->segment.length;
+	e->damaged = true;
+	e->depth = failure->depth;
+	e->status = failure->status;
+	memcpy(reason, failure->message, sizeof failure->message);
+	e->reason = reason;
+	w->segment.length = 0;
 }
 
 /* Cuts an entry off the front of the segment: all of it, or up to where a hole begins or ends. */
@@ -60,6 +87,9 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 	struct qcow2_segment *s = &w->segment;
 	bool hole;
 
+	e->damaged = false;
+	e->status = 0;
+	e->reason = NULL;
 	e->start = s->start;
 	e->length = s->length;
 	e->depth = s->depth;
@@ -72,7 +102,7 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 	if (e->data && e->has_offset) {
 		learn_depth(w, e->depth);
 		if (w->holes[e->depth] != HOLES_NONE) {
-			e->length = hole_find(s->fd, s->file_offset, s->length, &hole);
+			e->length = hole_find(&w->cache, s->fd, s->file_offset, s->length, &hole);
 			e->zero = hole;
 			e->data = !hole || w->holes[e->depth] == HOLES_PREALLOCATED;
 		}
@@ -84,6 +114,8 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 
 static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 {
+	if (a->damaged || b->damaged)
+		return a->damaged && b->damaged && a->status == b->status && a->depth == b->depth;
 	if (a->present != b->present || a->zero != b->zero || a->data != b->data ||
 	    a->compressed != b->compressed || a->depth != b->depth ||
 	    a->has_offset != b->has_offset)
@@ -97,7 +129,10 @@ int map_walk_next(struct map_walk *w, struct map_entry *entry)
 	int rc;
 
 	while ((rc = walk_refill(w)) > 0) {
-		entry_take(w, &next);
+		if (w->damaged)
+			damaged_take(w, &next);
+		else
+			entry_take(w, &next);
 		if (!w->has_entry) {
 			w->entry = next;
 			w->has_entry = true;

@@ -6,7 +6,8 @@
 #ifndef QCOW2_TOOL_MAP_ENTRIES_H
 #define QCOW2_TOOL_MAP_ENTRIES_H
 
-#include "tool.h"
+#include "holes.h"
+#include "past_end.h"
 
 /* The flags mean what the keys of qemu-img map --output=json mean. */
 struct map_entry {
@@ -19,6 +20,9 @@ struct map_entry {
 	bool data;
 	bool compressed;
 	bool has_offset;
+	bool damaged; /* what is there cannot be told; then only start, length and reason count */
+	int status;   /* of the failure, if damaged */
+	const char *reason; /* its message, printable; valid until the next call */
 };
 
 /* The library opens no longer chain than this. */
@@ -29,16 +33,24 @@ struct map_walk {
 	struct qcow2 *q;
 	uint64_t at;                  /* where the next segment begins */
 	struct qcow2_segment segment; /* the rest of the current one; its length is 0 at its end */
+	bool damaged;                 /* the segment is damaged */
+	struct past_end past_end;     /* what is odd in what was walked so far; public */
 	bool has_entry;
-	struct map_entry entry;             /* collected so far; the next segment may continue it */
+	struct map_entry entry; /* collected so far; the next segment may continue it */
+	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message]; /* of this entry and the
+	                                                                   next */
 	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */
+	struct hole_cache cache;
 };
 
+/* End the walk with map_walk_end. */
 void map_walk_begin(struct map_walk *w, struct qcow2 *q);
+void map_walk_end(struct map_walk *w);
 
 /*
- * Gets the next entry. Returns 1, 0 at the end of the disk, or -1 if the library failed; entries
- * before the failure come first.
+ * Gets the next entry. Where the disk is damaged, that is an entry with its reason, and the walk
+ * goes on behind it. Returns 1, 0 at the end of the disk, or -1 if the library failed for a reason
+ * that is not about a part of the disk; entries before the failure come first.
  */
 int map_walk_next(struct map_walk *w, struct map_entry *entry);
 

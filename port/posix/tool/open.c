@@ -6,27 +6,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "message.h"
 #include "qcow2/status.h"
 
+/* NO_FILE: errno has the reason. NO_SNAPSHOT: the image has no snapshot with the id or the name
+ * that is wanted. */
+enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
+
 /* The option that helps. The library's messages cannot name it: it is one of the command's. */
 static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
-	bool truncated_allowed = (args->options.flags & QCOW2_ALLOW_TRUNCATED) != 0u;
+	unsigned flags = args->options.flags;
+	bool follow_helps =
+		failure->names_file && (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
 
 	if (failure->status == QCOW2_E_BACKING)
-		return "; use --follow, --backing FILE[,FORMAT] or --layer-only";
+		return follow_helps ? "; use --follow, --backing FILE[,FORMAT] or --layer-only"
+		                    : "; use --backing FILE[,FORMAT] or --layer-only";
 	if (failure->status == QCOW2_E_DATA_FILE)
-		return "; use --follow or --data-file FILE";
+		return follow_helps ? "; use --follow or --data-file FILE"
+		                    : "; use --data-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use --backing-format FORMAT";
-	if (failure->status == QCOW2_E_TRUNCATED && !truncated_allowed)
+	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
 		return "; use --allow-truncated to read zeros there (compressed data still fails)";
 	/* The name leaves the image's directory, or goes through a symbolic link. */
-	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0)
+	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
+	    (flags & QCOW2_FOLLOW) != 0u)
 		return "; use --follow=any to open it anyway";
 	return "";
 }
@@ -52,36 +62,102 @@ static int image_fd(const struct args *args)
 	return open(args->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
-static struct qcow2 *open_image(const struct args *args, bool *no_file)
+/*
+ * Opens the snapshot that has the id and the name that qemu-img's syntax gives: the library looks
+ * for a name only where no snapshot has it as its id.
+ */
+static enum open_result open_snapshot(const struct args *args, struct qcow2_options *options,
+                                      int fd, struct qcow2 **q)
+{
+	struct qcow2_options inspect = *options;
+	struct qcow2_snapshot_entry *list = NULL;
+	int i = -1, copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (copy < 0) {
+		i = errno;
+		close(fd);
+		errno = i;
+		return NO_FILE;
+	}
+	inspect.flags |= QCOW2_INSPECT;
+	*q = qcow2_open_options(copy, &inspect, NULL);
+	if (*q != NULL)
+		i = snapshot_find(&args->snapshot, *q, &list);
+	qcow2_close(*q);
+	*q = NULL;
+	if (i >= 0) {
+		options->snapshot = list[i].id;
+		*q = qcow2_open_options(fd, options, NULL);
+	} else {
+		close(fd);
+	}
+	free(list);
+	return i == SNAPSHOT_NONE ? NO_SNAPSHOT : OPENED;
+}
+
+/* Sets *q, to NULL after a failure. With OPENED, qcow2_last_failure has the reason. */
+static enum open_result open_image(const struct args *args, struct qcow2 **q)
 {
 	struct qcow2_options options = args->options;
 	int fd = image_fd(args);
 
-	*no_file = fd < 0;
+	*q = NULL;
 	if (fd < 0)
-		return NULL;
+		return NO_FILE;
 	options.reader_memory = 1; /* the least: all commands go through a disk in order */
 	if (!is_standard_input(args))
 		options.path = args->image;
-	return qcow2_open_options(fd, &options, NULL);
+	if (args->snapshot.id != NULL || args->snapshot.name != NULL)
+		return open_snapshot(args, &options, fd, q);
+	*q = qcow2_open_options(fd, &options, NULL);
+	return OPENED;
 }
 
 struct qcow2 *tool_open_quietly(const struct args *args)
 {
-	bool no_file;
+	struct qcow2 *q;
 
-	return open_image(args, &no_file);
+	open_image(args, &q);
+	return q;
 }
 
 struct qcow2 *tool_open(const struct args *args)
 {
-	bool no_file;
-	struct qcow2 *q = open_image(args, &no_file);
+	struct qcow2 *q;
+	enum open_result result = open_image(args, &q);
 
-	if (q == NULL && no_file)
+	if (result == NO_FILE)
 		tool_error(args->image, "%s", strerror(errno));
+	else if (result == NO_SNAPSHOT)
+		tool_error(args->image, "the image has no snapshot with this id or name");
 	else if (q == NULL)
 		tool_failed(args);
+	return q;
+}
+
+/* Warns of the first file of the chain that another process writes. */
+static void warn_in_use(const struct args *args, struct qcow2 *q)
+{
+	unsigned depth;
+	int in_use;
+
+	for (depth = 0; (in_use = qcow2_in_use(q, depth)) == 0; depth++)
+		;
+	if (in_use > 0) {
+		const char *path = depth > 0u ? qcow2_get_path(q, depth) : NULL;
+
+		tool_error(path != NULL ? path : args->image,
+		           "warning: open for writing in another process; what it has not "
+		           "flushed is missing");
+	}
+}
+
+struct qcow2 *tool_open_disk(const struct args *args)
+{
+	struct qcow2 *q = tool_open(args);
+
+	if (q != NULL)
+		warn_in_use(args, q);
 	return q;
 }
 

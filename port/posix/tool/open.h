@@ -10,7 +10,13 @@
 /* Opens the image as the arguments say. Returns NULL after a message. */
 struct qcow2 *tool_open(const struct args *args);
 
-/* The same, but without a message: qcow2_last_failure has the reason. */
+/*
+ * Opens the image to read its disk: the same, and a warning if another process has a file of the
+ * chain open for writing.
+ */
+struct qcow2 *tool_open_disk(const struct args *args);
+
+/* The same as tool_open, but without a message: qcow2_last_failure has the reason. */
 struct qcow2 *tool_open_quietly(const struct args *args);
 
 /* Prints the last failure of the library and the option that helps. Returns EXIT_FAILED. */

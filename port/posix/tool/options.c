@@ -8,6 +8,7 @@
 
 #include "size.h"
 
+/* All store functions have one type. NOLINTBEGIN(readability-non-const-parameter) */
 static const char *store_true(struct args *args, const struct option_row *row, char *value)
 {
 	bool *field = (void *)((char *)args + row->at);
@@ -80,6 +81,47 @@ static const char *store_backing_format(struct args *args, const struct option_r
 	return is_backing_format(value) ? NULL : "raw or qcow2";
 }
 
+/* The formats of qemu-img's -f and -O are understood where they say what is done anyway. */
+static const char *store_format(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	return strcmp(value, "qcow2") == 0 ? NULL : "qcow2, the only format that is read";
+}
+
+static const char *store_output_format(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	return strcmp(value, "raw") == 0 ? NULL : "raw, the only format that is written";
+}
+
+/* How the answer is printed: --output=json is --json, and the last of both counts. */
+static const char *store_output(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->json = strcmp(value, "json") == 0;
+	return args->json || strcmp(value, "human") == 0 ? NULL : "json or human";
+}
+
+/* For an option of qemu-img that asks for what is always so. */
+static const char *store_nothing(struct args *args, const struct option_row *row, char *value)
+{
+	(void)args;
+	(void)row;
+	(void)value;
+	return NULL;
+}
+
+static const char *store_snapshot(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (!snapshot_wanted_parse(&args->snapshot, value))
+		return SNAPSHOT_EXPECTED;
+	args->options.snapshot = args->snapshot.id_or_name;
+	return NULL;
+}
+
 static const char *store_data_file(struct args *args, const struct option_row *row, char *value)
 {
 	(void)row;
@@ -101,6 +143,25 @@ static const char *store_sparse(struct args *args, const struct option_row *row,
 		return "auto, always or never";
 	return NULL;
 }
+/* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
+static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
+{
+	struct qcow2_options *o = &args->options;
+	char *comma = strchr(value, ',');
+	bool good = true;
+
+	(void)row;
+	o->image_length = 0;
+	if (comma != NULL) {
+		*comma = '\0';
+		good = size_parse(comma + 1, &o->image_length) && o->image_length != 0u;
+	}
+	good = good && size_parse(value, &o->image_offset);
+	if (comma != NULL)
+		*comma = ','; /* the message shows the value */
+	return good ? NULL : "OFFSET or OFFSET,LENGTH in bytes, such as 1536 or 64K,10M";
+}
+/* NOLINTEND(readability-non-const-parameter) */
 
 #define FIELD(name) offsetof(struct args, name)
 
@@ -113,26 +174,50 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	  "print JSON, or text for people",
+	  store_output, 0 },
+	{ "backing-chain", '\0', NULL, FOR_INFO,
+	  "show each image of the backing chain; implies --follow",
+	  store_true, FIELD(backing_chain) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
+	  store_size, FIELD(offset) },
+	{ "offset", '\0', "OFFSET", FOR_CAT,
+	  "the same as --skip",
 	  store_size, FIELD(offset) },
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
+	{ "output-format", 'O', "raw", FOR_CONVERT,
+	  "the format of OUT, as in qemu-img",
+	  store_output_format, 0 },
 	{ "progress", 'p', NULL, FOR_CONVERT,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
-	{ "quiet", 'q', NULL, FOR_CONVERT,
+	{ "progress", 'p', NULL, FOR_CAT,
+	  "show progress on standard error",
+	  store_true, FIELD(progress) },
+	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
+	  store_true, FIELD(salvage) },
+	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
+	  "with --salvage: also write the list to FILE, as JSON",
+	  store_text, FIELD(report) },
 	{ "in-place", '\0', NULL, FOR_CONVERT,
 	  "write into OUT itself, which keeps its links; if that fails, its old content is lost",
 	  store_true, FIELD(in_place) },
+	{ "no-create", 'n', NULL, FOR_CONVERT,
+	  "write into OUT itself, which must exist, and leave its length as it is",
+	  store_true, FIELD(no_create) },
 	{ "sparse", '\0', "auto|always|never", FOR_CONVERT,
 	  "leave out zeros where OUT can have holes; always: fail if it cannot; never: store them",
 	  store_sparse, 0 },
 	{ "target-is-zero", '\0', NULL, FOR_CONVERT,
-	  "the device OUT reads as zeros, so do not write any",
+	  "the device OUT, or with -n the file, reads as zeros, so do not write any",
 	  store_true, FIELD(target_is_zero) },
 	{ "force", '\0', NULL, FOR_CAT | FOR_CONVERT,
 	  "write the disk even to a terminal",
@@ -140,6 +225,12 @@ const struct option_row options[] = {
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
+	{ "format", 'f', "qcow2", FOR_IMAGES,
+	  "the format of the image, as in qemu-img",
+	  store_format, 0 },
+	{ "force-share", 'U', NULL, FOR_IMAGES,
+	  "accepted as in qemu-img; images are never locked",
+	  store_nothing, 0 },
 	{ "follow", '\0', "[=any]", FOR_IMAGES,
 	  "open the backing and data files that an image names, if they are in the image's "
 	  "directory; =any: wherever they are",
@@ -153,12 +244,16 @@ const struct option_row options[] = {
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
+	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
+	  "the image is a part of the file IMAGE, which begins at OFFSET bytes",
+	  store_image_at, 0 },
 	{ "layer-only", '\0', NULL, FOR_IMAGES,
 	  "read this image alone; what a backing file holds is zeros",
 	  store_library_flag, QCOW2_LAYER_ONLY },
-	{ "snapshot", '\0', "ID|NAME", FOR_IMAGES,
-	  "read an internal snapshot instead of the current disk",
-	  store_text, FIELD(options.snapshot) },
+	{ "snapshot", 'l', "ID|NAME", FOR_IMAGES,
+	  "read an internal snapshot instead of the current disk; snapshot.id=ID or snapshot.name=NAME "
+	  "says which of both it is",
+	  store_snapshot, 0 },
 	{ "allow-truncated", '\0', NULL, FOR_IMAGES,
 	  "read as zeros what is missing from a truncated file",
 	  store_library_flag, QCOW2_ALLOW_TRUNCATED },

@@ -10,9 +10,11 @@
 /* The table has at most so many rows. */
 enum { OPTIONS_MAX = 96 };
 
-/* An option of some commands. Two commands may use one letter, or one name, for different things.
+/*
+ * An option of some commands; two commands may use one letter or one name for different things. The
+ * members are in the order of the columns of the table.
  */
-struct option_row {
+struct option_row {           /* NOLINT(clang-analyzer-optin.performance.Padding) */
 	const char *name;     /* without the hyphens; NULL ends the table */
 	char letter;          /* '\0': it has none */
 	const char *argument; /* as --help shows it: "FILE", or "[=any]" if it may be left out;

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -77,7 +78,18 @@ static bool resize(struct output *o)
 	return ftruncate(o->fd, 0) == 0 && ftruncate(o->fd, end) == 0;
 }
 
-/* With --sparse=never, gets the storage before the work, if the file system can. */
+/*
+ * With --sparse=never, gets the storage before the work. Sets *got if that is done; not each file
+ * system can. Returns EXIT_OK, or EXIT_FAILED after a message if there is no room.
+ */
+static int get_storage(const struct output *o, bool *got)
+{
+	*got = fallocate(o->fd, 0, (off_t)o->base, (off_t)o->size) == 0;
+	if (!*got && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+		return output_failed(o, errno);
+	return EXIT_OK;
+}
+
 static int prepare_file(struct output *o)
 {
 	if (!resize(o))
@@ -85,30 +97,57 @@ static int prepare_file(struct output *o)
 	o->reads_zero = true;
 	if (o->args->sparse != SPARSE_NEVER || o->size == 0u)
 		return EXIT_OK;
-	if (fallocate(o->fd, 0, (off_t)o->base, (off_t)o->size) == 0)
-		return EXIT_OK;
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+	return get_storage(o, &o->reads_zero);
+}
+
+static const char *kind_of(const struct output *o)
+{
+	return o->is_device ? "device" : "file";
+}
+
+/* Gets the size of a device or file. Returns false with errno set on failure. */
+static bool find_size(const struct output *o, uint64_t *size)
+{
+	struct stat st;
+
+	if (o->is_device)
+		return device_size(o->fd, size);
+	if (fstat(o->fd, &st) != 0)
+		return false;
+	*size = (uint64_t)st.st_size;
+	return true;
+}
+
+/* Finds out all that can be without a change to the content of the device or file. */
+static int check_size(struct output *o)
+{
+	uint64_t size;
+	bool got;
+
+	if (!find_size(o, &size))
 		return output_failed(o, errno);
-	o->reads_zero = false;
+	if (o->size > size)
+		return tool_error(o->name, TARGET_TOO_SMALL, kind_of(o), size, o->size);
+	if (!o->is_device && o->args->sparse == SPARSE_NEVER && o->size > 0u)
+		return get_storage(o, &got);
 	return EXIT_OK;
 }
 
-static int prepare_device(struct output *o)
+/* A device, or the file of --no-create: it keeps its length and what is behind the disk. */
+static int prepare_as_long(struct output *o)
 {
-	uint64_t size;
+	const struct args *args = o->args;
 
-	if (!device_size(o->fd, &size))
-		return output_failed(o, errno);
-	if (o->size > size)
-		return tool_error(o->name, DEVICE_TOO_SMALL, size, o->size);
+	if (check_size(o) != EXIT_OK)
+		return EXIT_FAILED;
 	if (!make_notice(o))
 		return tool_error(o->name, "out of memory");
 	begin_overwriting(o);
-	o->reads_zero = o->args->target_is_zero;
-	if (!o->reads_zero && o->args->sparse != SPARSE_NEVER)
+	o->reads_zero = args->target_is_zero;
+	if (!o->reads_zero && args->sparse != SPARSE_NEVER)
 		o->reads_zero = device_discard(o->fd, o->size);
-	if (!o->reads_zero && o->args->sparse == SPARSE_ALWAYS)
-		return tool_error(o->name, "the device cannot discard; use --sparse=auto");
+	if (!o->reads_zero && args->sparse == SPARSE_ALWAYS)
+		return tool_error(o->name, "the %s cannot discard; use --sparse=auto", kind_of(o));
 	return EXIT_OK;
 }
 
@@ -132,7 +171,9 @@ int output_begin(struct output *o, const struct args *args, struct qcow2 *q)
 		return EXIT_FAILED;
 	if (o->is_stream)
 		return prepare_stream(o);
-	return o->is_device ? prepare_device(o) : prepare_file(o);
+	if (o->is_device || (o->is_own && args->no_create))
+		return prepare_as_long(o);
+	return prepare_file(o);
 }
 
 /*

@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attributes.h"
+#include "device.h"
+#include "link.h"
 #include "message.h"
 #include "replace.h"
 #include "temp.h"
@@ -58,7 +61,10 @@ static int descriptor_number(const char *name)
 	return -1;
 }
 
-int place_check(const char *name, int fd, struct qcow2 *q, bool force, struct stat *st)
+/*
+ * Gets the status of what is open as fd, and refuses q's own files and, without force, a terminal.
+ */
+static int check(const char *name, int fd, struct qcow2 *q, bool force, struct stat *st)
 {
 	if (fstat(fd, st) != 0)
 		return tool_error(name, "%s", strerror(errno));
@@ -67,6 +73,26 @@ int place_check(const char *name, int fd, struct qcow2 *q, bool force, struct st
 	if (isatty(fd) && !force)
 		return tool_error(name, "is a terminal; write to a file or a pipe, or use --force");
 	return EXIT_OK;
+}
+
+/* A device of the caller that is too short is refused before anything is written to it. */
+static int check_room(const char *name, int fd, const struct stat *st, uint64_t len)
+{
+	off_t at = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
+	uint64_t size;
+
+	if (at < 0 || !device_size(fd, &size) || len <= size - (uint64_t)at)
+		return EXIT_OK;
+	return tool_error(name, TARGET_TOO_SMALL, "device", size - (uint64_t)at, len);
+}
+
+int place_check_stream(const char *name, int fd, struct qcow2 *q, bool force, uint64_t len)
+{
+	struct stat st;
+
+	if (check(name, fd, q, force, &st) != EXIT_OK)
+		return EXIT_FAILED;
+	return check_room(name, fd, &st, len);
 }
 
 /* Nothing follows in the file, so that it can be written at any place, and have holes. */
@@ -90,7 +116,9 @@ static int use_descriptor(struct output *o, struct qcow2 *q, int number)
 	o->fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
 	if (o->fd < 0)
 		return tool_error(o->name, "%s", strerror(errno));
-	if (place_check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
+	if (check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
+		return EXIT_FAILED;
+	if (check_room(o->name, o->fd, &st, o->size) != EXIT_OK)
 		return EXIT_FAILED;
 	o->is_stream = !is_at_end(o->fd, &st, &o->base) || o->size > INT64_MAX - o->base;
 	return EXIT_OK;
@@ -110,7 +138,7 @@ static int open_in_place(struct output *o, struct qcow2 *q, const struct stat *b
 		return tool_error(o->name, "the device is mounted or in use");
 	if (o->fd < 0)
 		return tool_error(o->name, "%s", strerror(errno));
-	if (place_check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
+	if (check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
 		return EXIT_FAILED;
 	if (!is_same_file(o->fd, before) || (st.st_mode & S_IFMT) != (before->st_mode & S_IFMT))
 		return tool_error(o->name, "changed while it was opened");
@@ -164,7 +192,7 @@ static int replace_file(struct output *o, struct qcow2 *q, const struct stat *st
 	o->replaces = true;
 	if (is_input(q, st))
 		return tool_error(o->name, "is one of the input files");
-	if (o->args->in_place)
+	if (o->args->in_place || o->args->no_create)
 		return open_in_place(o, q, st);
 	o->target = realpath(o->name, NULL);
 	if (o->target == NULL)
@@ -175,6 +203,16 @@ static int replace_file(struct output *o, struct qcow2 *q, const struct stat *st
 	case REPLACE_BY_RENAME: break;
 	}
 	return open_beside(o, q, st);
+}
+
+/* A symbolic link that points to no file stays as well, and the file that it points to is created.
+ */
+static int create_file(struct output *o, struct qcow2 *q)
+{
+	o->target = link_follow(o->name);
+	if (o->target == NULL)
+		return tool_error(o->name, "%s", strerror(errno));
+	return open_beside(o, q, NULL);
 }
 
 int place_find(struct output *o, struct qcow2 *q)
@@ -189,10 +227,7 @@ int place_find(struct output *o, struct qcow2 *q)
 			return tool_error(o->name, "is a directory");
 		return S_ISREG(st.st_mode) ? replace_file(o, q, &st) : open_in_place(o, q, &st);
 	}
-	if (errno != ENOENT || lstat(o->name, &st) == 0)
+	if (errno != ENOENT || o->args->no_create)
 		return tool_error(o->name, "%s", strerror(errno));
-	o->target = strdup(o->name);
-	if (o->target == NULL)
-		return tool_error(o->name, "%s", strerror(errno));
-	return open_beside(o, q, NULL);
+	return create_file(o, q);
 }

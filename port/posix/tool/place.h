@@ -7,8 +7,6 @@
 
 #include "output.h"
 
-#include <sys/stat.h>
-
 /*
  * Opens what o->name means: "-", /dev/stdout and /dev/fd/N are descriptors of the caller, devices
  * and pipes are written as they are, and a file is created or replaced. Nothing is lost by this
@@ -17,9 +15,10 @@
 int place_find(struct output *o, struct qcow2 *q);
 
 /*
- * Gets the status of what is open as fd, and refuses q's own files and, without force, a terminal.
- * Returns EXIT_OK, or EXIT_FAILED after a message.
+ * May `len` bytes of the disk be written to the caller's descriptor fd, in order? Refuses q's own
+ * files, a device that is too short and, without force, a terminal. Returns EXIT_OK, or EXIT_FAILED
+ * after a message.
  */
-int place_check(const char *name, int fd, struct qcow2 *q, bool force, struct stat *st);
+int place_check_stream(const char *name, int fd, struct qcow2 *q, bool force, uint64_t len);
 
 #endif

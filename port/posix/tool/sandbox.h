@@ -8,11 +8,14 @@
 
 #include "tool.h"
 
+enum { SANDBOX_FILES = 2 };
+
 /* What a command does after its files are open, besides reading and printing. */
 struct sandbox_needs {
-	int files[2];       /* descriptors that it writes to; -1: none */
-	const char *beside; /* path of a file; the command renames and removes files in the
-	                     * directory of this file. NULL: it does neither. */
+	int files[SANDBOX_FILES]; /* descriptors that it writes to; -1: none */
+	bool zeroes_blocks;       /* the first one is a block device, of which it zeroes ranges */
+	const char *beside;       /* path of a file; the command renames and removes files in the
+	                           * directory of this file. NULL: it does neither. */
 };
 
 /*
@@ -21,8 +24,9 @@ struct sandbox_needs {
  * and standard error. Does nothing if `off`, which is --no-sandbox.
  *
  * Threads inherit the limits, so call it before the first thread starts, and after everything is
- * open. What is refused fails with EPERM or EACCES. A kernel without seccomp(2) or landlock(7), and
- * a system other than Linux, refuses less or nothing; that is no failure.
+ * open. What is refused fails with EPERM or EACCES. A kernel without seccomp(2) or landlock(7),
+ * another processor than x86-64, and another system than Linux refuse less or nothing; that is no
+ * failure.
  */
 void sandbox_enter(bool off, const struct sandbox_needs *needs);
 

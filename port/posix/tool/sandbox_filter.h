@@ -9,8 +9,7 @@
 
 /*
  * From now on, this thread, and every thread that it starts, can only make the system calls that
- * the table in sandbox_filter.c lists. Does nothing if the kernel or the processor is unknown, or
- * in a build with a sanitizer: their runtime needs calls of its own.
+ * the tables in sandbox_filter.c list. Does nothing if the kernel or the processor is unknown.
  */
 void sandbox_limit_calls(const struct sandbox_needs *needs);
 

@@ -36,9 +36,10 @@ static void print_date(uint64_t seconds)
 {
 	time_t when = (time_t)seconds;
 	struct tm tm;
-	char buf[32] = "?"; /* a year that the C library cannot express */
+	char buf[32] = "?"; /* if the C library cannot express it */
 
-	if (localtime_r(&when, &tm) != NULL)
+	/* Without 64-bit times, a date after 2038 would look like one before 1970. */
+	if ((uint64_t)when == seconds && localtime_r(&when, &tm) != NULL)
 		strftime(buf, sizeof buf, "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s", buf);
 }

@@ -6,31 +6,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device.h"
 #include "message.h"
 #include "open.h"
-#include "place.h"
+#include "past_end.h"
 
 enum {
 	STREAM_BUFFER = 256 * 1024, /* large enough that system calls cost little */
 	SPLICE_MIN = 16 * 1024,     /* a copy of less is faster than a call of splice(2) */
-	SPLICE_MAX = 1 << 30        /* Linux transfers less than 2 GiB in one call */
-};
-
-struct stream {
-	const struct args *args;
-	struct qcow2 *q;
-	int fd;
-	const char *name; /* of fd, for messages */
-	bool to_pipe;
-	char *buf;
-	size_t room;
+	SPLICE_MAX = 1 << 24        /* small enough that progress is shown often */
 };
 
 static bool write_all(int fd, const char *bytes, size_t len)
@@ -48,12 +36,12 @@ static bool write_all(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-static int write_failed(const struct stream *c)
+static int write_failed(const struct stream *s)
 {
 	/* The reader of the pipe has gone away, which is normal: head(1) does so. */
 	if (errno == EPIPE)
 		return EXIT_FAILED;
-	return tool_error(c->name, "%s", strerror(errno));
+	return tool_error(s->name, "%s", strerror(errno));
 }
 
 /*
@@ -61,21 +49,23 @@ static int write_failed(const struct stream *c)
  * cannot be done. After a failure or the end of the file, copy_out continues, and reports the
  * error.
  */
-static uint64_t splice_out(const struct stream *c, uint64_t at, uint64_t end)
+static uint64_t splice_out(const struct stream *s, uint64_t at)
 {
-	struct qcow2_segment s;
+	struct qcow2_segment data;
 	uint64_t done = 0;
 	off_t pos;
 
-	if (!c->to_pipe || qcow2_map(c->q, at, end - at, &s) <= 0)
+	if (!s->to_pipe || qcow2_map(s->q, at, s->end - at, &data) <= 0)
 		return 0;
-	if ((s.flags & QCOW2_SEGMENT_DATA) == 0u || (s.flags & QCOW2_SEGMENT_AT) == 0u ||
-	    s.length < SPLICE_MIN)
+	if ((data.flags & QCOW2_SEGMENT_DATA) == 0u || (data.flags & QCOW2_SEGMENT_AT) == 0u ||
+	    data.length < SPLICE_MIN)
 		return 0;
-	pos = (off_t)s.file_offset;
-	while (done < s.length) {
-		uint64_t len = s.length - done < SPLICE_MAX ? s.length - done : SPLICE_MAX;
-		ssize_t n = splice(s.fd, &pos, c->fd, NULL, (size_t)len, SPLICE_F_MORE);
+	pos = (off_t)data.file_offset;
+	if (data.length > SPLICE_MAX)
+		data.length = SPLICE_MAX;
+	while (done < data.length) {
+		size_t len = (size_t)(data.length - done);
+		ssize_t n = splice(data.fd, &pos, s->fd, NULL, len, SPLICE_F_MORE);
 
 		if (n > 0)
 			done += (uint64_t)n;
@@ -85,60 +75,64 @@ static uint64_t splice_out(const struct stream *c, uint64_t at, uint64_t end)
 	return done;
 }
 
-/* Reads and writes up to the next multiple of c->room, so that whole clusters are decoded. */
-static int copy_out(const struct stream *c, uint64_t at, uint64_t end, uint64_t *done)
+/* Reads and writes up to the next multiple of s->room, so that whole clusters are decoded. */
+static int copy_out(const struct stream *s, uint64_t at, uint64_t *done)
 {
-	size_t len = c->room - (size_t)(at % c->room);
-	int n;
+	size_t len = s->room - (size_t)(at % s->room);
 
-	if (len > end - at)
-		len = (size_t)(end - at);
-	n = qcow2_read(c->q, c->buf, len, at);
-	if (n < 0)
-		return tool_failed(c->args);
-	*done = (uint64_t)n;
-	return write_all(c->fd, c->buf, (size_t)n) ? EXIT_OK : write_failed(c);
+	if (len > s->end - at)
+		len = (size_t)(s->end - at);
+	if (!salvage_read(s->salvage, s->q, s->buf, len, at))
+		return tool_failed(s->args);
+	*done = len;
+	return write_all(s->fd, s->buf, len) ? EXIT_OK : write_failed(s);
 }
 
-/* A device of the caller that is too short is refused before anything is written to it. */
-static int check_room(const struct stream *c, const struct stat *st, uint64_t len)
+/* Warns if one of the files ends inside a data cluster of the range. */
+static void warn_if_cut(const struct stream *s)
 {
-	off_t at = S_ISBLK(st->st_mode) ? lseek(c->fd, 0, SEEK_CUR) : -1;
-	uint64_t size;
+	struct past_end past_end;
 
-	if (at < 0 || !device_size(c->fd, &size) || len <= size - (uint64_t)at)
-		return EXIT_OK;
-	return tool_error(c->name, DEVICE_TOO_SMALL, size - (uint64_t)at, len);
+	if (!past_end_may_be_cut(s->q))
+		return;
+	past_end_begin(&past_end);
+	past_end_walk(&past_end, s->q, s->from, s->end);
+	past_end_warn_cut(&past_end, s->args);
 }
 
-static int write_range(struct stream *c, uint64_t at, uint64_t end)
+static int write_range(struct stream *s)
 {
-	uint64_t n = 0;
+	uint64_t at = s->from, n = 0;
 	int rc = EXIT_OK;
 
-	c->room = tool_buffer_size(c->q, STREAM_BUFFER);
-	c->buf = malloc(c->room);
-	if (c->buf == NULL)
-		return tool_error(c->args->image, "%s", strerror(errno));
-	for (; at < end && rc == EXIT_OK; at += n) {
-		n = splice_out(c, at, end);
+	while (at < s->end && rc == EXIT_OK) {
+		n = splice_out(s, at);
 		if (n == 0u)
-			rc = copy_out(c, at, end, &n);
+			rc = copy_out(s, at, &n);
+		at += n;
+		if (rc == EXIT_OK)
+			progress_show(&s->progress, at - s->from, s->end - s->from);
 	}
-	free(c->buf);
 	return rc;
 }
 
-int stream_write(const struct args *args, struct qcow2 *q, int fd, const char *name, uint64_t at,
-                 uint64_t end)
+/* Progress is only shown on request, because another program may write to the same terminal. */
+int stream_write(struct stream *s)
 {
-	struct stream c = { .args = args, .q = q, .fd = fd, .name = name };
+	const struct args *args = s->args;
 	struct stat st;
+	int rc;
 
-	if (place_check(name, fd, q, args->force, &st) != EXIT_OK)
-		return EXIT_FAILED;
-	c.to_pipe = S_ISFIFO(st.st_mode);
-	if (check_room(&c, &st, end - at) != EXIT_OK)
-		return EXIT_FAILED;
-	return write_range(&c, at, end);
+	s->to_pipe = fstat(s->fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	s->room = tool_buffer_size(s->q, STREAM_BUFFER);
+	s->buf = malloc(s->room);
+	if (s->buf == NULL)
+		return tool_error(args->image, "%s", strerror(errno));
+	progress_begin(&s->progress, args->progress, args->quiet || !args->progress);
+	progress_show(&s->progress, 0, s->end - s->from);
+	rc = write_range(s);
+	warn_if_cut(s);
+	progress_end(&s->progress);
+	free(s->buf);
+	return rc;
 }
