@@ -23,7 +23,7 @@ COMMANDS = {
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,
     "realpath": errno.ELOOP, "open": errno.EMFILE, "fcntl": errno.EMFILE,
-    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "lstat": errno.EACCES, "lseek": errno.EINVAL,
+    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "readlink": errno.EACCES, "lseek": errno.EINVAL,
     "pread": errno.EREMOTEIO, "pwrite": errno.ENOSPC, "write": errno.ENOSPC,
     "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "fallocate": errno.ENOSPC, "create": errno.ELOOP,
     "fchmod": errno.EPERM, "fsync": errno.EIO, "close": errno.EIO, "rename": errno.EXDEV,

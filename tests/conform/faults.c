@@ -36,7 +36,7 @@ enum call {
 	FCNTL,
 	FSTAT,
 	STAT,
-	LSTAT,
+	READLINK,
 	LSEEK,
 	PREAD,
 	PWRITE,
@@ -58,7 +58,7 @@ static const char *const names[CALLS] = {
 	[STRDUP] = "strdup",       [REALPATH] = "realpath",
 	[OPEN] = "open",           [FCNTL] = "fcntl",
 	[FSTAT] = "fstat",         [STAT] = "stat",
-	[LSTAT] = "lstat",         [LSEEK] = "lseek",
+	[READLINK] = "readlink",   [LSEEK] = "lseek",
 	[PREAD] = "pread",         [PWRITE] = "pwrite",
 	[WRITE] = "write",         [SPLICE] = "splice",
 	[FTRUNCATE] = "ftruncate", [FALLOCATE] = "fallocate",
@@ -189,9 +189,9 @@ CAUGHT(int, stat64, (const char *path, struct stat *st))
 	return fails(STAT) ? -1 : __real_stat64(path, st);
 }
 
-CAUGHT(int, lstat64, (const char *path, struct stat *st))
+CAUGHT(ssize_t, readlink, (const char *path, char *text, size_t len))
 {
-	return fails(LSTAT) ? -1 : __real_lstat64(path, st);
+	return fails(READLINK) ? -1 : __real_readlink(path, text, len);
 }
 
 CAUGHT(off_t, lseek64, (int fd, off_t pos, int from))

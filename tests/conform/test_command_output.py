@@ -5,8 +5,10 @@ The tests of block devices use loop devices, so that they run as root.
 """
 import contextlib
 import errno
+import json
 import os
 import pty
+import re
 import shutil
 import signal
 import stat
@@ -16,8 +18,9 @@ import subprocess
 import pytest
 
 from conform import BROKEN, FAULTS, K, M, MEMORY, PLAIN, QCOW2, qcow2, qcow2_ok, qemu_img, refused, run, succeed
+from fault_runs import read_counts
 
-SPARSE = "cluster_bits 16\nsize 10M\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\nl2 120 data\n"
+SPARSE = "cluster_bits 16\nsize 2M\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\nl2 24 data\n"
 OLD = b"old content"
 NOT_COMPLETE = "the output is not complete"
 
@@ -204,14 +207,18 @@ def with_fault(fault, *args):
 def test_in_place_faults(build):
     """The content goes only when nothing else can be found out, and then each failure says so."""
     image = build(PLAIN)
-    out = image.with_name("out")
+    out, calls, whole = image.with_name("out"), image.with_name("calls"), qcow2_ok("cat", image)
+    out.write_bytes(OLD)
+    env = dict(os.environ, QCOW2_CALLS=str(calls))
+    succeed(FAULTS, "convert", "--in-place", image, out, env=env, memory=MEMORY)
+    counts = read_counts(calls)
     for fault, number in (("malloc", 12), ("open", 13), ("ftruncate", 27), ("pwrite", 28),
                           ("fsync", 5), ("close", 5)):
-        for n in range(1, 30):
+        for n in range(1, counts[fault] + 1):
             out.write_bytes(OLD)
             result = with_fault(f"{fault} {n} {n} {number}", "convert", "--in-place", image, out)
             if result.code == 0:
-                assert out.read_bytes() == qcow2_ok("cat", image)
+                assert out.read_bytes() == whole
                 continue
             if NOT_COMPLETE not in result.err:
                 assert out.read_bytes() == OLD, (fault, n, result)
@@ -268,7 +275,7 @@ def test_sparse(build):
         assert out.read_bytes() == whole and stored(out) <= 512 * K
     for more in ((), ("--in-place",)):
         qcow2_ok("convert", "--sparse=never", *more, image, out)
-        assert out.read_bytes() == whole and stored(out) >= 10 * M
+        assert out.read_bytes() == whole and stored(out) >= 2 * M
 
 
 def test_never_sparse_without_fallocate(build):
@@ -277,7 +284,7 @@ def test_never_sparse_without_fallocate(build):
     out = image.with_name("out")
     result = with_fault(f"fallocate 1 9 {errno.EOPNOTSUPP}", "convert", "--sparse=never", image, out)
     assert result.code == 0, result
-    assert out.read_bytes() == qcow2_ok("cat", image) and stored(out) >= 10 * M
+    assert out.read_bytes() == qcow2_ok("cat", image) and stored(out) >= 2 * M
 
 
 # ---- Descriptors ----
@@ -341,6 +348,111 @@ def test_standard_output_is_the_image(command, build):
     assert image.read_bytes() == before
 
 
+# ---- Links that point to no file, and -n ----
+
+LINKS = (("target",), ("sub/target",), ("sub/next", "target"), ("{home}/sub/next", "../sub/target"))
+
+
+@pytest.mark.parametrize("chain", LINKS)
+def test_link_to_no_file(chain, build):
+    """As in qemu-img, the link stays, and the file that it points to is created."""
+    image = build(PLAIN)
+    link, whole = image.with_name("link"), qcow2_ok("cat", image)
+    (image.parent / "sub").mkdir()
+    link.symlink_to(chain[0].format(home=image.parent))
+    if len(chain) > 1:
+        (image.parent / "sub/next").symlink_to(chain[1])
+    target = image.parent / ("target" if chain == ("target",) else "sub/target")
+    for convert in ((qemu_img, "convert", "-O", "raw"), (qcow2_ok, "convert")):
+        convert[0](*convert[1:], image, link)
+        assert link.is_symlink() and target.read_bytes() == whole and not target.is_symlink()
+        target.unlink()
+    assert not any(name.startswith(".") for name in os.listdir(target.parent))
+
+
+def test_link_that_leads_nowhere(build):
+    image = build(PLAIN)
+    link = image.with_name("link")
+    link.symlink_to("missing/target")
+    refused(qcow2("convert", image, link), "cannot create a temporary file beside it: No such file")
+    refused(qcow2("convert", "-n", image, link), "No such file or directory")
+
+
+def test_no_create(build):
+    """As in qemu-img: the file must be there and long enough. It keeps its length and its end."""
+    image = build(SPARSE)
+    whole = qcow2_ok("cat", image)
+    for size in (2 * M - 512, 2 * M, 2 * M + 12345):
+        old = b"\xee" * size
+        out, theirs = image.with_name("out"), image.with_name("theirs")
+        out.write_bytes(old)
+        theirs.write_bytes(old)
+        inode, done = out.stat().st_ino, qcow2("convert", "-n", image, out)
+        code = run("qemu-img", "convert", "-n", "-f", "qcow2", "-O", "raw", image, theirs).code
+        assert (done.code, out.read_bytes()) == (code, theirs.read_bytes()), done
+        assert out.stat().st_ino == inode and stored(out) <= stored(theirs)
+        assert out.read_bytes() == (old if code else whole + old[2 * M:])
+    words = f"the file has {2 * M - 512} bytes, the disk needs {2 * M}"
+    out.write_bytes(OLD)
+    os.truncate(out, 2 * M - 512)
+    refused(qcow2("convert", "--no-create", image, out), words)
+    refused(qcow2("convert", "-n", image, image.with_name("missing")), "No such file or directory")
+    assert not image.with_name("missing").exists()
+
+
+def test_no_create_sparse(build):
+    image = build(SPARSE)
+    whole = qcow2_ok("cat", image)
+    out = image.with_name("out")
+    os.truncate(os.open(out, os.O_CREAT | os.O_RDWR), 3 * M)
+    qcow2_ok("convert", "-n", "--sparse=never", image, out)
+    assert out.read_bytes() == whole + bytes(M) and 2 * M <= stored(out) < 3 * M
+    out.write_bytes(b"\xee" * (2 * M))
+    qcow2_ok("convert", "-n", "--target-is-zero", image, out)
+    assert out.read_bytes() != whole and out.read_bytes()[:256 * K] == whole[:256 * K]
+    # Where the file system cannot make holes.
+    done = with_fault(f"fallocate 1 9 {errno.EOPNOTSUPP}", "convert", "-n", "--sparse=always", image, out)
+    refused(done, "the file cannot discard")
+    done = with_fault(f"fallocate 1 9 {errno.EOPNOTSUPP}", "convert", "-n", image, out)
+    assert done.code == 0 and out.read_bytes() == whole and stored(out) == 2 * M, done
+    done = with_fault(f"fallocate 1 9 {errno.ENOSPC}", "convert", "-n", "--sparse=never", image, out)
+    assert done.code == 1 and out.read_bytes() == whole and NOT_COMPLETE not in done.err, done
+    done = with_fault(f"pwrite 1 1 {errno.EIO}", "convert", "-n", image, out)
+    assert done.err.endswith(f"qcow2: {out}: {NOT_COMPLETE}\n"), done
+
+
+# ---- Progress and salvage ----
+
+def test_progress_of_a_stream(build):
+    """Only on request: a program at the other end of the pipe may write to the same terminal."""
+    image = build(SPARSE)
+    whole = qcow2_ok("cat", image)
+    for command in (("cat",), ("convert", "-")):
+        done = qcow2(command[0], "-p", image, *command[1:])
+        assert done.out == whole and "\r100 %  2.0 of 2.0 MiB" in done.err, done
+        done = qcow2(command[0], "-p", "-q", image, *command[1:])
+        assert done.out == whole and done.err == "", done
+
+
+LOST = ("cluster_bits 12\nsize 6M\nl2 0-3 data\nl2 5 raw 1<<63|513\nl2 7 compressed\nl2 8 packed 07\n"
+        "l2 600 data\nl2 1100 data\nl1 1 1<<63|0x7000000\n")
+LOST_RANGES = "lost ranges: 3, 2105344 bytes in all; zeros are in their place"
+
+
+def test_salvage_to_a_stream(build):
+    image = build(LOST)
+    out, want = image.with_name("out"), qcow2("cat", "--salvage", image)
+    assert want.code == 3 and want.err.endswith(f"qcow2: {image}: {LOST_RANGES}\n"), want
+    done = qcow2("convert", "--salvage", image, "-")
+    assert (done.code, done.out, done.err) == (3, want.out, want.err)
+    out.write_bytes(b"\xee" * (6 * M))
+    for options in (("-n",), ("--in-place", "--sparse=never"), ()):
+        done = qcow2("convert", "--salvage", *options, image, out)
+        assert done.code == 3 and out.read_bytes() == want.out and LOST_RANGES in done.err, done
+    refused(qcow2("convert", "--salvage", "--report", out, image, "-", stdout=open(out, "wb")),
+            "is the image or the output file")
+
+
 # ---- Block devices ----
 
 @contextlib.contextmanager
@@ -355,51 +467,68 @@ def loop_device(path, size, *options):
         succeed("losetup", "-d", device)
 
 
-def to_device(image, path, *options, size=16 * M, loop=()):
-    with loop_device(path, size, *loop) as device:
+def content_of(device):
+    with open(device, "rb") as file:
+        return file.read()
+
+
+def fill(device, size):
+    with open(device, "r+b") as file:
+        file.write(b"\xee" * size)
+        os.fsync(file.fileno())
+
+
+def to_device(image, path, *options, size=2 * M):
+    with loop_device(path, size) as device:
         qcow2_ok("convert", *options, image, device)
     return path.read_bytes()
 
 
+DEVICE_DISK = "cluster_bits 16\nsize 1M\nl2 0-1 data\nl2 3 zero\nl2 7 compressed\nl2 12 data\n"
+BEHIND = b"\xee" * M
+
+
 def test_device(build, tmp_path):
-    image = build(SPARSE)
+    image = build(DEVICE_DISK)
     whole = qcow2_ok("cat", image)
     path, theirs = tmp_path / "device", tmp_path / "theirs"
-    assert to_device(image, path) == whole + b"\xee" * (6 * M)
-    with loop_device(theirs, 16 * M) as device:
+    assert to_device(image, path) == whole + BEHIND
+    with loop_device(theirs, 2 * M) as device:
         qemu_img("convert", "-n", "-f", "qcow2", "-O", "raw", image, device)
     assert stored(path) <= stored(theirs)
-    assert to_device(image, path, "--sparse=never") == whole + b"\xee" * (6 * M)
-    assert stored(path) >= 16 * M
-    assert to_device(image, path, "--sparse=always", size=10 * M) == whole
+    assert to_device(image, path, "-n", "--sparse=never") == whole + BEHIND
+    assert stored(path) >= 2 * M
+    assert to_device(image, path, "--sparse=always", size=M) == whole
 
 
-@pytest.mark.parametrize("size", (10 * M - 512, 10 * M - 4096 + 1, 5 * M + 12345, 511, 4096, 1))
-@pytest.mark.parametrize("sector", (512, 4096))
-def test_device_keeps_what_is_behind(size, sector, build, tmp_path):
+@pytest.mark.parametrize("sector", ("512", "4096"))
+def test_device_keeps_what_is_behind(sector, build, tmp_path):
     """The disk may end inside a sector of the device: the rest of it stays."""
-    image = build(f"cluster_bits 16\nsize {size}\nl2 0 data\nl2 9 zero\n" if size > M else
-                  f"cluster_bits 16\nsize {size}\n")
-    whole = qcow2_ok("cat", image)
-    for options in ((), ("--sparse=never",)):
-        content = to_device(image, tmp_path / "device", *options, loop=("-b", str(sector)))
-        assert content == whole + b"\xee" * (16 * M - size)
+    with loop_device(tmp_path / "device", 2 * M, "-b", sector) as device:
+        for size in (M - 512, M - 4096 + 1, 12345, 511, 1):
+            image = build(f"cluster_bits 12\nsize {size}\n" +
+                          ("l2 0 data\nl2 2 zero\n" if size > 3 * 4096 else ""))
+            for options in ((), ("--sparse=never",)):
+                fill(device, 2 * M)
+                qcow2_ok("convert", *options, image, device)
+                assert content_of(device) == qcow2_ok("cat", image) + b"\xee" * (2 * M - size), size
 
 
-def test_device_without_discard(build, tmp_path):
-    """Zeros are made in another way, or written."""
-    image = build(SPARSE)
-    whole = qcow2_ok("cat", image)
-    path = tmp_path / "device"
-    for calls in (("fallocate",), ("fallocate", "ioctl")):
-        inject = [f"-einject={call}:error=EOPNOTSUPP" + (":when=3+" if call == "ioctl" else "")
-                  for call in calls]
-        with loop_device(path, 16 * M) as device:
-            succeed("strace", "-f", "-qq", "-o", "/dev/null", *inject, QCOW2, "convert", image, device)
-            result = run("strace", "-f", "-qq", "-o", "/dev/null", *inject, QCOW2, "convert",
-                         "--sparse=always", image, device)
-            assert "the device cannot discard" in result.err, result
-        assert path.read_bytes() == whole + b"\xee" * (6 * M)
+@pytest.mark.parametrize("can_zero", (True, False))
+def test_device_without_discard(can_zero, build, tmp_path):
+    """The device makes the zeros in another way, which the sandbox allows; or they are written."""
+    image = build(DEVICE_DISK)
+    log, inject = tmp_path / "log", ["-einject=fallocate:error=EOPNOTSUPP"]
+    if not can_zero:
+        inject.append("-einject=ioctl:error=EOPNOTSUPP:when=3+")
+    trace = ("strace", "-f", "-qq", "-o", log, "-etrace=fallocate,ioctl", *inject, QCOW2, "convert")
+    with loop_device(tmp_path / "device", 2 * M) as device:
+        succeed(*trace, image, device)
+        assert content_of(device) == qcow2_ok("cat", image) + BEHIND
+        zeroed = re.findall(r"ioctl\(\d+, BLKZEROOUT, .*\) += (-?\d+)", log.read_text())
+        assert set(zeroed) == {"0" if can_zero else "-1"}
+        done = run(*trace, "--sparse=always", image, device)
+        refused(done, "the device cannot discard")
 
 
 def test_target_is_zero(build, tmp_path):
@@ -411,17 +540,31 @@ def test_target_is_zero(build, tmp_path):
     assert set(content[:192 * K] + content[256 * K:]) == {0xee}
 
 
+def test_salvage_to_a_device(build, tmp_path):
+    """What is lost is zeros on the device as well, and its report is complete."""
+    image = build(LOST)
+    want, report = qcow2("cat", "--salvage", image).out, tmp_path / "report"
+    with loop_device(tmp_path / "device", 7 * M) as device:
+        for options in ((), ("--sparse=never",)):
+            fill(device, 7 * M)
+            done = qcow2("convert", "--salvage", "--report", report, *options, image, device)
+            assert done.code == 3 and done.err.endswith(f"{LOST_RANGES}\n"), done
+            assert content_of(device) == want + BEHIND
+            assert json.loads(report.read_text())["lost-ranges"] == 3
+
+
 def test_device_too_small(build, tmp_path):
     image = build(SPARSE)
-    with loop_device(tmp_path / "device", 8 * M) as device:
-        words = f"the device has {8 * M} bytes, the disk needs {10 * M}"
+    with loop_device(tmp_path / "device", M) as device:
+        words = f"the device has {M} bytes, the disk needs {2 * M}"
         refused(qcow2("convert", image, device), words)
         for command in (("cat", image), ("convert", image, "-")):
             with open(device, "wb") as file:
                 result = run(QCOW2, *command, stdout=file)
             assert result.code == 1 and words in result.err, result
+        assert content_of(device) == BEHIND
         with open(device, "wb") as file:
-            assert run(QCOW2, "cat", "-n", "8M", image, stdout=file).code == 0
+            assert run(QCOW2, "cat", "-n", "1M", image, stdout=file).code == 0
             assert run(QCOW2, "cat", "-n", "1", image, stdout=file).code == 1
 
 
@@ -429,7 +572,7 @@ def test_device_in_use(build, tmp_path):
     image = build(PLAIN)
     path, where = tmp_path / "device", tmp_path / "mounted"
     where.mkdir()
-    with loop_device(path, 8 * M) as device:
+    with loop_device(path, M) as device:
         succeed("mkfs.ext4", "-q", "-F", device)
         succeed("mount", device, where)
         try:
@@ -441,7 +584,7 @@ def test_device_in_use(build, tmp_path):
 
 def test_device_failure(build, tmp_path):
     """A device is written in place: a failure says so. Its own image is not overwritten."""
-    with loop_device(tmp_path / "device", 8 * M) as device:
+    with loop_device(tmp_path / "device", M) as device:
         result = qcow2("convert", build(BROKEN), device)
         assert result.err.endswith(f"qcow2: {device}: {NOT_COMPLETE}\n"), result
     image = build(PLAIN)

@@ -50,7 +50,7 @@ def test_progress_on_request(name, home):
     """SIGUSR1 at any call, once the command is at work, prints one line and changes nothing else."""
     args = (*COMMANDS[name], "--quiet")
     good = Outcome(home, args)
-    for call in ("open", "fstat", "malloc", "mkostemp", "ftruncate", "pread", "pwrite", "splice", "fsync"):
+    for call in ("open", "fstat", "malloc", "create", "ftruncate", "pread", "pwrite", "splice", "fsync"):
         for n in range(1, good.calls[call] + 1):
             bad = Outcome(home, args, (call, n, n, -signal.SIGUSR1))
             if not bad.hit and bad.same_as(good):

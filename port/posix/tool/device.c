@@ -74,16 +74,16 @@ static bool zero_blocks(int fd, uint64_t at, uint64_t len)
 	return ioctl(fd, BLKZEROOUT, range) == 0;
 }
 
-bool device_discard(int fd, uint64_t len)
+uint64_t device_discard(int fd, uint64_t len)
 {
 	uint64_t whole = len - len % BLOCK, at, n;
 
 	for (at = 0; at < whole; at += n) {
 		n = whole - at < STEP ? whole - at : STEP;
 		if (!discard_blocks(fd, at, n))
-			return false;
+			return at;
 	}
-	return write_zeros(fd, whole, len - whole);
+	return write_zeros(fd, whole, len - whole) ? len : whole;
 }
 
 bool device_write_zeros(int fd, uint64_t at, uint64_t len)

@@ -17,9 +17,10 @@ bool device_size(int fd, uint64_t *size);
 
 /*
  * Makes the first `len` bytes of the device, or file, read as zeros and gives their storage back,
- * if it can do that. Changes nothing behind them. Returns false if some may not read as zeros.
+ * if it can do that. Changes nothing behind them. Returns how many bytes from the start now read
+ * as zeros.
  */
-bool device_discard(int fd, uint64_t len);
+uint64_t device_discard(int fd, uint64_t len);
 
 /*
  * Makes a range of the device, or of a file, read as zeros, in whatever way it offers, at worst by

@@ -133,22 +133,31 @@ static int check_size(struct output *o)
 	return EXIT_OK;
 }
 
+/* Makes what is there read as zeros at once, if that is wanted and the device or file can do it. */
+static int discard_old(struct output *o)
+{
+	uint64_t discarded;
+
+	o->reads_zero = o->args->target_is_zero;
+	if (o->reads_zero || o->args->sparse == SPARSE_NEVER)
+		return EXIT_OK;
+	discarded = device_discard(o->fd, o->size);
+	o->reads_zero = discarded == o->size;
+	if (o->reads_zero || o->args->sparse != SPARSE_ALWAYS)
+		return EXIT_OK;
+	o->is_overwritten = discarded > 0u;
+	return tool_error(o->name, "the %s cannot discard; use --sparse=auto", kind_of(o));
+}
+
 /* A device, or the file of --no-create: it keeps its length and what is behind the disk. */
 static int prepare_as_long(struct output *o)
 {
-	const struct args *args = o->args;
-
 	if (check_size(o) != EXIT_OK)
 		return EXIT_FAILED;
 	if (!make_notice(o))
 		return tool_error(o->name, "out of memory");
 	begin_overwriting(o);
-	o->reads_zero = args->target_is_zero;
-	if (!o->reads_zero && args->sparse != SPARSE_NEVER)
-		o->reads_zero = device_discard(o->fd, o->size);
-	if (!o->reads_zero && args->sparse == SPARSE_ALWAYS)
-		return tool_error(o->name, "the %s cannot discard; use --sparse=auto", kind_of(o));
-	return EXIT_OK;
+	return discard_old(o);
 }
 
 static int prepare_stream(struct output *o)
