@@ -17,7 +17,8 @@ import subprocess
 
 import pytest
 
-from conform import BROKEN, FAULTS, K, M, MEMORY, PLAIN, QCOW2, qcow2, qcow2_ok, qemu_img, refused, run, succeed
+from conform import (BROKEN, FAULTS, K, M, MEMORY, PLAIN, QCOW2, qcow2, qcow2_ok, qemu_img, refused, run,
+                     succeed)
 from fault_runs import read_counts
 
 SPARSE = "cluster_bits 16\nsize 2M\nl2 0-3 data\nl2 5 zero\nl2 7 compressed\nl2 24 data\n"

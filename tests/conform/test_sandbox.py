@@ -26,8 +26,10 @@ COMMANDS = {
 # opened the image; and compressed clusters, for which convert starts threads.
 DISK = "cluster_bits 12\nsize 8M\nl2 0-3 data\nl2 600-1400 compressed\nsnapshot 1 first\nactive\n"
 NAMES = ("rename", "unlink", "mkdir", "symlink")
-# Without a sandbox these fail for another reason: no such program, an invalid size, no terminal, no device.
-HARMLESS = {"execute": errno.ENOENT, "clone3": errno.EINVAL, "type": errno.ENOTTY, "zero": errno.ENOTTY}
+# Without a sandbox these fail for another reason: no such program, an invalid size, no terminal, no
+# device.
+HARMLESS = {"execute": errno.ENOENT, "clone3": errno.EINVAL, "type": errno.ENOTTY,
+            "zero": errno.ENOTTY}
 SYSCALL_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK = ctypes.CDLL(None).syscall(SYSCALL_LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
 
@@ -112,8 +114,17 @@ def test_helpers_are_inside(place):
 def test_attempts(name, place):
     """Without a sandbox the attempts succeed: it is the sandbox that refuses them."""
     got = attempts(place, *COMMANDS[name], "--no-sandbox")[0]
-    assert len(got) == 22
+    assert len(got) == 23
     assert got == dict.fromkeys(got, 0) | HARMLESS
+
+
+def test_direct(place):
+    """A file that must be read in whole blocks."""
+    fd = os.open(place / "disk.qcow2", os.O_RDONLY | os.O_DIRECT)
+    try:
+        assert run(QCOW2, "cat", "-", stdin=fd).code == 0
+    finally:
+        os.close(fd)
 
 
 def test_same_output(place):

@@ -47,6 +47,7 @@ static void tried(const char *name, long result)
 static void try_files(void)
 {
 	uint64_t range[2] = { 0, 512 };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char byte = 'x';
 
 	tried("open", open("/etc/passwd", O_RDONLY | O_CLOEXEC));
@@ -59,6 +60,7 @@ static void try_files(void)
 	tried("share",
 	      mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) == MAP_FAILED ? -1 : 0);
 	tried("zero", ioctl(other, BLKZEROOUT, range)); /* of another device than the output */
+	tried("lock", fcntl(other, F_OFD_SETLK, &lock));
 	tried("type", ioctl(STDERR_FILENO, TIOCSTI, &byte)); /* into a terminal */
 }
 

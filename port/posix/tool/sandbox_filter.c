@@ -8,6 +8,7 @@
 
 #if defined(__linux__) && defined(__x86_64__) && !defined(__ILP32__)
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
@@ -89,6 +90,10 @@ static const struct row rows[] = {
 	/* Give the output its name, or remove it. */
 	{ __NR_rename, NAMES, 0, 0 },
 	{ __NR_unlink, NAMES, 0, 0 },
+	/* Ask if another program writes to the image, by a lock. Other commands could set one. */
+	{ __NR_fcntl, EQUALS, 1, F_OFD_GETLK },
+	/* Ask if a descriptor must be read in whole blocks. */
+	{ __NR_fcntl, EQUALS, 1, F_GETFL },
 	/* Ask if a descriptor is a terminal. Other requests could type into it. */
 	{ __NR_ioctl, EQUALS, 1, TCGETS },
 	/* Get memory. A shared mapping could write to a file. */
