@@ -6,9 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <linux/capability.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,16 +21,6 @@ static uint64_t file_attributes(const char *path)
 	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) != 0)
 		return 0;
 	return sx.stx_attributes & sx.stx_attributes_mask;
-}
-
-/* The directory of the file, "" if there is no memory for its name. The caller frees it. */
-static char *directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return strdup(".");
-	return strndup(path, slash > path ? (size_t)(slash - path) : 1u);
 }
 
 /* May this process rename and remove the files of others in a directory with the sticky bit? */
@@ -63,8 +53,7 @@ static enum replace how_in_directory(const char *directory, const struct stat *s
 enum replace replace_how(const char *path, const struct stat *st)
 {
 	uint64_t attributes = file_attributes(path);
-	enum replace how;
-	char *directory;
+	char copy[PATH_MAX]; /* dirname(3) changes its argument */
 
 	if ((attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0u) {
 		errno = EPERM;
@@ -72,10 +61,8 @@ enum replace replace_how(const char *path, const struct stat *st)
 	}
 	if ((attributes & STATX_ATTR_MOUNT_ROOT) != 0u)
 		return REPLACE_IN_PLACE;
-	directory = directory_of(path);
-	how = directory != NULL ? how_in_directory(directory, st) : REPLACE_BY_RENAME;
-	free(directory);
-	return how;
+	snprintf(copy, sizeof copy, "%s", path);
+	return how_in_directory(dirname(copy), st);
 }
 
 bool replace_beside_is_refused(int error)

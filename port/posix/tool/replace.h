@@ -16,7 +16,7 @@ enum replace {
 	REPLACE_NEVER     /* the file must not be changed: errno is EPERM */
 };
 
-/* `path` is an existing file, not a symbolic link, and *st its status. */
+/* `path` is an existing file as realpath(3) returns it, and *st its status. */
 enum replace replace_how(const char *path, const struct stat *st);
 
 /* After a file could not be created, does this errno mean that the directory takes no files? */
