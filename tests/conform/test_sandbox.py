@@ -118,15 +118,6 @@ def test_attempts(name, place):
     assert got == dict.fromkeys(got, 0) | HARMLESS
 
 
-def test_direct(place):
-    """A file that must be read in whole blocks."""
-    fd = os.open(place / "disk.qcow2", os.O_RDONLY | os.O_DIRECT)
-    try:
-        assert run(QCOW2, "cat", "-", stdin=fd).code == 0
-    finally:
-        os.close(fd)
-
-
 def test_same_output(place):
     """The sandbox changes no output."""
     for args in (("cat",), ("map", "--json"), ("info", "--json"), ("snapshots", "--json")):

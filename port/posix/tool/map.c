@@ -69,13 +69,13 @@ static void print_json_end(bool is_empty)
 }
 
 /* What the walk found that cannot be told. */
-struct lost {
+struct map_lost {
 	uint64_t n; /* entries */
 	uint64_t bytes;
 	char first[sizeof qcow2_last_failure()->message]; /* the reason of the first */
 };
 
-static void lost_add(struct lost *lost, const struct map_entry *e)
+static void map_lost_add(struct map_lost *lost, const struct map_entry *e)
 {
 	if (!e->damaged)
 		return;
@@ -86,7 +86,7 @@ static void lost_add(struct lost *lost, const struct map_entry *e)
 }
 
 /* Prints all entries. Returns what map_walk_next returned last. */
-static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost)
+static int print_map(const struct args *args, struct qcow2 *q, struct map_lost *lost)
 {
 	struct map_entry entry;
 	struct map_walk walk;
@@ -99,7 +99,7 @@ static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost
 			print_json_entry(&entry, first);
 		else
 			print_entry(&entry, first);
-		lost_add(lost, &entry);
+		map_lost_add(lost, &entry);
 		first = false;
 	}
 	if (args->json && first && rc < 0)
@@ -115,7 +115,7 @@ static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost
 int run_map(struct args *args)
 {
 	struct qcow2 *q = tool_open_disk(args);
-	struct lost lost = { 0, 0, "" };
+	struct map_lost lost = { 0, 0, "" };
 	int rc;
 
 	if (q == NULL)

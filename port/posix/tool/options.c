@@ -20,7 +20,7 @@ static const char *store_true(struct args *args, const struct option_row *row, c
 
 static const char *store_text(struct args *args, const struct option_row *row, char *value)
 {
-	const char **field = (void *)((char *)args + row->at);
+	const char **field = (const char **)(void *)((char *)args + row->at);
 
 	*field = value;
 	return NULL;
