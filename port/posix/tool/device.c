@@ -15,7 +15,7 @@ enum {
 	 * The system zeroes whole sectors only. Blocks of the page cache are whole ones for each
 	 * device, and what is left at both ends is written.
 	 */
-	BLOCK = 4096,
+	DEVICE_BLOCK = 4096,
 	STEP = 1 << 30 /* between two steps a signal can end the program */
 };
 
@@ -24,7 +24,7 @@ bool device_size(int fd, uint64_t *size)
 	return ioctl(fd, BLKGETSIZE64, size) == 0;
 }
 
-static bool write_all(int fd, const char *bytes, uint64_t len, uint64_t at)
+static bool pwrite_all(int fd, const char *bytes, uint64_t len, uint64_t at)
 {
 	while (len > 0u) {
 		ssize_t n = pwrite(fd, bytes, (size_t)len, (off_t)at);
@@ -40,17 +40,17 @@ static bool write_all(int fd, const char *bytes, uint64_t len, uint64_t at)
 	return true;
 }
 
-/* Writes zeros, up to the next multiple of BLOCK at first. */
+/* Writes zeros, up to the next multiple of DEVICE_BLOCK at first. */
 static bool write_zeros(int fd, uint64_t at, uint64_t len)
 {
-	static const char zeros[16 * BLOCK];
+	static const char zeros[16 * DEVICE_BLOCK];
 	uint64_t n;
 
 	for (; len > 0u; at += n, len -= n) {
-		n = sizeof zeros - at % BLOCK;
+		n = sizeof zeros - at % DEVICE_BLOCK;
 		if (n > len)
 			n = len;
-		if (!write_all(fd, zeros, n, at))
+		if (!pwrite_all(fd, zeros, n, at))
 			return false;
 	}
 	return true;
@@ -76,7 +76,7 @@ static bool zero_blocks(int fd, uint64_t at, uint64_t len)
 
 uint64_t device_discard(int fd, uint64_t len)
 {
-	uint64_t whole = len - len % BLOCK, at, n;
+	uint64_t whole = len - len % DEVICE_BLOCK, at, n;
 
 	for (at = 0; at < whole; at += n) {
 		n = whole - at < STEP ? whole - at : STEP;
@@ -88,11 +88,11 @@ uint64_t device_discard(int fd, uint64_t len)
 
 bool device_write_zeros(int fd, uint64_t at, uint64_t len)
 {
-	uint64_t head = (BLOCK - at % BLOCK) % BLOCK, whole;
+	uint64_t head = (DEVICE_BLOCK - at % DEVICE_BLOCK) % DEVICE_BLOCK, whole;
 
 	if (head > len)
 		head = len;
-	whole = (len - head) - (len - head) % BLOCK;
+	whole = (len - head) - (len - head) % DEVICE_BLOCK;
 	if (!write_zeros(fd, at, head))
 		return false;
 	at += head;

@@ -100,7 +100,7 @@ static int prepare_file(struct output *o)
 	return get_storage(o, &o->reads_zero);
 }
 
-static const char *kind_of(const struct output *o)
+static const char *target_kind(const struct output *o)
 {
 	return o->is_device ? "device" : "file";
 }
@@ -127,7 +127,7 @@ static int check_size(struct output *o)
 	if (!find_size(o, &size))
 		return output_failed(o, errno);
 	if (o->size > size)
-		return tool_error(o->name, TARGET_TOO_SMALL, kind_of(o), size, o->size);
+		return tool_error(o->name, TARGET_TOO_SMALL, target_kind(o), size, o->size);
 	if (!o->is_device && o->args->sparse == SPARSE_NEVER && o->size > 0u)
 		return get_storage(o, &got);
 	return EXIT_OK;
@@ -146,7 +146,7 @@ static int discard_old(struct output *o)
 	if (o->reads_zero || o->args->sparse != SPARSE_ALWAYS)
 		return EXIT_OK;
 	o->is_overwritten = discarded > 0u;
-	return tool_error(o->name, "the %s cannot discard; use --sparse=auto", kind_of(o));
+	return tool_error(o->name, "the %s cannot discard; use --sparse=auto", target_kind(o));
 }
 
 /* A device, or the file of --no-create: it keeps its length and what is behind the disk. */

@@ -21,7 +21,7 @@ enum {
 	SPLICE_MAX = 1 << 24        /* small enough that progress is shown often */
 };
 
-static bool write_all(int fd, const char *bytes, size_t len)
+static bool write_bytes(int fd, const char *bytes, size_t len)
 {
 	while (len > 0u) {
 		ssize_t n = write(fd, bytes, len);
@@ -85,7 +85,7 @@ static int copy_out(const struct stream *s, uint64_t at, uint64_t *done)
 	if (!salvage_read(s->salvage, s->q, s->buf, len, at))
 		return tool_failed(s->args);
 	*done = len;
-	return write_all(s->fd, s->buf, len) ? EXIT_OK : write_failed(s);
+	return write_bytes(s->fd, s->buf, len) ? EXIT_OK : write_failed(s);
 }
 
 /* Warns if one of the files ends inside a data cluster of the range. */
