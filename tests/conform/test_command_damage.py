@@ -292,7 +292,7 @@ def test_report_to_standard_output(build):
     refused(done, f"{out}: is the image or the output file")
 
 
-@pytest.mark.parametrize("call", ("malloc", "open", "fstat", "ftruncate"))
+@pytest.mark.parametrize("call", ("malloc", "open", "create", "fstat", "ftruncate"))
 def test_each_call_of_salvage_fails(call, home):
     """The command says so and writes nothing, or does the same as without the fault."""
     put_l2(home / "disk", 3, 1 << 63 | 513)
