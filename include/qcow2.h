@@ -366,6 +366,8 @@ struct qcow2_info {
 	uint32_t l1_entries;              /* of the active L1 table */
 	uint32_t refcount_table_clusters; /* clusters of the refcount table */
 	uint32_t n_snapshots;             /* entries of the snapshot table */
+
+	uint64_t file_start; /* where the image begins in its file: image_offset of the options */
 };
 
 /*

@@ -374,6 +374,21 @@ def test_warning_names_the_layer(build):
     assert qcow2("info", top).err == ""
 
 
+def test_warnings_of_a_part_of_a_file(build):
+    """The end of an image inside another file is where the image ends there."""
+    image = build(V3 + "size 1M\nl2 0-254 data\nl2 255 zero_alloc\n")
+    whole = image.with_name("whole")
+    whole.write_bytes(bytes(1 << 20) + image.read_bytes() + b"more")
+    option = f"--image-at=1M,{image.stat().st_size}"
+    for command in ("map", "info", "cat"):
+        assert qcow2(command, option, whole).err == "", command
+    image = build(V3 + "size 64k\nl2 0 data\nl2 15 last 100\n")
+    whole.write_bytes(bytes(1 << 20) + image.read_bytes())
+    for command in ("map", "info", "cat"):
+        assert f"(at file offset {whole.stat().st_size}, disk offset {15 * CLUSTER + 100}, 3996 bytes)" \
+            in qcow2(command, "--image-at=1M", whole).err, command
+
+
 # ---- Advice ----
 
 def test_no_advice_that_cannot_help(build):

@@ -125,9 +125,9 @@ def test_other_links(build):
 
 # ---- Where nothing can be made beside the file ----
 
-def convert_without_rights(image, out):
+def without_rights(*args):
     """As root, but without its rights to write to directories and files of others."""
-    return run("setpriv", "--bounding-set=-all", "--inh-caps=-all", QCOW2, "convert", image, out)
+    return run("setpriv", "--bounding-set=-all", "--inh-caps=-all", QCOW2, *args)
 
 
 @pytest.mark.parametrize("sticky", (False, True))
@@ -143,13 +143,13 @@ def test_only_the_file_is_writable(sticky, build):
     out.chmod(0o666)
     os.chown(out, 109, 110)
     before = attributes(out), out.stat().st_ino
-    done = convert_without_rights(image, out)
+    done = without_rights("convert", image, out)
     assert done.code == 0 and done.err == "", done
     assert out.read_bytes() == qcow2_ok("cat", image)
     assert (attributes(out), out.stat().st_ino) == before and os.listdir(home) == ["out"]
     # A name that is not there cannot be made.
     if not sticky:
-        done = convert_without_rights(image, home / "x")
+        done = without_rights("convert", image, home / "x")
         assert "cannot create the file: Permission denied" in done.err, done
 
 
@@ -589,6 +589,29 @@ def test_device_in_use(build, tmp_path):
         finally:
             succeed("umount", where)
         assert qcow2("convert", image, device).code == 0
+
+
+def test_map_svg(build, tmp_path):
+    """A picture goes where a disk goes, but to no block device."""
+    image = build(PLAIN)
+    out, want = tmp_path / "out", qcow2_ok("map", "--svg", "-", image)
+    home = tmp_path / "data"
+    home.mkdir()
+    other = home / "other"
+    for path in (out, other):
+        path.write_bytes(100 * K * b"x")
+        path.chmod(0o606)
+    os.chown(home, 107, 108)
+    assert without_rights("map", "--svg", out, image).code == 0
+    assert without_rights("map", "--svg", other, image).code == 0
+    assert out.read_bytes() == other.read_bytes() == want and out.stat().st_mode & 0o777 == 0o606
+    script = '{ printf head; "$0" map --svg /dev/fd/1 "$1"; printf tail; } >"$2"'
+    succeed("sh", "-c", script, QCOW2, image, out)
+    assert out.read_bytes() == b"head" + want + b"tail"
+    assert qcow2_ok("map", "--svg", "/dev/null", image) == b""
+    with loop_device(tmp_path / "device", M) as device:
+        refused(qcow2("map", "--svg", device, image), "is a block device")
+        assert content_of(device) == BEHIND
 
 
 def test_device_failure(build, tmp_path):

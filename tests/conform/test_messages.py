@@ -144,7 +144,7 @@ SITUATIONS = {
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
         *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
                                      "snapshot").split()),
-        S("cat --image-at=1,x disk", V3),
+        S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
@@ -255,6 +255,7 @@ HIDDEN = {
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,
     "the device is mounted or in use": DEVICE,
+    "is a block device": DEVICE,
     "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,

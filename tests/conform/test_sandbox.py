@@ -21,6 +21,8 @@ COMMANDS = {
     "snapshots": ("snapshots", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
     "convert over": ("convert", "disk.qcow2", "old"),
     "convert in place": ("convert", "--in-place", "disk.qcow2", "old"),
+    "picture": ("map", "--picture", "disk.qcow2"),
+    "picture to a file": ("map", "--svg", "new", "disk.qcow2"),
 }
 # Clusters of all kinds, a second L2 table and a snapshot, so that each command reads after it has
 # opened the image; and compressed clusters, for which convert starts threads.
@@ -74,7 +76,7 @@ def test_refused(name, place):
     for got in attempts(place, *COMMANDS[name]):
         want = dict.fromkeys(got, errno.EPERM)
         want["clone3"] = errno.ENOSYS
-        if name in ("convert", "convert over"):  # it renames; Landlock limits where
+        if name in ("convert", "convert over", "picture to a file"):  # it renames; Landlock limits where
             want["rename"] = want["unlink"] = errno.EACCES if LANDLOCK else 0
         assert got == want
     assert (place / "other").read_bytes() == b"other content"

@@ -345,6 +345,7 @@ static void test_part(void **state)
 		check_content(q, want);
 		EQ(qcow2_get_info(q, 0, &info), 0);
 		EQ(info.file_size, img.file.len);
+		EQ(info.file_start, BEFORE);
 		EQ(map_guarded(q, 7 * CLUSTER, 1, &s), 1);
 		EQ(pread(s.fd, &byte, 1, (off_t)s.file_offset), 1);
 		EQ(byte, want[7 * CLUSTER]);

@@ -23,6 +23,7 @@ enum {
 
 /* Whether the output has holes: where it can, or only if it can, or not at all. */
 enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
+enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* What the user asks for. The strings are those of argv. */
 struct args {
@@ -42,10 +43,15 @@ struct args {
 	bool target_is_zero; /* the device, or the file of no_create, reads as zeros already */
 	bool force;          /* also write to a terminal */
 	enum sparse sparse;
+	bool human;
+	bool summary;
+	bool picture;
 	bool salvage;
+	const char *svg;    /* the file of --svg, or NULL */
 	const char *report; /* the file of --report, or NULL */
-	uint64_t offset;    /* bytes; --skip */
-	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	enum args_color color;
+	uint64_t offset; /* bytes; --skip */
+	uint64_t length; /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */

@@ -235,7 +235,7 @@ static int convert(struct copy *c)
 			c->args->no_sandbox,
 			&(struct sandbox_needs){ .files = { o->fd, salvage_report_fd(c->salvage) },
 		                                 .zeroes_blocks = o->is_device,
-		                                 .beside = o->temp != NULL ? o->target : NULL });
+		                                 .beside = output_beside(o) });
 		rc = o->is_stream ? write_stream(c) : write_file(c);
 	}
 	output_end(o);

@@ -143,6 +143,24 @@ static const char *store_sparse(struct args *args, const struct option_row *row,
 		return "auto, always or never";
 	return NULL;
 }
+static const char *store_color(struct args *args, const struct option_row *row, char *value)
+{
+	static const char *const words[] = {
+		[COLOR_AUTO] = "auto",
+		[COLOR_ALWAYS] = "always",
+		[COLOR_NEVER] = "never",
+	};
+	unsigned i;
+
+	(void)row;
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(value, words[i]) == 0) {
+			args->color = (enum args_color)i;
+			return NULL;
+		}
+	return "always, auto or never";
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -180,6 +198,21 @@ const struct option_row options[] = {
 	{ "backing-chain", '\0', NULL, FOR_INFO,
 	  "show each image of the backing chain; implies --follow",
 	  store_true, FIELD(backing_chain) },
+	{ "human", '\0', NULL, FOR_MAP,
+	  "print sizes with a unit",
+	  store_true, FIELD(human) },
+	{ "summary", '\0', NULL, FOR_MAP,
+	  "print only how many bytes are of each kind and depth",
+	  store_true, FIELD(summary) },
+	{ "picture", '\0', NULL, FOR_MAP,
+	  "draw the disk in rows of characters as wide as the terminal",
+	  store_true, FIELD(picture) },
+	{ "color", '\0', "always|auto|never", FOR_MAP,
+	  "use colors in the picture; auto, the default: on a terminal, unless NO_COLOR is set",
+	  store_color, 0 },
+	{ "svg", '\0', "FILE", FOR_MAP,
+	  "draw the same to FILE as SVG, and where the file holds each part; -: standard output",
+	  store_text, FIELD(svg) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },

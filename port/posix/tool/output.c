@@ -21,7 +21,7 @@ int output_failed(const struct output *o, int error)
 {
 	const char *more = "";
 
-	if (error != ENOSPC && error != EDQUOT && error != EFBIG)
+	if (o->is_text || (error != ENOSPC && error != EDQUOT && error != EFBIG))
 		return tool_error(o->name, "%s", strerror(error));
 	if (o->replaces && o->temp != NULL)
 		more = "; the old file is kept until the new one is complete; --in-place gives its "
@@ -167,12 +167,17 @@ static int prepare_stream(struct output *o)
 	return EXIT_OK;
 }
 
-int output_begin(struct output *o, const struct args *args, struct qcow2 *q)
+static void set_up(struct output *o, const char *name, const struct args *args)
 {
 	memset(o, 0, sizeof *o);
-	o->name = args->out;
+	o->name = name;
 	o->args = args;
 	o->fd = -1;
+}
+
+int output_begin(struct output *o, const struct args *args, struct qcow2 *q)
+{
+	set_up(o, args->out, args);
 	o->size = qcow2_get_size(q);
 	if (o->size > INT64_MAX)
 		return output_failed(o, EFBIG);
@@ -183,6 +188,24 @@ int output_begin(struct output *o, const struct args *args, struct qcow2 *q)
 	if (o->is_device || (o->is_own && args->no_create))
 		return prepare_as_long(o);
 	return prepare_file(o);
+}
+
+/* The caller's descriptor is written from where it is. */
+int output_begin_text(struct output *o, const char *name, const struct args *args, struct qcow2 *q)
+{
+	set_up(o, name, args);
+	o->is_text = true;
+	if (place_find(o, q) != EXIT_OK)
+		return EXIT_FAILED;
+	if (o->is_device)
+		return tool_error(name, "is a block device");
+	o->is_stream |= !o->is_own;
+	return o->is_stream || resize(o) ? EXIT_OK : output_failed(o, errno);
+}
+
+const char *output_beside(const struct output *o)
+{
+	return o->temp != NULL ? o->target : NULL;
 }
 
 /*

@@ -107,6 +107,12 @@ static bool is_at_end(int fd, const struct stat *st, uint64_t *base)
 	return true;
 }
 
+/* Text is not harmful to a terminal. */
+static bool may_be_terminal(const struct output *o)
+{
+	return o->args->force || o->is_text;
+}
+
 static int use_descriptor(struct output *o, struct qcow2 *q, int number)
 {
 	struct stat st;
@@ -116,7 +122,7 @@ static int use_descriptor(struct output *o, struct qcow2 *q, int number)
 	o->fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
 	if (o->fd < 0)
 		return tool_error(o->name, "%s", strerror(errno));
-	if (check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
+	if (check(o->name, o->fd, q, may_be_terminal(o), &st) != EXIT_OK)
 		return EXIT_FAILED;
 	if (check_room(o->name, o->fd, &st, o->size) != EXIT_OK)
 		return EXIT_FAILED;
@@ -138,7 +144,7 @@ static int open_in_place(struct output *o, struct qcow2 *q, const struct stat *b
 		return tool_error(o->name, "the device is mounted or in use");
 	if (o->fd < 0)
 		return tool_error(o->name, "%s", strerror(errno));
-	if (check(o->name, o->fd, q, o->args->force, &st) != EXIT_OK)
+	if (check(o->name, o->fd, q, may_be_terminal(o), &st) != EXIT_OK)
 		return EXIT_FAILED;
 	if (!is_same_file(o->fd, before) || (st.st_mode & S_IFMT) != (before->st_mode & S_IFMT))
 		return tool_error(o->name, "changed while it was opened");
