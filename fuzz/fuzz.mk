@@ -35,7 +35,7 @@ $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
 # The target makes these calls of the library fail.
 $(OUT)/fuzz_posix: FUZZ_LDFLAGS = \
 	$(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
-$(OUT)/fuzz_partitions: $(addprefix $(O)/port/posix/tool/,filetype.o gpt.o partition_types.o partitions.o)
+$(OUT)/fuzz_partitions: $(addprefix $(O)/port/posix/tool/info/,filetype.o gpt.o partition_types.o partitions.o)
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@

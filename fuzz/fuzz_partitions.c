@@ -11,8 +11,8 @@
  * right: no fuzzer finds one by chance.
  */
 /* First, because they choose the features of the system's headers. */
-#include "../port/posix/tool/filetype.h"
-#include "../port/posix/tool/partitions.h"
+#include "../port/posix/tool/info/filetype.h"
+#include "../port/posix/tool/info/partitions.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

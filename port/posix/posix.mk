@@ -19,13 +19,19 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c compare.c compare_plan.c convert.c \
-	copy_plan.c damage.c device.c filetype.c gpt.c help.c holes.c info.c info_chain.c info_json.c \
-	info_load.c info_text.c json.c link.c lost.c main.c map.c map_entries.c map_kind.c map_picture.c \
-	map_report.c map_summary.c message.c open.c options.c output.c partition_types.c partitions.c \
-	past_end.c picture.c picture_svg.c picture_text.c place.c plot.c progress.c qemu_img.c replace.c \
-	salvage.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_find.c snapshot_list.c \
-	snapshots.c stream.c svg.c temp.c terminal.c text.c unfinished.c usage.c version.c workers.c)
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c size.c version.c \
+	disk/damage.c disk/holes.c disk/lost.c disk/open.c disk/past_end.c disk/salvage.c \
+	disk/snapshot_find.c disk/workers.c \
+	show/json.c show/progress.c show/svg.c show/terminal.c show/text.c \
+	info/filetype.c info/gpt.c info/info.c info/info_chain.c info/info_json.c info/info_load.c \
+	info/info_text.c info/partition_types.c info/partitions.c info/snapshot_list.c info/snapshots.c \
+	info/usage.c \
+	map/map.c map/map_entries.c map/map_kind.c map/map_picture.c map/map_report.c map/map_summary.c \
+	map/picture.c map/picture_svg.c map/picture_text.c map/plot.c \
+	copy/cat.c copy/compare.c copy/compare_plan.c copy/convert.c copy/copy_plan.c copy/stream.c \
+	output/attributes.c output/device.c output/link.c output/output.c output/place.c \
+	output/replace.c output/temp.c output/unfinished.c \
+	sandbox/sandbox.c sandbox/sandbox_filter.c sandbox/sandbox_names.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \

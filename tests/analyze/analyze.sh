@@ -40,7 +40,7 @@ judge() { # NAME LOG STATUS
 
 # gcc's analyzer finds most without optimization. port/posix/core.c only includes the files of src/,
 # which are analyzed one by one here, and together below.
-for file in src/*.c port/*/*.c port/posix/*/*.c; do
+for file in src/*.c port/*/*.c port/posix/*/*.c port/posix/tool/*/*.c; do
 	[ "$file" != port/posix/core.c ] || continue
 	log=$out/gcc.log
 	rc=0
@@ -66,7 +66,7 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 	in_one "$out/core.c" $(printf 'src/%s ' "$@")
 	in_one "$out/posix.c" port/posix/posix.h port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
 		port/posix/read/*.c port/posix/codec/*.c | grep -v /core.c)
-	in_one "$out/tool.c" port/posix/tool/*.c
+	in_one "$out/tool.c" port/posix/tool/*.c port/posix/tool/*/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c
 	in_one "$out/baremetal.c" port/baremetal/*.c

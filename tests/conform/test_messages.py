@@ -324,7 +324,7 @@ def source_messages():
     for glob in LIBRARY:
         for path in ROOT.glob(glob):
             found |= {text for _, text in c_literals.literals(path.read_text()) if " " in text}
-    for path in ROOT.glob("port/posix/tool/*.c"):
+    for path in ROOT.glob("port/posix/tool/**/*.c"):
         source = path.read_text()
         found |= {text.rstrip("\n").replace("\nTry ", " / Try ")
                   for call, text in c_literals.literals(source)

@@ -100,6 +100,6 @@ fi
 /usr/bin/python3 "$here/gate.py" "$out/common.json" port/common lines=95 \
 	$(cd port/common && ls -- *.c) || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/command.json" port/posix/tool lines=95 \
-	$(cd port/posix/tool && ls -- *.c) || rc=1
+	$(cd port/posix/tool && ls -- *.c */*.c) || rc=1
 [ $rc = 0 ] || echo "to see what is not reached: sh $out/core.show; also posix.show, common.show, command.show"
 exit $rc

@@ -5,7 +5,7 @@
 #ifndef QCOW2_TOOL_ARGS_H
 #define QCOW2_TOOL_ARGS_H
 
-#include "snapshot_find.h"
+#include "disk/snapshot_find.h"
 #include "tool.h"
 
 /* The commands, one bit each. A row of the option table says with them which commands take it. */

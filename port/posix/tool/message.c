@@ -8,8 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "progress.h"
-#include "text.h"
+#include "show/progress.h"
+#include "show/text.h"
 
 int tool_error(const char *subject, const char *format, ...)
 {

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens the image that the command line names, and explains why that or a later call failed.
+ */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../info/filetype.h"
+#include "../message.h"
+#include "qcow2/status.h"
+
+/* NO_FILE: errno has the reason. NO_SNAPSHOT: the image has no snapshot with the id or the name
+ * that is wanted. */
+enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
+
+/* The option that helps. The library's messages cannot name it: it is one of the command's. */
+static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
+{
+	unsigned flags = args->options.flags;
+	bool follow_helps =
+		failure->names_file && (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
+
+	if (failure->status == QCOW2_E_BACKING)
+		return follow_helps ? "; use --follow, --backing FILE[,FORMAT] or --layer-only"
+		                    : "; use --backing FILE[,FORMAT] or --layer-only";
+	if (failure->status == QCOW2_E_DATA_FILE)
+		return follow_helps ? "; use --follow or --data-file FILE"
+		                    : "; use --data-file FILE";
+	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
+		return "; use --backing-format FORMAT";
+	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
+		return "; use --allow-truncated to read zeros there (compressed data still fails)";
+	/* The name leaves the image's directory, or goes through a symbolic link. */
+	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
+	    (flags & QCOW2_FOLLOW) != 0u)
+		return "; use --follow=any to open it anyway";
+	return "";
+}
+
+static bool is_standard_input(const struct args *args)
+{
+	return strcmp(args->image, "-") == 0;
+}
+
+/* A copy of standard input, because the library closes it. At least 3, so not a standard one. */
+static int image_fd(const struct args *args)
+{
+	if (is_standard_input(args))
+		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+	return open(args->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* What the file is, if it is no qcow2 image. NULL: unknown, or this is not why it failed. */
+static const char *wrong_type(const struct args *args, const struct qcow2_failure *failure,
+                              bool *is_raw)
+{
+	const char *type;
+	int fd;
+
+	*is_raw = false;
+	if (failure->depth != 0u || args->options.image_offset != 0u ||
+	    (failure->status != QCOW2_E_NOT_QCOW2 && failure->status != QCOW2_E_VERSION))
+		return NULL;
+	/* The library has closed its descriptor. */
+	fd = image_fd(args);
+	if (fd < 0)
+		return NULL;
+	type = filetype_guess(fd, is_raw);
+	close(fd);
+	return type;
+}
+
+/* Is it the second image of a command that takes two? */
+static bool is_second(const struct args *args)
+{
+	return strcmp(args->command, "compare") == 0 && args->second == NULL;
+}
+
+int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
+{
+	bool is_raw;
+	const char *type = wrong_type(args, failure, &is_raw);
+	const char *hint = "";
+
+	if (type == NULL)
+		return tool_error(args->image, "%s%s", failure->message,
+		                  failure_hint(args, failure));
+	if (is_raw)
+		hint = is_second(args) ? "; raw disks need --format-b raw"
+		                       : "; raw disks need --format raw";
+	return tool_error(args->image, "%s; the file is %s%s", failure->message, type, hint);
+}
+
+int tool_failed(const struct args *args)
+{
+	return tool_failed_with(args, qcow2_last_failure());
+}
+
+/*
+ * Opens the snapshot that has the id and the name that qemu-img's syntax gives: the library looks
+ * for a name only where no snapshot has it as its id.
+ */
+static enum open_result open_snapshot(const struct args *args, struct qcow2_options *options,
+                                      int fd, struct qcow2 **q)
+{
+	struct qcow2_options inspect = *options;
+	struct qcow2_snapshot_entry *list = NULL;
+	int i = -1, copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (copy < 0) {
+		i = errno;
+		close(fd);
+		errno = i;
+		return NO_FILE;
+	}
+	inspect.flags |= QCOW2_INSPECT;
+	*q = qcow2_open_options(copy, &inspect, NULL);
+	if (*q != NULL)
+		i = snapshot_find(&args->snapshot, *q, &list);
+	qcow2_close(*q);
+	*q = NULL;
+	if (i >= 0) {
+		options->snapshot = list[i].id;
+		*q = qcow2_open_options(fd, options, NULL);
+	} else {
+		close(fd);
+	}
+	free(list);
+	return i == SNAPSHOT_NONE ? NO_SNAPSHOT : OPENED;
+}
+
+/* Sets *q, to NULL after a failure. With OPENED, qcow2_last_failure has the reason. */
+static enum open_result open_image(const struct args *args, struct qcow2 **q)
+{
+	struct qcow2_options options = args->options;
+	int fd = image_fd(args);
+
+	*q = NULL;
+	if (fd < 0)
+		return NO_FILE;
+	options.reader_memory = 1; /* the least: all commands go through a disk in order */
+	if (!is_standard_input(args))
+		options.path = args->image;
+	if (args->snapshot.id != NULL || args->snapshot.name != NULL)
+		return open_snapshot(args, &options, fd, q);
+	*q = qcow2_open_options(fd, &options, NULL);
+	return OPENED;
+}
+
+struct qcow2 *tool_open_quietly(const struct args *args)
+{
+	struct qcow2 *q;
+
+	open_image(args, &q);
+	return q;
+}
+
+struct qcow2 *tool_open(const struct args *args)
+{
+	struct qcow2 *q;
+	enum open_result result = open_image(args, &q);
+
+	if (result == NO_FILE)
+		tool_error(args->image, "%s", strerror(errno));
+	else if (result == NO_SNAPSHOT)
+		tool_error(args->image, "the image has no snapshot with this id or name");
+	else if (q == NULL)
+		tool_failed(args);
+	return q;
+}
+
+/* Warns of the first file of the chain that another process writes. */
+static void warn_in_use(const struct args *args, struct qcow2 *q)
+{
+	unsigned depth;
+	int in_use;
+
+	for (depth = 0; (in_use = qcow2_in_use(q, depth)) == 0; depth++)
+		;
+	if (in_use > 0) {
+		const char *path = depth > 0u ? qcow2_get_path(q, depth) : NULL;
+
+		tool_error(path != NULL ? path : args->image,
+		           "warning: open for writing in another process; what it has not "
+		           "flushed is missing");
+	}
+}
+
+struct qcow2 *tool_open_disk(const struct args *args)
+{
+	struct qcow2 *q = tool_open(args);
+
+	if (q != NULL)
+		warn_in_use(args, q);
+	return q;
+}
+
+size_t tool_buffer_size(struct qcow2 *q, size_t least)
+{
+	struct qcow2_info info = { .struct_size = sizeof info };
+
+	if (qcow2_get_info(q, 0, &info) != 0 || info.cluster_size < least)
+		return least;
+	return (size_t)info.cluster_size;
+}

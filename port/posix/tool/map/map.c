@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow2 map: what each part of the disk holds, and where that is.
+ */
+#include "../commands.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "../show/json.h"
+#include "map_picture.h"
+#include "map_report.h"
+#include "map_summary.h"
+#include "../disk/open.h"
+#include "../sandbox/sandbox.h"
+#include "../show/text.h"
+
+static const char *yes_no(bool value)
+{
+	return value ? "true" : "false";
+}
+
+/* One array element on a line of its own, in the format of qemu-img. */
+static void print_json_entry(const struct map_entry *e, bool first)
+{
+	printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, "
+	       "\"present\": %s, \"zero\": %s, \"data\": %s, \"compressed\": %s",
+	       first ? "[" : ",\n", e->start, e->length, e->depth, yes_no(e->present),
+	       yes_no(e->zero), yes_no(e->data), yes_no(e->compressed));
+	if (e->has_offset)
+		printf(", \"offset\": %" PRIu64, e->offset);
+	if (e->damaged) {
+		printf(", \"damaged\": true, \"reason\": ");
+		json_quoted(stdout, e->reason, strlen(e->reason));
+	}
+	putchar('}');
+}
+
+/* Completes the array, even if the walk has failed. */
+static void print_json_end(bool empty, bool failed)
+{
+	static const struct map_entry nothing;
+
+	/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
+	if (empty && !failed)
+		print_json_entry(&nothing, true);
+	puts(empty && failed ? "[]" : "]");
+}
+
+/* The width of a column with a number of bytes. */
+static int bytes_width(bool human)
+{
+	return human ? 10 : 18;
+}
+
+static void print_entry(const struct map_entry *e, bool first, bool human)
+{
+	int width = bytes_width(human);
+
+	if (first)
+		printf("%*s %*s  %-10s %5s  %s\n", width, "START", width, "LENGTH", "KIND", "DEPTH",
+		       "FILE OFFSET");
+	text_print_bytes(e->start, human, width);
+	putchar(' ');
+	text_print_bytes(e->length, human, width);
+	printf("  %-10s %5u", map_kind_name(map_kind_of(e)), e->depth);
+	if (e->has_offset) {
+		fputs("  ", stdout);
+		text_print_bytes(e->offset, human, 0);
+	}
+	if (e->damaged)
+		printf("  %s", e->reason);
+	putchar('\n');
+}
+
+static void print_total(const struct map_summary *sum, bool human)
+{
+	printf("%*s ", bytes_width(human), "total");
+	text_print_bytes(sum->total.bytes, human, bytes_width(human));
+	fputs("  ", stdout);
+	map_summary_print_kinds(sum, human);
+	putchar('\n');
+}
+
+/* Prints each entry, and at the end what they add up to. */
+static int list_entries(const struct args *args, struct qcow2 *q)
+{
+	struct map_summary sum = { 0 };
+	struct map_entry entry;
+	struct map_walk walk;
+	bool first = true;
+	int rc;
+
+	map_walk_begin(&walk, q);
+	while ((rc = map_walk_next(&walk, &entry)) > 0) {
+		if (args->json)
+			print_json_entry(&entry, first);
+		else
+			print_entry(&entry, first, args->human);
+		map_summary_add(&sum, &entry);
+		first = false;
+	}
+	if (args->json)
+		print_json_end(first, rc < 0);
+	else if (!first && rc == 0)
+		print_total(&sum, args->human);
+	return map_report(&walk, args, rc);
+}
+
+static int summarize(const struct args *args, struct qcow2 *q)
+{
+	struct map_summary sum = { 0 };
+	struct map_entry entry;
+	struct map_walk walk;
+	int rc;
+
+	map_walk_begin(&walk, q);
+	while ((rc = map_walk_next(&walk, &entry)) > 0)
+		map_summary_add(&sum, &entry);
+	if (args->json)
+		map_summary_print_json(&sum);
+	else if (rc == 0)
+		map_summary_print(&sum, args->human);
+	return map_report(&walk, args, rc);
+}
+
+int run_map(struct args *args)
+{
+	struct qcow2 *q = tool_open_disk(args);
+	int rc;
+
+	if (q == NULL)
+		return EXIT_FAILED;
+	/* The pictures do it later: they need to know the terminal, or to create a file. */
+	if (!args->picture && args->svg == NULL)
+		sandbox_enter_reading(args->no_sandbox);
+	if (args->picture)
+		rc = map_draw_text(args, q);
+	else if (args->svg != NULL)
+		rc = map_draw_svg(args, q);
+	else if (args->summary)
+		rc = summarize(args, q);
+	else
+		rc = list_entries(args, q);
+	qcow2_close(q);
+	return rc;
+}
