@@ -78,7 +78,8 @@ struct qcow2;
  * Opens the qcow2 image in the file fd: a regular file or a block device that is open for reading.
  *
  * The library owns fd from the call on: qcow2_close closes it, and a call that fails closes it
- * before it returns. The library neither uses nor moves the file position.
+ * before it returns. The library neither uses nor moves the file position. fd may have O_DIRECT:
+ * reads that the system refuses because of their alignment go through a buffer of the library.
  *
  * Returns the handle, or NULL on failure. On failure errno is set, and *error_ret points to a
  * static text if error_ret is not NULL. On success *error_ret and errno keep their values.
@@ -368,6 +369,8 @@ struct qcow2_info {
 	uint32_t l1_entries;              /* of the active L1 table */
 	uint32_t refcount_table_clusters; /* clusters of the refcount table */
 	uint32_t n_snapshots;             /* entries of the snapshot table */
+
+	uint64_t file_start; /* where the image begins in its file: image_offset of the options */
 };
 
 /*

@@ -67,6 +67,7 @@ static void info_fill(struct qcow2_info *info, struct qp_layer *layer)
 	info->version = image->version;
 	info->size = image->size;
 	info->file_size = image->io.size;
+	info->file_start = layer->file.start;
 	if (image->version != 0u)
 		info_header(info, image);
 	complete = qp_layer_name(layer, QP_NAME_BACKING, &info->backing_file);

@@ -13,9 +13,11 @@ DISK = ("cluster_bits 12\nsize 256k\nl2 0-7 data\nl2 9 zero\nl2 12 compressed\n"
 LISTED = 'size 64k\nbacking "base.raw" raw\nl2 0 data\nsnapshot 1 first\nactive\n'
 COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
-    "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
-    "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
-    "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "map --json": ("map", "--json", "disk"),
+    "map --svg": ("map", "--svg", "new", "disk"), "map --picture": ("map", "--picture", "disk"),
+    "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
+    "snapshots": ("snapshots", "listed"),
+    "info": ("info", "disk"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
     "compare": ("compare", "disk", "disk"),

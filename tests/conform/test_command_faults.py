@@ -55,12 +55,17 @@ def prints_less(good, bad, args):
 
 
 def shows_damage(bad, args, call, number):
-    """`map` goes on where it cannot read a table, and has the reason in its list."""
-    if args[0] != "map" or call != "pread" or b"damaged" not in bad.out:
+    """`map` goes on where it cannot read a table: it shows what that maps as damaged, and says why."""
+    if args[0] != "map" or call != "pread" or ": damaged ranges: " not in bad.err:
         return False
-    assert bad.code == 1 and not bad.changed and os.strerror(number).encode() in bad.out, bad
+    assert bad.code == 1 and bad.err.count("\n") == 1 and os.strerror(number) in bad.err, bad
+    shown = bad.out
+    if "--svg" in args:
+        shown = bad.changed.pop(args[2])
+    elif "--picture" not in args:
+        assert os.strerror(number).encode() in bad.out, bad
+    assert b"damaged" in shown and not bad.changed, bad
     assert "--json" not in args or any("reason" in entry for entry in json.loads(bad.out))
-    assert bad.err.count("\n") == 1 and ": damaged ranges: " in bad.err, bad
     return True
 
 

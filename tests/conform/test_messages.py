@@ -145,7 +145,7 @@ SITUATIONS = {
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
         *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
                                      "snapshot").split()),
-        S("cat --image-at=1,x disk", V3),
+        S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),

@@ -254,7 +254,7 @@ static void wait_until_warm(void)
 
 	for (i = 0; i < 60000u && __atomic_load_n(&n_warm, __ATOMIC_RELAXED) < THREADS; i++)
 		usleep(1000);
-	EQ(n_warm, THREADS);
+	EQ(__atomic_load_n(&n_warm, __ATOMIC_RELAXED), THREADS);
 }
 
 static struct qcow2 *open_readers(unsigned max_readers)

@@ -223,6 +223,35 @@ static bool has_backing(const struct args *args)
 	       (args->second != NULL && args->second->options.n_backing != 0u);
 }
 
+/* Looks for options that exclude each other, or that do nothing without another. */
+static int check_combinations(const struct args *args, const struct command *command)
+{
+	const struct {
+		const char *a;
+		const char *b;
+		bool has_a;
+		bool has_b;
+	} pairs[] = {
+		{ "layer-only", "backing", (args->options.flags & QCOW2_LAYER_ONLY) != 0u,
+		  has_backing(args) },
+		{ "json", "human", args->json, args->human },
+		{ "json", "picture", args->json, args->picture },
+		{ "json", "svg", args->json, args->svg != NULL },
+		{ "summary", "picture", args->summary, args->picture },
+		{ "summary", "svg", args->summary, args->svg != NULL },
+		{ "picture", "svg", args->picture, args->svg != NULL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+		if (pairs[i].has_a && pairs[i].has_b)
+			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
+			             pairs[i].b);
+	if (args->report != NULL && !args->salvage)
+		return usage(command, "--report needs --salvage");
+	return EXIT_OK;
+}
+
 int args_parse(struct args *args, const struct command *command, int argc, char **argv)
 {
 	int rc;
@@ -239,10 +268,9 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 			printf("qcow2 %s\n", QCOW2_VERSION);
 		return -1;
 	}
-	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && has_backing(args))
-		return usage(command, "--layer-only and --backing cannot be combined");
-	if (args->report != NULL && !args->salvage)
-		return usage(command, "--report needs --salvage");
+	rc = check_combinations(args, command);
+	if (rc != EXIT_OK)
+		return rc;
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 

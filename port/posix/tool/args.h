@@ -22,6 +22,8 @@ enum {
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
 
+enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
@@ -37,13 +39,18 @@ struct args {
 	bool backing_chain;
 	bool quiet;
 	bool progress;
+	bool human;
+	bool summary;
+	bool picture;
 	bool salvage;
 	bool strict;
 	bool scan; /* however long it takes */
 	bool no_scan;
+	const char *svg;    /* the file of --svg, or NULL */
 	const char *report; /* the file of --report, or NULL */
-	uint64_t offset;    /* bytes; --skip */
-	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	enum args_color color;
+	uint64_t offset; /* bytes; --skip */
+	uint64_t length; /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */

@@ -114,11 +114,14 @@ static bool keep_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+	static char message[4096];
 	const struct command *command;
 	int rc = EXIT_OK, flushed;
 
 	if (!keep_standard_descriptors())
 		return failure_status(argc > 1 ? argv[1] : "");
+	/* A message takes one write(2): it stays whole beside those of other processes. */
+	setvbuf(stderr, message, _IOLBF, sizeof message);
 	if (argc < 2) {
 		help_general(stderr, commands);
 		return EXIT_USAGE;

@@ -20,7 +20,7 @@ static const char *store_true(struct args *args, const struct option_row *row, c
 
 static const char *store_text(struct args *args, const struct option_row *row, char *value)
 {
-	const char **field = (void *)((char *)args + row->at);
+	const char **field = (const char **)(void *)((char *)args + row->at);
 
 	*field = value;
 	return NULL;
@@ -121,6 +121,24 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+static const char *store_color(struct args *args, const struct option_row *row, char *value)
+{
+	static const char *const words[] = {
+		[COLOR_AUTO] = "auto",
+		[COLOR_ALWAYS] = "always",
+		[COLOR_NEVER] = "never",
+	};
+	unsigned i;
+
+	(void)row;
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(value, words[i]) == 0) {
+			args->color = (enum args_color)i;
+			return NULL;
+		}
+	return "always, auto or never";
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -167,6 +185,21 @@ const struct option_row options[] = {
 	{ "no-scan", '\0', NULL, FOR_INFO,
 	  "do not count what is allocated, and do not look for partitions",
 	  store_true, FIELD(no_scan) },
+	{ "human", '\0', NULL, FOR_MAP,
+	  "print sizes with a unit",
+	  store_true, FIELD(human) },
+	{ "summary", '\0', NULL, FOR_MAP,
+	  "print only how many bytes are of each kind and depth",
+	  store_true, FIELD(summary) },
+	{ "picture", '\0', NULL, FOR_MAP,
+	  "draw the disk in rows of characters as wide as the terminal",
+	  store_true, FIELD(picture) },
+	{ "color", '\0', "always|auto|never", FOR_MAP,
+	  "use colors in the picture; auto, the default: on a terminal, unless NO_COLOR is set",
+	  store_color, 0 },
+	{ "svg", '\0', "FILE", FOR_MAP,
+	  "draw the same to FILE as SVG, and where the file holds each part; -: standard output",
+	  store_text, FIELD(svg) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },

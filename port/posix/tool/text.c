@@ -4,6 +4,8 @@
  */
 #include "text.h"
 
+#include <inttypes.h>
+
 void text_print(FILE *out, const char *bytes, size_t len)
 {
 	while (len > 0u) {
@@ -40,4 +42,31 @@ void text_print_size(FILE *out, uint64_t bytes)
 	char text[TEXT_SIZE_MAX];
 
 	fputs(text_size(text, bytes), out);
+}
+
+void text_print_bytes(uint64_t bytes, bool human, int width)
+{
+	if (human) {
+		char text[TEXT_SIZE_MAX];
+
+		printf("%*s", width, text_size(text, bytes));
+	} else {
+		printf("%*" PRIu64, width, bytes);
+	}
+}
+
+const char *text_share(char text[TEXT_SIZE_MAX], uint64_t part, uint64_t whole)
+{
+	double share = whole > 0u ? 100.0 * (double)part / (double)whole : 0;
+
+	/* Rounding must not turn a little into nothing, nor nearly all into all. */
+	if (part > 0u && share < 0.05)
+		snprintf(text, TEXT_SIZE_MAX, "< 0.1 %%");
+	else if (part < whole && share >= 99.95)
+		snprintf(text, TEXT_SIZE_MAX, "> 99.9 %%");
+	else if (part == 0u || part == whole)
+		snprintf(text, TEXT_SIZE_MAX, "%.0f %%", share);
+	else
+		snprintf(text, TEXT_SIZE_MAX, "%.1f %%", share);
+	return text;
 }

@@ -19,4 +19,10 @@ const char *text_size(char text[TEXT_SIZE_MAX], uint64_t bytes);
 /* Prints a number of bytes in the same way. */
 void text_print_size(FILE *out, uint64_t bytes);
 
+/* Prints a number of bytes in a column: in the same way if human, else with all digits. */
+void text_print_bytes(uint64_t bytes, bool human, int width);
+
+/* Writes a part of a whole as a percentage: "12.5 %". Returns text. */
+const char *text_share(char text[TEXT_SIZE_MAX], uint64_t part, uint64_t whole);
+
 #endif
