@@ -18,7 +18,7 @@ COMMANDS = {
     "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
     "convert never sparse": ("convert", "--sparse=never", "disk", "new"),
     "snapshots": ("snapshots", "listed"),
-    "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
+    "info": ("info", "disk"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
     "compare": ("compare", "disk", "disk"),

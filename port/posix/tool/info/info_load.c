@@ -86,14 +86,6 @@ static bool disk_read(void *q, uint64_t offset, void *buf, size_t len)
 	return qcow2_read(q, buf, len, offset) == (int)len;
 }
 
-/* The file that is needed to read the disk and that the command line does not allow to open. */
-static const char *needed_file(const struct qcow2_failure *failure)
-{
-	if (failure->status == QCOW2_E_BACKING)
-		return "backing file";
-	return failure->status == QCOW2_E_DATA_FILE ? "data file" : NULL;
-}
-
 void info_load_partitions(struct info *info, bool alone)
 {
 	struct partition_disk disk = { qcow2_get_size(info->q), disk_read, info->q };
@@ -112,8 +104,9 @@ void info_load_partitions(struct info *info, bool alone)
 	}
 	if (partitions_read(&disk, info->partitions))
 		return;
-	info->partitions_need = needed_file(qcow2_last_failure());
-	if (info->partitions_need == NULL)
+	if (qcow2_last_failure()->status == QCOW2_E_DATA_FILE)
+		info->partitions_need = "data file";
+	else
 		warn(info, false, "cannot read the partition table: ");
 	free(info->partitions);
 	info->partitions = NULL;
