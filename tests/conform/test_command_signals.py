@@ -45,7 +45,7 @@ def test_ignored_signal(number, home):
     assert Outcome(home, args, ("pwrite", 1, 1, -number)).code == -number
 
 
-@pytest.mark.parametrize("name", ("convert", "convert over", "cat"))
+@pytest.mark.parametrize("name", ("convert", "convert over", "cat", "compare"))
 def test_progress_on_request(name, home):
     """SIGUSR1 at any call, once the command is at work, prints one line and changes nothing else."""
     args = (*COMMANDS[name], "--quiet")

@@ -133,7 +133,8 @@ def many_snapshots(home):
 S = Situation
 SITUATIONS = {
     "The command line": [
-        S("nonsense"), S("cat"), S("convert disk"), S("info disk more"), S("cat -Q disk"),
+        S("nonsense"), S("cat"), S("convert disk"), S("map disk more"), S("cat -Q disk"),
+        S("info" + 257 * " disk"),
         S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),
         S("cat --length=99999999999T disk"), S("help nonsense"),
@@ -148,7 +149,8 @@ SITUATIONS = {
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
-        S("cat disk", files={"disk": b"not an image"}), S("cat disk", V3, fault="fstat 1 9 75"),
+        S("cat disk", files={"disk": b"not an image"}),
+        S("cat disk", files={"disk": b""}), S("cat disk", files={"disk": b"\1\2\3\4"}), S("cat disk", V3, fault="fstat 1 9 75"),
         S("cat disk", V3, fault="pread 1 99 121"), S("map disk", V3, fault="pread 2 99 121"),
         Shrinks("cat disk", V3), S("cat --image-at=1G disk", V3), InUse("cat disk", V3),
         S("cat disk", V3, fault="malloc 1 99 12"),
@@ -180,7 +182,7 @@ SITUATIONS = {
         S("info disk", V3 + "snapshot 1 one\nactive\nlayout\nput64 64 0x7000000\n"),
         S("info disk", "cluster_bits 12\nsize 64k\nbacking_at 1000 \"base.raw\"\nlayout\n"
           "truncate 1004\n"),
-        S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 3 121"),
+        S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 99 121"),
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
         S("cat --snapshot=snapshot.id=7 disk", V3 + "snapshot 1 one\nactive\n"),
@@ -227,6 +229,18 @@ SITUATIONS = {
         S("cat --data-file=missing disk", DATA_FILE), S("cat --data-file=data disk", V3),
         S("cat --follow disk", f'size 64k\ndata_file "{5000 * "x"}"\n'),
         S("cat --follow disk", DATA_FILE + "l2 9 raw 1<<63|0x7000000\n"),
+    ],
+    "Two disks": [
+        S("compare disk"), S("compare -f vmdk disk disk"), S("compare disk missing", V3),
+        S("compare disk disk", files={"disk": bytes(510) + b"\x55\xaa"}),
+        S("compare -f raw disk disk", files={"disk": bytes(510) + b"\x55\xaa"}),
+        S("compare disk other", V3, more={"other": "size 1M\n"}),
+        S("compare disk disk", V3, fault="malloc 5 99 12"),
+        S("compare disk disk", V3, stdout="/dev/full"),
+    ],
+    "What info finds on the disk": [
+        S("info disk", V3 + "l2 1 raw 1<<63|513\n"), S("info disk", V3 + "l2 0 raw 1<<63|513\n"),
+        S("info disk", V3, fault="malloc 4 99 12"),
     ],
     "Standard output and the output file": [
         S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
@@ -281,6 +295,7 @@ HIDDEN = {
     "struct_size of the info is not set": "a mistake in a program",
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
+    "the format given for the image is neither raw nor qcow2": "the command checks its options",
     "the format of the backing file is not supported": SHORT,
     "the image names a file by other means than a file name": SHORT,
     "cannot find the directory of the image": SHORT,

@@ -18,7 +18,8 @@ from conform import QCOW2, make, qcow2_ok, run, succeed
 WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
 COMMANDS = {
     "cat": ("cat", "disk.qcow2"), "map": ("map", "disk.qcow2"), "info": ("info", "disk.qcow2"),
-    "snapshots": ("snapshots", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
+    "snapshots": ("snapshots", "disk.qcow2"), "info of two": ("info", "disk.qcow2", "disk.qcow2"),
+    "compare": ("compare", "disk.qcow2", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
     "convert over": ("convert", "disk.qcow2", "old"),
     "convert in place": ("convert", "--in-place", "disk.qcow2", "old"),
     "picture": ("map", "--picture", "disk.qcow2"),

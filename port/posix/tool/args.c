@@ -142,7 +142,7 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 	if (!has_value)
 		return usage(command, "option needs a value: %s%s", hyphens, name);
-	expected = row->store(args, row, optarg);
+	expected = row->store(option_is_for_second(row) ? args->second : args, row, optarg);
 	if (expected != NULL)
 		return usage(command, "invalid value for %s%s: %s; expected %s", hyphens, name,
 		             optarg, expected);
@@ -171,16 +171,56 @@ static int parse_options(struct args *args, const struct command *command, int a
 	return rc;
 }
 
+static int refuse_operands(const struct command *command, int n)
+{
+	if (n < command->min_operands)
+		return usage(command, "too few operands; expected %s", command->operands);
+	if (command->max_operands == 0)
+		return usage(command, "too many operands; expected none");
+	if (strstr(command->operands, "...") != NULL)
+		return usage(command, "too many operands; expected %s, at most %d",
+		             command->operands, command->max_operands);
+	return usage(command, "too many operands; expected %s", command->operands);
+}
+
 static int parse_operands(struct args *args, const struct command *command, int n, char **operands)
 {
 	if (n < command->min_operands || n > command->max_operands)
-		return usage(command, "%s operands; expected %s",
-		             n < command->min_operands ? "too few" : "too many",
-		             command->max_operands > 0 ? command->operands : "none");
+		return refuse_operands(command, n);
 	if (command->has_out)
 		args->out = operands[--n];
 	args->image = n > 0 ? operands[0] : NULL;
+	args->images = operands;
+	args->n_images = (unsigned)n;
 	return EXIT_OK;
+}
+
+/* Fills in what counts without options. Returns false if there is no memory. */
+static bool begin(struct args *args, const struct command *command, int argc)
+{
+	memset(args, 0, sizeof *args);
+	args->command = command->name;
+	args->length = UINT64_MAX;
+	args->options.struct_size = sizeof args->options;
+	args->backing = calloc((size_t)argc, sizeof *args->backing);
+	return args->backing != NULL;
+}
+
+static bool begin_all(struct args *args, const struct command *command, int argc)
+{
+	if (!begin(args, command, argc))
+		return false;
+	if (command->bit != FOR_COMPARE)
+		return true;
+	args->second = calloc(1, sizeof *args->second);
+	return args->second != NULL && begin(args->second, command, argc);
+}
+
+/* Is a backing file given for either image? */
+static bool has_backing(const struct args *args)
+{
+	return args->options.n_backing != 0u ||
+	       (args->second != NULL && args->second->options.n_backing != 0u);
 }
 
 /* Looks for options that exclude each other, or that do nothing without another. */
@@ -193,7 +233,7 @@ static int check_combinations(const struct args *args, const struct command *com
 		bool has_b;
 	} pairs[] = {
 		{ "layer-only", "backing", (args->options.flags & QCOW2_LAYER_ONLY) != 0u,
-		  args->options.n_backing != 0u },
+		  has_backing(args) },
 		{ "json", "human", args->json, args->human },
 		{ "json", "picture", args->json, args->picture },
 		{ "json", "svg", args->json, args->svg != NULL },
@@ -216,12 +256,7 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 {
 	int rc;
 
-	memset(args, 0, sizeof *args);
-	args->command = command->name;
-	args->length = UINT64_MAX;
-	args->options.struct_size = sizeof args->options;
-	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	if (args->backing == NULL)
+	if (!begin_all(args, command, argc))
 		return tool_error(command->name, "out of memory");
 	rc = parse_options(args, command, argc, argv);
 	if (rc != EXIT_OK)
@@ -241,5 +276,8 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 void args_free(struct args *args)
 {
+	if (args->second != NULL)
+		free(args->second->backing);
+	free(args->second);
 	free(args->backing);
 }

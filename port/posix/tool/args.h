@@ -17,6 +17,7 @@ enum {
 	FOR_CAT = 1 << 4,
 	FOR_CONVERT = 1 << 5,
 	FOR_SNAPSHOTS = 1 << 6,
+	FOR_COMPARE = 1 << 7,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
@@ -29,7 +30,9 @@ enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 struct args {
 	const char *command; /* the name of the command */
 	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
-	const char *out;     /* the output file, or NULL if the command has none */
+	char **images;       /* all operands but out */
+	unsigned n_images;
+	const char *out; /* the output file, or NULL if the command has none */
 	bool help;
 	bool version;
 	bool table;
@@ -47,7 +50,10 @@ struct args {
 	bool summary;
 	bool picture;
 	bool salvage;
-	const char *svg;    /* the file of --svg, or NULL */
+	const char *svg; /* the file of --svg, or NULL */
+	bool strict;
+	bool scan; /* however long it takes */
+	bool no_scan;
 	const char *report; /* the file of --report, or NULL */
 	enum args_color color;
 	uint64_t offset; /* bytes; --skip */
@@ -56,6 +62,9 @@ struct args {
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
+	/* What the options for the second image say, such as --snapshot-b, in the same fields; NULL
+	 * if the command has no second image. */
+	struct args *second;
 };
 
 /*

@@ -21,11 +21,11 @@
 #include "salvage.h"
 #include "sandbox.h"
 #include "stream.h"
+#include "workers.h"
 
 enum {
 	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */
-	HOLE_BLOCK = 4096,        /* a block of a usual file system: zeros become a hole */
-	HELPERS_MAX = 3           /* four threads in all */
+	HOLE_BLOCK = 4096         /* a block of a usual file system: zeros become a hole */
 };
 
 struct copy {
@@ -40,9 +40,7 @@ struct copy {
 	struct progress progress;
 	bool failed;
 
-	long processors;
-	pthread_t helpers[HELPERS_MAX];
-	unsigned n_helpers;
+	struct workers helpers;
 };
 
 /* Is this the first failure? Only that is reported; the other threads stop when they see it. */
@@ -151,16 +149,6 @@ static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf
 
 static void *help(void *copy);
 
-/* Starts a helper for each other processor. If that fails, the copy only takes longer. */
-static void call_helpers(struct copy *c)
-{
-	while (c->n_helpers < HELPERS_MAX && (long)c->n_helpers < c->processors - 1) {
-		if (pthread_create(&c->helpers[c->n_helpers], NULL, help, c) != 0)
-			break;
-		c->n_helpers++;
-	}
-}
-
 /* Copies pieces until none is left. `alone` is true in the first thread, which starts helpers. */
 static void copy_pieces(struct copy *c, bool alone)
 {
@@ -174,7 +162,7 @@ static void copy_pieces(struct copy *c, bool alone)
 	}
 	while (piece_take(c, &piece)) {
 		if (alone && piece.compressed) {
-			call_helpers(c);
+			workers_call(&c->helpers, help, c);
 			alone = false;
 		}
 		if (!piece_copy(c, &piece, buf))
@@ -193,8 +181,7 @@ static bool copy_disk(struct copy *c)
 {
 	copy_plan_begin(&c->plan, c->q, c->salvage, !c->out.reads_zero);
 	copy_pieces(c, true);
-	while (c->n_helpers > 0u)
-		pthread_join(c->helpers[--c->n_helpers], NULL);
+	workers_wait(&c->helpers);
 	copy_plan_end(&c->plan);
 	return !c->failed;
 }
@@ -250,7 +237,7 @@ int run_convert(struct args *args)
 	progress_catch_signals();
 	memset(&c, 0, sizeof c);
 	c.args = args;
-	c.processors = sysconf(_SC_NPROCESSORS_ONLN); /* opens a file, so not in the sandbox */
+	workers_begin(&c.helpers);
 	c.q = tool_open_disk(args);
 	if (c.q == NULL)
 		return EXIT_FAILED;

@@ -57,7 +57,7 @@ static int segment_refill(struct copy_plan *p)
 	if (p->salvage == NULL)
 		rc = qcow2_map(p->q, p->at, UINT64_MAX, &p->segment);
 	else
-		rc = damage_map(p->q, p->at, &p->segment, &damaged);
+		rc = damage_map(p->q, p->at, UINT64_MAX, &p->segment, &damaged);
 	if (rc > 0 && damaged)
 		salvage_note(p->salvage, p->at, p->segment.length);
 	else if (rc > 0)

@@ -55,7 +55,7 @@ static int walk_refill(struct map_walk *w)
 	int rc = 1;
 
 	if (w->segment.length == 0u) {
-		rc = damage_map(w->q, w->at, &w->segment, &w->damaged);
+		rc = damage_map(w->q, w->at, UINT64_MAX, &w->segment, &w->damaged);
 		if (rc > 0) {
 			w->at += w->segment.length;
 			past_end_look(&w->past_end, w->q, &w->segment);

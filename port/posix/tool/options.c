@@ -52,7 +52,7 @@ static const char *store_follow(struct args *args, const struct option_row *row,
 	return NULL;
 }
 
-static bool is_backing_format(const char *text)
+static bool is_format(const char *text)
 {
 	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
 }
@@ -65,7 +65,7 @@ static const char *store_backing(struct args *args, const struct option_row *row
 
 	(void)row;
 	file->path = value;
-	if (comma != NULL && is_backing_format(comma + 1)) {
+	if (comma != NULL && is_format(comma + 1)) {
 		*comma = '\0';
 		file->format = comma + 1;
 	}
@@ -73,22 +73,13 @@ static const char *store_backing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
-static const char *store_backing_format(struct args *args, const struct option_row *row,
-                                        char *value)
-{
-	(void)row;
-	args->options.backing_format = value;
-	return is_backing_format(value) ? NULL : "raw or qcow2";
-}
-
-/* The formats of qemu-img's -f and -O are understood where they say what is done anyway. */
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
-	(void)args;
-	(void)row;
-	return strcmp(value, "qcow2") == 0 ? NULL : "qcow2, the only format that is read";
+	store_text(args, row, value);
+	return is_format(value) ? NULL : "raw or qcow2";
 }
 
+/* For qemu-img's -O. It says what is done anyway. */
 static const char *store_output_format(struct args *args, const struct option_row *row, char *value)
 {
 	(void)args;
@@ -192,12 +183,21 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	{ "json", '\0', NULL, FOR_COMPARE,
+	  "print JSON",
+	  store_true, FIELD(json) },
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
 	  "show each image of the backing chain; implies --follow",
 	  store_true, FIELD(backing_chain) },
+	{ "scan", '\0', NULL, FOR_INFO,
+	  "count what is allocated to the end, also if that takes more than a second",
+	  store_true, FIELD(scan) },
+	{ "no-scan", '\0', NULL, FOR_INFO,
+	  "do not count what is allocated, and do not look for partitions",
+	  store_true, FIELD(no_scan) },
 	{ "human", '\0', NULL, FOR_MAP,
 	  "print sizes with a unit",
 	  store_true, FIELD(human) },
@@ -222,10 +222,28 @@ const struct option_row options[] = {
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
+	{ "strict", 's', NULL, FOR_COMPARE,
+	  "disks of different sizes are different, whatever they hold",
+	  store_true, FIELD(strict) },
+	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
+	  "like --format, for B",
+	  store_format, FIELD(options.format) },
+	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
+	  "like --snapshot, for B",
+	  store_snapshot, 0 },
+	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
+	  "like --backing, for B",
+	  store_backing, 0 },
+	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
+	  "like --data-file, for B",
+	  store_data_file, 0 },
+	{ "image-at-b", '\0', "OFFSET[,LENGTH]", FOR_COMPARE,
+	  "like --image-at, for B",
+	  store_image_at, 0 },
 	{ "output-format", 'O', "raw", FOR_CONVERT,
 	  "the format of OUT, as in qemu-img",
 	  store_output_format, 0 },
-	{ "progress", 'p', NULL, FOR_CONVERT,
+	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
 	{ "progress", 'p', NULL, FOR_CAT,
@@ -233,6 +251,9 @@ const struct option_row options[] = {
 	  store_true, FIELD(progress) },
 	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
+	  store_true, FIELD(quiet) },
+	{ "quiet", 'q', NULL, FOR_COMPARE,
+	  "print nothing but errors; the exit status is the answer",
 	  store_true, FIELD(quiet) },
 	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
 	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
@@ -258,9 +279,9 @@ const struct option_row options[] = {
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
-	{ "format", 'f', "qcow2", FOR_IMAGES,
-	  "the format of the image, as in qemu-img",
-	  store_format, 0 },
+	{ "format", 'f', "raw|qcow2", FOR_IMAGES,
+	  "the format of the image, which is never guessed; qcow2 if it is not given",
+	  store_format, FIELD(options.format) },
 	{ "force-share", 'U', NULL, FOR_IMAGES,
 	  "accepted as in qemu-img; images are never locked",
 	  store_nothing, 0 },
@@ -273,7 +294,7 @@ const struct option_row options[] = {
 	  store_backing, 0 },
 	{ "backing-format", '\0', "raw|qcow2", FOR_IMAGES,
 	  "the format of backing files for which none is given",
-	  store_backing_format, 0 },
+	  store_format, FIELD(options.backing_format) },
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
@@ -308,6 +329,13 @@ typedef char rows_fit[sizeof options / sizeof options[0] <= OPTIONS_MAX + 1 ? 1 
 bool option_is_common(const struct option_row *row)
 {
 	return (row->commands & FOR_IMAGES) == FOR_IMAGES;
+}
+
+bool option_is_for_second(const struct option_row *row)
+{
+	size_t len = strlen(row->name);
+
+	return len > 2u && strcmp(row->name + len - 2u, "-b") == 0;
 }
 
 bool option_may_have_value(const struct option_row *row)
