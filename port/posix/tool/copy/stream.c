@@ -102,11 +102,12 @@ static void warn_if_cut(const struct stream *s)
 
 static int write_range(struct stream *s)
 {
-	uint64_t at = s->from, n = 0;
+	uint64_t at = s->from;
 	int rc = EXIT_OK;
 
 	while (at < s->end && rc == EXIT_OK) {
-		n = splice_out(s, at);
+		uint64_t n = splice_out(s, at);
+
 		if (n == 0u)
 			rc = copy_out(s, at, &n);
 		at += n;
@@ -123,6 +124,7 @@ int stream_write(struct stream *s)
 	struct stat st;
 	int rc;
 
+	/* Not -1: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-unix.Std*) */
 	s->to_pipe = fstat(s->fd, &st) == 0 && S_ISFIFO(st.st_mode);
 	s->room = tool_buffer_size(s->q, STREAM_BUFFER);
 	s->buf = malloc(s->room);

@@ -30,11 +30,11 @@ static char *beside(const char *link, const char *text)
 char *link_follow(const char *name)
 {
 	char *now = strdup(name), *next, text[PATH_MAX];
-	ssize_t len;
 	int i;
 
 	for (i = 0; now != NULL && i < LINKS_MAX; i++) {
-		len = readlink(now, text, sizeof text - 1u);
+		ssize_t len = readlink(now, text, sizeof text - 1u);
+
 		if (len < 0 && (errno == EINVAL || errno == ENOENT))
 			return now; /* no link, or nothing */
 		next = NULL;

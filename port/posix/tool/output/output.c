@@ -236,6 +236,7 @@ int output_commit(struct output *o)
 	 * A crash of the system must leave the old file or the new one, not an empty one. What a
 	 * device could not store, it says now.
 	 */
+	/* Not -1: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-unix.Std*) */
 	if ((o->replaces || o->is_device) && !o->is_stream && fsync(fd) != 0)
 		return output_failed(o, errno);
 	o->fd = -1;

@@ -46,17 +46,18 @@ static bool is_input(struct qcow2 *q, const struct stat *st)
 static int descriptor_number(const char *name)
 {
 	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
-	size_t i, len;
+	size_t i;
 
 	if (strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0)
 		return STDOUT_FILENO;
 	if (strcmp(name, "/dev/stderr") == 0)
 		return STDERR_FILENO;
 	for (i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-		len = strlen(folders[i]);
+		size_t len = strlen(folders[i]);
+
 		if (strncmp(name, folders[i], len) == 0 && name[len] != '\0' &&
 		    strlen(name + len) < 9u && name[len + strspn(name + len, "0123456789")] == '\0')
-			return atoi(name + len);
+			return (int)strtol(name + len, NULL, 10);
 	}
 	return -1;
 }
