@@ -156,6 +156,39 @@ static void test_info_inspect(void **state)
 	}
 }
 
+/* An empty name of a data file is not the same as none. Without the feature bit there is none. */
+static void test_info_empty_name(void **state)
+{
+	static const struct {
+		uint64_t incompatible;
+		bool has_extension;
+		const char *name;
+	} cases[] = { { 4, true, "" }, { 4, false, NULL }, { 0, true, NULL } };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	size_t i;
+
+	(void)state;
+	options.flags = QCOW2_INSPECT;
+	for (i = 0; i < COUNT(cases); i++) {
+		struct qcow2_info info;
+		struct image img;
+		struct qcow2 *q;
+
+		small_image(&img);
+		image_set(&img, IMAGE_INCOMPATIBLE_FEATURES, cases[i].incompatible);
+		if (cases[i].has_extension)
+			image_add_ext(&img, IMAGE_EXT_DATA_FILE, 0, "", 0);
+		q = qcow2_open_options(image_to_fd(&img), &options, NULL);
+		test_case("empty name %zu", i);
+		TRUE(q != NULL);
+		info = info_of(q, 0);
+		EQ(info.incomplete, 0);
+		string_is(info.data_file, cases[i].name, 0);
+		qcow2_close(q);
+		image_free(&img);
+	}
+}
+
 /* Each image of the chain; the bottom one is raw. */
 static void test_info_chain(void **state)
 {
@@ -714,25 +747,16 @@ static void test_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_info),
-		cmocka_unit_test(test_info_flags),
-		cmocka_unit_test(test_info_inspect),
-		cmocka_unit_test(test_info_chain),
-		cmocka_unit_test(test_info_cost),
-		cmocka_unit_test(test_info_size),
-		cmocka_unit_test(test_info_incomplete),
-		cmocka_unit_test(test_info_cut_name),
-		cmocka_unit_test(test_bitmaps),
-		cmocka_unit_test(test_no_bitmaps),
-		cmocka_unit_test(test_bad_bitmaps),
-		cmocka_unit_test(test_bitmap_faults),
-		cmocka_unit_test(test_count),
-		cmocka_unit_test(test_count_end),
-		cmocka_unit_test(test_count_huge),
-		cmocka_unit_test(test_count_cost),
-		cmocka_unit_test(test_count_fails),
-		cmocka_unit_test(test_decoders),
-		cmocka_unit_test(test_character),
+		cmocka_unit_test(test_info),          cmocka_unit_test(test_info_flags),
+		cmocka_unit_test(test_info_inspect),  cmocka_unit_test(test_info_empty_name),
+		cmocka_unit_test(test_info_chain),    cmocka_unit_test(test_info_cost),
+		cmocka_unit_test(test_info_size),     cmocka_unit_test(test_info_incomplete),
+		cmocka_unit_test(test_info_cut_name), cmocka_unit_test(test_bitmaps),
+		cmocka_unit_test(test_no_bitmaps),    cmocka_unit_test(test_bad_bitmaps),
+		cmocka_unit_test(test_bitmap_faults), cmocka_unit_test(test_count),
+		cmocka_unit_test(test_count_end),     cmocka_unit_test(test_count_huge),
+		cmocka_unit_test(test_count_cost),    cmocka_unit_test(test_count_fails),
+		cmocka_unit_test(test_decoders),      cmocka_unit_test(test_character),
 		cmocka_unit_test(test_printable),
 	};
 
