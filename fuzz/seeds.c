@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain and DIR/inflate.
- * They are the same every time and small, and together they have every feature of the format.
+ * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate and
+ * DIR/disk. They are the same every time and small, and together they have every feature of the
+ * format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -380,6 +381,76 @@ static void streams(void)
 	stream("long", 1, 65536, 1);
 }
 
+/* ---- Raw disks, for fuzz_partitions.c, which makes the checksums of a GPT right ---- */
+
+enum { SECTOR = 512, DISK_LEN = 16 * SECTOR };
+
+static void put_le(uint8_t *to, uint64_t value, unsigned n)
+{
+	for (; n > 0; n--, value >>= 8)
+		*to++ = (uint8_t)value;
+}
+
+static void mbr_entry(uint8_t *sector, unsigned i, unsigned type, uint32_t start, uint32_t n)
+{
+	uint8_t *e = sector + 446 + 16 * i;
+
+	e[4] = (uint8_t)type;
+	put_le(e + 8, start, 4);
+	put_le(e + 12, n, 4);
+	put_le(sector + 510, 0xaa55, 2);
+}
+
+static void gpt_header(uint8_t *disk, unsigned lba, unsigned list)
+{
+	uint8_t *h = disk + lba * SECTOR;
+
+	memcpy(h, "EFI PART\0\0\1\0\x5c", 13);
+	put_le(h + 24, lba, 8);
+	put_le(h + 72, list, 8);
+	put_le(h + 80, 4, 4);
+	put_le(h + 84, 128, 4);
+}
+
+static void gpt_entry(uint8_t *disk, unsigned list, unsigned i, unsigned first, const char *name)
+{
+	static const uint8_t linux_type[] = "\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8"
+					    "\x47\x7d\xe4";
+	uint8_t *e = disk + list * SECTOR + 128 * i;
+
+	memcpy(e, linux_type, 16);
+	put_le(e + 32, first, 8);
+	put_le(e + 40, first + 1, 8);
+	for (i = 0; name[i] != '\0'; i++)
+		e[56 + 2 * i] = (uint8_t)name[i];
+}
+
+static void disks(void)
+{
+	uint8_t disk[DISK_LEN] = { 0 };
+
+	write_file("disk", "zeros", disk, sizeof disk);
+	mbr_entry(disk, 0, 0x83, 1, 2);
+	mbr_entry(disk, 2, 0x05, 4, 12);
+	mbr_entry(disk + 4 * SECTOR, 0, 0x82, 1, 1);
+	mbr_entry(disk + 4 * SECTOR, 1, 0x05, 4, 3);
+	mbr_entry(disk + 8 * SECTOR, 0, 0x07, 1, 2);
+	write_file("disk", "mbr", disk, sizeof disk);
+	memset(disk, 0, sizeof disk);
+	mbr_entry(disk, 0, 0xee, 1, 15);
+	gpt_header(disk, 1, 2);
+	gpt_header(disk, 15, 14);
+	gpt_entry(disk, 2, 0, 4, "EFI");
+	gpt_entry(disk, 2, 2, 6, "root");
+	memcpy(disk + 14 * SECTOR, disk + 2 * SECTOR, SECTOR);
+	write_file("disk", "gpt", disk, sizeof disk);
+	mbr_entry(disk, 1, 0xee, 1, 15);
+	disk[SECTOR] = 0;
+	write_file("disk", "gpt-backup", disk, sizeof disk);
+	write_file("disk", "html", "\n<!DOCTYPE html><title>404</title>", 34);
+	write_file("disk", "gzip", "\x1f\x8b\x08\0", 4);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -400,5 +471,6 @@ int main(int argc, char **argv)
 	snapshots();
 	chains();
 	streams();
+	disks();
 	return 0;
 }

@@ -78,7 +78,8 @@ struct qcow2;
  * Opens the qcow2 image in the file fd: a regular file or a block device that is open for reading.
  *
  * The library owns fd from the call on: qcow2_close closes it, and a call that fails closes it
- * before it returns. The library neither uses nor moves the file position.
+ * before it returns. The library neither uses nor moves the file position. fd may have O_DIRECT:
+ * reads that the system refuses because of their alignment go through a buffer of the library.
  *
  * Returns the handle, or NULL on failure. On failure errno is set, and *error_ret points to a
  * static text if error_ret is not NULL. On success *error_ret and errno keep their values.
@@ -215,6 +216,8 @@ struct qcow2_options {
 	 */
 	uint64_t image_offset;
 	uint64_t image_length;
+	const char *format; /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
+	                     * never guessed; NULL: "qcow2" */
 };
 
 /*
@@ -223,11 +226,11 @@ struct qcow2_options {
  *
  * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
  * file is needed but not given, or if the format of a backing file is unknown or neither raw nor
- * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if a file
- * is given that no image needs, or if a name in the image contains a NUL; with ENOENT if the
- * snapshot or a file does not exist; with ELOOP if the chain contains a file twice or more than 256
- * files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; with EINVAL if the file ends before
- * image_offset; and with the errno of open(2) or of open_file.
+ * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if
+ * format is neither raw nor qcow2, if a file is given that no image needs, if a name in the image
+ * contains a NUL, or if the file ends before image_offset; with ENOENT if the snapshot or a file
+ * does not exist; with ELOOP if the chain contains a file twice or more than 256 files; with EPERM
+ * or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of open_file.
  *
  * Cost: that of qcow2_open for each file of the chain.
  */
@@ -351,7 +354,8 @@ struct qcow2_info {
 	const char *encryption;             /* static: "aes" or "luks"; NULL: not encrypted */
 	struct qcow2_string backing_file;   /* name of the backing file, as the image has it */
 	struct qcow2_string backing_format; /* its format, as the image has it */
-	struct qcow2_string data_file;      /* name of the external data file */
+	/* Name of the external data file: "" if the image has an empty one, NULL if it has none. */
+	struct qcow2_string data_file;
 
 	/* The header's own numbers, for tools that check or repair images; 0: raw. */
 	uint64_t incompatible;            /* feature bits, all three 0 in version 2 */
@@ -365,6 +369,8 @@ struct qcow2_info {
 	uint32_t l1_entries;              /* of the active L1 table */
 	uint32_t refcount_table_clusters; /* clusters of the refcount table */
 	uint32_t n_snapshots;             /* entries of the snapshot table */
+
+	uint64_t file_start; /* where the image begins in its file: image_offset of the options */
 };
 
 /*

@@ -67,11 +67,16 @@ static void info_fill(struct qcow2_info *info, struct qp_layer *layer)
 	info->version = image->version;
 	info->size = image->size;
 	info->file_size = image->io.size;
+	info->file_start = layer->file.start;
 	if (image->version != 0u)
 		info_header(info, image);
 	complete = qp_layer_name(layer, QP_NAME_BACKING, &info->backing_file);
 	complete &= qp_layer_name(layer, QP_NAME_FORMAT, &info->backing_format);
 	complete &= qp_layer_name(layer, QP_NAME_DATA, &info->data_file);
+	/* The extension is there, and the name in it is empty. */
+	if (image->data_file_name.pos != 0u && image->data_file_name.len == 0u &&
+	    (info->flags & QCOW2_INFO_DATA_FILE) != 0u)
+		info->data_file.bytes = "";
 	info->incomplete = !complete;
 }
 

@@ -18,6 +18,7 @@ GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-
 #: bench-quick  the same with small images, in a few minutes
 #: bench-gate   compare instruction and system call counts with tests/bench/expected.txt (UPDATE=1)
 #: bench-m4     count instructions on a Cortex-M4 (needs arm-none-eabi-gcc, qemu-system-arm)
+#: bench-start  measure what the sandbox adds to the start of the command
 #: bench-growth show how time and memory grow with disk, clusters, chain, threads (UPDATE=1)
 
 bench: bench-programs
@@ -36,6 +37,9 @@ bench-gate:
 bench-m4:
 	$(Q)$(GATE_MAKE) m4-programs
 	$(Q)/usr/bin/python3 tests/bench/gate.py --build $(GATE) --only m4
+
+bench-start: all $(O)/tests/image/mkimage
+	$(Q)/usr/bin/python3 tests/bench/start.py --build $(O)
 
 bench-programs: all $(BENCH_PROGRAMS)
 
@@ -75,4 +79,4 @@ $(BENCH)/count.so: tests/bench/count.c $(O)/flags
 
 -include $(wildcard $(BENCH)/*.d)
 
-.PHONY: bench bench-quick bench-growth bench-gate bench-m4 bench-programs gate-programs m4-programs
+.PHONY: bench bench-quick bench-growth bench-gate bench-m4 bench-start bench-programs gate-programs m4-programs

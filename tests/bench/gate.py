@@ -72,6 +72,10 @@ SYSTEM = [
     ("map turns", "turns", "qcow2 map --follow {image}"),
 ]
 
+# What the sandbox does at the start.
+SANDBOX = "prctl,seccomp,landlock_create_ruleset,landlock_add_rule,landlock_restrict_self"
+SANDBOX_WORK = [("info", ["info", "64k"]), ("convert", ["convert", "64k", "out"])]
+
 
 def run(command, output=subprocess.PIPE):
     done = subprocess.run(command, check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL,
@@ -202,6 +206,10 @@ def measure(build, parts):
             for name, image, command in SYSTEM:
                 got["system " + name] = system_numbers(build, command, tmp,
                                                        os.path.join(tmp, image))
+            for name, words in SANDBOX_WORK:
+                words = [os.path.join(build, "qcow2"), words[0],
+                         *(os.path.join(tmp, word) for word in words[1:])]
+                got["system sandbox " + name] = system_calls(words, tmp, "-e", "trace=" + SANDBOX)
     return got
 
 

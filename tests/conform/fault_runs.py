@@ -13,18 +13,22 @@ DISK = ("cluster_bits 12\nsize 256k\nl2 0-7 data\nl2 9 zero\nl2 12 compressed\n"
 LISTED = 'size 64k\nbacking "base.raw" raw\nl2 0 data\nsnapshot 1 first\nactive\n'
 COMMANDS = {
     "cat": ("cat", "disk"), "cat standard input": ("cat", "-"), "map": ("map", "disk"),
-    "map --json": ("map", "--json", "disk"), "convert": ("convert", "disk", "new"),
-    "convert over": ("convert", "disk", "old"), "snapshots": ("snapshots", "listed"),
+    "map --json": ("map", "--json", "disk"),
+    "map --svg": ("map", "--svg", "new", "disk"), "map --picture": ("map", "--picture", "disk"),
+    "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
+    "convert never sparse": ("convert", "--sparse=never", "disk", "new"),
+    "snapshots": ("snapshots", "listed"),
     "info": ("info", "listed"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
+    "compare": ("compare", "disk", "disk"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,
     "realpath": errno.ELOOP, "open": errno.EMFILE, "fcntl": errno.EMFILE,
-    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "lstat": errno.EACCES, "lseek": errno.EINVAL,
+    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "readlink": errno.EACCES, "lseek": errno.EINVAL,
     "pread": errno.EREMOTEIO, "pwrite": errno.ENOSPC, "write": errno.ENOSPC,
-    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "mkostemp": errno.EROFS,
+    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "fallocate": errno.ENOSPC, "create": errno.ELOOP,
     "fchmod": errno.EPERM, "fsync": errno.EIO, "close": errno.EIO, "rename": errno.EXDEV,
     "pthread_create": errno.EAGAIN,
 }
@@ -42,6 +46,7 @@ class Outcome:
         counts = home.parent / "calls"
         counts.unlink(missing_ok=True)
         before = {name: (home / name).read_bytes() for name in os.listdir(home)}
+        modes = {name: (home / name).stat().st_mode for name in before}
         with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out, \
                 open(home.parent / "err", "w+b") as err:
             self.result = run_fault(args, home, stdin, None if to_pipe else out, err,
@@ -55,6 +60,7 @@ class Outcome:
             (home / name).unlink(missing_ok=True)
             if name in before:
                 (home / name).write_bytes(before[name])
+                (home / name).chmod(modes[name])
         self.code, self.err = self.result.code, self.result.err
         # With threads, the number of calls differs between runs, so the call may not happen.
         self.calls = read_counts(counts) if counts.exists() else None

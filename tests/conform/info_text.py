@@ -15,8 +15,32 @@ def human(n):
     return "%.3g %s" % (n, units[0])
 
 
+FLAGS = ("dirty", "corrupt", "lazy refcounts", "extended L2 entries")
+BEFORE_FLAGS = ("encrypted: ", "backing file", "data file: ")
+BEFORE_USAGE = ("data file is raw: ", "bitmap: ")
+
+
+def expected_usage(image, size):
+    """What `info` says about how full the image is, counted in its map."""
+    result = qcow2("map", "--json", "--layer-only", image)
+    if result.code != 0:  # encrypted, cut, or without its data file
+        return []
+    entries = json.loads(result.out)
+    count = lambda kind: sum(entry["length"] for entry in entries if kind(entry))
+    data = count(lambda entry: entry["present"] and entry["data"])
+    lines = [f"allocated: {human(data)} ({data} bytes), {share(data, size)} of the disk"]
+    for what, n in (("allocated compressed", count(lambda entry: entry["compressed"])),
+                    ("zero clusters", count(lambda entry: entry["present"] and not entry["data"]))):
+        lines += [f"{what}: {human(n)} ({n} bytes)"] if n else []
+    return lines
+
+
+def share(part, whole):
+    return "%.3g %%" % (100 * part / whole)
+
+
 def expected_info(image, *more, size=64 * K, cluster=4096, version=3, compression="zlib",
-                  refcounts=16):
+                  refcounts=16, flags=()):
     """What `info` prints for people: the lines that every image has, then those in `more`."""
     stat = image.stat()
     lines = [f"image: {image}",
@@ -25,7 +49,13 @@ def expected_info(image, *more, size=64 * K, cluster=4096, version=3, compressio
                     ("disk usage", stat.st_blocks * 512)):
         lines.append(f"{what}: {human(n)} ({n} bytes)")
     lines += [f"cluster size: {cluster}", f"compression: {compression}",
-              f"refcount bits: {refcounts}", *more]
+              f"refcount bits: {refcounts}"]
+    names = [line for line in more if line.startswith(BEFORE_FLAGS)]
+    lines += [*names, *(f"{flag}: {'yes' if flag in flags else 'no'}" for flag in FLAGS)]
+    later = [line for line in more if line not in names]
+    lines += [line for line in later if line.startswith(BEFORE_USAGE)]
+    lines += expected_usage(image, size)
+    lines += [line for line in later if not line.startswith(BEFORE_USAGE)]
     return "".join(line + "\n" for line in lines)
 
 

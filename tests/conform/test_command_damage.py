@@ -7,6 +7,7 @@ import os
 import pytest
 
 from conform import FAULTS, K, MEMORY, qcow2, qcow2_json, qcow2_ok, refused, run
+from fault_runs import CALLS, Outcome
 
 CLUSTER = 4096
 V3 = "version 3\ncluster_bits 12\n"
@@ -149,6 +150,7 @@ DAMAGE = {
     "unaligned entries": ((7, 1 << 63 | 513), (8, 1 << 63 | 513), (200, 1 << 63 | 1025)),
     "past the end": ((0, 1 << 63 | 0x7000000), (255, 1 << 63 | 0x7001000)),
     "compressed data past the end": ((20, 1 << 62 | 0x7000000),),
+    "side by side": ((3, 1 << 63 | 513), (4, 1 << 63 | 0x7000000), (5, 1 << 63 | 513)),
 }
 
 
@@ -162,6 +164,7 @@ def test_salvage(name, build):
     kept, lost = salvage(image)
     indexes = {start // CLUSTER + i for start, length in lost for i in range(length // CLUSTER)}
     assert indexes == {index for index, _ in DAMAGE[name]}
+    assert len(lost) == (3 if name == "side by side" else 2 if len(indexes) > 1 else 1)
     assert kept == without(disk, lost)
 
 
@@ -179,6 +182,20 @@ def test_salvage_compressed(build):
     kept, lost = salvage(image)
     assert lost == [(3 * CLUSTER, 2 * CLUSTER)] + [(i * CLUSTER, CLUSTER) for i in bad[2:]]
     assert kept == without(disk, lost)
+
+
+def test_salvage_joins_losses(build):
+    """Threads find losses in any order. Those that touch each other are one, if their reason is one."""
+    image = build(V3 + "size 4M\nl2 0-1023 compressed\n")
+    content = bytearray(image.read_bytes())
+    for index in range(1024):
+        l2 = table_entries(image, index // 512)[1] + 8 * (index % 512)
+        packed = int.from_bytes(content[l2:l2 + 8], "big") & ((1 << 58) - 1)
+        content[packed:packed + 8] = b"\xff" * 8
+    image.write_bytes(content)
+    kept, lost = salvage(image)
+    assert lost == [(0, 4 << 20)]
+    assert kept == bytes(4 << 20)
 
 
 def test_salvage_bad_sectors(build):
@@ -267,6 +284,43 @@ def test_report_that_cannot_be_written(build):
     assert qcow2("cat", "--report=report", image).code == 2
 
 
+def test_report_to_standard_output(build):
+    image = build(WHOLE)
+    out = image.with_name("out")
+    with open(out, "wb") as stdout:
+        done = qcow2("cat", "--salvage", f"--report={out}", image, stdout=stdout)
+    refused(done, f"{out}: is the image or the output file")
+
+
+@pytest.mark.parametrize("call", ("malloc", "open", "create", "fstat", "ftruncate"))
+def test_each_call_of_salvage_fails(call, home):
+    """The command says so and writes nothing, or does the same as without the fault."""
+    put_l2(home / "disk", 3, 1 << 63 | 513)
+    args = ("cat", "--salvage", "--report", "report", "disk")
+    good = Outcome(home, args)
+    assert good.code == 3 and set(good.changed) == {"report"}, good
+    failed = 0
+    for n in range(1, good.calls[call] + 1):
+        bad = Outcome(home, args, (call, n, n, CALLS[call]))
+        if bad.code == 3:
+            assert bad.out == good.out and bad.err == good.err
+            assert json.loads(bad.changed["report"]) == json.loads(good.changed["report"])
+            continue
+        assert bad.code == 1 and bad.out == b"" and set(bad.changed) <= {"report"}, bad
+        assert bad.err.startswith("qcow2: ") and bad.err.count("\n") == 1, bad
+        failed += 1
+    assert failed > 0
+
+
+def test_report_that_cannot_be_read(home):
+    """A file that the user may only write to will do."""
+    (home / "report").write_bytes(b"old report")
+    put_l2(home / "disk", 3, 1 << 63 | 513)
+    args = ("cat", "--salvage", "--report", "report", "disk")
+    good = Outcome(home, args)
+    assert good.code == 3 and Outcome(home, args, ("create", 1, 1, errno.EACCES)).same_as(good)
+
+
 # ---- Where a read fails ----
 
 def test_pointer_past_the_end(build):
@@ -318,6 +372,21 @@ def test_warning_names_the_layer(build):
     build(V3 + "size 64k\nl2 15 last 100\n", "base")
     assert "warning: backing file at depth 1: the file ends" in qcow2("map", "--follow", top).err
     assert qcow2("info", top).err == ""
+
+
+def test_warnings_of_a_part_of_a_file(build):
+    """The end of an image inside another file is where the image ends there."""
+    image = build(V3 + "size 1M\nl2 0-254 data\nl2 255 zero_alloc\n")
+    whole = image.with_name("whole")
+    whole.write_bytes(bytes(1 << 20) + image.read_bytes() + b"more")
+    option = f"--image-at=1M,{image.stat().st_size}"
+    for command in ("map", "info", "cat"):
+        assert qcow2(command, option, whole).err == "", command
+    image = build(V3 + "size 64k\nl2 0 data\nl2 15 last 100\n")
+    whole.write_bytes(bytes(1 << 20) + image.read_bytes())
+    for command in ("map", "info", "cat"):
+        assert f"(at file offset {whole.stat().st_size}, disk offset {15 * CLUSTER + 100}, 3996 bytes)" \
+            in qcow2(command, "--image-at=1M", whole).err, command
 
 
 # ---- Advice ----

@@ -43,29 +43,33 @@ def test_header(build):
         "snapshots": 1, "snapshots-offset": field(64, 8), "file-size": len(content)}
 
 
+NO_BACKING = "partitions: unknown without the backing file"
+NO_DATA_FILE = "partitions: unknown without the data file"
 FEATURES = {
-    "lazy refcounts": ("header.compatible_features 1\n", ["feature: lazy refcounts"]),
-    "dirty and corrupt": ("header.incompatible_features 3\n",
-                          ["feature: refcounts may be out of date (dirty)",
-                           "feature: marked corrupt"]),
-    "data file": ('data_file "disk.raw"\n', ["data file: disk.raw"]),
+    "lazy refcounts": ("header.compatible_features 1\n", (), ["lazy refcounts"]),
+    "dirty and corrupt": ("header.incompatible_features 3\n", (), ["dirty", "corrupt"]),
+    "data file": ('data_file "disk.raw"\n', ["data file: disk.raw", "data file is raw: no",
+                                             NO_DATA_FILE], ()),
+    "empty name of a data file": ('data_file ""\next data_file\n', [
+        "data file: ", "data file is raw: no", NO_DATA_FILE], ()),
+    "data file without a name": ('data_file ""\n', ["data file is raw: no", NO_DATA_FILE], ()),
     "raw data file": ('data_file "disk.raw"\nraw\n', [
-        "data file: disk.raw", "feature: the data file is a raw disk by itself"]),
+        "data file: disk.raw", "data file is raw: yes", NO_DATA_FILE], ()),
 }
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_features(name, build):
-    recipe, lines = FEATURES[name]
+    recipe, lines, flags = FEATURES[name]
     image = build(V3.replace("l2", recipe + "l2") if "data_file" in recipe else V3 + recipe,
                   "disk.qcow2")
-    assert_info(image, *lines)
+    assert_info(image, *lines, flags=flags)
     assert_same_info(image)
 
 
 def test_extended_l2(build):
     image = build("cluster_bits 14\nsize 64k\nextended_l2\nl2 0 data\n")
-    assert_info(image, "feature: extended L2 entries (subclusters)", cluster=16 * K)
+    assert_info(image, flags=["extended L2 entries"], cluster=16 * K)
     assert_same_info(image)
 
 
@@ -104,6 +108,25 @@ def test_encrypted(kind, make, build, image):
         refused(qcow2(command, image), f"encrypted images ({kind})")
 
 
+def test_every_key(image):
+    """An image with nearly everything that qemu-img shows in one."""
+    image.with_name("base").write_bytes(bytes(1 << 20))
+    qemu_img("create", "-q", "-f", "qcow2", "-b", "base", "-F", "raw", "-o",
+             "compression_type=zstd,lazy_refcounts=on,extended_l2=on,refcount_bits=8", image, "1M")
+    qemu_img("snapshot", "-c", "one", image)
+    qemu_img("bitmap", "--add", image, "dirty")
+    theirs = json.loads(qemu_info(image).out)
+    theirs.pop("children", None)
+    assert_subset(theirs, qcow2_json("info", image))
+    assert set(theirs) == {
+        "backing-filename", "backing-filename-format", "full-backing-filename", "snapshots",
+        "virtual-size", "filename", "cluster-size", "format", "actual-size", "format-specific",
+        "dirty-flag"}
+    assert set(theirs["format-specific"]["data"]) == {
+        "compat", "compression-type", "lazy-refcounts", "refcount-bits", "bitmaps", "corrupt",
+        "extended-l2"}
+
+
 # ---- Names and chains ----
 
 BACKING = {"base": "base", "sub/base": "sub/base", "/dev/zero": None, "nbd://host/disk": None,
@@ -115,7 +138,7 @@ def test_backing_file(name, build):
     image = build(V3 + f'backing "{name}" raw\n')
     beside = BACKING[name] and f"{image.parent}/{name}"
     lines = [f"backing file: {name}", beside and f"backing file path: {beside}",
-             "backing file format: raw"] if name else [None, None, "backing file format: raw"]
+             "backing file format: raw", NO_BACKING] if name else ["backing file format: raw"]
     assert_info(image, *filter(None, lines))
     assert_same_info(image)
     info = qcow2_json("info", image)
@@ -147,7 +170,7 @@ def chain(build):
     low = top.with_name("low")
     low.write_bytes(bytes(1000))
     shown = ["backing file: mid", f"backing file path: {mid}", "backing file format: qcow2",
-             f"chain 1: {mid} (qcow2, 32768 bytes)", f"chain 2: {low} (raw, 1000 bytes)"]
+             f"chain 1: {mid} (qcow2, 32 KiB, 32768 bytes)", f"chain 2: {low} (raw, 0.977 KiB, 1000 bytes)"]
     return top, mid, low, shown
 
 
@@ -178,7 +201,7 @@ def test_chain_that_is_not_whole(chain):
     top, _, low, _ = chain
     low.unlink()
     refused(qcow2("info", "--follow", top), "low", "No such file")
-    assert_info(top, *chain[3][:3])
+    assert_info(top, *chain[3][:3], NO_BACKING)
 
 
 # ---- Damage ----
@@ -223,6 +246,10 @@ def test_nothing_is_invented(build):
         info = json.loads(qcow2("info", "--json", image).out)
         assert len(info.get("snapshots", ())) <= 1
         assert info["header"]["snapshots"] == 3
+    # All entries of the table are there, but not the whole name of the last one.
+    image = build(recipe + "put64 40 0x100000\ntruncate $snapshots+188\n")
+    info = json.loads(qcow2("info", "--json", image).out)
+    assert [entry["name"] for entry in info["snapshots"]] == ["name0", "name1"]
 
 
 def test_name_past_the_end(build):
@@ -233,3 +260,57 @@ def test_name_past_the_end(build):
     image = build('cluster_bits 12\nsize 0\nbacking_at 1000 "base.raw"\nlayout\ntruncate 1004\n')
     refused(qcow2("cat", image), "image is truncated: the name of the backing file at file offset 1000 "
             "is cut off at the end of the file (1004 bytes)")
+
+
+# ---- How full an image is, and several images ----
+
+def test_usage(build):
+    """Counts what this image holds: data, compressed data and zeros, but not its backing file."""
+    image = build('cluster_bits 12\nsize 64k\nbacking "base" raw\nl2 0-3 data\nl2 5 compressed\n'
+                  "l2 7-8 zero\n")
+    image.with_name("base").write_bytes(bytes(range(1, 251)) * 300)
+    usage = {"scanned": 64 * K, "data": 5 * 4096, "compressed": 4096, "zero": 2 * 4096}
+    for options in ((), ("--follow",), ("--scan",), ("--layer-only",)):
+        assert qcow2_json("info", *options, image)["usage"] == usage
+    text = qcow2_ok("info", image).decode()
+    assert "\nallocated: 20 KiB (20480 bytes), 31.2 % of the disk\n" in text
+    assert "\nallocated compressed: 4 KiB (4096 bytes)\nzero clusters: 8 KiB (8192 bytes)\n" in text
+
+
+def test_usage_of_a_damaged_table(build):
+    """What cannot be told is counted apart, and there is one warning."""
+    image = build(V3 + "l2 1 raw 1<<63|513\nl2 3 data\nl2 4 raw 1<<63|513\n")
+    result = qcow2("info", "--json", image)
+    assert result.code == 0 and result.err.count("\n") == 1, result
+    assert "warning: cannot count all that is allocated: " in result.err, result
+    assert "disk offset 4096)" in result.err, result
+    assert json.loads(result.out)["usage"] == {"scanned": 64 * K, "data": 8192, "compressed": 0,
+                                               "zero": 0, "damaged": 8192}
+    assert b"\ndamaged: 8 KiB (8192 bytes)\n" in qcow2("info", image).out
+
+
+def test_several_images(build):
+    one, two = build(V3, "one"), build("size 1M\n", "two")
+    top = build('size 64k\nbacking "one" qcow2\n', "top")
+    text = qcow2_ok("info", one, two, top).decode()
+    assert text == "\n".join(qcow2_ok("info", image).decode() for image in (one, two, top))
+    assert qcow2_json("info", one, two, top) == [qcow2_json("info", image)
+                                                 for image in (one, two, top)]
+    assert qcow2_json("info", one)["filename"] == str(one)
+    chains = qcow2_json("info", "--backing-chain", top, two)
+    assert chains == [qcow2_json("info", "--backing-chain", image) for image in (top, two)]
+    assert [len(chain) for chain in chains] == [2, 1]
+
+
+def test_too_many_images():
+    result = qcow2("info", *["disk"] * 257)
+    assert result.code == 2, result
+    assert "too many operands; expected IMAGE..., at most 256\n" in result.err, result
+
+
+def test_several_images_one_of_them_bad(build):
+    one, two = build(V3, "one"), build("size 1M\n", "two")
+    missing = one.with_name("missing")
+    result = qcow2("info", "--json", one, missing, two)
+    assert result.code == 1 and result.err.count("\n") == 1 and str(missing) in result.err, result
+    assert json.loads(result.out) == [qcow2_json("info", one), qcow2_json("info", two)]

@@ -140,6 +140,7 @@ def template(tmp_path_factory):
             archive.add(home / member, member)
     for image, name in ((disk, "disk"), (overlay, "whole")):
         qemu_img("convert", "-O", "raw", image, home.parent / name)
+    shutil.copy(home.parent / "disk", home / "copy.raw")
     return home
 
 
@@ -189,6 +190,8 @@ def test_coming_from_qemu_img(theirs, ours, files, shell):
         facts = [[(one.get("start"), one.get("length"), one.get("filename")) for one in json.loads(text)]
                  for text in printed]
         assert facts[0] == facts[1]
+    elif "compare" in theirs:
+        assert printed == ["Images are identical.\n", "The disks are equal.\n"]
     elif not written[0]:
         name = "before" if "snapshot" in theirs else "4 MiB (4194304 bytes)"
         assert all(name in text for text in printed)

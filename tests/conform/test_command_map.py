@@ -73,6 +73,16 @@ MAP = """\
               8192               4096  zero           0
              12288               4096  compressed     0
              16384              16384  absent         0
+             total              32768  8192 data, 4096 compressed, 4096 zero, 16384 absent
+"""
+
+HUMAN = """\
+     START     LENGTH  KIND       DEPTH  FILE OFFSET
+       0 B      8 KiB  data           0  %s
+     8 KiB      4 KiB  zero           0
+    12 KiB      4 KiB  compressed     0
+    16 KiB     16 KiB  absent         0
+     total     32 KiB  8 KiB data, 4 KiB compressed, 4 KiB zero, 16 KiB absent
 """
 
 
@@ -81,6 +91,7 @@ def test_map_for_people(build):
                   "l2 3 compressed\nlayout\nprint $a\n")
     at = qcow2_json("map", image)[0]["offset"]
     assert qcow2_ok("map", image).decode() == MAP % at
+    assert qcow2_ok("map", "--human", image).decode() == HUMAN % f"{at >> 10} KiB"
     empty = build("cluster_bits 12\nsize 0\n", "empty")
     assert qcow2_ok("map", empty) == b""
     assert_same_map(empty)

@@ -7,7 +7,7 @@ import pytest
 
 from conform import BROKEN, ROOT, qcow2, qcow2_ok, qemu_img, refused
 
-COMMANDS = ("info", "map", "cat", "convert", "snapshots", "help", "version")
+COMMANDS = ("info", "map", "cat", "convert", "compare", "snapshots", "help", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -20,10 +20,11 @@ HELP = """\
 Usage: qcow2 COMMAND [OPTION]... IMAGE [OUT]
 Read qcow2 disk images. Files that an image names are opened only on request.
 
-  info       Show the header of IMAGE: sizes, features, names, snapshots.
+  info       Show what an image is: sizes, features, names, partitions, snapshots.
   map        Show which parts of the disk hold data, and where in which file.
   cat        Write the content of the disk to standard output.
   convert    Write the content of the disk to the sparse raw file OUT.
+  compare    Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.
   snapshots  List the internal snapshots.
   help       Print this help, or that of COMMAND.
   version    Print the version and the built-in decoders.
@@ -80,7 +81,7 @@ def test_table_lists_what_help_shows():
 @pytest.mark.parametrize("args", [(), ("nonsense",), ("cat",), ("cat", "--nonsense", "x"),
                                   ("cat", "-s", "1X", "x"), ("cat", "-s", "-1", "x"),
                                   ("cat", "-s", "99999999T", "x"), ("convert", "x"),
-                                  ("info", "x", "y"), ("cat", "--follow=some", "x")])
+                                  ("map", "x", "y"), ("cat", "--follow=some", "x")])
 def test_usage(args):
     result = qcow2(*args)
     assert result.code == 2 and result.out == b"" and result.err, result

@@ -19,8 +19,8 @@ out=$(realpath "$1")
 shift
 flags='-O0 -g -fprofile-instr-generate -fcoverage-mapping'
 mcdc=-fcoverage-mcdc
-# Counters that are mapped from the file (%c), so that they are kept if a signal ends the command.
-# There are none for MC/DC.
+# Counters that are mapped from the file (%c), so that they are kept if a signal ends the command, and
+# if the child of a fork ends with _exit. There are none for MC/DC.
 kept='-mllvm -runtime-counter-relocation'
 rm -rf "$out" # only a new build prints the warnings about decisions that MC/DC does not support
 mkdir -p "$out"
@@ -33,11 +33,11 @@ build() { # DIR TARGET DEFLATE ZSTD FLAGS
 	}
 }
 
-run() { # DIR KIND: runs the test programs of $out/DIR/tests/KIND, each with a profile of its own
+run() { # DIR KIND [%c]: runs the programs of $out/DIR/tests/KIND, each with a profile of its own
 	local program
 	for program in "$out/$1"/tests/$2/test_*; do
 		[ -x "$program" ] && [ -f "$program" ] || continue
-		LLVM_PROFILE_FILE=$out/$1.profiles/${program##*/}-%p.profraw TEST_BRIEF= \
+		LLVM_PROFILE_FILE=$out/$1.profiles/${program##*/}-${3-}%p.profraw TEST_BRIEF= \
 			timeout 3600 "$program" >"$out/$1.run.log" 2>&1 || {
 			cat "$out/$1.run.log"
 			echo "$program: failed"
@@ -75,13 +75,13 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 }
 
 build core core-tests builtin none $mcdc
-build libdeflate posix-tests libdeflate libzstd $mcdc
-build zlib posix-tests zlib libzstd $mcdc
-build builtin posix-tests builtin none $mcdc
+build libdeflate posix-tests libdeflate libzstd "$kept"
+build zlib posix-tests zlib libzstd "$kept"
+build builtin posix-tests builtin none "$kept"
 build command command-tests libdeflate libzstd "$kept"
 run core unit
 for dir in libdeflate zlib builtin; do
-	run $dir posix
+	run $dir posix %c
 done
 run_command command
 measure core src core

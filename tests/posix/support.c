@@ -66,7 +66,7 @@ static bool fails(enum call call)
 {
 	unsigned n = count_up(&hooks.n[call]), at = hooks.fail_at[call];
 
-	if (call == CALL_OPEN && hooks.swap_at == n)
+	if (call == hooks.swap_call && hooks.swap_at == n)
 		hooks.swap();
 	if (at == 0u || (hooks.persistent ? n < at : n != at))
 		return false;
@@ -97,8 +97,11 @@ char *__wrap_strndup(const char *text, size_t len)
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos)
 {
-	if (fails(CALL_PREAD))
+	if (fails(CALL_PREAD)) {
+		if (hooks.pread_error != 0)
+			errno = hooks.pread_error;
 		return -1;
+	}
 	if (hooks.eintr != 0u && hooks.n[CALL_PREAD] % hooks.eintr == 0u) {
 		errno = EINTR;
 		return -1;

@@ -41,7 +41,9 @@ struct hooks {
 	bool no_proc;            /* readlink fails as without /proc */
 	bool block_device;       /* fstat reports each file as a block device */
 	bool direct;             /* pread and the flags are those of a descriptor with O_DIRECT */
-	unsigned swap_at;        /* before the n-th call of CALL_OPEN, `swap` is called; 0: never */
+	int pread_error;         /* errno of a pread that fails; 0: that of call_errno */
+	enum call swap_call;     /* before the n-th of these calls, `swap` is called */
+	unsigned swap_at;        /* this n; 0: never */
 	void (*swap)(void);
 	bool no_sysconf; /* it fails */
 

@@ -233,6 +233,33 @@ static void test_chain_grows(void **state)
 	image_free(&top);
 }
 
+/* Another image of the chain, and the data file, may grow at the same time. */
+static void test_data_file_grows(void **state)
+{
+	static uint8_t want[DISK], got[DISK];
+	struct image img;
+	struct qcow2 *q;
+	size_t half = 5 * CLUSTER;
+
+	(void)state;
+	image_init(&img, 3, 16, DISK);
+	img.has_data_file = true;
+	image_add_range(&img, &img.active, 0, N_CLUSTERS, IMAGE_DATA);
+	image_add_ext(&img, IMAGE_EXT_DATA_FILE, 9, "grow.data", 9);
+	image_to_file(&img, "grow", NULL);
+	file_write("grow.data", img.data.data, half);
+	image_expect(&img, &img.active, 0, want, DISK);
+	q = open_with("grow", QCOW2_FOLLOW);
+	EQ(qcow2_read(q, got, DISK, 0), -1);
+	EQ(qcow2_last_failure()->status, QCOW2_E_TRUNCATED);
+	EQ(qcow2_last_failure()->offset, half);
+	HAS(qcow2_last_failure()->message, "data file './grow.data': image is truncated: ");
+	file_write("grow.data", img.data.data, img.data.len);
+	check_content(q, want);
+	qcow2_close(q);
+	image_free(&img);
+}
+
 /* A file that does not grow is asked once for each failure; without failures, it is not asked. */
 static void test_cost(void **state)
 {
@@ -318,6 +345,7 @@ static void test_part(void **state)
 		check_content(q, want);
 		EQ(qcow2_get_info(q, 0, &info), 0);
 		EQ(info.file_size, img.file.len);
+		EQ(info.file_start, BEFORE);
 		EQ(map_guarded(q, 7 * CLUSTER, 1, &s), 1);
 		EQ(pread(s.fd, &byte, 1, (off_t)s.file_offset), 1);
 		EQ(byte, want[7 * CLUSTER]);
@@ -471,15 +499,78 @@ static void test_direct(void **state)
 	image_free(&img);
 }
 
+/* The second read is the one that is aligned: it is interrupted, or it fails. */
+static void test_direct_fails(void **state)
+{
+	static uint8_t want[DISK];
+	uint8_t buf[1000];
+	struct image img;
+	struct qcow2 *q;
+
+	(void)state;
+	disk_image(&img, want);
+	q = open_good(image_to_fd(&img));
+	EQ(qcow2_read(q, buf, 1, 0), 1); /* the tables are known from here on */
+	hooks_reset();
+	hooks.direct = true;
+	hooks.eintr = 2;
+	EQ(qcow2_read(q, buf, sizeof buf, 7 * CLUSTER + 77), sizeof buf);
+	SAME(buf, want + 7 * CLUSTER + 77, sizeof buf);
+	LE(3, hooks.n[CALL_PREAD]);
+	hooks_reset();
+	hooks.direct = true;
+	hooks.fail_at[CALL_PREAD] = 2;
+	EQ(qcow2_read(q, buf, sizeof buf, 7 * CLUSTER + 77), -1);
+	EQ(errno, ENODATA);
+	EQ(qcow2_last_failure()->status, QCOW2_E_IO);
+	EQ(hooks.n_failed, 1);
+	qcow2_close(q);
+	hooks_reset();
+	image_free(&img);
+}
+
+/* Without O_DIRECT, the same errno is a failure like any other. */
+static void test_not_direct(void **state)
+{
+	static uint8_t want[DISK];
+	struct image img;
+	struct qcow2 *q;
+	uint8_t byte;
+
+	(void)state;
+	disk_image(&img, want);
+	q = open_good(image_to_fd(&img));
+	hooks_reset();
+	hooks.fail_at[CALL_PREAD] = 1;
+	hooks.persistent = true;
+	hooks.pread_error = EINVAL;
+	EQ(read_guarded(q, &byte, 1, 0), -1);
+	EQ(errno, EINVAL);
+	EQ(qcow2_last_failure()->status, QCOW2_E_IO);
+	hooks_reset();
+	check_content(q, want);
+	qcow2_close(q);
+	image_free(&img);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_use),        cmocka_unit_test(test_grows),
-		cmocka_unit_test(test_map_grows),     cmocka_unit_test(test_chain_grows),
-		cmocka_unit_test(test_cost),          cmocka_unit_test(test_grows_without_memory),
-		cmocka_unit_test(test_part),          cmocka_unit_test(test_part_ends),
-		cmocka_unit_test(test_part_fails),    cmocka_unit_test(test_part_old_options),
-		cmocka_unit_test(test_part_of_chain), cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_in_use),
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_map_grows),
+		cmocka_unit_test(test_chain_grows),
+		cmocka_unit_test(test_data_file_grows),
+		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_grows_without_memory),
+		cmocka_unit_test(test_part),
+		cmocka_unit_test(test_part_ends),
+		cmocka_unit_test(test_part_fails),
+		cmocka_unit_test(test_part_old_options),
+		cmocka_unit_test(test_part_of_chain),
+		cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_direct_fails),
+		cmocka_unit_test(test_not_direct),
 	};
 
 	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);

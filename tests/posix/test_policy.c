@@ -239,6 +239,7 @@ static void test_not_allowed(void **state)
 	fails_with("top", &options, ENOTSUP);
 	EQ(hooks.n[CALL_OPEN], 0);
 	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	EQ(qcow2_last_failure()->names_file, 1);
 	HAS(qcow2_last_failure()->message, "'ba\\x0ase'");
 }
 
@@ -520,6 +521,7 @@ static void test_exchanged_directory(void **state)
 		hooks_reset();
 		hooks.no_openat2 = n % 2 == 1;
 		hooks.swap = exchange;
+		hooks.swap_call = CALL_OPEN;
 		hooks.swap_at = n / 2;
 		q = open_with("top", QCOW2_FOLLOW);
 		more = hooks.n[CALL_OPEN] >= n / 2 || n % 2 == 0;
@@ -656,6 +658,7 @@ static void test_data_file(void **state)
 	write_data_image("top", NULL);
 	fails_with("top", &options, ENOTSUP);
 	EQ(qcow2_last_failure()->status, QCOW2_E_DATA_FILE);
+	EQ(qcow2_last_failure()->names_file, 0);
 }
 
 static void test_layer_only(void **state)

@@ -248,6 +248,16 @@ static bool given_image(struct qp_found *found, const char *path)
 	return found->path != NULL;
 }
 
+/* Is the caller's image raw? Fails if the format is not one that is read. */
+static bool given_format(struct qp_found *found, const char *format)
+{
+	found->is_raw = format != NULL && strcmp(format, "raw") == 0;
+	if (format == NULL || found->is_raw || strcmp(format, "qcow2") == 0)
+		return true;
+	qp_fail_text(EINVAL, 0, "the format given for the image is neither raw nor qcow2");
+	return false;
+}
+
 static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 {
 	struct qp_found found = QP_FOUND_NONE;
@@ -255,7 +265,8 @@ static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 
 	*top = layer;
 	found.fd = fd;
-	if (layer == NULL || !given_image(&found, plan->options->path)) {
+	if (layer == NULL || !given_format(&found, plan->options->format) ||
+	    !given_image(&found, plan->options->path)) {
 		found_drop(&found);
 		return false;
 	}

@@ -84,8 +84,10 @@ static bool open_known(struct qp_directory *directory, int fd)
 {
 	char full[PATH_ROOM];
 
+	if (kernel_path(fd, full))
+		return open_parent(directory, fd, full);
 	errno = ENOENT;
-	return kernel_path(fd, full) && open_parent(directory, fd, full);
+	return false;
 }
 
 /* Opens the directory to which the path leads. Sets errno on failure. */

@@ -102,7 +102,7 @@ static uint64_t to_multiple(uint64_t offset, unsigned bits)
 	                  : UINT64_MAX - offset;
 }
 
-/* Reads a table entry. Returns false if that fails, or if the file ends before. */
+/* Reads a table entry. Returns false if that fails. */
 static bool entry_read(const struct qcow2_image *image, uint64_t pos, uint64_t *entry)
 {
 	const struct qcow2_io *io = &image->io;
@@ -110,8 +110,6 @@ static bool entry_read(const struct qcow2_image *image, uint64_t pos, uint64_t *
 	unsigned i;
 
 	*entry = 0;
-	if (pos >= io->size || sizeof bytes > io->size - pos)
-		return false;
 	if (io->ops->read(io->ctx, pos, bytes, sizeof bytes) != 0)
 		return false;
 	for (i = 0; i < sizeof bytes; i++)
@@ -157,7 +155,7 @@ static uint64_t l2_entry_at(const struct failure *f)
 	const struct qcow2_image *image = f->image;
 	uint64_t in_table = f->damage->offset & ((UINT64_C(1) << image->l1_entry_bits) - 1u);
 
-	return in_table >> image->cluster_bits << image->l2_entry_bits;
+	return in_table / image->cluster_len << image->l2_entry_bits;
 }
 
 /*
@@ -213,26 +211,36 @@ static void explore_compressed(struct failure *f)
 	f->damage->looks_cut = false;
 }
 
+/* Log2 of the bytes that 512 bytes of an L2 table map. */
+static unsigned l2_slice_bits(const struct qcow2_image *image)
+{
+	unsigned bits = image->cluster_bits + SLICE_BITS - image->l2_entry_bits;
+
+	return bits < image->l1_entry_bits ? bits : image->l1_entry_bits;
+}
+
 /* Log2 of the bytes that the 512 bytes of a table map which could not be read. */
 static unsigned explore_slice(const struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
 	uint64_t entry = f->damage->offset >> image->l1_entry_bits << L1_ENTRY_BITS;
 	uint64_t slice = image->l1_pos + (entry >> SLICE_BITS << SLICE_BITS);
-	unsigned bits = image->cluster_bits + SLICE_BITS - image->l2_entry_bits;
 
 	if (f->err.pos == slice)
 		return image->l1_entry_bits + SLICE_BITS - L1_ENTRY_BITS;
-	return bits < image->l1_entry_bits ? bits : image->l1_entry_bits;
+	return l2_slice_bits(image);
 }
 
-/* Adds the clusters after a bad entry that fail alike, if their entries are in the same slice. */
+/*
+ * Adds the clusters after a bad L2 entry that fail alike, if their entries are in the same slice.
+ * What a bad L1 entry maps is at least as long as that.
+ */
 static void add_neighbours(struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
 	struct qp_damage *damage = f->damage;
 	uint64_t size = f->reader->image->size;
-	uint64_t slice = to_multiple(damage->offset, explore_slice(f));
+	uint64_t slice = to_multiple(damage->offset, l2_slice_bits(image));
 	struct qcow2_extent unused;
 
 	while (damage->length < slice && damage->length < size - damage->offset) {
@@ -269,16 +277,14 @@ static void clip_by_layers(struct failure *f, unsigned depth)
 	}
 }
 
-/* Finds how far the reason reaches. `end` is where the range ends that the caller asked for. */
-static void find_length(struct failure *f, uint64_t end)
+/* Finds how far the reason reaches. */
+static void find_length(struct failure *f)
 {
 	struct qp_damage *damage = f->damage;
 	uint64_t left = f->image->size - damage->offset;
 
 	if (f->is_mapped && f->extent.kind == QCOW2_EXTENT_DATA) {
 		damage->length = f->extent.off + f->extent.len - damage->offset;
-		if (damage->length > end - damage->offset)
-			damage->length = end - damage->offset;
 	} else if (f->is_mapped) {
 		damage->length = to_multiple(damage->offset, f->image->cluster_bits);
 		explore_compressed(f);
@@ -304,7 +310,7 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 		return;
 	}
 	if (find_offset(&f, offset, len))
-		find_length(&f, offset + len);
+		find_length(&f);
 	clip_by_layers(&f, depth);
 	qp_fail_damage(status, &f.err, &damage);
 }

@@ -131,7 +131,7 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 {
 	size_t min = 0, good = 0, len;
 
-	/* This cannot fail: slot_start has checked that the image is ready. */
+	/* It fails if the image cannot be read. Then slot_reader fails, too, and tells why. */
 	(void)qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
 	min += few_slices(pool->image);
 	/* The core needs its memory aligned to 8. */
@@ -139,7 +139,10 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 	return len < min ? min : len;
 }
 
-/* Starts the reader of a slot on an image, in the len bytes after *ahead. */
+/*
+ * Starts the reader of a slot on an image, in the len bytes after *ahead. Fails if QCOW2_INSPECT
+ * opened an image that cannot be read.
+ */
 static bool slot_reader(struct qp_slot *slot, const struct qcow2_image *image,
                         struct qp_ahead *ahead, size_t len)
 {
@@ -147,6 +150,7 @@ static bool slot_reader(struct qp_slot *slot, const struct qcow2_image *image,
 	int rc = qcow2_reader_start(&reader->core, image, slot->codecs.list, ahead + 1, len);
 
 	if (rc != QCOW2_OK) {
+		reader->core.error.io = NULL; /* the core reports no position for this */
 		qp_fail_core(rc, &reader->core.error);
 		return false;
 	}
@@ -157,19 +161,12 @@ static bool slot_reader(struct qp_slot *slot, const struct qcow2_image *image,
 	return true;
 }
 
-/* Gives a slot its reader. Fails if QCOW2_INSPECT opened an image that cannot be read. */
+/* Gives a slot its reader. */
 static bool slot_start(const struct qp_pool *pool, struct qp_slot *slot)
 {
-	struct qcow2_error err;
 	struct qp_ahead *ahead;
 	size_t len;
-	int rc = qcow2_image_ready(pool->image, &err);
 
-	if (rc != QCOW2_OK) {
-		err.io = NULL; /* the core reports no position for this */
-		qp_fail_core(rc, &err);
-		return false;
-	}
 	qp_codecs_init(&slot->codecs);
 	len = slot_memory_len(pool, slot);
 	ahead = len <= SIZE_MAX - sizeof *ahead ? malloc(sizeof *ahead + len) : NULL;

@@ -142,7 +142,7 @@ static int take_option(struct args *args, const struct command *command, int opt
 
 	if (!has_value)
 		return usage(command, "option needs a value: %s%s", hyphens, name);
-	expected = row->store(args, row, optarg);
+	expected = row->store(option_is_for_second(row) ? args->second : args, row, optarg);
 	if (expected != NULL)
 		return usage(command, "invalid value for %s%s: %s; expected %s", hyphens, name,
 		             optarg, expected);
@@ -171,15 +171,84 @@ static int parse_options(struct args *args, const struct command *command, int a
 	return rc;
 }
 
+static int refuse_operands(const struct command *command, int n)
+{
+	if (n < command->min_operands)
+		return usage(command, "too few operands; expected %s", command->operands);
+	if (command->max_operands == 0)
+		return usage(command, "too many operands; expected none");
+	if (strstr(command->operands, "...") != NULL)
+		return usage(command, "too many operands; expected %s, at most %d",
+		             command->operands, command->max_operands);
+	return usage(command, "too many operands; expected %s", command->operands);
+}
+
 static int parse_operands(struct args *args, const struct command *command, int n, char **operands)
 {
 	if (n < command->min_operands || n > command->max_operands)
-		return usage(command, "%s operands; expected %s",
-		             n < command->min_operands ? "too few" : "too many",
-		             command->max_operands > 0 ? command->operands : "none");
+		return refuse_operands(command, n);
 	if (command->has_out)
 		args->out = operands[--n];
 	args->image = n > 0 ? operands[0] : NULL;
+	args->images = operands;
+	args->n_images = (unsigned)n;
+	return EXIT_OK;
+}
+
+/* Fills in what counts without options. Returns false if there is no memory. */
+static bool begin(struct args *args, const struct command *command, int argc)
+{
+	memset(args, 0, sizeof *args);
+	args->command = command->name;
+	args->length = UINT64_MAX;
+	args->options.struct_size = sizeof args->options;
+	args->backing = calloc((size_t)argc, sizeof *args->backing);
+	return args->backing != NULL;
+}
+
+static bool begin_all(struct args *args, const struct command *command, int argc)
+{
+	if (!begin(args, command, argc))
+		return false;
+	if (command->bit != FOR_COMPARE)
+		return true;
+	args->second = calloc(1, sizeof *args->second);
+	return args->second != NULL && begin(args->second, command, argc);
+}
+
+/* Is a backing file given for either image? */
+static bool has_backing(const struct args *args)
+{
+	return args->options.n_backing != 0u ||
+	       (args->second != NULL && args->second->options.n_backing != 0u);
+}
+
+/* Looks for options that exclude each other, or that do nothing without another. */
+static int check_combinations(const struct args *args, const struct command *command)
+{
+	const struct {
+		const char *a;
+		const char *b;
+		bool has_a;
+		bool has_b;
+	} pairs[] = {
+		{ "layer-only", "backing", (args->options.flags & QCOW2_LAYER_ONLY) != 0u,
+		  has_backing(args) },
+		{ "json", "human", args->json, args->human },
+		{ "json", "picture", args->json, args->picture },
+		{ "json", "svg", args->json, args->svg != NULL },
+		{ "summary", "picture", args->summary, args->picture },
+		{ "summary", "svg", args->summary, args->svg != NULL },
+		{ "picture", "svg", args->picture, args->svg != NULL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+		if (pairs[i].has_a && pairs[i].has_b)
+			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
+			             pairs[i].b);
+	if (args->report != NULL && !args->salvage)
+		return usage(command, "--report needs --salvage");
 	return EXIT_OK;
 }
 
@@ -187,12 +256,7 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 {
 	int rc;
 
-	memset(args, 0, sizeof *args);
-	args->command = command->name;
-	args->length = UINT64_MAX;
-	args->options.struct_size = sizeof args->options;
-	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	if (args->backing == NULL)
+	if (!begin_all(args, command, argc))
 		return tool_error(command->name, "out of memory");
 	rc = parse_options(args, command, argc, argv);
 	if (rc != EXIT_OK)
@@ -204,14 +268,16 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 			printf("qcow2 %s\n", QCOW2_VERSION);
 		return -1;
 	}
-	if ((args->options.flags & QCOW2_LAYER_ONLY) != 0u && args->options.n_backing != 0u)
-		return usage(command, "--layer-only and --backing cannot be combined");
-	if (args->report != NULL && !args->salvage)
-		return usage(command, "--report needs --salvage");
+	rc = check_combinations(args, command);
+	if (rc != EXIT_OK)
+		return rc;
 	return parse_operands(args, command, argc - optind, argv + optind);
 }
 
 void args_free(struct args *args)
 {
+	if (args->second != NULL)
+		free(args->second->backing);
+	free(args->second);
 	free(args->backing);
 }

@@ -17,15 +17,22 @@ enum {
 	FOR_CAT = 1 << 4,
 	FOR_CONVERT = 1 << 5,
 	FOR_SNAPSHOTS = 1 << 6,
+	FOR_COMPARE = 1 << 7,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
+
+/* Whether the output has holes: where it can, or only if it can, or not at all. */
+enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
+enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
 	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
-	const char *out;     /* the output file, or NULL if the command has none */
+	char **images;       /* all operands but out */
+	unsigned n_images;
+	const char *out; /* the output file, or NULL if the command has none */
 	bool help;
 	bool version;
 	bool table;
@@ -34,14 +41,30 @@ struct args {
 	bool backing_chain;
 	bool quiet;
 	bool progress;
+	bool in_place;       /* write into a file that exists instead of replacing it */
+	bool no_create;      /* the same; it must exist, and keeps its length */
+	bool target_is_zero; /* the device, or the file of no_create, reads as zeros already */
+	bool force;          /* also write to a terminal */
+	enum sparse sparse;
+	bool human;
+	bool summary;
+	bool picture;
 	bool salvage;
+	const char *svg; /* the file of --svg, or NULL */
+	bool strict;
+	bool scan; /* however long it takes */
+	bool no_scan;
 	const char *report; /* the file of --report, or NULL */
-	uint64_t offset;    /* bytes; --skip */
-	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	enum args_color color;
+	uint64_t offset; /* bytes; --skip */
+	uint64_t length; /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
+	/* What the options for the second image say, such as --snapshot-b, in the same fields; NULL
+	 * if the command has no second image. */
+	struct args *second;
 };
 
 /*

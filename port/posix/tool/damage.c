@@ -16,10 +16,11 @@ uint64_t damage_end(void)
 	return qcow2_last_failure()->offset + qcow2_last_failure()->length;
 }
 
-int damage_map(struct qcow2 *q, uint64_t at, struct qcow2_segment *segment, bool *damaged)
+int damage_map(struct qcow2 *q, uint64_t at, uint64_t len, struct qcow2_segment *segment,
+               bool *damaged)
 {
 	const struct qcow2_failure *failure = qcow2_last_failure();
-	int rc = qcow2_map(q, at, UINT64_MAX, segment);
+	int rc = qcow2_map(q, at, len, segment);
 
 	*damaged = false;
 	/* If a read of tables fails, the call fails, although what comes before is known. */

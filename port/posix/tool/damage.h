@@ -14,11 +14,12 @@ bool damage_is_local(void);
 uint64_t damage_end(void);
 
 /*
- * Maps the disk from `at` on, as qcow2_map does, but also where it is damaged: then *damaged is
- * true, and *segment has only a start and a length, which can be read as nothing. The library's
- * last failure has the reason. Returns 1, 0 at the end of the disk, or -1 after a failure that is
- * not about a part of the disk.
+ * Maps up to `len` bytes of the disk from `at` on, as qcow2_map does, but also where it is damaged:
+ * then *damaged is true, and *segment has only a start and a length, which can be read as nothing.
+ * The library's last failure has the reason. Returns 1, 0 at the end of the disk, or -1 after a
+ * failure that is not about a part of the disk.
  */
-int damage_map(struct qcow2 *q, uint64_t at, struct qcow2_segment *segment, bool *damaged);
+int damage_map(struct qcow2 *q, uint64_t at, uint64_t len, struct qcow2_segment *segment,
+               bool *damaged);
 
 #endif

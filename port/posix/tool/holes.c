@@ -51,8 +51,8 @@ void hole_cache_begin(struct hole_cache *cache, struct qcow2 *q)
 
 	cache->kept_max = 0;
 	cache->n_files = 0;
-	cache->files = calloc(n, sizeof *cache->files);
-	if (n == 0u || cache->files == NULL)
+	cache->files = n > 0u ? calloc(n, sizeof *cache->files) : NULL;
+	if (cache->files == NULL)
 		return; /* works without memory, only slower */
 	cache->kept_max = CACHE_LEN / (n * sizeof(struct hole_stretch));
 	for (depth = 0; cache->n_files < n; depth++) {

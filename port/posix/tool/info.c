@@ -1,90 +1,151 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 info: what the header says. It needs no other file, and it shows as much as possible of an
- * image that cannot be read: encrypted, truncated, or without its backing file.
+ * qcow2 info: what the header says, how full the image is, and which partitions its disk has. It
+ * needs no other file, and it shows as much as possible of an image that cannot be read: encrypted,
+ * truncated, or without its backing file.
+ *
+ * All images are opened before the first one is read, because the sandbox allows no more of that.
  */
 #include "info.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "commands.h"
 #include "message.h"
 #include "open.h"
-#include "past_end.h"
 #include "qcow2/status.h"
 #include "sandbox.h"
 
-/*
- * Opens only to inspect, unless the command line says where the other files are. If the file is
- * cut, warns and opens what is left of it; then *cut is true.
- */
-static struct qcow2 *open_for_info(struct args *args, bool *cut)
-{
-	struct qcow2_options *o = &args->options;
-	char reason[sizeof qcow2_last_failure()->message];
-	struct qcow2 *q;
+/* One of the images on the command line. */
+struct target {
+	struct args args; /* the command line, with the name and the flags of this image */
+	struct qcow2 *q;  /* NULL: it could not be opened */
+	bool cut;         /* the file lacks its end, and the user knows */
+	bool alone;       /* without its backing file, although nobody asked for that */
+	struct info_chain chain;
+};
 
-	if (args->backing_chain && (o->flags & (QCOW2_FOLLOW_ANY | QCOW2_LAYER_ONLY)) == 0u)
+/* Inspects only, unless the command line says where the other files are. */
+static void choose_flags(struct target *t)
+{
+	struct qcow2_options *o = &t->args.options;
+
+	if (t->args.backing_chain && (o->flags & (QCOW2_FOLLOW_ANY | QCOW2_LAYER_ONLY)) == 0u)
 		o->flags |= QCOW2_FOLLOW;
-	*cut = false;
-	/* The layer alone can also be mapped. */
-	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u && o->n_backing == 0u &&
-	    o->data_file == NULL)
-		o->flags |= QCOW2_INSPECT | QCOW2_LAYER_ONLY;
-	q = tool_open_quietly(args);
-	if (q != NULL || qcow2_last_failure()->status != QCOW2_E_TRUNCATED ||
-	    qcow2_last_failure()->depth != 0u)
-		return q != NULL ? q : tool_open(args);
-	o->flags |= QCOW2_ALLOW_TRUNCATED;
-	memcpy(reason, qcow2_last_failure()->message, sizeof reason);
-	q = tool_open(args);
+	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) != 0u || o->n_backing != 0u ||
+	    o->data_file != NULL)
+		return;
+	t->alone = (o->flags & QCOW2_LAYER_ONLY) == 0u;
+	o->flags |= QCOW2_INSPECT | QCOW2_LAYER_ONLY; /* the layer alone can also be mapped */
+}
+
+/* If the file is cut, warns and opens what is left of it. */
+static struct qcow2 *open_whole_or_cut(struct target *t)
+{
+	const struct qcow2_failure *failure = qcow2_last_failure();
+	char reason[sizeof failure->message];
+	struct qcow2 *q = tool_open_quietly(&t->args);
+
 	if (q != NULL)
-		tool_error(args->image, "warning: %s", reason);
-	*cut = q != NULL;
+		return q;
+	if (failure->status != QCOW2_E_TRUNCATED || failure->depth != 0u)
+		return tool_open(&t->args);
+	memcpy(reason, failure->message, sizeof reason);
+	t->args.options.flags |= QCOW2_ALLOW_TRUNCATED;
+	q = tool_open(&t->args);
+	t->cut = q != NULL;
+	if (t->cut)
+		tool_error(t->args.image, "warning: %s", reason);
 	return q;
 }
 
-/* Warns of what is odd at the end of the files, unless the image cannot be mapped. */
-static void warn_past_end(const struct args *args, struct qcow2 *q)
+static int target_open(struct target *t, const struct args *args, const char *image)
 {
-	struct past_end past_end;
-
-	past_end_begin(&past_end);
-	past_end_walk(&past_end, q, 0, qcow2_get_size(q));
-	past_end_warn_cut(&past_end, args);
-	past_end_warn_zeros(&past_end, args);
+	t->args = *args;
+	t->args.image = image;
+	choose_flags(t);
+	t->q = open_whole_or_cut(t);
+	if (t->q != NULL && args->backing_chain &&
+	    info_chain_begin(&t->chain, &t->args, t->q) != EXIT_OK) {
+		qcow2_close(t->q);
+		t->q = NULL;
+	}
+	return t->q != NULL ? EXIT_OK : EXIT_FAILED;
 }
 
-static void print_image(const struct args *args, struct qcow2 *q, bool cut)
+/* Of a file that is cut, the tables and the disk would be zeros that nobody wrote. */
+static void print_image(struct json *j, const struct target *t)
 {
-	struct json j = { stdout, 0, true };
 	struct info info;
 
-	sandbox_enter_reading(args->no_sandbox);
-	info_load(&info, args->image, q, cut);
-	if (args->json)
-		info_print_json(&j, &info);
+	info_load(&info, t->args.image, t->q, t->cut);
+	if (!t->cut && !t->args.no_scan) {
+		info_load_usage(&info, t->args.scan);
+		info_load_partitions(&info, t->alone);
+	}
+	if (t->args.json)
+		info_print_json(j, &info);
 	else
 		info_print_text(&info);
+	if (info.has_usage) {
+		past_end_warn_cut(&info.usage.past_end, &t->args);
+		past_end_warn_zeros(&info.usage.past_end, &t->args);
+	}
 	info_free(&info);
-	if (!cut)
-		warn_past_end(args, q);
+}
+
+static int target_print(struct json *j, struct target *t)
+{
+	int rc = EXIT_OK;
+
+	if (t->args.backing_chain)
+		rc = info_chain_print(&t->chain, j, &t->args, t->q);
+	else
+		print_image(j, t);
+	qcow2_close(t->q);
+	return rc;
+}
+
+/* JSON is an array if the command line has several images, and text has blank lines between. */
+static int print_all(const struct args *args, struct target *targets)
+{
+	struct json j = { stdout, 0, true };
+	bool is_list = args->json && args->n_images > 1u;
+	int rc = EXIT_OK, n_printed = 0;
+	unsigned i;
+
+	if (is_list)
+		json_begin(&j, NULL, '[');
+	for (i = 0; i < args->n_images; i++) {
+		if (targets[i].q == NULL)
+			continue;
+		if (n_printed++ > 0 && !args->json)
+			putchar('\n');
+		if (target_print(&j, &targets[i]) != EXIT_OK)
+			rc = EXIT_FAILED;
+	}
+	if (is_list)
+		json_end(&j, ']');
+	return rc;
 }
 
 int run_info(struct args *args)
 {
-	bool cut;
-	struct qcow2 *q = open_for_info(args, &cut);
+	struct target *targets = calloc(args->n_images, sizeof *targets);
 	int rc = EXIT_OK;
+	unsigned i;
 
-	if (q == NULL)
-		return EXIT_FAILED;
+	if (targets == NULL)
+		return tool_error(args->image, "out of memory");
+	for (i = 0; i < args->n_images; i++)
+		if (target_open(&targets[i], args, args->images[i]) != EXIT_OK)
+			rc = EXIT_FAILED;
 	tzset(); /* localtime(3) opens a file at its first use */
-	if (args->backing_chain)
-		rc = info_print_chain(args, q);
-	else
-		print_image(args, q, cut);
-	qcow2_close(q);
+	sandbox_enter_reading(args->no_sandbox);
+	if (print_all(args, targets) != EXIT_OK)
+		rc = EXIT_FAILED;
+	free(targets);
 	return rc;
 }

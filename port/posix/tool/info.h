@@ -8,6 +8,8 @@
 
 #include "args.h"
 #include "json.h"
+#include "partitions.h"
+#include "usage.h"
 
 /* Lists and names that could not be read are empty. Strings from the image are untrusted. */
 struct info {
@@ -21,19 +23,50 @@ struct info {
 	int n_snapshots;
 	struct qcow2_bitmap_entry *bitmaps;
 	int n_bitmaps;
+	bool has_usage;
+	struct usage usage;
+	struct partition_table *partitions; /* NULL: not read */
+	const char *partitions_need;        /* a file without which they cannot be read, or NULL */
 };
 
 /*
- * Collects everything. What cannot be read gets a warning and is left out. `cut`: the user knows
- * that the file lacks its end, so what is left out for that reason gets no further warning.
+ * Collects what the header and the lists say. What cannot be read gets a warning and is left out.
+ * `cut`: the user knows that the file lacks its end, so what is left out for that reason gets no
+ * further warning.
  */
 void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cut);
 void info_free(struct info *info);
 
+/*
+ * Adds how full the image is, and warns of what is odd in its tables; `whole` as for usage_count.
+ * If the tables cannot be read because the image is encrypted or its data file is not open, this
+ * does nothing.
+ */
+void info_load_usage(struct info *info, bool whole);
+
+/*
+ * Looks for a partition table on the disk. `alone`: the handle lacks the backing file, if the image
+ * has one.
+ */
+void info_load_partitions(struct info *info, bool alone);
+
 void info_print_text(const struct info *info);
 void info_print_json(struct json *j, const struct info *info);
 
-/* Enters the sandbox and prints this of each image of the chain of q. Returns an exit status. */
-int info_print_chain(const struct args *args, struct qcow2 *q);
+/* The library opens no longer chain than this. */
+enum { INFO_CHAIN_MAX = 256 };
+
+/* Copies of the descriptors of a chain, because the library closes those that it opens. */
+struct info_chain {
+	int n;
+	int fds[INFO_CHAIN_MAX];
+};
+
+/* Copies the descriptors of q. Returns EXIT_OK, or EXIT_FAILED after a message. */
+int info_chain_begin(struct info_chain *chain, const struct args *args, struct qcow2 *q);
+
+/* Prints each image of the chain of q, and closes the copies. Returns an exit status. */
+int info_chain_print(struct info_chain *chain, struct json *j, const struct args *args,
+                     struct qcow2 *q);
 
 #endif

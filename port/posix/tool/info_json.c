@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 info --json: the keys of qemu-img info, then what qemu-img does not print: "header" and
- * "chain".
+ * qcow2 info --json: the keys of qemu-img info, then what qemu-img does not print: "header",
+ * "chain", "usage" and "partition-table".
  */
 #include "info.h"
 
@@ -115,6 +115,55 @@ static void json_chain(struct json *j, struct qcow2 *q)
 	json_end(j, ']');
 }
 
+static void json_usage(struct json *j, const struct info *info)
+{
+	const struct usage *usage = &info->usage;
+
+	if (!info->has_usage)
+		return;
+	json_begin(j, "usage", '{');
+	json_number(j, "scanned", usage->scanned);
+	json_number(j, "data", usage->data);
+	json_number(j, "compressed", usage->compressed);
+	json_number(j, "zero", usage->zero);
+	if (usage->damaged != 0u)
+		json_number(j, "damaged", usage->damaged);
+	json_end(j, '}');
+}
+
+static void json_partition(struct json *j, const struct partition *p)
+{
+	json_begin(j, NULL, '{');
+	json_number(j, "number", p->number);
+	json_number(j, "start", p->start);
+	json_number(j, "length", p->length);
+	json_text(j, "type", p->type);
+	if (p->type_name != NULL)
+		json_text(j, "type-name", p->type_name);
+	if (p->name[0] != '\0')
+		json_text(j, "name", p->name);
+	json_bool(j, "bootable", p->is_bootable);
+	json_end(j, '}');
+}
+
+static void json_partitions(struct json *j, const struct partition_table *table)
+{
+	unsigned i;
+
+	if (table == NULL || table->scheme == PARTITIONS_NONE)
+		return;
+	json_begin(j, "partition-table", '{');
+	json_text(j, "type", table->scheme == PARTITIONS_GPT ? "gpt" : "mbr");
+	json_number(j, "sector-size", table->sector_size);
+	if (table->problem != NULL)
+		json_text(j, "problem", table->problem);
+	json_begin(j, "partitions", '[');
+	for (i = 0; i < table->n; i++)
+		json_partition(j, &table->list[i]);
+	json_end(j, ']');
+	json_end(j, '}');
+}
+
 void info_print_json(struct json *j, const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
@@ -126,16 +175,21 @@ void info_print_json(struct json *j, const struct info *info)
 		snapshots_print_json(j, "snapshots", info->snapshots, info->n_snapshots);
 	json_number(j, "virtual-size", qcow2_get_size(info->q));
 	json_text(j, "filename", info->filename);
-	json_number(j, "cluster-size", image->cluster_size);
-	json_text(j, "format", "qcow2");
+	if (image->version != 0u)
+		json_number(j, "cluster-size", image->cluster_size);
+	json_text(j, "format", image->format);
 	json_number(j, "actual-size", info->actual_size);
-	json_format_specific(j, info);
+	if (image->version != 0u)
+		json_format_specific(j, info);
 	json_optional(j, "full-backing-filename", info->backing_path, info->backing_path_len);
 	json_optional(j, "backing-filename", image->backing_file.bytes, image->backing_file.len);
 	if (image->encryption != NULL)
 		json_bool(j, "encrypted", true);
 	json_bool(j, "dirty-flag", (image->flags & QCOW2_INFO_DIRTY) != 0u);
-	json_header(j, image);
+	if (image->version != 0u)
+		json_header(j, image);
 	json_chain(j, info->q);
+	json_usage(j, info);
+	json_partitions(j, info->partitions);
 	json_end(j, '}');
 }

@@ -66,8 +66,62 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cu
 		warn(info, cut, "cannot list the bitmaps: ");
 }
 
+void info_load_usage(struct info *info, bool whole)
+{
+	int status;
+
+	if (info->image.version == 0u) /* a raw image is a disk that is all there */
+		return;
+	info->has_usage = usage_count(info->q, whole, &info->usage);
+	status = qcow2_last_failure()->status;
+	if (!info->has_usage && status != QCOW2_E_ENCRYPTED && status != QCOW2_E_DATA_FILE)
+		warn(info, false, "cannot count what is allocated: ");
+	if (info->has_usage && info->usage.damaged != 0u)
+		tool_error(info->filename, "warning: cannot count all that is allocated: %s",
+		           info->usage.damage);
+}
+
+static bool disk_read(void *q, uint64_t offset, void *buf, size_t len)
+{
+	return qcow2_read(q, buf, len, offset) == (int)len;
+}
+
+/* The file that is needed to read the disk and that the command line does not allow to open. */
+static const char *needed_file(const struct qcow2_failure *failure)
+{
+	if (failure->status == QCOW2_E_BACKING)
+		return "backing file";
+	return failure->status == QCOW2_E_DATA_FILE ? "data file" : NULL;
+}
+
+void info_load_partitions(struct info *info, bool alone)
+{
+	struct partition_disk disk = { qcow2_get_size(info->q), disk_read, info->q };
+
+	if (info->image.encryption != NULL)
+		return;
+	if (alone && (info->image.backing_file.bytes != NULL || info->image.incomplete)) {
+		info->partitions_need = "backing file";
+		return;
+	}
+	info->partitions = malloc(sizeof *info->partitions);
+	if (info->partitions == NULL) {
+		tool_error(info->filename,
+		           "warning: cannot read the partition table: out of memory");
+		return;
+	}
+	if (partitions_read(&disk, info->partitions))
+		return;
+	info->partitions_need = needed_file(qcow2_last_failure());
+	if (info->partitions_need == NULL)
+		warn(info, false, "cannot read the partition table: ");
+	free(info->partitions);
+	info->partitions = NULL;
+}
+
 void info_free(struct info *info)
 {
+	free(info->partitions);
 	free(info->backing_path);
 	free(info->snapshots);
 	free(info->bitmaps);

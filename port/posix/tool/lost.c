@@ -132,10 +132,18 @@ static void join_next(struct lost *lost, size_t i)
 	memmove(next, next + 1, (lost->n - i - 1u) * sizeof *next);
 }
 
+/* Puts a new range before `at`, which is one of the list or its end. */
+static void insert(struct lost *lost, struct lost_range *at, const struct lost_range *r)
+{
+	memmove(at + 1, at, (size_t)(lost->ranges + lost->n - at) * sizeof *at);
+	lost->n++;
+	*at = *r;
+}
+
 void lost_add(struct lost *lost, uint64_t off, uint64_t len)
 {
 	const struct qcow2_failure *failure = qcow2_last_failure();
-	struct lost_range *r;
+	struct lost_range r = { off, len, failure->status, failure->depth, NULL };
 	size_t i = find(lost, off);
 
 	if (i < lost->n && joins(&lost->ranges[i], off, failure)) {
@@ -149,14 +157,8 @@ void lost_add(struct lost *lost, uint64_t off, uint64_t len)
 	}
 	if (i < lost->n && lost->ranges[i].off < off)
 		i++;
-	r = &lost->ranges[i];
-	memmove(r + 1, r, (lost->n - i) * sizeof *r);
-	lost->n++;
-	r->off = off;
-	r->len = len;
-	r->status = failure->status;
-	r->depth = failure->depth;
-	r->reason = strdup(failure->message);
+	r.reason = strdup(failure->message);
+	insert(lost, &lost->ranges[i], &r);
 	join_next(lost, i);
 }
 

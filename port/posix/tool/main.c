@@ -16,8 +16,9 @@
 static int run_help(struct args *args);
 
 static const struct command commands[] = {
-	{ "info", FOR_INFO, "IMAGE", "Show the header of IMAGE: sizes, features, names, snapshots.",
-	  1, 1, false, run_info },
+	{ "info", FOR_INFO, "IMAGE...",
+	  "Show what an image is: sizes, features, names, partitions, snapshots.", 1, 256, false,
+	  run_info },
 	{ "map", FOR_MAP, "IMAGE",
 	  "Show which parts of the disk hold data, and where in which file.", 1, 1, false,
 	  run_map },
@@ -25,6 +26,9 @@ static const struct command commands[] = {
 	  run_cat },
 	{ "convert", FOR_CONVERT, "IMAGE OUT",
 	  "Write the content of the disk to the sparse raw file OUT.", 2, 2, true, run_convert },
+	{ "compare", FOR_COMPARE, "A B",
+	  "Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.", 2, 2,
+	  false, run_compare },
 	{ "snapshots", FOR_SNAPSHOTS, "IMAGE", "List the internal snapshots.", 1, 1, false,
 	  run_snapshots },
 	{ "help", FOR_HELP, "[COMMAND]", "Print this help, or that of COMMAND.", 0, 1, false,
@@ -73,11 +77,20 @@ static bool is_option(const char *arg, const char *letter, const char *word)
 	return strcmp(arg, letter) == 0 || strcmp(arg, word) == 0;
 }
 
+/* The status of a failure. That of `compare` is another one, because EXIT_FAILED is its answer
+ * "no". */
+static int failure_status(const char *command)
+{
+	return strcmp(command, "compare") == 0 ? EXIT_USAGE : EXIT_FAILED;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct args args;
 	int rc = args_parse(&args, command, argc, argv);
 
+	if (rc == EXIT_FAILED)
+		rc = failure_status(command->name);
 	if (rc == EXIT_OK)
 		rc = command->run(&args);
 	args_free(&args);
@@ -101,11 +114,14 @@ static bool keep_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+	static char message[4096];
 	const struct command *command;
 	int rc = EXIT_OK, flushed;
 
 	if (!keep_standard_descriptors())
-		return EXIT_FAILED;
+		return failure_status(argc > 1 ? argv[1] : "");
+	/* A message takes one write(2): it stays whole beside those of other processes. */
+	setvbuf(stderr, message, _IOLBF, sizeof message);
 	if (argc < 2) {
 		help_general(stderr, commands);
 		return EXIT_USAGE;
@@ -121,5 +137,5 @@ int main(int argc, char **argv)
 		rc = run_command(command, argc - 1, argv + 1);
 	}
 	flushed = tool_finish_stdout();
-	return rc != EXIT_OK ? rc : flushed;
+	return flushed != EXIT_OK && rc != EXIT_USAGE ? failure_status(argv[1]) : rc;
 }

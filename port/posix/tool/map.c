@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "json.h"
-#include "map_entries.h"
-#include "message.h"
+#include "map_picture.h"
+#include "map_report.h"
+#include "map_summary.h"
 #include "open.h"
 #include "sandbox.h"
+#include "text.h"
 
 static const char *yes_no(bool value)
 {
@@ -34,60 +36,56 @@ static void print_json_entry(const struct map_entry *e, bool first)
 	putchar('}');
 }
 
-static const char *kind_of(const struct map_entry *e)
+/* Completes the array, even if the walk has failed. */
+static void print_json_end(bool empty, bool failed)
 {
-	if (e->damaged)
-		return "damaged";
-	if (e->compressed)
-		return "compressed";
-	if (e->zero)
-		return e->present ? "zero" : "absent";
-	return "data";
+	static const struct map_entry nothing;
+
+	/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
+	if (empty && !failed)
+		print_json_entry(&nothing, true);
+	puts(empty && failed ? "[]" : "]");
 }
 
-static void print_entry(const struct map_entry *e, bool first)
+/* The width of a column with a number of bytes. */
+static int bytes_width(bool human)
 {
+	return human ? 10 : 18;
+}
+
+static void print_entry(const struct map_entry *e, bool first, bool human)
+{
+	int width = bytes_width(human);
+
 	if (first)
-		printf("%18s %18s  %-10s %5s  %s\n", "START", "LENGTH", "KIND", "DEPTH",
+		printf("%*s %*s  %-10s %5s  %s\n", width, "START", width, "LENGTH", "KIND", "DEPTH",
 		       "FILE OFFSET");
-	printf("%18" PRIu64 " %18" PRIu64 "  %-10s %5u", e->start, e->length, kind_of(e), e->depth);
-	if (e->has_offset)
-		printf("  %" PRIu64, e->offset);
+	text_print_bytes(e->start, human, width);
+	putchar(' ');
+	text_print_bytes(e->length, human, width);
+	printf("  %-10s %5u", map_kind_name(map_kind_of(e)), e->depth);
+	if (e->has_offset) {
+		fputs("  ", stdout);
+		text_print_bytes(e->offset, human, 0);
+	}
 	if (e->damaged)
 		printf("  %s", e->reason);
 	putchar('\n');
 }
 
-/* A disk of size 0 has no entries; qemu-img prints one of length 0, and so do we. */
-static void print_json_end(bool is_empty)
+static void print_total(const struct map_summary *sum, bool human)
 {
-	static const struct map_entry nothing;
-
-	if (is_empty)
-		print_json_entry(&nothing, true);
-	puts("]");
+	printf("%*s ", bytes_width(human), "total");
+	text_print_bytes(sum->total.bytes, human, bytes_width(human));
+	fputs("  ", stdout);
+	map_summary_print_kinds(sum, human);
+	putchar('\n');
 }
 
-/* What the walk found that cannot be told. */
-struct lost {
-	uint64_t n; /* entries */
-	uint64_t bytes;
-	char first[sizeof qcow2_last_failure()->message]; /* the reason of the first */
-};
-
-static void lost_add(struct lost *lost, const struct map_entry *e)
+/* Prints each entry, and at the end what they add up to. */
+static int list_entries(const struct args *args, struct qcow2 *q)
 {
-	if (!e->damaged)
-		return;
-	if (lost->n == 0u)
-		snprintf(lost->first, sizeof lost->first, "%s", e->reason);
-	lost->n++;
-	lost->bytes += e->length;
-}
-
-/* Prints all entries. Returns what map_walk_next returned last. */
-static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost)
-{
+	struct map_summary sum = { 0 };
 	struct map_entry entry;
 	struct map_walk walk;
 	bool first = true;
@@ -98,36 +96,52 @@ static int print_map(const struct args *args, struct qcow2 *q, struct lost *lost
 		if (args->json)
 			print_json_entry(&entry, first);
 		else
-			print_entry(&entry, first);
-		lost_add(lost, &entry);
+			print_entry(&entry, first, args->human);
+		map_summary_add(&sum, &entry);
 		first = false;
 	}
-	if (args->json && first && rc < 0)
-		putchar('[');
 	if (args->json)
-		print_json_end(first && rc == 0);
-	map_walk_end(&walk);
-	past_end_warn_cut(&walk.past_end, args);
-	past_end_warn_zeros(&walk.past_end, args);
-	return rc;
+		print_json_end(first, rc < 0);
+	else if (!first && rc == 0)
+		print_total(&sum, args->human);
+	return map_report(&walk, args, rc);
+}
+
+static int summarize(const struct args *args, struct qcow2 *q)
+{
+	struct map_summary sum = { 0 };
+	struct map_entry entry;
+	struct map_walk walk;
+	int rc;
+
+	map_walk_begin(&walk, q);
+	while ((rc = map_walk_next(&walk, &entry)) > 0)
+		map_summary_add(&sum, &entry);
+	if (args->json)
+		map_summary_print_json(&sum);
+	else if (rc == 0)
+		map_summary_print(&sum, args->human);
+	return map_report(&walk, args, rc);
 }
 
 int run_map(struct args *args)
 {
 	struct qcow2 *q = tool_open_disk(args);
-	struct lost lost = { 0, 0, "" };
 	int rc;
 
 	if (q == NULL)
 		return EXIT_FAILED;
-	sandbox_enter_reading(args->no_sandbox);
-	rc = print_map(args, q, &lost);
-	if (rc < 0)
-		tool_failed(args);
-	else if (lost.n > 0u)
-		tool_error(args->image,
-		           "damaged ranges: %" PRIu64 ", %" PRIu64 " bytes in all; the first: %s",
-		           lost.n, lost.bytes, lost.first);
+	/* The pictures do it later: they need to know the terminal, or to create a file. */
+	if (!args->picture && args->svg == NULL)
+		sandbox_enter_reading(args->no_sandbox);
+	if (args->picture)
+		rc = map_draw_text(args, q);
+	else if (args->svg != NULL)
+		rc = map_draw_svg(args, q);
+	else if (args->summary)
+		rc = summarize(args, q);
+	else
+		rc = list_entries(args, q);
 	qcow2_close(q);
-	return rc < 0 || lost.n > 0u ? EXIT_FAILED : EXIT_OK;
+	return rc;
 }

@@ -23,6 +23,7 @@ void map_walk_begin(struct map_walk *w, struct qcow2 *q)
 	w->segment.length = 0;
 	w->has_entry = false;
 	past_end_begin(&w->past_end);
+	memset(&w->damage, 0, sizeof w->damage);
 	memset(w->holes, 0, sizeof w->holes);
 	hole_cache_begin(&w->cache, q);
 }
@@ -54,7 +55,7 @@ static int walk_refill(struct map_walk *w)
 	int rc = 1;
 
 	if (w->segment.length == 0u) {
-		rc = damage_map(w->q, w->at, &w->segment, &w->damaged);
+		rc = damage_map(w->q, w->at, UINT64_MAX, &w->segment, &w->damaged);
 		if (rc > 0) {
 			w->at += w->segment.length;
 			past_end_look(&w->past_end, w->q, &w->segment);
@@ -123,7 +124,8 @@ static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 	return !a->has_offset || a->offset + a->length == b->offset;
 }
 
-int map_walk_next(struct map_walk *w, struct map_entry *entry)
+/* Collects segments until an entry is complete. Returns the same as map_walk_next. */
+static int entry_collect(struct map_walk *w, struct map_entry *entry)
 {
 	struct map_entry next;
 	int rc;
@@ -150,5 +152,22 @@ int map_walk_next(struct map_walk *w, struct map_entry *entry)
 		w->has_entry = false;
 		return 1;
 	}
+	return rc;
+}
+
+static void damage_count(struct map_damage *damage, const struct map_entry *e)
+{
+	if (damage->entries == 0u)
+		snprintf(damage->first, sizeof damage->first, "%s", e->reason);
+	damage->entries++;
+	damage->bytes += e->length;
+}
+
+int map_walk_next(struct map_walk *w, struct map_entry *entry)
+{
+	int rc = entry_collect(w, entry);
+
+	if (rc > 0 && entry->damaged)
+		damage_count(&w->damage, entry);
 	return rc;
 }

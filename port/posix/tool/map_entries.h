@@ -28,13 +28,21 @@ struct map_entry {
 /* The library opens no longer chain than this. */
 enum { MAP_DEPTH_MAX = 256 };
 
-/* Private to map_entries.c. */
+/* What a walk found damaged. */
+struct map_damage {
+	uint64_t entries;
+	uint64_t bytes;
+	char first[sizeof((struct qcow2_failure *)NULL)->message]; /* the reason of the first */
+};
+
+/* Private to map_entries.c, but for past_end and damage. */
 struct map_walk {
 	struct qcow2 *q;
 	uint64_t at;                  /* where the next segment begins */
 	struct qcow2_segment segment; /* the rest of the current one; its length is 0 at its end */
 	bool damaged;                 /* the segment is damaged */
-	struct past_end past_end;     /* what is odd in what was walked so far; public */
+	struct past_end past_end;     /* what is odd in what was walked so far */
+	struct map_damage damage;     /* in the entries that map_walk_next returned */
 	bool has_entry;
 	struct map_entry entry; /* collected so far; the next segment may continue it */
 	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message]; /* of this entry and the
@@ -43,7 +51,7 @@ struct map_walk {
 	struct hole_cache cache;
 };
 
-/* End the walk with map_walk_end. */
+/* End the walk with map_report or map_walk_end. */
 void map_walk_begin(struct map_walk *w, struct qcow2 *q);
 void map_walk_end(struct map_walk *w);
 

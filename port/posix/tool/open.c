@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "filetype.h"
 #include "message.h"
 #include "qcow2/status.h"
 
@@ -41,13 +42,6 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	return "";
 }
 
-int tool_failed(const struct args *args)
-{
-	const struct qcow2_failure *failure = qcow2_last_failure();
-
-	return tool_error(args->image, "%s%s", failure->message, failure_hint(args, failure));
-}
-
 static bool is_standard_input(const struct args *args)
 {
 	return strcmp(args->image, "-") == 0;
@@ -60,6 +54,52 @@ static int image_fd(const struct args *args)
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
 	return open(args->image, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* What the file is, if it is no qcow2 image. NULL: unknown, or this is not why it failed. */
+static const char *wrong_type(const struct args *args, const struct qcow2_failure *failure,
+                              bool *is_raw)
+{
+	const char *type;
+	int fd;
+
+	*is_raw = false;
+	if (failure->depth != 0u || args->options.image_offset != 0u ||
+	    (failure->status != QCOW2_E_NOT_QCOW2 && failure->status != QCOW2_E_VERSION))
+		return NULL;
+	/* The library has closed its descriptor. */
+	fd = image_fd(args);
+	if (fd < 0)
+		return NULL;
+	type = filetype_guess(fd, is_raw);
+	close(fd);
+	return type;
+}
+
+/* Is it the second image of a command that takes two? */
+static bool is_second(const struct args *args)
+{
+	return strcmp(args->command, "compare") == 0 && args->second == NULL;
+}
+
+int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
+{
+	bool is_raw;
+	const char *type = wrong_type(args, failure, &is_raw);
+	const char *hint = "";
+
+	if (type == NULL)
+		return tool_error(args->image, "%s%s", failure->message,
+		                  failure_hint(args, failure));
+	if (is_raw)
+		hint = is_second(args) ? "; raw disks need --format-b raw"
+		                       : "; raw disks need --format raw";
+	return tool_error(args->image, "%s; the file is %s%s", failure->message, type, hint);
+}
+
+int tool_failed(const struct args *args)
+{
+	return tool_failed_with(args, qcow2_last_failure());
 }
 
 /*

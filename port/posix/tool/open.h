@@ -22,6 +22,9 @@ struct qcow2 *tool_open_quietly(const struct args *args);
 /* Prints the last failure of the library and the option that helps. Returns EXIT_FAILED. */
 int tool_failed(const struct args *args);
 
+/* The same, for a failure that another thread has met. */
+int tool_failed_with(const struct args *args, const struct qcow2_failure *failure);
+
 /* The size of a buffer for reading the disk: a whole cluster, but at least `least` bytes. */
 size_t tool_buffer_size(struct qcow2 *q, size_t least);
 

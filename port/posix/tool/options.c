@@ -20,7 +20,7 @@ static const char *store_true(struct args *args, const struct option_row *row, c
 
 static const char *store_text(struct args *args, const struct option_row *row, char *value)
 {
-	const char **field = (void *)((char *)args + row->at);
+	const char **field = (const char **)(void *)((char *)args + row->at);
 
 	*field = value;
 	return NULL;
@@ -52,7 +52,7 @@ static const char *store_follow(struct args *args, const struct option_row *row,
 	return NULL;
 }
 
-static bool is_backing_format(const char *text)
+static bool is_format(const char *text)
 {
 	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
 }
@@ -65,7 +65,7 @@ static const char *store_backing(struct args *args, const struct option_row *row
 
 	(void)row;
 	file->path = value;
-	if (comma != NULL && is_backing_format(comma + 1)) {
+	if (comma != NULL && is_format(comma + 1)) {
 		*comma = '\0';
 		file->format = comma + 1;
 	}
@@ -73,22 +73,13 @@ static const char *store_backing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
-static const char *store_backing_format(struct args *args, const struct option_row *row,
-                                        char *value)
-{
-	(void)row;
-	args->options.backing_format = value;
-	return is_backing_format(value) ? NULL : "raw or qcow2";
-}
-
-/* The formats of qemu-img's -f and -O are understood where they say what is done anyway. */
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
-	(void)args;
-	(void)row;
-	return strcmp(value, "qcow2") == 0 ? NULL : "qcow2, the only format that is read";
+	store_text(args, row, value);
+	return is_format(value) ? NULL : "raw or qcow2";
 }
 
+/* For qemu-img's -O. It says what is done anyway. */
 static const char *store_output_format(struct args *args, const struct option_row *row, char *value)
 {
 	(void)args;
@@ -130,6 +121,37 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+static const char *store_sparse(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (strcmp(value, "auto") == 0)
+		args->sparse = SPARSE_AUTO;
+	else if (strcmp(value, "always") == 0)
+		args->sparse = SPARSE_ALWAYS;
+	else if (strcmp(value, "never") == 0)
+		args->sparse = SPARSE_NEVER;
+	else
+		return "auto, always or never";
+	return NULL;
+}
+static const char *store_color(struct args *args, const struct option_row *row, char *value)
+{
+	static const char *const words[] = {
+		[COLOR_AUTO] = "auto",
+		[COLOR_ALWAYS] = "always",
+		[COLOR_NEVER] = "never",
+	};
+	unsigned i;
+
+	(void)row;
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(value, words[i]) == 0) {
+			args->color = (enum args_color)i;
+			return NULL;
+		}
+	return "always, auto or never";
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -161,12 +183,36 @@ const struct option_row options[] = {
 	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	{ "json", '\0', NULL, FOR_COMPARE,
+	  "print JSON",
+	  store_true, FIELD(json) },
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
 	  "show each image of the backing chain; implies --follow",
 	  store_true, FIELD(backing_chain) },
+	{ "scan", '\0', NULL, FOR_INFO,
+	  "count what is allocated to the end, also if that takes more than a second",
+	  store_true, FIELD(scan) },
+	{ "no-scan", '\0', NULL, FOR_INFO,
+	  "do not count what is allocated, and do not look for partitions",
+	  store_true, FIELD(no_scan) },
+	{ "human", '\0', NULL, FOR_MAP,
+	  "print sizes with a unit",
+	  store_true, FIELD(human) },
+	{ "summary", '\0', NULL, FOR_MAP,
+	  "print only how many bytes are of each kind and depth",
+	  store_true, FIELD(summary) },
+	{ "picture", '\0', NULL, FOR_MAP,
+	  "draw the disk in rows of characters as wide as the terminal",
+	  store_true, FIELD(picture) },
+	{ "color", '\0', "always|auto|never", FOR_MAP,
+	  "use colors in the picture; auto, the default: on a terminal, unless NO_COLOR is set",
+	  store_color, 0 },
+	{ "svg", '\0', "FILE", FOR_MAP,
+	  "draw the same to FILE as SVG, and where the file holds each part; -: standard output",
+	  store_text, FIELD(svg) },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },
@@ -176,10 +222,28 @@ const struct option_row options[] = {
 	{ "length", 'n', "LENGTH", FOR_CAT,
 	  "write at most LENGTH bytes",
 	  store_size, FIELD(length) },
+	{ "strict", 's', NULL, FOR_COMPARE,
+	  "disks of different sizes are different, whatever they hold",
+	  store_true, FIELD(strict) },
+	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
+	  "like --format, for B",
+	  store_format, FIELD(options.format) },
+	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
+	  "like --snapshot, for B",
+	  store_snapshot, 0 },
+	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
+	  "like --backing, for B",
+	  store_backing, 0 },
+	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
+	  "like --data-file, for B",
+	  store_data_file, 0 },
+	{ "image-at-b", '\0', "OFFSET[,LENGTH]", FOR_COMPARE,
+	  "like --image-at, for B",
+	  store_image_at, 0 },
 	{ "output-format", 'O', "raw", FOR_CONVERT,
 	  "the format of OUT, as in qemu-img",
 	  store_output_format, 0 },
-	{ "progress", 'p', NULL, FOR_CONVERT,
+	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
 	{ "progress", 'p', NULL, FOR_CAT,
@@ -188,18 +252,36 @@ const struct option_row options[] = {
 	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "quiet", 'q', NULL, FOR_COMPARE,
+	  "print nothing but errors; the exit status is the answer",
+	  store_true, FIELD(quiet) },
 	{ "salvage", '\0', NULL, FOR_CAT | FOR_CONVERT,
 	  "go on behind damage: write zeros there, list what is lost, and exit with 3",
 	  store_true, FIELD(salvage) },
 	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
 	  "with --salvage: also write the list to FILE, as JSON",
 	  store_text, FIELD(report) },
+	{ "in-place", '\0', NULL, FOR_CONVERT,
+	  "write into OUT itself, which keeps its links; if that fails, its old content is lost",
+	  store_true, FIELD(in_place) },
+	{ "no-create", 'n', NULL, FOR_CONVERT,
+	  "write into OUT itself, which must exist, and leave its length as it is",
+	  store_true, FIELD(no_create) },
+	{ "sparse", '\0', "auto|always|never", FOR_CONVERT,
+	  "leave out zeros where OUT can have holes; always: fail if it cannot; never: store them",
+	  store_sparse, 0 },
+	{ "target-is-zero", '\0', NULL, FOR_CONVERT,
+	  "the device OUT, or with -n the file, reads as zeros, so do not write any",
+	  store_true, FIELD(target_is_zero) },
+	{ "force", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "write the disk even to a terminal",
+	  store_true, FIELD(force) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
-	{ "format", 'f', "qcow2", FOR_IMAGES,
-	  "the format of the image, as in qemu-img",
-	  store_format, 0 },
+	{ "format", 'f', "raw|qcow2", FOR_IMAGES,
+	  "the format of the image, which is never guessed; qcow2 if it is not given",
+	  store_format, FIELD(options.format) },
 	{ "force-share", 'U', NULL, FOR_IMAGES,
 	  "accepted as in qemu-img; images are never locked",
 	  store_nothing, 0 },
@@ -212,7 +294,7 @@ const struct option_row options[] = {
 	  store_backing, 0 },
 	{ "backing-format", '\0', "raw|qcow2", FOR_IMAGES,
 	  "the format of backing files for which none is given",
-	  store_backing_format, 0 },
+	  store_format, FIELD(options.backing_format) },
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
@@ -247,6 +329,13 @@ typedef char rows_fit[sizeof options / sizeof options[0] <= OPTIONS_MAX + 1 ? 1 
 bool option_is_common(const struct option_row *row)
 {
 	return (row->commands & FOR_IMAGES) == FOR_IMAGES;
+}
+
+bool option_is_for_second(const struct option_row *row)
+{
+	size_t len = strlen(row->name);
+
+	return len > 2u && strcmp(row->name + len - 2u, "-b") == 0;
 }
 
 bool option_may_have_value(const struct option_row *row)

@@ -34,6 +34,9 @@ extern const struct option_row options[];
 /* Is the option one of all commands that open images? */
 bool option_is_common(const struct option_row *row);
 
+/* Is it about the second image? These are the options of two images whose names end in "-b". */
+bool option_is_for_second(const struct option_row *row);
+
 /* Does the option need a value, or can it have one? */
 bool option_needs_value(const struct option_row *row);
 bool option_may_have_value(const struct option_row *row);

@@ -22,8 +22,8 @@ void past_end_begin(struct past_end *p)
 	memset(p, 0, sizeof *p);
 }
 
-/* Where the file ends in which an image has its data. */
-static uint64_t data_end(struct qcow2 *q, unsigned depth, const struct qcow2_info *info)
+/* The length of the file in which an image has its data, from where the image begins in it. */
+static uint64_t data_length(struct qcow2 *q, unsigned depth, const struct qcow2_info *info)
 {
 	struct stat st;
 
@@ -40,7 +40,7 @@ static uint64_t data_end(struct qcow2 *q, unsigned depth, const struct qcow2_inf
 static void learn_end(struct past_end *p, struct qcow2 *q, unsigned depth)
 {
 	struct qcow2_info info = { .struct_size = sizeof info };
-	uint64_t end;
+	uint64_t start, length, clusters;
 
 	if (p->is_known[depth])
 		return;
@@ -49,16 +49,18 @@ static void learn_end(struct past_end *p, struct qcow2 *q, unsigned depth)
 	p->zeros_end[depth] = UINT64_MAX;
 	if (qcow2_get_info(q, depth, &info) != 0)
 		return;
-	end = data_end(q, depth, &info);
-	p->end[depth] = end;
+	length = data_length(q, depth, &info);
+	if (length > INT64_MAX)
+		return;
+	start = (info.flags & QCOW2_INFO_DATA_FILE) == 0u ? info.file_start : 0u;
+	p->end[depth] = start + length;
 	/*
 	 * QEMU does not write the cluster that it allocates last if it is all zeros. A data file
 	 * need not reach as far as the zeros of the disk.
 	 */
-	if (end < INT64_MAX && (info.flags & QCOW2_INFO_DATA_FILE) == 0u)
-		p->zeros_end[depth] =
-			(end / info.cluster_size + (end % info.cluster_size != 0u) + 1u) *
-			info.cluster_size;
+	clusters = length / info.cluster_size + (length % info.cluster_size != 0u) + 1u;
+	if ((info.flags & QCOW2_INFO_DATA_FILE) == 0u)
+		p->zeros_end[depth] = start + clusters * info.cluster_size;
 }
 
 /* How many bytes of the segment are before this end of its file? */
@@ -129,7 +131,7 @@ bool past_end_may_be_cut(struct qcow2 *q)
 	unsigned depth;
 
 	for (depth = 0; qcow2_get_info(q, depth, &info) == 0; depth++)
-		if (info.version != 0u && data_end(q, depth, &info) % info.cluster_size != 0u)
+		if (info.version != 0u && data_length(q, depth, &info) % info.cluster_size != 0u)
 			return true;
 	return false;
 }

@@ -58,21 +58,19 @@ static FILE *open_report(const struct args *args, struct qcow2 *q)
 {
 	int fd = open(args->report, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 	FILE *file = NULL;
+	bool in_use = false;
 	struct stat st;
 
 	if (fd < 0 && (errno == EACCES || errno == EINVAL)) /* a pipe, or a file without reading */
 		fd = open(args->report, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		tool_error(args->report, "%s", strerror(errno));
-	} else if (S_ISREG(st.st_mode) && is_in_use(args, q, &st)) {
-		tool_error(args->report, "is the image or the output file");
-	} else if (S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0) {
-		tool_error(args->report, "%s", strerror(errno));
-	} else {
-		file = fdopen(fd, "w");
-		if (file == NULL)
-			tool_error(args->report, "%s", strerror(errno));
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		in_use = S_ISREG(st.st_mode) && is_in_use(args, q, &st);
+		if (!in_use && (!S_ISREG(st.st_mode) || ftruncate(fd, 0) == 0))
+			file = fdopen(fd, "w");
 	}
+	if (file == NULL)
+		tool_error(args->report, "%s",
+		           in_use ? "is the image or the output file" : strerror(errno));
 	if (file == NULL && fd >= 0)
 		close(fd);
 	return file;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many bytes of a disk are of which kind, and at which depth of the chain.
+ */
+#ifndef QCOW2_TOOL_MAP_SUMMARY_H
+#define QCOW2_TOOL_MAP_SUMMARY_H
+
+#include "map_kind.h"
+
+struct map_sum {
+	uint64_t entries; /* of the map */
+	uint64_t bytes;   /* of the disk */
+};
+
+/* Starts as all zeros. */
+struct map_summary {
+	struct map_sum total;
+	struct map_sum of[MAP_KINDS][MAP_DEPTH_MAX];
+};
+
+void map_summary_add(struct map_summary *s, const struct map_entry *entry);
+
+/* Prints a table with a line for each kind and depth; human: sizes with a unit. */
+void map_summary_print(const struct map_summary *s, bool human);
+void map_summary_print_json(const struct map_summary *s);
+
+/* Prints "8192 data, 4096 zero": the bytes of each kind, at all depths. */
+void map_summary_print_kinds(const struct map_summary *s, bool human);
+
+#endif
