@@ -17,7 +17,8 @@ COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
 	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) \
 	$(COMMAND_SHARED)
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(O)/tests/conform/faults.o $(O)/tests/conform/wild.o $(IMAGE_WRITER) $(TEST_SUPPORT) \
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
+	$(IMAGE_WRITER) $(TEST_SUPPORT) \
 	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
@@ -39,7 +40,8 @@ $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
 FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \
 	readlink lseek64 pread64 pwrite64 write splice ftruncate64 fallocate64 fchmod fsync close rename pthread_create)
 
-$(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
+$(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(O)/tests/conform/fault_server.o $(TOOL_SRCS:%.c=$(O)/%.o) \
+		$(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 # The qcow2 command that tries what its sandbox must refuse.

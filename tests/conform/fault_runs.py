@@ -4,7 +4,7 @@ import errno
 import os
 import zlib
 
-from conform import FAULTS, MEMORY, run
+from fault_server import run_fault
 
 PACKER = zlib.compressobj(wbits=-12)
 ZEROS = PACKER.compress(bytes(4096)) + PACKER.flush()
@@ -45,15 +45,12 @@ class Outcome:
     def __init__(self, home, args, fault=None, to_pipe=True, ignore=()):
         counts = home.parent / "calls"
         counts.unlink(missing_ok=True)
-        env = dict(os.environ, QCOW2_CALLS=str(counts))
-        if fault:
-            env["QCOW2_FAULT"] = "%s %d %d %d" % fault
         before = {name: (home / name).read_bytes() for name in os.listdir(home)}
         modes = {name: (home / name).stat().st_mode for name in before}
-        with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out:
-            more = {} if to_pipe else {"stdout": out}
-            self.result = run(FAULTS, *args, cwd=home, env=env, stdin=stdin, memory=MEMORY,
-                              ignore=ignore, **more)
+        with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out, \
+                open(home.parent / "err", "w+b") as err:
+            self.result = run_fault(args, home, stdin, None if to_pipe else out, err,
+                                    "%s %d %d %d" % fault if fault else "", counts, ignore)
             out.seek(0)
             self.out = self.result.out if to_pipe else out.read()
         after = {name: (home / name).read_bytes() for name in os.listdir(home)}

@@ -8,11 +8,15 @@
  *			transfer half; if it is -SIGNAL, the signal is raised before the call; if
  *			it is -100-SIGNAL, after it (create and rename only)
  *	QCOW2_CALLS=FILE	at the end, FILE has "CALL N" for each function: N calls; and zeros
+ *	QCOW2_SERVER=FD	each run, with the values of the other two, comes from this socket
+ *			(fault_server.h)
  *
  * "create" is open with O_CREAT.
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
+
+#include "fault_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -299,10 +303,15 @@ static void write_counts(char *counts)
 
 CAUGHT(int, main, (int argc, char **argv))
 {
-	const char *text = getenv("QCOW2_FAULT"), *calls = getenv("QCOW2_CALLS");
-	char *counts = calls != NULL ? map_counts(calls) : NULL;
+	const char *server = getenv("QCOW2_SERVER"), *text, *calls;
+	char *counts;
 	int rc;
 
+	if (server != NULL && !serve(atoi(server), &argc, &argv))
+		return 0;
+	text = getenv("QCOW2_FAULT");
+	calls = getenv("QCOW2_CALLS");
+	counts = calls != NULL ? map_counts(calls) : NULL;
 	if (text != NULL &&
 	    sscanf(text, "%31s %u %u %d", fault_name, &fault_first, &fault_last, &fault) != 4)
 		abort();

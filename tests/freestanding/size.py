@@ -7,6 +7,7 @@
 Prints a table for each processor. Fails if a budget is exceeded, if the core has writable data, or if
 the depth of the stack cannot be determined.
 """
+import functools
 import os
 import re
 import subprocess
@@ -107,29 +108,34 @@ def sections(path):
     return size[".text"], size[".rodata"], size[".data"] + size[".bss"]
 
 
+@functools.cache
+def symbols(objects, *options):
+    """{object: the names that llvm-nm prints of it}. Starting llvm-nm takes longer than reading."""
+    names = {o: set() for o in objects}
+    for line in run("llvm-nm-14", "-g", "--print-file-name", *options, *objects).splitlines():
+        name, symbol = line.split(":", 1)
+        names[name].add(tuple(symbol.split()[-2:]))
+    return names
+
+
 def link(cc, out, objects, roots):
     elf = os.path.join(out, "linked")
     command = cc + ["-nostdlib", "-static", "-no-pie", "-Wl,-T,tests/freestanding/size.ld,--build-id=none",
                     "-Wl,--unresolved-symbols=ignore-all", "-Wl,-e,qcow2_image_open"]
     if roots is not None:
         command += ["-Wl,--gc-sections"] + ["-Wl,--undefined=" + root for root in roots]
-        defined = run("llvm-nm-14", "-g", "--defined-only", *objects)
+        defined = set().union(*symbols(tuple(objects), "--defined-only").values())
         for root in roots:
-            if not re.search(r" [TR] %s$" % root, defined, re.M):
+            if not defined & {("T", root), ("R", root)}:
                 raise Failure("%s is not defined" % root)
     run(*command, *objects, "-o", elf)
     return sections(elf)
 
 
-def symbols(objects, *options):
-    """{object: the names that llvm-nm prints of it}"""
-    return {o: {line.split()[-1] for line in run("llvm-nm-14", "-g", *options, o).splitlines()
-                if line.strip()} for o in objects}
-
-
 def needed(objects, roots):
     """The objects that define the roots, and what these need, and so on."""
-    defined, undefined = symbols(objects, "--defined-only"), symbols(objects, "-u")
+    defined, undefined = ({o: {name for _, name in found} for o, found in symbols(
+        tuple(objects), option).items()} for option in ("--defined-only", "-u"))
     wanted, found = set(roots), set()
     while True:
         more = {o for o in objects if o not in found and defined[o] & wanted}
