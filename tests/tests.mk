@@ -37,7 +37,7 @@ $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
 
 # The qcow2 command whose system calls fail on demand: the tests of tests/conform run it.
 FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \
-	lstat64 lseek64 pread64 pwrite64 write splice ftruncate64 mkostemp64 fchmod fsync close rename pthread_create)
+	readlink lseek64 pread64 pwrite64 write splice ftruncate64 fallocate64 fchmod fsync close rename pthread_create)
 
 $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@

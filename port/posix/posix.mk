@@ -19,13 +19,13 @@ POSIX_LIBS_libdeflate = -ldeflate
 POSIX_LIBS_zlib = -lz
 POSIX_LIBS_libzstd = -lzstd
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c cat.c compare.c compare_plan.c convert.c \
-	copy_plan.c damage.c filetype.c gpt.c help.c holes.c info.c info_chain.c info_json.c \
-	info_load.c info_text.c json.c lost.c main.c map.c map_entries.c map_kind.c map_picture.c \
-	map_report.c map_summary.c message.c open.c options.c output.c partition_types.c \
-	partitions.c past_end.c picture.c picture_svg.c picture_text.c plot.c progress.c \
-	qemu_img.c salvage.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_find.c \
-	snapshot_list.c snapshots.c svg.c terminal.c text.c usage.c version.c workers.c)
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c attributes.c cat.c compare.c compare_plan.c convert.c \
+	copy_plan.c damage.c device.c filetype.c gpt.c help.c holes.c info.c info_chain.c info_json.c \
+	info_load.c info_text.c json.c link.c lost.c main.c map.c map_entries.c map_kind.c map_picture.c \
+	map_report.c map_summary.c message.c open.c options.c output.c partition_types.c partitions.c \
+	past_end.c picture.c picture_svg.c picture_text.c place.c plot.c progress.c qemu_img.c replace.c \
+	salvage.c sandbox.c sandbox_filter.c sandbox_names.c size.c snapshot_find.c snapshot_list.c \
+	snapshots.c stream.c svg.c temp.c terminal.c text.c unfinished.c usage.c version.c workers.c)
 
 # The tests catch these calls of the library and make them fail.
 POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \

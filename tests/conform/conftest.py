@@ -42,4 +42,5 @@ def home(build, tmp_path):
     image.with_name("base.raw").write_bytes(bytes(64 * conform.K))
     conform.succeed("qemu-img", "bitmap", "--add", image, "a bitmap")
     image.with_name("old").write_bytes(b"old content")
+    image.with_name("old").chmod(0o666)  # not what the umask gives a new file
     return tmp_path

@@ -16,6 +16,7 @@ COMMANDS = {
     "map --json": ("map", "--json", "disk"),
     "map --svg": ("map", "--svg", "new", "disk"), "map --picture": ("map", "--picture", "disk"),
     "convert": ("convert", "disk", "new"), "convert over": ("convert", "disk", "old"),
+    "convert never sparse": ("convert", "--sparse=never", "disk", "new"),
     "snapshots": ("snapshots", "listed"),
     "info": ("info", "disk"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
@@ -25,9 +26,9 @@ COMMANDS = {
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,
     "realpath": errno.ELOOP, "open": errno.EMFILE, "fcntl": errno.EMFILE,
-    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "lstat": errno.EACCES, "lseek": errno.EINVAL,
+    "fstat": errno.EOVERFLOW, "stat": errno.EACCES, "readlink": errno.EACCES, "lseek": errno.EINVAL,
     "pread": errno.EREMOTEIO, "pwrite": errno.ENOSPC, "write": errno.ENOSPC,
-    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "mkostemp": errno.EROFS,
+    "splice": errno.EINVAL, "ftruncate": errno.EDQUOT, "fallocate": errno.ENOSPC, "create": errno.ELOOP,
     "fchmod": errno.EPERM, "fsync": errno.EIO, "close": errno.EIO, "rename": errno.EXDEV,
     "pthread_create": errno.EAGAIN,
 }
@@ -48,6 +49,7 @@ class Outcome:
         if fault:
             env["QCOW2_FAULT"] = "%s %d %d %d" % fault
         before = {name: (home / name).read_bytes() for name in os.listdir(home)}
+        modes = {name: (home / name).stat().st_mode for name in before}
         with open(home / "disk", "rb") as stdin, open(home.parent / "out", "w+b") as out:
             more = {} if to_pipe else {"stdout": out}
             self.result = run(FAULTS, *args, cwd=home, env=env, stdin=stdin, memory=MEMORY,
@@ -61,6 +63,7 @@ class Outcome:
             (home / name).unlink(missing_ok=True)
             if name in before:
                 (home / name).write_bytes(before[name])
+                (home / name).chmod(modes[name])
         self.code, self.err = self.result.code, self.result.err
         # With threads, the number of calls differs between runs, so the call may not happen.
         self.calls = read_counts(counts) if counts.exists() else None

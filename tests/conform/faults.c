@@ -6,8 +6,10 @@
  *	QCOW2_FAULT="CALL FIRST LAST WHAT"	changes the calls FIRST to LAST of this function,
  *			counted from 1. If WHAT is an errno, they fail with it; if it is 0, they
  *			transfer half; if it is -SIGNAL, the signal is raised before the call; if
- *			it is -100-SIGNAL, after it (mkostemp and rename only)
+ *			it is -100-SIGNAL, after it (create and rename only)
  *	QCOW2_CALLS=FILE	at the end, FILE has "CALL N" for each function: N calls; and zeros
+ *
+ * "create" is open with O_CREAT.
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -34,14 +36,15 @@ enum call {
 	FCNTL,
 	FSTAT,
 	STAT,
-	LSTAT,
+	READLINK,
 	LSEEK,
 	PREAD,
 	PWRITE,
 	WRITE,
 	SPLICE,
 	FTRUNCATE,
-	MKOSTEMP,
+	FALLOCATE,
+	CREATE,
 	FCHMOD,
 	FSYNC,
 	CLOSE,
@@ -51,13 +54,17 @@ enum call {
 };
 
 static const char *const names[CALLS] = {
-	[MALLOC] = "malloc",     [CALLOC] = "calloc", [STRDUP] = "strdup",
-	[REALPATH] = "realpath", [OPEN] = "open",     [FCNTL] = "fcntl",
-	[FSTAT] = "fstat",       [STAT] = "stat",     [LSTAT] = "lstat",
-	[LSEEK] = "lseek",       [PREAD] = "pread",   [PWRITE] = "pwrite",
-	[WRITE] = "write",       [SPLICE] = "splice", [FTRUNCATE] = "ftruncate",
-	[MKOSTEMP] = "mkostemp", [FCHMOD] = "fchmod", [FSYNC] = "fsync",
-	[CLOSE] = "close",       [RENAME] = "rename", [PTHREAD_CREATE] = "pthread_create",
+	[MALLOC] = "malloc",       [CALLOC] = "calloc",
+	[STRDUP] = "strdup",       [REALPATH] = "realpath",
+	[OPEN] = "open",           [FCNTL] = "fcntl",
+	[FSTAT] = "fstat",         [STAT] = "stat",
+	[READLINK] = "readlink",   [LSEEK] = "lseek",
+	[PREAD] = "pread",         [PWRITE] = "pwrite",
+	[WRITE] = "write",         [SPLICE] = "splice",
+	[FTRUNCATE] = "ftruncate", [FALLOCATE] = "fallocate",
+	[CREATE] = "create",       [FCHMOD] = "fchmod",
+	[FSYNC] = "fsync",         [CLOSE] = "close",
+	[RENAME] = "rename",       [PTHREAD_CREATE] = "pthread_create",
 };
 
 static unsigned n_calls[CALLS];
@@ -127,17 +134,30 @@ CAUGHT(char *, realpath, (const char *path, char *resolved))
 	return fails(REALPATH) ? NULL : __real_realpath(path, resolved);
 }
 
-/* A mode is given only with O_CREAT. */
+int __real_open64(const char *path, int flags, ...);
+
+static int create(const char *path, int flags, mode_t mode)
+{
+	enum outcome o = outcome(CREATE);
+	int fd = o == FAIL ? -1 : __real_open64(path, flags, mode);
+
+	if (o == SIGNAL)
+		raise(AFTER - fault);
+	return fd;
+}
+
+/* There is a mode only if a file is created. */
 CAUGHT(int, open64, (const char *path, int flags, ...))
 {
 	va_list args;
-	mode_t mode = 0;
+	mode_t mode;
 
+	if ((flags & O_CREAT) == 0)
+		return fails(OPEN) ? -1 : __real_open64(path, flags);
 	va_start(args, flags);
-	if ((flags & O_CREAT) != 0)
-		mode = va_arg(args, mode_t);
+	mode = va_arg(args, mode_t);
 	va_end(args);
-	return fails(OPEN) ? -1 : __real_open64(path, flags, mode);
+	return create(path, flags, mode);
 }
 
 /* F_DUPFD_CLOEXEC and F_OFD_GETLK have an argument; the others in use have none. */
@@ -169,9 +189,9 @@ CAUGHT(int, stat64, (const char *path, struct stat *st))
 	return fails(STAT) ? -1 : __real_stat64(path, st);
 }
 
-CAUGHT(int, lstat64, (const char *path, struct stat *st))
+CAUGHT(ssize_t, readlink, (const char *path, char *text, size_t len))
 {
-	return fails(LSTAT) ? -1 : __real_lstat64(path, st);
+	return fails(READLINK) ? -1 : __real_readlink(path, text, len);
 }
 
 CAUGHT(off_t, lseek64, (int fd, off_t pos, int from))
@@ -212,14 +232,9 @@ CAUGHT(int, ftruncate64, (int fd, off_t len))
 	return fails(FTRUNCATE) ? -1 : __real_ftruncate64(fd, len);
 }
 
-CAUGHT(int, mkostemp64, (char *name, int flags))
+CAUGHT(int, fallocate64, (int fd, int mode, off_t pos, off_t len))
 {
-	enum outcome o = outcome(MKOSTEMP);
-	int fd = o == FAIL ? -1 : __real_mkostemp64(name, flags);
-
-	if (o == SIGNAL)
-		raise(AFTER - fault);
-	return fd;
+	return fails(FALLOCATE) ? -1 : __real_fallocate64(fd, mode, pos, len);
 }
 
 CAUGHT(int, fchmod, (int fd, mode_t mode))

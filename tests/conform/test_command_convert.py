@@ -31,20 +31,18 @@ def test_convert_keeps_permissions(before, after, build):
     assert out.stat().st_mode & 0o7777 == after
 
 
-NOT_A_FILE = "not a regular file; use 'qcow2 cat' for pipes and devices"
 WRONG_OUTPUTS = {
     "missing/out": "cannot create a temporary file beside it: No such file or directory",
     "disk.qcow2/out": "Not a directory", "loop": "Too many levels of symbolic links",
-    "dangling": "No such file or directory", ".": NOT_A_FILE, "fifo": NOT_A_FILE,
+    "dangling": "cannot create a temporary file beside it: No such file or directory", ".": "is a directory",
     "disk.qcow2": "is one of the input files", "link": "is one of the input files"}
 
 
 @pytest.mark.parametrize("name", WRONG_OUTPUTS)
 def test_convert_to_a_wrong_output(name, build):
     image = build(PLAIN, "disk.qcow2")
-    for link, to in (("loop", "loop"), ("dangling", "nowhere"), ("link", "disk.qcow2")):
+    for link, to in (("loop", "loop"), ("dangling", "missing/out"), ("link", "disk.qcow2")):
         image.with_name(link).symlink_to(to)
-    os.mkfifo(image.with_name("fifo"))
     before, content = set(os.listdir(image.parent)), image.read_bytes()
     result = qcow2("convert", image.name, name, cwd=image.parent)
     assert result.code == 1 and result.err == f"qcow2: {name}: {WRONG_OUTPUTS[name]}\n", result

@@ -292,7 +292,7 @@ def test_report_to_standard_output(build):
     refused(done, f"{out}: is the image or the output file")
 
 
-@pytest.mark.parametrize("call", ("malloc", "open", "fstat", "ftruncate"))
+@pytest.mark.parametrize("call", ("malloc", "open", "create", "fstat", "ftruncate"))
 def test_each_call_of_salvage_fails(call, home):
     """The command says so and writes nothing, or does the same as without the fault."""
     put_l2(home / "disk", 3, 1 << 63 | 513)
@@ -318,10 +318,7 @@ def test_report_that_cannot_be_read(home):
     put_l2(home / "disk", 3, 1 << 63 | 513)
     args = ("cat", "--salvage", "--report", "report", "disk")
     good = Outcome(home, args)
-    tried = [Outcome(home, args, ("open", n, n, errno.EACCES))
-             for n in range(1, good.calls["open"] + 1)]
-    assert [bad.code for bad in tried].count(3) == 1
-    assert all(bad.same_as(good) for bad in tried if bad.code == 3)
+    assert good.code == 3 and Outcome(home, args, ("create", 1, 1, errno.EACCES)).same_as(good)
 
 
 # ---- Where a read fails ----

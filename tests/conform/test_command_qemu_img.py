@@ -140,7 +140,7 @@ def test_every_command_of_qemu_img():
 
 
 @pytest.mark.parametrize("args, options", [
-    (("cat", "--fo", "x"), "--format, --force-share, --follow"),
+    (("cat", "--fo", "x"), "--force, --format, --force-share, --follow"),
     (("map", "--back=x", "x"), "--backing, --backing-format")])
 def test_ambiguous_abbreviation(args, options):
     result = qcow2(*args)

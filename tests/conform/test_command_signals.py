@@ -14,7 +14,7 @@ from conform import QCOW2, SIGNALS, qemu_img, start
 from fault_runs import CALLS, COMMANDS, Outcome
 
 # The calls that the command makes while the temporary file exists and is not complete.
-MEANWHILE = ("mkostemp", "fchmod", "ftruncate", "pwrite", "fsync")
+MEANWHILE = ("create", "fchmod", "ftruncate", "pwrite", "fsync")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -30,7 +30,7 @@ def test_signal_at_each_call(name, number, home):
                 assert bad.same_as(good) and not (bad.hit and call in MEANWHILE), (call, bad)
             else:
                 assert bad.code == -number and not bad.changed and bad.err == "", (call, bad)
-    made = Outcome(home, args, ("mkostemp", 1, 1, -100 - number))
+    made = Outcome(home, args, ("create", 1, 1, -100 - number))
     assert made.code == -number and not made.changed, made
     for what in (-number, -100 - number):
         assert Outcome(home, args, ("rename", 1, 1, what)).same_as(good)
@@ -50,7 +50,7 @@ def test_progress_on_request(name, home):
     """SIGUSR1 at any call, once the command is at work, prints one line and changes nothing else."""
     args = (*COMMANDS[name], "--quiet")
     good = Outcome(home, args)
-    for call in ("open", "fstat", "malloc", "mkostemp", "ftruncate", "pread", "pwrite", "splice", "fsync"):
+    for call in ("open", "fstat", "malloc", "create", "ftruncate", "pread", "pwrite", "splice", "fsync"):
         for n in range(1, good.calls[call] + 1):
             bad = Outcome(home, args, (call, n, n, -signal.SIGUSR1))
             if not bad.hit and bad.same_as(good):

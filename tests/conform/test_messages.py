@@ -245,7 +245,15 @@ SITUATIONS = {
     "Standard output and the output file": [
         S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
         S("convert disk missing/out", V3), S("convert disk disk", V3),
-        S("convert disk out", V3, fifos=["out"]), S("convert disk out", V3, links={"out": "out"}),
+        S("convert disk out", V3, directories=["out"]),
+        S("convert disk out", V3, links={"out": "out"}),
+        S("convert disk out", V3, fault="create 1 1 28"),
+        S("convert disk out", V3, fault="create 1 2 13"),
+        S("convert disk out", V3, files={"out": b"old"}, fault="pwrite 1 1 28"),
+        S("convert --in-place disk out", V3, files={"out": b"old"}, fault="pwrite 1 1 28"),
+        S("convert --in-place disk out", V3, files={"out": b"old"}, fault="open 2 2 13"),
+        S("convert --sparse=always disk -", V3), S("cat --sparse=maybe disk"),
+        S("convert --sparse=maybe disk out"),
         S("convert disk out", V3, fault="pwrite 1 1 28"),
         S("convert disk out", V3, fault="malloc 4 99 12"),
         S("convert disk out", V3, fault="rename 1 1 18"),
@@ -255,7 +263,13 @@ SITUATIONS = {
 # Literals that no situation shows, and why. They are the last section of messages.txt.
 SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
 STATUS = "the text of a status whose message says more"
+DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
+    "changed while it was opened": "another program exchanges the output file at that moment",
+    "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
+    "the %s cannot discard; use --sparse=auto": DEVICE,
+    "the device is mounted or in use": DEVICE,
+    "is a block device": DEVICE,
     "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,

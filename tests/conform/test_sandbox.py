@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conform import QCOW2, make, qcow2_ok, run
+from conform import QCOW2, make, qcow2_ok, run, succeed
 
 WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "snapshots": ("snapshots", "disk.qcow2"), "info of two": ("info", "disk.qcow2", "disk.qcow2"),
     "compare": ("compare", "disk.qcow2", "disk.qcow2"), "convert": ("convert", "disk.qcow2", "out"),
     "convert over": ("convert", "disk.qcow2", "old"),
+    "convert in place": ("convert", "--in-place", "disk.qcow2", "old"),
     "picture": ("map", "--picture", "disk.qcow2"),
     "picture to a file": ("map", "--svg", "new", "disk.qcow2"),
 }
@@ -28,8 +29,10 @@ COMMANDS = {
 # opened the image; and compressed clusters, for which convert starts threads.
 DISK = "cluster_bits 12\nsize 8M\nl2 0-3 data\nl2 600-1400 compressed\nsnapshot 1 first\nactive\n"
 NAMES = ("rename", "unlink", "mkdir", "symlink")
-# Without a sandbox these fail for another reason: no such program, an invalid size, no terminal.
-HARMLESS = {"execute": errno.ENOENT, "clone3": errno.EINVAL, "type": errno.ENOTTY}
+# Without a sandbox these fail for another reason: no such program, an invalid size, no terminal, no
+# device.
+HARMLESS = {"execute": errno.ENOENT, "clone3": errno.EINVAL, "type": errno.ENOTTY,
+            "zero": errno.ENOTTY}
 SYSCALL_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK = ctypes.CDLL(None).syscall(SYSCALL_LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
 
@@ -74,12 +77,27 @@ def test_refused(name, place):
     for got in attempts(place, *COMMANDS[name]):
         want = dict.fromkeys(got, errno.EPERM)
         want["clone3"] = errno.ENOSYS
-        if "convert" in name or "file" in name:  # it renames; Landlock limits where
+        if name in ("convert", "convert over", "picture to a file"):  # it renames; Landlock limits where
             want["rename"] = want["unlink"] = errno.EACCES if LANDLOCK else 0
         assert got == want
     assert (place / "other").read_bytes() == b"other content"
     if LANDLOCK:
         assert sorted(os.listdir(place / "elsewhere")) == ["doomed", "file"]
+
+
+@only_x86_64
+def test_device(place):
+    """It may zero ranges of the device that it writes to, but of nothing else."""
+    device_file = place / "device"
+    os.truncate(os.open(device_file, os.O_CREAT | os.O_RDWR), 8 << 20)
+    device = succeed("losetup", "-f", "--show", device_file).decode().strip()
+    try:
+        for got in attempts(place, "convert", "disk.qcow2", device):
+            assert got == dict.fromkeys(got, errno.EPERM) | {"clone3": errno.ENOSYS}
+        with open(device, "rb") as file:
+            assert file.read() == qcow2_ok("cat", place / "work/disk.qcow2")
+    finally:
+        succeed("losetup", "-d", device)
 
 
 @only_x86_64
@@ -99,7 +117,7 @@ def test_helpers_are_inside(place):
 def test_attempts(name, place):
     """Without a sandbox the attempts succeed: it is the sandbox that refuses them."""
     got = attempts(place, *COMMANDS[name], "--no-sandbox")[0]
-    assert len(got) == 22
+    assert len(got) == 23
     assert got == dict.fromkeys(got, 0) | HARMLESS
 
 

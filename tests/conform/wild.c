@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,7 @@ static void tried(const char *name, long result)
 
 static void try_files(void)
 {
+	uint64_t range[2] = { 0, 512 };
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char byte = 'x';
 
@@ -56,6 +59,7 @@ static void try_files(void)
 	tried("dup", dup(other));
 	tried("share",
 	      mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0) == MAP_FAILED ? -1 : 0);
+	tried("zero", ioctl(other, BLKZEROOUT, range)); /* of another device than the output */
 	tried("lock", fcntl(other, F_OFD_SETLK, &lock));
 	tried("type", ioctl(STDERR_FILENO, TIOCSTI, &byte)); /* into a terminal */
 }

@@ -22,6 +22,8 @@ enum {
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
 
+/* Whether the output has holes: where it can, or only if it can, or not at all. */
+enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
 enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* What the user asks for. The strings are those of argv. */
@@ -39,14 +41,19 @@ struct args {
 	bool backing_chain;
 	bool quiet;
 	bool progress;
+	bool in_place;       /* write into a file that exists instead of replacing it */
+	bool no_create;      /* the same; it must exist, and keeps its length */
+	bool target_is_zero; /* the device, or the file of no_create, reads as zeros already */
+	bool force;          /* also write to a terminal */
+	enum sparse sparse;
 	bool human;
 	bool summary;
 	bool picture;
 	bool salvage;
+	const char *svg; /* the file of --svg, or NULL */
 	bool strict;
 	bool scan; /* however long it takes */
 	bool no_scan;
-	const char *svg;    /* the file of --svg, or NULL */
 	const char *report; /* the file of --report, or NULL */
 	enum args_color color;
 	uint64_t offset; /* bytes; --skip */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * qcow2 convert: writes the content of the disk to a sparse raw file.
+ * qcow2 convert: writes the content of the disk to a sparse raw file, a device or a pipe.
  *
  * One thread copies; helpers join it at the first compressed cluster. Each thread takes the next
  * piece of the copy plan, reads it and writes it to its place; pieces finish in any order.
@@ -20,6 +20,7 @@
 #include "progress.h"
 #include "salvage.h"
 #include "sandbox.h"
+#include "stream.h"
 #include "workers.h"
 
 enum {
@@ -58,7 +59,7 @@ static bool is_first_failure(struct copy *c)
 static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 {
 	while (len > 0u) {
-		ssize_t n = pwrite(c->out.fd, bytes, len, (off_t)at);
+		ssize_t n = pwrite(c->out.fd, bytes, len, (off_t)(c->out.base + at));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -66,7 +67,7 @@ static bool put(struct copy *c, const char *bytes, size_t len, uint64_t at)
 			int error = errno;
 
 			if (is_first_failure(c))
-				tool_error(c->args->out, "%s", strerror(error));
+				output_failed(&c->out, error);
 			return false;
 		}
 		bytes += n;
@@ -122,10 +123,25 @@ static bool piece_take(struct copy *c, struct copy_piece *piece)
 	return rc > 0;
 }
 
+static bool put_zeros(struct copy *c, const struct copy_piece *piece)
+{
+	int error;
+
+	if (output_write_zeros(&c->out, piece->off, piece->len))
+		return true;
+	error = errno;
+	if (is_first_failure(c))
+		output_failed(&c->out, error);
+	return false;
+}
+
 static bool piece_copy(struct copy *c, const struct copy_piece *piece, char *buf)
 {
+	if (piece->zeros)
+		return put_zeros(c, piece);
 	if (salvage_read(c->salvage, c->q, buf, piece->len, piece->off))
-		return put_sparse(c, buf, piece->len, piece->off);
+		return c->out.reads_zero ? put_sparse(c, buf, piece->len, piece->off)
+		                         : put(c, buf, piece->len, piece->off);
 	if (is_first_failure(c))
 		tool_failed(c->args);
 	return false;
@@ -163,35 +179,53 @@ static void *help(void *copy)
 
 static bool copy_disk(struct copy *c)
 {
-	uint64_t size = qcow2_get_size(c->q);
-
-	if (size > INT64_MAX || ftruncate(c->out.fd, (off_t)size) != 0) {
-		tool_error(c->args->out, "%s", strerror(size > INT64_MAX ? EFBIG : errno));
-		return false;
-	}
-	copy_plan_begin(&c->plan, c->q, c->salvage);
+	copy_plan_begin(&c->plan, c->q, c->salvage, !c->out.reads_zero);
 	copy_pieces(c, true);
 	workers_wait(&c->helpers);
 	copy_plan_end(&c->plan);
 	return !c->failed;
 }
 
+static int write_file(struct copy *c)
+{
+	int rc;
+
+	progress_begin(&c->progress, c->args->progress, c->args->quiet);
+	rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
+	progress_end(&c->progress);
+	past_end_warn_cut(&c->plan.past_end, c->args);
+	return rc;
+}
+
+static int write_stream(struct copy *c)
+{
+	struct stream s = {
+		.args = c->args,
+		.q = c->q,
+		.salvage = c->salvage,
+		.fd = c->out.fd,
+		.name = c->out.name,
+		.end = c->out.size,
+	};
+
+	return stream_write(&s) == EXIT_OK ? output_commit(&c->out) : EXIT_FAILED;
+}
+
 static int convert(struct copy *c)
 {
-	int rc = output_begin(&c->out, c->args->out, c->q);
+	struct output *o = &c->out;
+	int rc = output_begin(o, c->args, c->q);
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
 	if (rc == EXIT_OK) {
-		sandbox_enter(c->args->no_sandbox,
-		              &(struct sandbox_needs){
-				      .files = { c->out.fd, salvage_report_fd(c->salvage) },
-				      .beside = c->out.target });
-		progress_begin(&c->progress, c->args->progress, c->args->quiet);
-		rc = copy_disk(c) ? output_commit(&c->out) : EXIT_FAILED;
-		progress_end(&c->progress);
-		past_end_warn_cut(&c->plan.past_end, c->args);
+		sandbox_enter(
+			c->args->no_sandbox,
+			&(struct sandbox_needs){ .files = { o->fd, salvage_report_fd(c->salvage) },
+		                                 .zeroes_blocks = o->is_device,
+		                                 .beside = output_beside(o) });
+		rc = o->is_stream ? write_stream(c) : write_file(c);
 	}
-	output_end(&c->out);
+	output_end(o);
 	return rc;
 }
 

@@ -8,11 +8,15 @@
 
 #include "damage.h"
 
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage)
+/* The longest piece of zeros: between two pieces, progress is shown. */
+enum { ZEROS_MAX = 64 << 20 };
+
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage, bool zeros)
 {
 	memset(p, 0, sizeof *p);
 	p->q = q;
 	p->salvage = salvage;
+	p->zeros = zeros;
 	hole_cache_begin(&p->holes, q);
 }
 
@@ -61,11 +65,22 @@ static int segment_refill(struct copy_plan *p)
 	return rc;
 }
 
+/* The next piece is zeros, from the start of the segment on. Adjacent zeros are other pieces. */
+static int take_zeros(struct copy_plan *p, uint64_t n, struct copy_piece *piece)
+{
+	piece->off = p->at;
+	piece->len = n < ZEROS_MAX ? (size_t)n : ZEROS_MAX;
+	piece->zeros = true;
+	segment_advance(p, piece->len);
+	return 1;
+}
+
 int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
 {
 	int rc;
 
 	piece->len = 0;
+	piece->zeros = false;
 	piece->compressed = false;
 	while ((rc = segment_refill(p)) > 0) {
 		bool data;
@@ -73,6 +88,8 @@ int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
 
 		if (!data && piece->len != 0u)
 			return 1;
+		if (!data && p->zeros)
+			return take_zeros(p, n, piece);
 		if (!data) {
 			segment_advance(p, n);
 			continue;

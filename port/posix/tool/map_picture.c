@@ -134,7 +134,7 @@ static int draw_to_output(const struct args *args, struct qcow2 *q, struct drawi
 	if (out == NULL)
 		return tool_error(args->svg, "%s", strerror(errno));
 	sandbox_enter(args->no_sandbox, &(struct sandbox_needs){ .files = { o->fd, fileno(out) },
-	                                                         .beside = o->target });
+	                                                         .beside = output_beside(o) });
 	rc = draw_on(args, q, d, out, &drawn);
 	if (close_stream(args, out) != EXIT_OK || (drawn && output_commit(o) != EXIT_OK))
 		return EXIT_FAILED;
@@ -145,7 +145,7 @@ static int draw_to_output(const struct args *args, struct qcow2 *q, struct drawi
 static int draw_to_file(const struct args *args, struct qcow2 *q, struct drawing *d)
 {
 	struct output o;
-	int rc = output_begin(&o, args->svg, q);
+	int rc = output_begin_text(&o, args->svg, args, q);
 
 	if (rc == EXIT_OK)
 		rc = draw_to_output(args, q, d, &o);

@@ -121,6 +121,19 @@ static const char *store_data_file(struct args *args, const struct option_row *r
 	return NULL;
 }
 
+static const char *store_sparse(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	if (strcmp(value, "auto") == 0)
+		args->sparse = SPARSE_AUTO;
+	else if (strcmp(value, "always") == 0)
+		args->sparse = SPARSE_ALWAYS;
+	else if (strcmp(value, "never") == 0)
+		args->sparse = SPARSE_NEVER;
+	else
+		return "auto, always or never";
+	return NULL;
+}
 static const char *store_color(struct args *args, const struct option_row *row, char *value)
 {
 	static const char *const words[] = {
@@ -248,6 +261,21 @@ const struct option_row options[] = {
 	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
 	  "with --salvage: also write the list to FILE, as JSON",
 	  store_text, FIELD(report) },
+	{ "in-place", '\0', NULL, FOR_CONVERT,
+	  "write into OUT itself, which keeps its links; if that fails, its old content is lost",
+	  store_true, FIELD(in_place) },
+	{ "no-create", 'n', NULL, FOR_CONVERT,
+	  "write into OUT itself, which must exist, and leave its length as it is",
+	  store_true, FIELD(no_create) },
+	{ "sparse", '\0', "auto|always|never", FOR_CONVERT,
+	  "leave out zeros where OUT can have holes; always: fail if it cannot; never: store them",
+	  store_sparse, 0 },
+	{ "target-is-zero", '\0', NULL, FOR_CONVERT,
+	  "the device OUT, or with -n the file, reads as zeros, so do not write any",
+	  store_true, FIELD(target_is_zero) },
+	{ "force", '\0', NULL, FOR_CAT | FOR_CONVERT,
+	  "write the disk even to a terminal",
+	  store_true, FIELD(force) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 

@@ -1,139 +1,211 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An output file that is written beside its final place and renamed when it is complete.
+ * The output of convert: opens, prepares and completes it. place.c decides where it is written.
  */
 #include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "message.h"
+#include "place.h"
+#include "unfinished.h"
 
-/* The signals that end a program and that a user or the system sends in normal operation. */
-static const int deadly_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ, SIGPIPE };
-
-/* The file that a deadly signal must remove, or NULL. Global for the signal handler. */
-static char *volatile unfinished;
-
-/* Ends the program as the signal would have done, so that its parent sees the same status. */
-static void remove_unfinished(int signal_number)
+int output_failed(const struct output *o, int error)
 {
-	if (unfinished != NULL)
-		unlink(unfinished);
-	signal(signal_number, SIG_DFL);
-	raise(signal_number);
+	const char *more = "";
+
+	if (o->is_text || (error != ENOSPC && error != EDQUOT && error != EFBIG))
+		return tool_error(o->name, "%s", strerror(error));
+	if (o->replaces && o->temp != NULL)
+		more = "; the old file is kept until the new one is complete; --in-place gives its "
+		       "room to the new one";
+	return tool_error(o->name, "%s; the disk has %" PRIu64 " bytes%s", strerror(error), o->size,
+	                  more);
 }
 
-/* Signals that the parent has set to be ignored stay ignored: nohup(1) relies on that. */
-static void handle_signals(void (*handler)(int))
+bool output_write_zeros(const struct output *o, uint64_t at, uint64_t len)
 {
-	struct sigaction action, old;
-	size_t i;
-
-	memset(&action, 0, sizeof action);
-	action.sa_handler = handler;
-	sigemptyset(&action.sa_mask);
-	for (i = 0; i < sizeof deadly_signals / sizeof deadly_signals[0]; i++)
-		if (sigaction(deadly_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-			sigaction(deadly_signals[i], &action, NULL);
+	return device_write_zeros(o->fd, o->base + at, len);
 }
 
-/* Blocks the signals while `unfinished` does not agree with the file that exists. */
-static void hold_signals(sigset_t *before)
+/* Makes what a signal says once the old content is lost. Returns false if there is no memory. */
+static bool make_notice(struct output *o)
 {
-	sigset_t held;
-	size_t i;
+	static const char words[] = "qcow2: %s: the output is not complete\n";
+	size_t len = qcow2_printable(NULL, 0, o->name, strlen(o->name)) + 1u;
+	char *name = malloc(len);
 
-	sigemptyset(&held);
-	for (i = 0; i < sizeof deadly_signals / sizeof deadly_signals[0]; i++)
-		sigaddset(&held, deadly_signals[i]);
-	pthread_sigmask(SIG_BLOCK, &held, before);
+	o->notice = malloc(len + sizeof words);
+	if (name != NULL && o->notice != NULL) {
+		qcow2_printable(name, len, o->name, strlen(o->name));
+		snprintf(o->notice, len + sizeof words, words, name);
+	}
+	free(name);
+	return name != NULL && o->notice != NULL;
 }
 
-static void release_signals(const sigset_t *before)
+/* From now on the old content is lost: failures and signals say that the output is not complete. */
+static void begin_overwriting(struct output *o)
 {
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	o->is_overwritten = true;
+	unfinished_begin();
+	unfinished_say(o->notice);
 }
 
-static bool is_same_file(int fd, const struct stat *st)
+/*
+ * Makes the file as long as the disk, without storage. If it must grow, that is tried before its
+ * content goes: the file system may not have files of this length.
+ */
+static bool resize(struct output *o)
 {
-	struct stat in;
+	off_t end = (off_t)(o->base + o->size);
+	struct stat st;
 
-	return fd >= 0 && fstat(fd, &in) == 0 && in.st_dev == st->st_dev && in.st_ino == st->st_ino;
+	if (!o->is_own || o->temp != NULL)
+		return ftruncate(o->fd, end) == 0;
+	if (!make_notice(o) || fstat(o->fd, &st) != 0)
+		return false;
+	if (end > st.st_size && ftruncate(o->fd, end) != 0)
+		return false;
+	begin_overwriting(o);
+	return ftruncate(o->fd, 0) == 0 && ftruncate(o->fd, end) == 0;
 }
 
-/* Is the file the image, or a backing or data file of it? Renaming would then destroy the input. */
-static bool is_input(struct qcow2 *q, const struct stat *st)
+/*
+ * With --sparse=never, gets the storage before the work. Sets *got if that is done; not each file
+ * system can. Returns EXIT_OK, or EXIT_FAILED after a message if there is no room.
+ */
+static int get_storage(const struct output *o, bool *got)
 {
-	unsigned depth;
-	int fd;
-
-	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
-		if (is_same_file(fd, st) || is_same_file(qcow2_get_data_fd(q, depth), st))
-			return true;
-	return false;
+	*got = fallocate(o->fd, 0, (off_t)o->base, (off_t)o->size) == 0;
+	if (!*got && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+		return output_failed(o, errno);
+	return EXIT_OK;
 }
 
-/* Checks what the name refers to: nothing, or a file that may be replaced. */
-static int examine_target(struct output *o, struct qcow2 *q, mode_t *mode)
+static int prepare_file(struct output *o)
+{
+	if (!resize(o))
+		return output_failed(o, errno);
+	o->reads_zero = true;
+	if (o->args->sparse != SPARSE_NEVER || o->size == 0u)
+		return EXIT_OK;
+	return get_storage(o, &o->reads_zero);
+}
+
+static const char *target_kind(const struct output *o)
+{
+	return o->is_device ? "device" : "file";
+}
+
+/* Gets the size of a device or file. Returns false with errno set on failure. */
+static bool find_size(const struct output *o, uint64_t *size)
 {
 	struct stat st;
-	mode_t mask = umask(0);
 
-	umask(mask);
-	*mode = 0666 & ~mask;
-	o->target = NULL;
-	if (stat(o->name, &st) != 0) {
-		if (errno != ENOENT || lstat(o->name, &st) == 0)
-			return tool_error(o->name, "%s", strerror(errno));
-		o->target = strdup(o->name);
-	} else if (!S_ISREG(st.st_mode)) {
-		return tool_error(o->name,
-		                  "not a regular file; use 'qcow2 cat' for pipes and devices");
-	} else if (is_input(q, &st)) {
-		return tool_error(o->name, "is one of the input files");
-	} else {
-		o->replaces = true;
-		/* Without set-user-ID and the like, as the new file may have another owner. */
-		*mode = st.st_mode & 0777;
-		/* A symbolic link stays; the file that it points to is replaced. */
-		o->target = realpath(o->name, NULL);
-	}
-	return o->target != NULL ? EXIT_OK : tool_error(o->name, "%s", strerror(errno));
+	if (o->is_device)
+		return device_size(o->fd, size);
+	if (fstat(o->fd, &st) != 0)
+		return false;
+	*size = (uint64_t)st.st_size;
+	return true;
 }
 
-/* DIR/.NAME.XXXXXX for mkostemp(3). NAME is cut to 200 bytes, as file systems allow 255. */
-static char *temp_name(const char *target)
+/* Finds out all that can be without a change to the content of the device or file. */
+static int check_size(struct output *o)
 {
-	/* Not NULL: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-core.NonNull*) */
-	const char *slash = strrchr(target, '/');
-	const char *base = slash != NULL ? slash + 1 : target;
-	int dir_len = (int)(base - target);
-	size_t room = strlen(target) + 16u;
-	char *temp = malloc(room);
+	uint64_t size;
+	bool got;
 
-	if (temp != NULL)
-		snprintf(temp, room, "%.*s.%.200s.XXXXXX", dir_len, target, base);
-	return temp;
+	if (!find_size(o, &size))
+		return output_failed(o, errno);
+	if (o->size > size)
+		return tool_error(o->name, TARGET_TOO_SMALL, target_kind(o), size, o->size);
+	if (!o->is_device && o->args->sparse == SPARSE_NEVER && o->size > 0u)
+		return get_storage(o, &got);
+	return EXIT_OK;
 }
 
-/* Creates the temporary file; from now on a signal removes it. */
-static int make_temp(char *name)
+/* Makes what is there read as zeros at once, if that is wanted and the device or file can do it. */
+static int discard_old(struct output *o)
 {
-	sigset_t before;
-	int fd;
+	uint64_t discarded;
 
-	hold_signals(&before);
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd >= 0)
-		unfinished = name;
-	release_signals(&before);
-	return fd;
+	o->reads_zero = o->args->target_is_zero;
+	if (o->reads_zero || o->args->sparse == SPARSE_NEVER)
+		return EXIT_OK;
+	discarded = device_discard(o->fd, o->size);
+	o->reads_zero = discarded == o->size;
+	if (o->reads_zero || o->args->sparse != SPARSE_ALWAYS)
+		return EXIT_OK;
+	o->is_overwritten = discarded > 0u;
+	return tool_error(o->name, "the %s cannot discard; use --sparse=auto", target_kind(o));
+}
+
+/* A device, or the file of --no-create: it keeps its length and what is behind the disk. */
+static int prepare_as_long(struct output *o)
+{
+	if (check_size(o) != EXIT_OK)
+		return EXIT_FAILED;
+	if (!make_notice(o))
+		return tool_error(o->name, "out of memory");
+	begin_overwriting(o);
+	return discard_old(o);
+}
+
+static int prepare_stream(struct output *o)
+{
+	if (o->args->sparse == SPARSE_ALWAYS)
+		return tool_error(o->name, "cannot be sparse; use --sparse=auto");
+	return EXIT_OK;
+}
+
+static void set_up(struct output *o, const char *name, const struct args *args)
+{
+	memset(o, 0, sizeof *o);
+	o->name = name;
+	o->args = args;
+	o->fd = -1;
+}
+
+int output_begin(struct output *o, const struct args *args, struct qcow2 *q)
+{
+	set_up(o, args->out, args);
+	o->size = qcow2_get_size(q);
+	if (o->size > INT64_MAX)
+		return output_failed(o, EFBIG);
+	if (place_find(o, q) != EXIT_OK)
+		return EXIT_FAILED;
+	if (o->is_stream)
+		return prepare_stream(o);
+	if (o->is_device || (o->is_own && args->no_create))
+		return prepare_as_long(o);
+	return prepare_file(o);
+}
+
+/* The caller's descriptor is written from where it is. */
+int output_begin_text(struct output *o, const char *name, const struct args *args, struct qcow2 *q)
+{
+	set_up(o, name, args);
+	o->is_text = true;
+	if (place_find(o, q) != EXIT_OK)
+		return EXIT_FAILED;
+	if (o->is_device)
+		return tool_error(name, "is a block device");
+	o->is_stream |= !o->is_own;
+	return o->is_stream || resize(o) ? EXIT_OK : output_failed(o, errno);
+}
+
+const char *output_beside(const struct output *o)
+{
+	return o->temp != NULL ? o->target : NULL;
 }
 
 /*
@@ -145,54 +217,34 @@ static int give_name(const struct output *o)
 	sigset_t before;
 	int rc;
 
-	hold_signals(&before);
+	unfinished_hold_signals(&before);
 	rc = rename(o->temp, o->target);
-	if (rc == 0) {
-		unfinished = NULL;
-		handle_signals(SIG_IGN);
-	}
-	release_signals(&before);
+	if (rc == 0)
+		unfinished_done();
+	unfinished_release_signals(&before);
 	return rc;
-}
-
-int output_begin(struct output *o, const char *name, struct qcow2 *q)
-{
-	mode_t mode;
-
-	memset(o, 0, sizeof *o);
-	o->name = name;
-	o->fd = -1;
-	if (examine_target(o, q, &mode) != EXIT_OK)
-		return EXIT_FAILED;
-	o->temp = temp_name(o->target);
-	if (o->temp == NULL)
-		return tool_error(name, "%s", strerror(errno));
-	handle_signals(remove_unfinished);
-	o->fd = make_temp(o->temp);
-	if (o->fd < 0) {
-		free(o->temp);
-		o->temp = NULL;
-		return tool_error(name, "cannot create a temporary file beside it: %s",
-		                  strerror(errno));
-	}
-	if (fchmod(o->fd, mode) != 0)
-		return tool_error(name, "%s", strerror(errno));
-	return EXIT_OK;
 }
 
 int output_commit(struct output *o)
 {
 	int fd = o->fd;
 
-	/* A crash of the system must leave the old file or the new one, not an empty one. */
-	/* Not -1: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-unix.Std*) */
-	if (o->replaces && fsync(fd) != 0)
-		return tool_error(o->name, "%s", strerror(errno));
+	/* What the caller's descriptor is used for next goes on behind the disk. */
+	if (!o->is_own && !o->is_stream)
+		lseek(fd, (off_t)(o->base + o->size), SEEK_SET);
+	/*
+	 * A crash of the system must leave the old file or the new one, not an empty one. What a
+	 * device could not store, it says now.
+	 */
+	if ((o->replaces || o->is_device) && !o->is_stream && fsync(fd) != 0)
+		return output_failed(o, errno);
 	o->fd = -1;
-	if (close(fd) != 0 || give_name(o) != 0)
-		return tool_error(o->name, "%s", strerror(errno));
+	if (close(fd) != 0 || (o->temp != NULL && give_name(o) != 0))
+		return output_failed(o, errno);
+	unfinished_done();
 	free(o->temp);
 	o->temp = NULL;
+	o->is_overwritten = false;
 	return EXIT_OK;
 }
 
@@ -201,12 +253,16 @@ void output_end(struct output *o)
 	if (o->fd >= 0)
 		close(o->fd);
 	o->fd = -1;
-	if (o->temp != NULL) {
+	if (o->temp != NULL)
 		unlink(o->temp);
-		unfinished = NULL;
-	}
+	if (o->is_overwritten)
+		tool_error(o->name, "the output is not complete");
+	unfinished_remove(NULL);
+	unfinished_say(NULL);
+	free(o->notice);
 	free(o->temp);
 	free(o->target);
+	o->notice = NULL;
 	o->temp = NULL;
 	o->target = NULL;
 }

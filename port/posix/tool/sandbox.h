@@ -13,6 +13,7 @@ enum { SANDBOX_FILES = 2 };
 /* What a command does after its files are open, besides reading and printing. */
 struct sandbox_needs {
 	int files[SANDBOX_FILES]; /* descriptors that it writes to; -1: none */
+	bool zeroes_blocks;       /* the first one is a block device, of which it zeroes ranges */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
 };

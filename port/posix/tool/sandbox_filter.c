@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,7 @@ enum check {
 	LACKS,   /* the argument has no bit of the value */
 	PROCESS, /* the argument is the id of this process */
 	PRIVATE, /* mmap(2): not executable, and not shared with a file */
+	BLOCKS,  /* the argument is the value, for the block device that the command writes to */
 	NAMES    /* the command renames and removes files */
 };
 
@@ -84,6 +86,7 @@ static const struct row rows[] = {
 	{ __NR_splice, OUTPUT, 2, 0 },
 	{ __NR_ftruncate, OUTPUT, 0, 0 },
 	{ __NR_fsync, OUTPUT, 0, 0 },
+	{ __NR_ioctl, BLOCKS, 1, BLKZEROOUT },
 	/* Give the output its name, or remove it. */
 	{ __NR_rename, NAMES, 0, 0 },
 	{ __NR_unlink, NAMES, 0, 0 },
@@ -115,6 +118,7 @@ struct program {
 	struct sock_filter code[PROGRAM_MAX];
 	unsigned short len;
 	int outputs[N_OUTPUTS]; /* -1: none */
+	int device;             /* -1: none */
 	bool renames;
 };
 
@@ -209,6 +213,13 @@ static void emit_condition(struct program *p, const struct row *row)
 		emit_mask(p, MAP_SHARED);
 		emit_test(p, 0, 1);
 		break;
+	case BLOCKS:
+		if (p->device < 0)
+			return;
+		emit_test(p, row->value, 3); /* past the rest of this block */
+		emit_load_argument(p, 0);
+		emit_test(p, (uint32_t)p->device, 1);
+		break;
 	case LACKS:
 		emit_mask(p, row->value);
 		emit_test(p, 0, 1);
@@ -255,6 +266,7 @@ void sandbox_limit_calls(const struct sandbox_needs *needs)
 {
 	struct program program = {
 		.outputs = { STDOUT_FILENO, STDERR_FILENO, needs->files[0], needs->files[1] },
+		.device = needs->zeroes_blocks ? needs->files[0] : -1,
 		.renames = needs->beside != NULL,
 	};
 	struct sock_fprog installed = { .filter = program.code };

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the sandbox adds to the start of the command: with it less without it, in milliseconds.
+
+    start.py --build DIR [--pairs N]
+
+The two runs of a pair follow each other, and their order alternates. The difference is the median
+over the pairs, because load on the machine disturbs that least. The exit status is 1 if a command
+takes more than LIMIT.
+"""
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+LIMIT = 0.3  # milliseconds
+TIMEOUT = 60
+RECIPE = b"size 1M\nl2 0-3 data\n"
+COMMANDS = {"info": ["info", "image"], "map": ["map", "image"], "convert": ["convert", "image", "out"]}
+
+
+def milliseconds(words, tmp):
+    begin = time.perf_counter()
+    subprocess.run(words, check=True, timeout=TIMEOUT, cwd=tmp, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - begin) * 1e3
+
+
+def difference(qcow2, words, pairs, tmp):
+    """The medians of the runs without the sandbox, and of the differences within the pairs."""
+    without, added = [], []
+    for i in range(pairs):
+        times = {}
+        for option in (["--no-sandbox"], [])[::1 if i % 2 else -1]:
+            times[bool(option)] = milliseconds([qcow2, words[0], *option, *words[1:]], tmp)
+        without.append(times[True])
+        added.append(times[False] - times[True])
+    return statistics.median(without), statistics.median(added)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--pairs", type=int, default=400)
+    args = parser.parse_args()
+    build = os.path.abspath(args.build)
+    failed = False
+    with tempfile.TemporaryDirectory() as tmp:
+        subprocess.run([build + "/tests/image/mkimage", tmp + "/image"], input=RECIPE, check=True,
+                       timeout=TIMEOUT)
+        for name, words in COMMANDS.items():
+            without, added = difference(build + "/qcow2", words, args.pairs, tmp)
+            failed |= added > LIMIT
+            print(f"{name}: {without:.2f} ms without the sandbox, {added:+.3f} ms with it")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
