@@ -95,7 +95,7 @@ static bool is_in(const uint64_t *list, unsigned n, uint64_t value)
 static bool read_logical(const struct partition_disk *disk, struct partition_table *table,
                          uint64_t base)
 {
-	uint64_t seen[LOGICAL_MAX], at = base;
+	uint64_t seen[LOGICAL_MAX] = { 0 }, at = base;
 	uint8_t sector[SECTOR];
 	unsigned n, number = FIRST_LOGICAL;
 
