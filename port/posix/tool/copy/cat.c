@@ -7,12 +7,12 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "../message.h"
 #include "../disk/open.h"
-#include "../output/place.h"
-#include "../show/progress.h"
 #include "../disk/salvage.h"
+#include "../message.h"
+#include "../output/place.h"
 #include "../sandbox/sandbox.h"
+#include "../show/progress.h"
 #include "stream.h"
 
 /* Sets the range of the disk that the command line asks for. */

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compare_plan.h"
-#include "../show/json.h"
-#include "../message.h"
 #include "../disk/open.h"
-#include "../show/progress.h"
-#include "../sandbox/sandbox.h"
 #include "../disk/workers.h"
+#include "../message.h"
+#include "../sandbox/sandbox.h"
+#include "../show/json.h"
+#include "../show/progress.h"
+#include "compare_plan.h"
 
 enum {
 	COMPARE_BUFFER = 128 * 1024, /* two of them stay in the processor's cache */

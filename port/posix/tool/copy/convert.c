@@ -13,15 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "copy_plan.h"
-#include "../message.h"
 #include "../disk/open.h"
-#include "../output/output.h"
-#include "../show/progress.h"
 #include "../disk/salvage.h"
-#include "../sandbox/sandbox.h"
-#include "stream.h"
 #include "../disk/workers.h"
+#include "../message.h"
+#include "../output/output.h"
+#include "../sandbox/sandbox.h"
+#include "../show/progress.h"
+#include "copy_plan.h"
+#include "stream.h"
 
 enum {
 	COPY_BUFFER = 128 * 1024, /* stays in the processor's cache between read and write */

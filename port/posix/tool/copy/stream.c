@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../message.h"
 #include "../disk/open.h"
 #include "../disk/past_end.h"
+#include "../message.h"
 
 enum {
 	STREAM_BUFFER = 256 * 1024, /* large enough that system calls cost little */

@@ -5,8 +5,8 @@
 #ifndef QCOW2_TOOL_STREAM_H
 #define QCOW2_TOOL_STREAM_H
 
-#include "../show/progress.h"
 #include "../disk/salvage.h"
+#include "../show/progress.h"
 
 struct stream {
 	const struct args *args;

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "damage.h"
 #include "../message.h"
+#include "damage.h"
 
 enum {
 	STEP_CLUSTERS = 4096, /* 32 KiB of L2 entries */

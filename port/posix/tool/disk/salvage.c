@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../message.h"
 #include "damage.h"
 #include "lost.h"
-#include "../message.h"
 #include "qcow2/status.h"
 
 /* Where a medium has bad sectors, it is read in blocks of this length, that of most media. */

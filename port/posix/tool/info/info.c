@@ -13,10 +13,10 @@
 #include <time.h>
 
 #include "../commands.h"
-#include "../message.h"
 #include "../disk/open.h"
-#include "qcow2/status.h"
+#include "../message.h"
 #include "../sandbox/sandbox.h"
+#include "qcow2/status.h"
 
 /* One of the images on the command line. */
 struct target {

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "snapshot_list.h"
 #include "../show/text.h"
+#include "snapshot_list.h"
 
 static void print_bytes(const char *label, const char *bytes, size_t len)
 {

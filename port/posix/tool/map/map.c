@@ -7,13 +7,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../disk/open.h"
+#include "../sandbox/sandbox.h"
 #include "../show/json.h"
+#include "../show/text.h"
 #include "map_picture.h"
 #include "map_report.h"
 #include "map_summary.h"
-#include "../disk/open.h"
-#include "../sandbox/sandbox.h"
-#include "../show/text.h"
 
 static const char *yes_no(bool value)
 {

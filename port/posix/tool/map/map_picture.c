@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "map_report.h"
 #include "../message.h"
 #include "../output/output.h"
+#include "../sandbox/sandbox.h"
+#include "map_report.h"
 #include "picture_svg.h"
 #include "picture_text.h"
-#include "../sandbox/sandbox.h"
 
 /* The title of a picture. */
 static const char *image_name(const struct args *args)

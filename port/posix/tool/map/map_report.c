@@ -6,8 +6,8 @@
 
 #include <inttypes.h>
 
-#include "../message.h"
 #include "../disk/open.h"
+#include "../message.h"
 
 int map_report(struct map_walk *w, const struct args *args, int last)
 {

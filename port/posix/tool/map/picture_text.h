@@ -5,8 +5,8 @@
 #ifndef QCOW2_TOOL_PICTURE_TEXT_H
 #define QCOW2_TOOL_PICTURE_TEXT_H
 
-#include "picture.h"
 #include "../show/terminal.h"
+#include "picture.h"
 
 /* The columns of cells, and the most rows, that suit this terminal. */
 unsigned picture_text_columns(const struct terminal *t);

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device.h"
 #include "../message.h"
+#include "device.h"
 #include "place.h"
 #include "unfinished.h"
 

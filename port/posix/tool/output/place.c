@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../message.h"
 #include "attributes.h"
 #include "device.h"
 #include "link.h"
-#include "../message.h"
 #include "replace.h"
 #include "temp.h"
 
