@@ -76,7 +76,7 @@ static void note_locked(struct compare *c, enum finding_kind kind, uint64_t off,
 }
 
 /* After a finding, pieces that were taken before it are still compared, but no more are taken. */
-static bool piece_take(struct compare *c, struct compare_piece *piece)
+static bool pair_take(struct compare *c, struct compare_piece *piece)
 {
 	unsigned failed;
 	int rc = 0;
@@ -106,7 +106,7 @@ static size_t same_len(const char *a, const char *b, size_t len)
 }
 
 /* Reads the piece of both disks. Returns false if this fails, which is noted. */
-static bool piece_read(struct compare *c, const struct compare_piece *piece, char *const buf[2])
+static bool pair_read(struct compare *c, const struct compare_piece *piece, char *const buf[2])
 {
 	unsigned i;
 
@@ -121,21 +121,21 @@ static bool piece_read(struct compare *c, const struct compare_piece *piece, cha
 	return true;
 }
 
-static void *help(void *compare);
+static void *help_compare(void *compare);
 
 /* `alone` is true in the first thread, until it has called the helpers. */
 static void compare_pieces(struct compare *c, bool alone, char *const buf[2])
 {
 	struct compare_piece piece;
 
-	while (piece_take(c, &piece)) {
+	while (pair_take(c, &piece)) {
 		size_t same;
 
 		if (alone && piece.compressed) {
-			workers_call(&c->helpers, help, c);
+			workers_call(&c->helpers, help_compare, c);
 			alone = false;
 		}
-		if (!piece_read(c, &piece, buf))
+		if (!pair_read(c, &piece, buf))
 			return;
 		same = same_len(buf[0], buf[1], piece.len);
 		if (same != piece.len) {
@@ -149,16 +149,15 @@ static void compare_pieces(struct compare *c, bool alone, char *const buf[2])
 static void compare_with_buffers(struct compare *c, bool alone)
 {
 	char *both = malloc(2u * c->plan.room);
-	char *const buf[2] = { both, both + c->plan.room };
 
 	if (both != NULL)
-		compare_pieces(c, alone, buf);
+		compare_pieces(c, alone, (char *const[2]){ both, both + c->plan.room });
 	else if (alone)
 		note_locked(c, FOUND_NO_MEMORY, 0, 0);
 	free(both);
 }
 
-static void *help(void *compare)
+static void *help_compare(void *compare)
 {
 	compare_with_buffers(compare, false);
 	return NULL;

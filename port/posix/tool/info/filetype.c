@@ -20,16 +20,16 @@ enum {
 #define NO_DISK(what) what ", not a disk image"
 
 struct magic {
-	uint32_t at; /* position in the file */
-	uint8_t len;
 	const char *bytes;
 	const char *text;
+	uint32_t at; /* position in the file */
+	uint8_t len;
 	bool is_raw;
 };
 
 /* clang-format off */
-#define MAGIC(at, bytes, text) { at, sizeof(bytes) - 1u, bytes, text, false }
-#define RAW(at, bytes, text) { at, sizeof(bytes) - 1u, bytes, text, true }
+#define MAGIC(at, bytes, text) { bytes, text, at, sizeof(bytes) - 1u, false }
+#define RAW(at, bytes, text) { bytes, text, at, sizeof(bytes) - 1u, true }
 
 /* The first one that fits counts. A file system may have a boot sector, so it comes before that. */
 static const struct magic magics[] = {

@@ -56,10 +56,11 @@ static const char *shown_path(const struct args *args, struct qcow2 *q, unsigned
 
 int info_chain_begin(struct info_chain *chain, const struct args *args, struct qcow2 *q)
 {
-	int fd, error;
+	int error;
 
 	for (chain->n = 0; chain->n < INFO_CHAIN_MAX; chain->n++) {
-		fd = qcow2_get_fd(q, (unsigned)chain->n);
+		int fd = qcow2_get_fd(q, (unsigned)chain->n);
+
 		if (fd < 0)
 			break;
 		chain->fds[chain->n] = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -55,8 +55,8 @@ static bool has_signature(const uint8_t *sector)
 }
 
 /* Adds the partition of an entry whose sectors are counted from `base`. */
-static void add_entry(struct partition_table *table, const struct mbr_entry *e, uint64_t base,
-                      unsigned number)
+static void add_mbr_entry(struct partition_table *table, const struct mbr_entry *e, uint64_t base,
+                          unsigned number)
 {
 	struct partition *p = partitions_add(table);
 
@@ -117,7 +117,7 @@ static bool read_logical(const struct partition_disk *disk, struct partition_tab
 		e = entry_at(sector, 0);
 		next = entry_at(sector, 1);
 		if (is_used(&e))
-			add_entry(table, &e, at, number++);
+			add_mbr_entry(table, &e, at, number++);
 		if (!is_extended(&next))
 			return true;
 		at = base + next.start;
@@ -155,7 +155,7 @@ static bool read_mbr(const struct partition_disk *disk, struct partition_table *
 		struct mbr_entry e = entry_at(sector, i);
 
 		if (is_used(&e))
-			add_entry(table, &e, 0, i + 1u);
+			add_mbr_entry(table, &e, 0, i + 1u);
 		if (is_extended(&e) && extended == 0u)
 			extended = e.start;
 	}

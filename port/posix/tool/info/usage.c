@@ -16,15 +16,15 @@
 enum {
 	TABLES_AT_ONCE = 4, /* how many L2 tables a call of the library reads at most */
 	STEPS_MIN = 64,     /* steps that are taken in any case */
-	NSEC_PER_SEC = 1000000000
+	NS_PER_SECOND = 1000000000
 };
 
-static uint64_t now(void)
+static uint64_t monotonic_ns(void)
 {
 	struct timespec t = { 0, 0 };
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+	return (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
 }
 
 /* How much of the disk a call may go through; a huge one has at least a bounded number of calls. */
@@ -68,7 +68,7 @@ static uint64_t next_step(uint64_t step, uint64_t least, const struct qcow2_segm
 
 bool usage_count(struct qcow2 *q, bool whole, struct usage *u)
 {
-	uint64_t least = step_least(q), step = least, end = now() + NSEC_PER_SEC;
+	uint64_t least = step_least(q), step = least, end = monotonic_ns() + NS_PER_SECOND;
 	struct qcow2_segment s;
 	bool damaged;
 	uint64_t n;
@@ -85,7 +85,7 @@ bool usage_count(struct qcow2 *q, bool whole, struct usage *u)
 		}
 		u->scanned += s.length;
 		step = next_step(step, least, &s);
-		if (!whole && n >= STEPS_MIN && now() >= end)
+		if (!whole && n >= STEPS_MIN && monotonic_ns() >= end)
 			break;
 	}
 	return rc >= 0;

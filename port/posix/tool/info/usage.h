@@ -22,6 +22,6 @@ struct usage {
  * Counts with one walk through the tables. Ends before the end of the disk after about a second,
  * unless `whole` is true. Returns false if the library failed for another reason than damage.
  */
-bool usage_count(struct qcow2 *q, bool whole, struct usage *usage);
+bool usage_count(struct qcow2 *q, bool whole, struct usage *u);
 
 #endif
