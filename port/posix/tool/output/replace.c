@@ -12,8 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The attributes of statx(2), 0 where the system does not know them. Linux before 5.8 does not tell
- * mount points, so that there the rename fails at the end. */
+/*
+ * The attributes of statx(2), 0 where the system does not know them. Linux before 5.8 does not tell
+ * mount points, so that there the rename fails at the end.
+ */
 static uint64_t file_attributes(const char *path)
 {
 	struct statx sx;
@@ -29,9 +31,8 @@ static bool acts_as_owner(void)
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	if (syscall(SYS_capget, &header, data) != 0)
-		return geteuid() == 0;
-	return (data[0].effective & 1u << CAP_FOWNER) != 0u;
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[0].effective & 1u << CAP_FOWNER) != 0u;
 }
 
 static bool is_kept_by_sticky_bit(const char *directory, const struct stat *st)
