@@ -255,11 +255,11 @@ struct qcow2_failure {
 
 	/*
 	 * The part of the disk that cannot be read or mapped, after qcow2_read and qcow2_map. It
-	 * begins where the call failed; all before is fine. It is as long as the reason reaches,
-	 * which may be past what was asked for: the cluster of a bad entry and of neighbours that
-	 * fail alike, or all that a table maps which cannot be read. To go on behind the damage, go
-	 * on at offset + length. If pread(2) fails for data that is not compressed, the part ends
-	 * with what was asked for, and reading less at a time finds what is still readable in it.
+	 * begins where the call failed; what the call was asked for before that can be read. It
+	 * may end past what was asked for: it is the cluster of a bad entry, with neighbours that
+	 * fail alike, or everything that an unreadable table maps. To read on after the damage,
+	 * continue at offset + length. If pread(2) fails for data that is not compressed, the part
+	 * ends with what was asked for, and reading less at a time finds what is still readable.
 	 */
 	uint64_t offset; /* in the disk, bytes */
 	uint64_t length; /* bytes; 0: the failure is not about a part of the disk */
@@ -314,9 +314,9 @@ struct qcow2_segment {
  * Cost: reads tables only, never data: 512 bytes at a time, or 16 KiB if the caller goes through
  * the disk in order. One call examines at most a million entries of the L2 tables of all images
  * (8 MiB, or 16 MiB with extended L2 entries), whatever len is: 64 GiB of a disk with clusters of
- * 64 KiB and no backing file. Going through a whole disk costs what its L1 tables and the L2 tables
- * that they lead to have; a hostile image can have up to 4 million entries that all lead to one L2
- * table, so a caller that must end soon counts its calls.
+ * 64 KiB and no backing file. Going through a whole disk reads an L2 table for each L1 entry that
+ * points to one. In a hostile image, up to 4 million L1 entries can point to the same L2 table, so
+ * a caller that must end soon counts its calls.
  */
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t len, struct qcow2_segment *segment);
 
@@ -401,10 +401,10 @@ const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);
 
 /*
- * Is the image at a depth of the chain, or its external data file, open for writing in QEMU: a
- * running guest, qemu-nbd and the like? Then what is read may be old, or half of a change; see "An
- * image that is being written" above. QEMU takes locks on the files that it writes, and this call
- * asks the system whether there are such locks. It takes none.
+ * Tells whether QEMU (a running guest, qemu-nbd and the like) has the image at a depth of the
+ * chain, or its external data file, open for writing. If so, what is read may be old, or half of a
+ * change; see "An image that is being written" above. QEMU takes locks on the files that it writes,
+ * and this call asks the system whether there are such locks. It takes none.
  *
  * Returns 1 if so, and 0 if not, or if the system cannot tell. Returns -1 with errno ENOENT if the
  * chain has no image at this depth. Cost: one fcntl(2) for each of the two files.
@@ -460,7 +460,7 @@ struct qcow2_bitmap_entry {
 /*
  * Lists the persistent bitmaps of the image that was opened. Puts one block of memory in *list,
  * with the entries and all names; the caller frees it with free(). If autoclear bit 0 is not set, a
- * program that does not know bitmaps has written to the image; then its bitmaps count as none.
+ * program that does not know bitmaps has written to the image; then the call returns 0.
  *
  * Returns the number of bitmaps, or -1 with errno set and *list unchanged. Fails with EINVAL
  * (status QCOW2_E_BITMAP) if the bitmap directory is damaged, with EIO if the file ends before it
@@ -473,9 +473,9 @@ int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
  * more clusters than the file has, and stops once it has counted `enough` of them; *count may be
- * larger than enough. Pass UINT64_MAX to count all. The call examines no more refcounts than have
- * room in what the file system stores of the file, or four million if that is more: an image whose
- * refcount table has one block again and again claims more than there is.
+ * larger than enough. Pass UINT64_MAX to count all. The call examines no more refcounts than fit
+ * in the allocated size of the file, or four million if that is more, because the refcount table
+ * of a hostile image can list one block many times.
  *
  * Returns 0 and sets *count, or returns -1 with errno set and *count unchanged. Fails with ENOENT
  * if the chain has no image at this depth, with ENOTSUP if the image is raw, with EFBIG if the

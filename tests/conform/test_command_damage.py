@@ -358,7 +358,7 @@ def test_zeros_past_the_end(build):
     """One warning, however many there are. Reading is fine."""
     image = build(V3 + "size 1M\nl2 0 data\n" +
                   "".join(f"l2 {i} raw {0x7000000 + i * 8192 + 1}\n" for i in range(5, 105)))
-    warning = (f"qcow2: {image}: warning: zero clusters have places past the end of the file (at file "
+    warning = (f"qcow2: {image}: warning: zero clusters point past the end of the file (at file "
                f"offset {0x7000000 + 5 * 8192}, disk offset {5 * CLUSTER}, {100 * CLUSTER} bytes); a "
                "table may be damaged\n")
     for command in ("info", "map"):

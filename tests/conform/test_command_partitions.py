@@ -99,6 +99,8 @@ def test_text(tmp_path):
 
 def test_no_scan(tmp_path):
     image = image_of(disk_of(tmp_path / "disk", SCRIPTS["MBR"]))
+    result = qcow2("info", "--scan", "--no-scan", image)
+    assert result.code == 2 and "--scan and --no-scan cannot be combined" in result.err
     text = qcow2_ok("info", "--no-scan", image)
     assert b"partitions" not in text and b"allocated" not in text
     info = qcow2_json("info", "--no-scan", image)

@@ -240,6 +240,7 @@ static int check_combinations(const struct args *args, const struct command *com
 		{ "summary", "picture", args->summary, args->picture },
 		{ "summary", "svg", args->summary, args->svg != NULL },
 		{ "picture", "svg", args->picture, args->svg != NULL },
+		{ "scan", "no-scan", args->scan, args->no_scan },
 	};
 	size_t i;
 

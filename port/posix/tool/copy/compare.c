@@ -235,7 +235,7 @@ static int compare(struct compare *c)
 	if (c->size[0] != c->size[1] && !args->quiet)
 		tool_error(c->args[1]->image,
 		           "warning: the disk has %" PRIu64 " bytes, the other one %" PRIu64
-		           "; what only one of them has must be zeros",
+		           "; the rest of the longer one must be zeros",
 		           c->size[1], c->size[0]);
 	compare_disks(c);
 	for (i = 0; i < 2u && !args->quiet; i++)

@@ -196,7 +196,7 @@ struct qcow2 *tool_open_disk(const struct args *args)
 {
 	struct qcow2 *q = tool_open(args);
 
-	if (q != NULL)
+	if (q != NULL && !args->quiet)
 		warn_in_use(args, q);
 	return q;
 }

@@ -159,6 +159,6 @@ void past_end_warn_cut(const struct past_end *p, const struct args *args)
 
 void past_end_warn_zeros(const struct past_end *p, const struct args *args)
 {
-	warn_of(args, &p->zeros, "zero clusters have places past the end of the file",
+	warn_of(args, &p->zeros, "zero clusters point past the end of the file",
 	        "a table may be damaged");
 }

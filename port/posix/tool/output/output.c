@@ -24,8 +24,8 @@ int output_failed(const struct output *o, int error)
 	if (o->is_text || (error != ENOSPC && error != EDQUOT && error != EFBIG))
 		return tool_error(o->name, "%s", strerror(error));
 	if (o->replaces && o->temp != NULL)
-		more = "; the old file is kept until the new one is complete; --in-place gives its "
-		       "room to the new one";
+		more = "; the old file is kept until the new one is complete; --in-place "
+		       "overwrites the old file instead";
 	return tool_error(o->name, "%s; the disk has %" PRIu64 " bytes%s", strerror(error), o->size,
 	                  more);
 }
