@@ -32,8 +32,9 @@
  * file of the chain, calls return what the file has at that moment, or what it had earlier, because
  * the library keeps parts of tables; a call may also fail, because it sees half of a change. What
  * the writer has not flushed yet is missing, because the tables that lead there are still in its
- * memory. A file may grow: before a call fails because a file ends too early, it asks the system
- * for the size again, and reads the tables anew if the file is longer. If a file ends inside a
+ * memory. A file may grow: before qcow2_read or qcow2_map fails because a file ends too early, it
+ * asks the system for the size again, and reads the tables anew if the file is longer. The other
+ * calls know what was in the file when the image was opened. If a file ends inside a
  * cluster of data, the rest of that cluster reads as zeros, also when the file has grown. What the
  * header says, for instance the size of the disk, stays as it was when the image was opened. A
  * program that must see all that has been flushed opens the image again.
@@ -269,7 +270,8 @@ struct qcow2_failure {
 	 * where nothing was, if the file ends in its header, or if compressed data is cut.
 	 */
 	int looks_cut;
-	int names_file; /* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if the image names the file */
+	/* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if QCOW2_FOLLOW may find the file by its name */
+	int names_file;
 };
 
 /*

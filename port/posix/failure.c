@@ -183,9 +183,7 @@ void qp_fail_file(const struct qp_file *file, int error, const char *text, const
 /* The position of a failure in its file; the image may begin behind the start of the file. */
 static uint64_t place_of(const struct qcow2_error *err)
 {
-	const struct qp_file *file = err->io->ctx;
-
-	return file->start + err->pos;
+	return qp_file_place(err->io, err->pos);
 }
 
 /* Notes a status and the file. The place in the file is noted if the status has one. */

@@ -73,14 +73,14 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
  */
 static uint64_t map_len(const struct qcow2_image *image)
 {
-	unsigned n_images = 0, bits = image->cluster_bits; /* the smallest of all images */
+	unsigned n_images = 0, bits = 64; /* of the smallest clusters of all qcow2 images */
 
 	for (; image != NULL; image = image->backing) {
 		n_images++;
 		if (image->version != 0u && image->cluster_bits < bits)
 			bits = image->cluster_bits;
 	}
-	return (uint64_t)(MAP_ENTRIES / n_images) << bits;
+	return bits < 64u ? (uint64_t)(MAP_ENTRIES / n_images) << bits : UINT64_MAX;
 }
 
 static struct qcow2 *handle_new(int fd, const struct qcow2_options *o)

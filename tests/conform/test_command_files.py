@@ -137,6 +137,8 @@ def test_image_at(archive, build, tmp_path):
     other = build("size 4k\nl2 0 data\n", "other.qcow2")
     name, ((offset, length), _) = archive(image, other)
     want = qcow2_ok("cat", image)
+    (layer,) = qcow2_json("info", "--backing-chain", f"--image-at={offset},{length}", name)
+    assert layer["virtual-size"] == len(want)
     for at in (f"{offset},{length}", f"{offset}", f"{offset:#x},1G"):
         assert qcow2_ok("cat", "--image-at", at, name) == want
     option = f"--image-at={offset},{length}"
@@ -194,7 +196,8 @@ def test_image_at_fails(archive, build):
     refused(qcow2("cat", name), "not a qcow2 image")
     refused(qcow2("cat", f"--image-at={offset + 1}", name), "not a qcow2 image")
     refused(qcow2("cat", "--image-at=1G", name), "ends before the image")
-    refused(qcow2("cat", f"--image-at={offset},4k", name), "truncated")
+    result = qcow2("cat", f"--image-at={offset},4k", name)
+    refused(result, "truncated", f"the end of the file ({offset + 4 * K} bytes)")
     for value in ("", ",", "1,", ",1", "1,0", "x", "1,x", "1,2,3", "-1"):
         result = qcow2("cat", f"--image-at={value}", name)
         assert result.code == 2 and "--image-at" in result.err and "expected" in result.err
@@ -249,6 +252,7 @@ def test_other_formats(build):
     """The message says what to give instead, and does not name an option that is given already."""
     image = build('size 64k\nbacking "base" vmdk\n')
     refused(qcow2("cat", f"--backing={image}", image), "'vmdk'")
+    assert "--follow" not in qcow2("cat", image).err
     for option in ("--follow", "--follow=any"):
         result = qcow2("cat", option, image)
         refused(result, "'vmdk'", "raw or qcow2 copy", "--backing FILE[,FORMAT]")
@@ -262,7 +266,9 @@ def test_no_file_name(name, build):
         result = qcow2("cat", option, image)
         refused(result, "only file names are followed", "--backing FILE[,FORMAT]")
         assert "--follow" not in result.err
-    refused(qcow2("cat", image), "--follow", "--backing")
+    result = qcow2("cat", image)
+    refused(result, "which was not given", "--backing FILE[,FORMAT]")
+    assert "--follow" not in result.err
 
 
 def test_format_is_missing(build):

@@ -92,6 +92,19 @@ def test_list_of_the_directory_is_not_added(build):
     assert attributes(out) == before and not before[3]
 
 
+def test_refused_list(build):
+    """The group bits of a file with an access control list are the list's mask. They give the group
+    nothing if the list cannot be copied."""
+    image = build(PLAIN)
+    out = image.with_name("out")
+    out.write_bytes(OLD)
+    os.setxattr(out, "system.posix_acl_access", ACL)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o660
+    succeed("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsetxattr:error=ENOSPC",
+            QCOW2, "convert", image, out, env=TRACED)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("call", ("fchmod", "fchown"))
 def test_refused_attributes(call, build):
     """As on file systems that have no modes or owners: that is no failure."""
@@ -195,8 +208,8 @@ def test_in_place_failure(build):
     refused(qcow2("convert", "--in-place", image, image), "is one of the input files")
 
 
-def with_fault(fault, *args):
-    return run(FAULTS, *args, env=dict(os.environ, QCOW2_FAULT=fault), memory=MEMORY)
+def with_fault(fault, *args, **more):
+    return run(FAULTS, *args, env=dict(os.environ, QCOW2_FAULT=fault), memory=MEMORY, **more)
 
 
 def test_in_place_faults(build):
@@ -307,6 +320,15 @@ def test_standard_output(name, build):
     assert out.read_bytes() == b"head" + whole + b"tail" and stored(out) <= 1 * M
     succeed("sh", "-c", script.replace('>"$3"', '>>"$3"'), QCOW2, image, name, out)
     assert out.read_bytes() == 2 * (b"head" + whole + b"tail")
+
+
+def test_standard_output_failure(build):
+    """The file has its whole length from the beginning, so the command says that it is not complete."""
+    image = build(BROKEN)
+    with open(image.with_name("out"), "wb") as out:
+        result = qcow2("convert", image, "-", stdout=out)
+    assert result.code == 1, result
+    assert result.err.endswith(f"\nqcow2: standard output: {NOT_COMPLETE}\n"), result
 
 
 def test_descriptor(build):
@@ -620,6 +642,9 @@ def test_device_failure(build, tmp_path):
         result = qcow2("convert", build(BROKEN), device)
         assert result.err.endswith(f"qcow2: {device}: {NOT_COMPLETE}\n"), result
     image = build(PLAIN)
+    with loop_device(tmp_path / "other", M) as device, open(device, "r+b") as out:
+        result = with_fault(f"fsync 1 1 {errno.EIO}", "convert", image, "-", stdout=out)
+        refused(result, "standard output", os.strerror(errno.EIO))
     device = subprocess.check_output(("losetup", "-f", "--show", image)).decode().strip()
     try:
         refused(qcow2("convert", device, device), "is one of the input files")

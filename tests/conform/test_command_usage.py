@@ -23,7 +23,7 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   info       Show what an image is: sizes, features, names, partitions, snapshots.
   map        Show which parts of the disk hold data, and where in which file.
   cat        Write the content of the disk to standard output.
-  convert    Write the content of the disk to the sparse raw file OUT.
+  convert    Write the content of the disk to OUT: a sparse raw file, a device or a pipe.
   compare    Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.
   snapshots  List the internal snapshots.
   help       Print this help, or that of COMMAND.

@@ -402,11 +402,12 @@ static void test_exploring_fails(void **state)
 /* ---- Chains ---- */
 
 /* Writes an overlay that has one cluster of data. */
-static void write_layer(const char *path, const char *backing, uint64_t size, uint64_t cluster)
+static void write_layer(const char *path, const char *backing, unsigned cluster_bits, uint64_t size,
+                        uint64_t cluster)
 {
 	struct image img;
 
-	image_init(&img, 3, 16, size);
+	image_init(&img, 3, cluster_bits, size);
 	image_set_backing(&img, backing, strlen(backing), 0);
 	image_add_ext(&img, IMAGE_EXT_BACKING_FORMAT, 5, "qcow2", 5);
 	image_add(&img, &img.active, cluster, IMAGE_DATA);
@@ -432,8 +433,8 @@ static void test_layers(void **state)
 	image_set_l1(&img, &img.active, 1, bad_entry);
 	image_to_file(&img, "base", NULL);
 	image_free(&img);
-	write_layer("mid", "base", mid_size, 6);
-	write_layer("top", "mid", 2 * table_len, 3);
+	write_layer("mid", "base", 16, mid_size, 6);
+	write_layer("top", "mid", 16, 2 * table_len, 3);
 	q = open_with("top", QCOW2_FOLLOW);
 	fails(q, 100, 1, (struct part){ status, 100, 3 * CLUSTER - 100 });
 	EQ(qcow2_last_failure()->depth, 2);
@@ -459,22 +460,53 @@ static void test_small_base(void **state)
 	image_set_l1(&img, &img.active, 0, bad_entry);
 	image_to_file(&img, "base", NULL);
 	image_free(&img);
-	write_layer("top", "base", DISK, 1);
+	write_layer("top", "base", 16, DISK, 1);
 	q = open_with("top", QCOW2_FOLLOW);
 	fails(q, 2 * CLUSTER, 1, (struct part){ QCOW2_E_L2_ENTRY, 2 * CLUSTER, 7 * CLUSTER + 77 });
 	goes_on(q, qcow2_last_failure());
 	qcow2_close(q);
 }
 
+/*
+ * One failure tells no more than 65,536 clusters of the image above hold, so that no call maps all
+ * of that image.
+ */
+static void test_small_clusters_above(void **state)
+{
+	const uint64_t most = UINT64_C(65536) * 512u;
+	struct image img;
+	struct qcow2 *q;
+	uint8_t byte;
+
+	(void)state;
+	image_init(&img, 3, 16, 2 * table_len);
+	image_set_l1(&img, &img.active, 0, bad_entry);
+	image_to_file(&img, "base", NULL);
+	image_free(&img);
+	write_layer("top", "base", 9, 2 * table_len, 2 * table_len / 512u - 1u);
+	q = open_with("top", QCOW2_FOLLOW);
+	EQ(read_guarded(q, &byte, 1, 7), -1);
+	part_is(&(struct part){ QCOW2_E_L2_ENTRY, 7, most });
+	fails(q, table_len - 5, 5, (struct part){ QCOW2_E_L2_ENTRY, table_len - 5, 5 });
+	qcow2_close(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_l2_entries),     cmocka_unit_test(test_l1_entries),
-		cmocka_unit_test(test_bad_pointers),   cmocka_unit_test(test_looks_cut),
-		cmocka_unit_test(test_cut_table),      cmocka_unit_test(test_compressed),
-		cmocka_unit_test(test_cut_compressed), cmocka_unit_test(test_data_fails),
-		cmocka_unit_test(test_tables_fail),    cmocka_unit_test(test_exploring_fails),
-		cmocka_unit_test(test_layers),         cmocka_unit_test(test_small_base),
+		cmocka_unit_test(test_small_clusters_above),
+		cmocka_unit_test(test_l2_entries),
+		cmocka_unit_test(test_l1_entries),
+		cmocka_unit_test(test_bad_pointers),
+		cmocka_unit_test(test_looks_cut),
+		cmocka_unit_test(test_cut_table),
+		cmocka_unit_test(test_compressed),
+		cmocka_unit_test(test_cut_compressed),
+		cmocka_unit_test(test_data_fails),
+		cmocka_unit_test(test_tables_fail),
+		cmocka_unit_test(test_exploring_fails),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_small_base),
 	};
 
 	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);

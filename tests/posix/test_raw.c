@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SIZE = 3 * 65536 + 77 };
 
@@ -55,6 +56,22 @@ static void test_read(void **state)
 	EQ(segment.depth, 0);
 	EQ(segment.fd, qcow2_get_fd(q, 0));
 	EQ(segment.file_offset, 5);
+	qcow2_close(q);
+}
+
+/* One call maps a raw disk of any size, because it has no tables. */
+static void test_map_of_a_large_disk(void **state)
+{
+	const uint64_t size = UINT64_C(1) << 40;
+	struct qcow2_segment segment;
+	struct qcow2 *q;
+
+	(void)state;
+	file_write("large", content, SIZE);
+	EQ(truncate("large", (off_t)size), 0);
+	q = open_raw("large", 0);
+	EQ(map_guarded(q, 0, UINT64_MAX, &segment), 1);
+	EQ(segment.length, size);
 	qcow2_close(q);
 }
 
@@ -166,9 +183,10 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),          cmocka_unit_test(test_description),
-		cmocka_unit_test(test_never_guessed), cmocka_unit_test(test_wrong_options),
-		cmocka_unit_test(test_older_struct),  cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_read),          cmocka_unit_test(test_map_of_a_large_disk),
+		cmocka_unit_test(test_description),   cmocka_unit_test(test_never_guessed),
+		cmocka_unit_test(test_wrong_options), cmocka_unit_test(test_older_struct),
+		cmocka_unit_test(test_empty),
 	};
 
 	return cmocka_run_group_tests(tests, raw_setup, dir_teardown);

@@ -5,6 +5,7 @@
 #include "cut.h"
 
 #include "../failure.h"
+#include "file.h"
 #include "qcow2/refcount.h"
 
 enum { L1_ENTRY_LEN = 8 };
@@ -59,8 +60,10 @@ void qp_fail_cut(const struct qcow2_image *image, const char *what, uint64_t pos
 
 	qp_fail_missing(image->io.ctx, cut && zeros_help,
 	                "%s%s at file offset %llu is %s the end of the file (%llu bytes)",
-	                cut ? "image is truncated: " : "", what, (unsigned long long)pos,
-	                pos < size ? "cut off at" : "past", (unsigned long long)size);
+	                cut ? "image is truncated: " : "", what,
+	                (unsigned long long)qp_file_place(&image->io, pos),
+	                pos < size ? "cut off at" : "past",
+	                (unsigned long long)qp_file_place(&image->io, size));
 }
 
 void qp_fail_open_cut(const struct qp_file *file, unsigned flags, const struct qcow2_error *err)
@@ -75,7 +78,7 @@ void qp_fail_open_cut(const struct qp_file *file, unsigned flags, const struct q
 		qp_fail_missing(file, false,
 		                "image is truncated: the header is cut off at the end of the file "
 		                "(%llu bytes)",
-		                (unsigned long long)file->io.size);
+		                (unsigned long long)qp_file_place(&file->io, file->io.size));
 		return;
 	}
 	l1_len = (uint64_t)image.l1_entries * L1_ENTRY_LEN;
@@ -88,5 +91,5 @@ void qp_fail_open_cut(const struct qp_file *file, unsigned flags, const struct q
 		qp_fail_missing(err->io->ctx, true,
 		                "image is truncated: the header extensions are cut off at the end "
 		                "of the file (%llu bytes)",
-		                (unsigned long long)file->io.size);
+		                (unsigned long long)qp_file_place(&file->io, file->io.size));
 }

@@ -50,6 +50,14 @@ bool qp_file_size_now(const struct qp_file *file, uint64_t *size);
 /* pread(2) at a position of the image, once. */
 ssize_t qp_file_pread(const struct qp_file *file, void *buf, size_t len, uint64_t pos);
 
+/* Where a position of the image is in the file of this io. */
+static inline uint64_t qp_file_place(const struct qcow2_io *io, uint64_t pos)
+{
+	const struct qp_file *file = io->ctx;
+
+	return file->start + pos;
+}
+
 /* Are these the same file or device? */
 bool qp_file_same(const struct qp_file *a, const struct qp_file *b);
 

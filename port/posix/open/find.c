@@ -46,6 +46,18 @@ static bool request_read(struct qp_layer *layer, int kind, struct qcow2_file_req
 	return true;
 }
 
+/* These names of QEMU mean the bytes as they are: the second and third are its own drivers. */
+static bool is_raw_format(const char *format)
+{
+	return strcmp(format, "raw") == 0 || strcmp(format, "file") == 0 ||
+	       strcmp(format, "host_device") == 0;
+}
+
+static bool is_readable_format(const char *format)
+{
+	return is_raw_format(format) || strcmp(format, "qcow2") == 0;
+}
+
 /* Notes that the caller neither gave the file nor allows the library to open it. */
 static void not_given(const struct qcow2_file_request *request)
 {
@@ -67,7 +79,8 @@ static void not_given(const struct qcow2_file_request *request)
 		qp_fail(ENOTSUP, status, text, "%s needs its %s '%s'%s%s%s, which was not given",
 		        who, what, name, *shown != '\0' ? " (format " : "", shown,
 		        *shown != '\0' ? ")" : "");
-	if (request->name_len != 0u)
+	if (qp_resolve_may_follow(request->name) &&
+	    (request->format == NULL || is_readable_format(request->format)))
 		qp_failure_names_file();
 }
 
@@ -139,13 +152,6 @@ static bool find_named(const struct qcow2_options *o, struct qp_layer *layer,
 	return qp_resolve(request, layer, o->flags, found);
 }
 
-/* These names of QEMU mean the bytes as they are: the second and third are its own drivers. */
-static bool is_raw_format(const char *format)
-{
-	return strcmp(format, "raw") == 0 || strcmp(format, "file") == 0 ||
-	       strcmp(format, "host_device") == 0;
-}
-
 /* What the first bytes of a file are, for a message. Nothing is ever decided by that. */
 static const char *looks_like(int fd)
 {
@@ -177,7 +183,7 @@ static bool format_supported(const char *format, const struct qcow2_file_request
 {
 	char name[QP_PRINTABLE], shown[QP_PRINTABLE];
 
-	if (is_raw_format(format) || strcmp(format, "qcow2") == 0)
+	if (is_readable_format(format))
 		return true;
 	qp_printable(name, request->name, request->name_len);
 	qp_fail(ENOTSUP, QCOW2_E_BACKING, "the format of the backing file is not supported",

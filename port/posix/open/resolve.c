@@ -59,6 +59,11 @@ static bool has_protocol(const char *name)
 	return name[strcspn(name, ":/")] == ':';
 }
 
+bool qp_resolve_may_follow(const char *name)
+{
+	return strncmp(name, "file:", 5) == 0 || (*name != '\0' && !has_protocol(name));
+}
+
 static char *path_join(const char *dir, const char *name)
 {
 	size_t dir_len = strlen(dir);

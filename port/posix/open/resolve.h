@@ -7,6 +7,9 @@
 struct qp_found;
 struct qp_layer;
 
+/* Is this the name of a file, as opposed to one for another protocol of QEMU, or an empty one? */
+bool qp_resolve_may_follow(const char *name);
+
 /*
  * Opens the file that the image of the layer names in the request, as QCOW2_FOLLOW or
  * QCOW2_FOLLOW_ANY in flags allow. Sets *found to the descriptor, its path and, with QCOW2_FOLLOW,

@@ -24,6 +24,8 @@
 #define L1_ENTRY_BITS 3u
 #define SLICE_BITS    9u
 
+enum { CLUSTERS_ABOVE = 65536 };
+
 /* Bits 9-55 of an L1 entry or a standard L2 entry. */
 #define ENTRY_POS UINT64_C(0x00fffffffffffe00)
 
@@ -127,9 +129,11 @@ static void points_past(struct failure *f, const char *kind, uint64_t entry_pos,
 	snprintf(f->damage->reason, sizeof f->damage->reason,
 	         "%sthe %s entry at file offset %llu points to %s at %llu, %s the end of the "
 	         "file (%llu bytes)",
-	         cut ? "image is truncated: " : "", kind, (unsigned long long)entry_pos, what,
-	         (unsigned long long)pos, pos < size ? "cut off at" : "past",
-	         (unsigned long long)size);
+	         cut ? "image is truncated: " : "", kind,
+	         (unsigned long long)qp_file_place(&f->image->io, entry_pos), what,
+	         (unsigned long long)qp_file_place(&f->image->io, pos),
+	         pos < size ? "cut off at" : "past",
+	         (unsigned long long)qp_file_place(&f->image->io, size));
 	f->damage->looks_cut = cut;
 }
 
@@ -252,14 +256,32 @@ static void add_neighbours(struct failure *f)
 	}
 }
 
+/*
+ * The most that one failure tells: what this many clusters of each image above hold. So the work in
+ * these images has a limit, whatever the damage below them is.
+ */
+static uint64_t clip_limit(const struct failure *f, unsigned depth)
+{
+	const struct qcow2_image *image = f->reader->image;
+	uint64_t limit = UINT64_MAX;
+
+	for (; depth > 0u; depth--, image = image->backing)
+		if (((uint64_t)CLUSTERS_ABOVE << image->cluster_bits) < limit)
+			limit = (uint64_t)CLUSTERS_ABOVE << image->cluster_bits;
+	return limit;
+}
+
 /* Ends the damage, which is in an image at this depth, before what the images above have. */
 static void clip_by_layers(struct failure *f, unsigned depth)
 {
+	uint64_t limit = clip_limit(f, depth);
 	uint64_t memory[QCOW2_READER_MEMORY / sizeof(uint64_t)];
 	const struct qcow2_image *image = f->reader->image;
 	struct qcow2_reader reader;
 	struct qcow2_extent e;
 
+	if (f->damage->length > limit)
+		f->damage->length = limit;
 	for (; depth > 0u; depth--, image = image->backing) {
 		struct qcow2_image alone = *image;
 

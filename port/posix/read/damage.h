@@ -14,7 +14,8 @@
  * len) of the disk.
  *
  * Cost: maps the part up to the failure again, then a few pread(2) and at most 64 calls of
- * qcow2_reader_map for neighbours.
+ * qcow2_reader_map for neighbours. If the damage is in a lower image, maps at most 65,536 clusters
+ * of each image above it.
  */
 void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, uint64_t len);
 

@@ -17,6 +17,7 @@ int tool_error(const char *subject, const char *format, ...)
 
 	/* Output that comes before the failure must also appear before the message. */
 	fflush(stdout);
+	flockfile(stderr); /* for the whole message, and for progress */
 	progress_break();
 	fputs("qcow2: ", stderr);
 	text_print(stderr, subject, strlen(subject));
@@ -25,6 +26,7 @@ int tool_error(const char *subject, const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+	funlockfile(stderr);
 	return EXIT_FAILED;
 }
 

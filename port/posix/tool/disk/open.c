@@ -18,12 +18,17 @@
  * that is wanted. */
 enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
 
+static bool is_standard_input(const struct args *args)
+{
+	return strcmp(args->image, "-") == 0;
+}
+
 /* The option that helps. The library's messages cannot name it: it is one of the command's. */
 static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
 	unsigned flags = args->options.flags;
-	bool follow_helps =
-		failure->names_file && (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
+	bool follow_helps = failure->names_file && !is_standard_input(args) &&
+	                    (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
 
 	if (failure->status == QCOW2_E_BACKING)
 		return follow_helps ? "; use --follow, --backing FILE[,FORMAT] or --layer-only"
@@ -40,11 +45,6 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	    (flags & QCOW2_FOLLOW) != 0u)
 		return "; use --follow=any to open it anyway";
 	return "";
-}
-
-static bool is_standard_input(const struct args *args)
-{
-	return strcmp(args->image, "-") == 0;
 }
 
 /* A copy of standard input, because the library closes it. At least 3, so not a standard one. */

@@ -16,7 +16,7 @@
  * Closes fd.
  */
 static int print_alone(struct json *j, const struct args *args, const char *filename,
-                       const char *format, int fd)
+                       const char *format, unsigned depth, int fd)
 {
 	struct qcow2_options options = { .struct_size = sizeof options,
 		                         .flags = QCOW2_INSPECT | QCOW2_LAYER_ONLY,
@@ -27,6 +27,10 @@ static int print_alone(struct json *j, const struct args *args, const char *file
 	struct info info;
 
 	options.flags |= args->options.flags & QCOW2_ALLOW_TRUNCATED;
+	if (depth == 0u) {
+		options.image_offset = args->options.image_offset;
+		options.image_length = args->options.image_length;
+	}
 	q = qcow2_open_options(fd, &options, NULL);
 	if (q == NULL)
 		return tool_error(filename, "%s", qcow2_last_failure()->message);
@@ -83,7 +87,7 @@ static int print_depth(struct json *j, const struct args *args, struct qcow2 *q,
 	if (depth > 0u && !args->json)
 		putchar('\n');
 	qcow2_get_info(q, depth, &image); /* never fails inside the chain */
-	return print_alone(j, args, shown_path(args, q, depth), image.format, fd);
+	return print_alone(j, args, shown_path(args, q, depth), image.format, depth, fd);
 }
 
 int info_chain_print(struct info_chain *chain, struct json *j, const struct args *args,

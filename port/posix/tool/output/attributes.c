@@ -14,9 +14,7 @@ static const char acl_name[] = "system.posix_acl_access";
 
 mode_t attributes_first_mode(const struct stat *old)
 {
-	bool same = old->st_uid == geteuid() && old->st_gid == getegid();
-
-	return old->st_mode & (same ? 0777 : 0700);
+	return old->st_mode & 0700;
 }
 
 static bool has_owner(int fd, const struct stat *old, bool *same_group)
@@ -69,39 +67,49 @@ static ssize_t read_attribute(const char *path, const char *name, char **value, 
 	return len > 0 ? getxattr(path, name, *value, *room) : len;
 }
 
-/* The system keeps some attributes for itself: that it refuses them is no reason to fail. */
-static void copy_listed(int fd, const char *path, const char *names, ssize_t len, bool with_acl)
+/*
+ * The system keeps some attributes for itself: that it refuses them is no reason to fail. Returns
+ * false if there is an access control list that could not be copied, or that was left out.
+ */
+static bool copy_listed(int fd, const char *path, const char *names, ssize_t len, bool with_acl)
 {
+	bool whole = true;
 	char *value = NULL;
 	size_t room = 0;
 	ssize_t at, n;
 
 	for (at = 0; at < len; at += (ssize_t)strlen(names + at) + 1) {
-		if (!with_acl && strcmp(names + at, acl_name) == 0)
-			continue;
-		n = read_attribute(path, names + at, &value, &room);
-		if (n >= 0)
-			fsetxattr(fd, names + at, value, (size_t)n, 0);
+		bool is_acl = strcmp(names + at, acl_name) == 0, copied = false;
+
+		if (with_acl || !is_acl) {
+			n = read_attribute(path, names + at, &value, &room);
+			copied = n >= 0 && fsetxattr(fd, names + at, value, (size_t)n, 0) == 0;
+		}
+		whole = whole && (copied || !is_acl);
 	}
 	free(value);
+	return whole;
 }
 
 /*
  * The directory may have given the new file an access control list that the old one has not. The
- * list of the old file is only right for the same group.
+ * list of the old file is only right for the same group. Returns false if it could not be copied:
+ * then the group bits of the old mode mean nothing, because they are the mask of the list.
  */
-static void copy_extended(int fd, const char *path, bool same_group)
+static bool copy_extended(int fd, const char *path, bool same_group)
 {
 	ssize_t len = listxattr(path, NULL, 0);
 	char *names;
+	bool whole;
 
 	fremovexattr(fd, acl_name);
 	names = len > 0 ? malloc((size_t)len) : NULL;
 	if (names == NULL)
-		return;
+		return len <= 0;
 	len = listxattr(path, names, (size_t)len);
-	copy_listed(fd, path, names, len, same_group);
+	whole = copy_listed(fd, path, names, len, same_group);
 	free(names);
+	return whole;
 }
 
 bool attributes_copy(int fd, const char *path, const struct stat *old)
@@ -109,7 +117,6 @@ bool attributes_copy(int fd, const char *path, const struct stat *old)
 	bool same_group;
 	bool same_owner = copy_owner(fd, old, &same_group);
 
-	copy_extended(fd, path, same_group);
-	copy_mode(fd, old, same_group);
+	copy_mode(fd, old, copy_extended(fd, path, same_group) && same_group);
 	return same_owner && same_group;
 }

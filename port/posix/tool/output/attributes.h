@@ -17,8 +17,7 @@
 bool attributes_copy(int fd, const char *path, const struct stat *old);
 
 /*
- * Returns the mode to create the new file with. It lets nobody read who could not read the old one,
- * as long as the new one has another owner or group.
+ * Returns the mode to create the new file with: only its owner may use it until attributes_copy.
  */
 mode_t attributes_first_mode(const struct stat *old);
 

@@ -68,13 +68,15 @@ static bool resize(struct output *o)
 	off_t end = (off_t)(o->base + o->size);
 	struct stat st;
 
-	if (!o->is_own || o->temp != NULL)
+	if (o->temp != NULL)
 		return ftruncate(o->fd, end) == 0;
 	if (!make_notice(o) || fstat(o->fd, &st) != 0)
 		return false;
 	if (end > st.st_size && ftruncate(o->fd, end) != 0)
 		return false;
 	begin_overwriting(o);
+	if (!o->is_own) /* what is before o->base belongs to the caller */
+		return true;
 	return ftruncate(o->fd, 0) == 0 && ftruncate(o->fd, end) == 0;
 }
 
@@ -225,6 +227,13 @@ static int give_name(const struct output *o)
 	return rc;
 }
 
+static bool is_block_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
 int output_commit(struct output *o)
 {
 	int fd = o->fd;
@@ -237,7 +246,7 @@ int output_commit(struct output *o)
 	 * device could not store, it says now.
 	 */
 	/* Not -1: tool_error() is never EXIT_OK. NOLINTNEXTLINE(clang-analyzer-unix.Std*) */
-	if ((o->replaces || o->is_device) && !o->is_stream && fsync(fd) != 0)
+	if (((o->replaces && !o->is_stream) || is_block_device(fd)) && fsync(fd) != 0)
 		return output_failed(o, errno);
 	o->fd = -1;
 	if (close(fd) != 0 || (o->temp != NULL && give_name(o) != 0))

@@ -69,5 +69,5 @@ enum replace replace_how(const char *path, const struct stat *st)
 bool replace_beside_is_refused(int error)
 {
 	return error == EACCES || error == EPERM || error == EROFS || error == ENOSYS ||
-	       error == EOPNOTSUPP;
+	       error == EOPNOTSUPP || error == ENAMETOOLONG;
 }

@@ -27,7 +27,8 @@ static void end_program(int signal_number)
 	if (notice != NULL && write(STDERR_FILENO, notice, strlen(notice)) < 0)
 		to_say = NULL;
 	signal(signal_number, SIG_DFL);
-	raise(signal_number);
+	if (raise(signal_number) != 0)
+		_exit(128 + signal_number);
 }
 
 /* Signals that the parent has set to be ignored stay ignored: nohup(1) relies on that. */

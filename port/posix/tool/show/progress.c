@@ -131,9 +131,11 @@ static void change_line(const struct progress *p, double elapsed)
 
 	make_line(line, p, elapsed);
 	len = (int)strlen(line);
+	flockfile(stderr);
 	fprintf(stderr, "\r%s%*s", line, line_len > len ? line_len - len : 0, "");
 	fflush(stderr);
 	line_len = len;
+	funlockfile(stderr);
 }
 
 /* Prints the line that a signal asks for. A signal that comes meanwhile gets another line. */
@@ -143,9 +145,11 @@ static void answer_signal(const struct progress *p)
 
 	if (__atomic_exchange_n(&line_wanted, 0, __ATOMIC_RELAXED) == 0)
 		return;
-	progress_break();
 	make_line(line, p, now() - p->began);
+	flockfile(stderr);
+	progress_break();
 	fprintf(stderr, "%s\n", line + strspn(line, " "));
+	funlockfile(stderr);
 }
 
 void progress_break(void)
