@@ -5,7 +5,7 @@
 #
 #   src/                      with tests/unit: all of it, MC/DC included
 #   port/posix/, port/common/ with tests/posix, once for each choice of decompressors
-#   port/posix/tool/          with the tests of tests/conform that need no images of random content
+#   port/posix/tool/          with the tests of tests/conform that are about the command
 #
 # Of the last two, the tests must reach at least 95 % of the lines of each file.
 #
@@ -49,7 +49,7 @@ run() { # DIR KIND [%c]: runs the programs of $out/DIR/tests/KIND, each with a p
 run_command() { # DIR: runs tests/conform with the command of $out/DIR
 	LLVM_PROFILE_FILE=$out/$1.profiles/%c%m.profraw QCOW2=$out/$1/qcow2 \
 		MKIMAGE=$out/$1/tests/image/mkimage \
-		/usr/bin/python3 -m pytest "$here"/../conform/test_c*.py \
+		/usr/bin/python3 -m pytest "$here"/../conform/test_command*.py \
 			"$here"/../conform/test_sandbox.py::test_same_output >"$out/$1.run.log" 2>&1 || {
 		cat "$out/$1.run.log"
 		return 1

@@ -500,7 +500,6 @@ def main():
     parser.add_argument("--least", type=float, default=0)
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
-    os.nice(10)
     os.environ.setdefault("TEST_BRIEF", "1")
     entries = listed()
     mutants = [m for path in args.files for m in mutants_of(path)]
