@@ -354,6 +354,14 @@ def test_file_that_ends_inside_a_cluster(build):
     assert qcow2("map", odd).err == qcow2("info", odd).err == ""
 
 
+def test_file_that_ends_behind_damage(build):
+    """The warning comes also if something before that place is damaged."""
+    image = build(V3 + "size 64k\nl2 0 data\nl2 5 raw 1<<63|513\nl2 15 last 100\n")
+    result = qcow2("cat", "--salvage", image)
+    assert result.code == 3 and len(result.out) == 64 * K, result
+    assert "disk offset 20480: invalid" in result.err and "ends inside a data cluster" in result.err, result
+
+
 def test_zeros_past_the_end(build):
     """One warning, however many there are. Reading is fine."""
     image = build(V3 + "size 1M\nl2 0 data\n" +
