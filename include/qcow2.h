@@ -270,7 +270,7 @@ struct qcow2_failure {
 	 * where nothing was, if the file ends in its header, or if compressed data is cut.
 	 */
 	int looks_cut;
-	/* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if QCOW2_FOLLOW may find the file by its name */
+	/* QCOW2_E_BACKING, QCOW2_E_DATA_FILE: not 0 if QCOW2_FOLLOW may find the file by name */
 	int names_file;
 };
 
