@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
-  * Decodes UTF-8 (RFC 3629), and knows which characters can be shown. Every port that prints or
- opens
- * the names in an image needs it.
-
+ * Decodes UTF-8 (RFC 3629), and knows which characters can be shown. Every port that prints or
+ * opens the names in an image needs it.
  */
 #include "utf8.h"
 

@@ -166,6 +166,15 @@ def test_only_the_file_is_writable(sticky, build):
         assert "cannot create the file: Permission denied" in done.err, done
 
 
+def test_name_without_room(build):
+    """The name is as long as can be, so that there is none for a temporary file beside it."""
+    image = build(PLAIN)
+    out = image.with_name("n" * 250)
+    for _ in range(2):  # created, then replaced
+        qcow2_ok("convert", image, out)
+        assert out.read_bytes() == qcow2_ok("cat", image)
+
+
 def test_mount_point(build):
     image = build(PLAIN)
     out, under = image.with_name("out"), image.with_name("under")

@@ -322,7 +322,8 @@ static EFI_STATUS EFIAPI uninstall(EFI_HANDLE handle, ...)
 	return EFI_SUCCESS;
 }
 
-/* The drivers find one partition with a file system on each disk whose first block they can read.
+/*
+ * The drivers find one partition with a file system on each disk whose first block they can read.
  */
 static EFI_STATUS EFIAPI connect(EFI_HANDLE controller, EFI_HANDLE *drivers,
                                  EFI_DEVICE_PATH_PROTOCOL *rest, BOOLEAN is_recursive)

@@ -199,7 +199,8 @@ const char *image_field_name(enum image_field field);
 unsigned image_field_pos(enum image_field field);
 unsigned image_field_len(enum image_field field);
 
-/* Adds a header extension; says_len is its length field. The bytes are padded to a multiple of 8.
+/*
+ * Adds a header extension; says_len is its length field. The bytes are padded to a multiple of 8.
  */
 void image_add_ext(struct image *img, uint32_t type, uint32_t says_len, const void *bytes,
                    size_t n_bytes);

@@ -311,7 +311,8 @@ static void test_info_incomplete(void **state)
 	qcow2_close(q);
 }
 
-/* The file ends inside a name. Zeros in place of the rest would be a name that the image never had.
+/*
+ * The file ends inside a name. Zeros in place of the rest would be a name that the image never had.
  */
 static void test_info_cut_name(void **state)
 {

@@ -74,7 +74,8 @@ static int start(void)
 		return rc;
 	if (Frama_C_interval(0, 1))
 		(void)qcow2_image_attach_backing(&top, &base);
-	/* This has to fail. If it does not, the harness uses the reader, and Eva raises an alarm.
+	/*
+	 * This has to fail. If it does not, the harness uses the reader, and Eva raises an alarm.
 	 */
 	if (qcow2_reader_init(&reader, &top, too_little, sizeof too_little) == QCOW2_OK)
 		return QCOW2_OK;

@@ -86,7 +86,8 @@ int decode(const uint8_t *bytes, size_t len, struct run *run)
 		if (status == QCOW2_OK)
 			EQ(stream->done, stream->stop);
 		memcpy(output + done, stream->window + at, stream->done - done);
-		/* The decoder may touch the bytes from done to stop of the window, and no others.
+		/*
+		 * The decoder may touch the bytes from done to stop of the window, and no others.
 		 */
 		if (stream->stop <= window_len)
 			ALL(stream->window + stream->stop, CANARY, window_len - stream->stop);

@@ -202,7 +202,8 @@ static unsigned explore_entry(struct failure *f)
 	return image->cluster_bits;
 }
 
-/* Explores compressed data that the file does not have. QCOW2_ALLOW_TRUNCATED does not help here.
+/*
+ * Explores compressed data that the file does not have. QCOW2_ALLOW_TRUNCATED does not help here.
  */
 static void explore_compressed(struct failure *f)
 {

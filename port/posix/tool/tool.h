@@ -25,7 +25,8 @@
 #define QCOW2_VERSION "(unknown version)"
 #endif
 
-/* The exit statuses: success, a failure with a message, a wrong command line, success with losses.
+/*
+ * The exit statuses: success, a failure with a message, a wrong command line, success with losses.
  */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SALVAGED = 3 };
 

@@ -11,11 +11,6 @@ bool damage_is_local(void)
 	return qcow2_last_failure()->length != 0u;
 }
 
-uint64_t damage_end(void)
-{
-	return qcow2_last_failure()->offset + qcow2_last_failure()->length;
-}
-
 int damage_map(struct qcow2 *q, uint64_t at, uint64_t len, struct qcow2_segment *segment,
                bool *damaged)
 {

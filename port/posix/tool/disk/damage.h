@@ -10,9 +10,6 @@
 /* Is the last failure about a part of the disk, so that a command can go on behind it? */
 bool damage_is_local(void);
 
-/* Where in the disk the damage of the last failure ends. */
-uint64_t damage_end(void);
-
 /*
  * Maps up to `len` bytes of the disk from `at` on, as qcow2_map does, but also where it is damaged:
  * then *damaged is true, and *segment has only a start and a length, which can be read as nothing.

@@ -105,20 +105,16 @@ void past_end_walk(struct past_end *p, struct qcow2 *q, uint64_t from, uint64_t 
 	struct qcow2_segment s;
 	uint64_t step, least;
 	int steps = 0;
+	bool damaged;
 
 	if (qcow2_get_info(q, 0, &info) != 0 || info.version == 0u)
 		return;
 	least = info.cluster_size * STEP_CLUSTERS;
 	for (step = least; from < to && steps < STEPS_MAX; steps++) {
-		int rc = qcow2_map(q, from, step < to - from ? step : to - from, &s);
-
-		if (rc <= 0 && !(rc < 0 && damage_is_local()))
+		if (damage_map(q, from, step < to - from ? step : to - from, &s, &damaged) <= 0)
 			return;
-		if (rc < 0) {
-			from = damage_end();
-			continue;
-		}
-		past_end_look(p, q, &s);
+		if (!damaged)
+			past_end_look(p, q, &s);
 		from += s.length;
 		/* Where there is nothing, a step may be longer: few tables are read. */
 		step = s.flags == QCOW2_SEGMENT_ZERO && step <= UINT64_MAX / 2u ? 2u * step : least;

@@ -15,6 +15,7 @@
 
 #include "../message.h"
 #include "damage.h"
+#include "files.h"
 #include "lost.h"
 #include "qcow2/status.h"
 
@@ -28,26 +29,12 @@ struct salvage {
 	struct lost lost;
 };
 
-/* Is this the file that the descriptor is open for? */
-static bool is_file(int fd, const struct stat *st)
-{
-	struct stat other;
-
-	return fd >= 0 && fstat(fd, &other) == 0 && other.st_dev == st->st_dev &&
-	       other.st_ino == st->st_ino;
-}
-
 /* Is this a file that the command reads, or the one that it writes? */
 static bool is_in_use(const struct args *args, struct qcow2 *q, const struct stat *st)
 {
 	struct stat out;
-	unsigned depth;
-	int fd;
 
-	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
-		if (is_file(fd, st) || is_file(qcow2_get_data_fd(q, depth), st))
-			return true;
-	if (is_file(STDOUT_FILENO, st))
+	if (file_is_input(q, st) || file_is(STDOUT_FILENO, st))
 		return true;
 	return args->out != NULL && stat(args->out, &out) == 0 && out.st_dev == st->st_dev &&
 	       out.st_ino == st->st_ino;

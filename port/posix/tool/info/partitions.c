@@ -126,7 +126,8 @@ static bool read_logical(const struct partition_disk *disk, struct partition_tab
 	return true;
 }
 
-/* A boot sector of a file system has the signature as well, but other bytes in place of the table.
+/*
+ * A boot sector of a file system has the signature as well, but other bytes in place of the table.
  */
 static bool is_table(const uint8_t *sector)
 {

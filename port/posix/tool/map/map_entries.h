@@ -45,8 +45,8 @@ struct map_walk {
 	struct map_damage damage;     /* in the entries that map_walk_next returned */
 	bool has_entry;
 	struct map_entry entry; /* collected so far; the next segment may continue it */
-	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message]; /* of this entry and the
-	                                                                   next */
+	/* The reasons of this entry and of the next. */
+	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message];
 	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */
 	struct hole_cache cache;
 };

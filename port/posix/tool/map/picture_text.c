@@ -18,8 +18,9 @@ enum { LABEL_WIDTH = 9, ROWS_DEFAULT = 8, ROWS_MOST = 32, SHAPES_MOST = 8 };
 struct shapes {
 	const char *text;
 	unsigned n;
-	const char *color; /* of the foreground or, after 38 is made 48, of the background; that of
-	                      damage has both, as a damaged cell shows nothing else */
+	/* Of the foreground or, after 38 is made 48, of the background. That of damage has both, as
+	 * a damaged cell shows nothing else. */
+	const char *color;
 };
 
 #define EIGHTHS "▁▂▃▄▅▆▇█"
@@ -73,7 +74,8 @@ struct look {
 	unsigned shape;
 };
 
-/* The largest number of the series 8, 12, 16, 24, 32 ... that fits: rows then begin at round
+/*
+ * The largest number of the series 8, 12, 16, 24, 32 ... that fits: rows then begin at round
  * offsets.
  */
 unsigned picture_text_columns(const struct terminal *t)

@@ -16,8 +16,7 @@ struct plot {
 	uint64_t width;   /* of the disk, bytes */
 	uint64_t height;  /* of the longest file, bytes; what is past it is not shown */
 	bool any;         /* bins are marked */
-	uint16_t *marked; /* a bit for each enum picture_kind, row by row from the start of the file
-	                   */
+	uint16_t *marked; /* a bit for each enum picture_kind; the start of the file comes first */
 };
 
 /* Returns false if there is no memory. plot_free frees the grid. */

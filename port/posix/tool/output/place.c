@@ -11,36 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../disk/files.h"
 #include "../message.h"
 #include "attributes.h"
 #include "device.h"
 #include "link.h"
 #include "replace.h"
 #include "temp.h"
-
-/* The same file, or the same device under two names. */
-static bool is_same_file(int fd, const struct stat *st)
-{
-	struct stat in;
-
-	if (fd < 0 || fstat(fd, &in) != 0)
-		return false;
-	if (S_ISBLK(in.st_mode) && S_ISBLK(st->st_mode))
-		return in.st_rdev == st->st_rdev;
-	return in.st_dev == st->st_dev && in.st_ino == st->st_ino;
-}
-
-/* Is the file the image, or a backing or data file of it? Writing would destroy the input. */
-static bool is_input(struct qcow2 *q, const struct stat *st)
-{
-	unsigned depth;
-	int fd;
-
-	for (depth = 0; (fd = qcow2_get_fd(q, depth)) >= 0; depth++)
-		if (is_same_file(fd, st) || is_same_file(qcow2_get_data_fd(q, depth), st))
-			return true;
-	return false;
-}
 
 /* The number at the end of /dev/fd/N and the like, or -1 if the name is none of these. */
 static int descriptor_number(const char *name)
@@ -69,7 +46,7 @@ static int check(const char *name, int fd, struct qcow2 *q, bool force, struct s
 {
 	if (fstat(fd, st) != 0)
 		return tool_error(name, "%s", strerror(errno));
-	if (is_input(q, st))
+	if (file_is_input(q, st))
 		return tool_error(name, "is one of the input files");
 	if (isatty(fd) && !force)
 		return tool_error(name, "is a terminal; write to a file or a pipe, or use --force");
@@ -147,7 +124,7 @@ static int open_in_place(struct output *o, struct qcow2 *q, const struct stat *b
 		return tool_error(o->name, "%s", strerror(errno));
 	if (check(o->name, o->fd, q, may_be_terminal(o), &st) != EXIT_OK)
 		return EXIT_FAILED;
-	if (!is_same_file(o->fd, before) || (st.st_mode & S_IFMT) != (before->st_mode & S_IFMT))
+	if (!file_is(o->fd, before) || (st.st_mode & S_IFMT) != (before->st_mode & S_IFMT))
 		return tool_error(o->name, "changed while it was opened");
 	return EXIT_OK;
 }
@@ -197,7 +174,7 @@ static int open_beside(struct output *o, struct qcow2 *q, const struct stat *st)
 static int replace_file(struct output *o, struct qcow2 *q, const struct stat *st)
 {
 	o->replaces = true;
-	if (is_input(q, st))
+	if (file_is_input(q, st))
 		return tool_error(o->name, "is one of the input files");
 	if (o->args->in_place || o->args->no_create)
 		return open_in_place(o, q, st);
@@ -212,7 +189,8 @@ static int replace_file(struct output *o, struct qcow2 *q, const struct stat *st
 	return open_beside(o, q, st);
 }
 
-/* A symbolic link that points to no file stays as well, and the file that it points to is created.
+/*
+ * A symbolic link that points to no file stays as well, and the file that it points to is created.
  */
 static int create_file(struct output *o, struct qcow2 *q)
 {

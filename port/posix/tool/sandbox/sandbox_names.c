@@ -20,7 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* All architectures have the same numbers; the headers of Debian 12 have them, older ones do not.
+/*
+ * All architectures have the same numbers; the headers of Debian 12 have them, older ones do not.
  */
 enum { CREATE_RULESET = 444, ADD_RULE = 445, RESTRICT_SELF = 446 };
 

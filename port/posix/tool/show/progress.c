@@ -48,7 +48,7 @@ void progress_catch_signals(void)
 			sigaction(signals[i], &action, NULL);
 }
 
-static double now(void)
+double progress_clock(void)
 {
 	struct timespec ts;
 
@@ -145,7 +145,7 @@ static void answer_signal(const struct progress *p)
 
 	if (__atomic_exchange_n(&line_wanted, 0, __ATOMIC_RELAXED) == 0)
 		return;
-	make_line(line, p, now() - p->began);
+	make_line(line, p, progress_clock() - p->began);
 	flockfile(stderr);
 	progress_break();
 	fprintf(stderr, "%s\n", line + strspn(line, " "));
@@ -163,7 +163,7 @@ void progress_begin(struct progress *p, bool always, bool never)
 {
 	memset(p, 0, sizeof *p);
 	p->on = !never && (always || isatty(STDERR_FILENO));
-	p->began = now();
+	p->began = progress_clock();
 	p->shown_at = -1;
 }
 
@@ -177,7 +177,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
 	answer_signal(p);
 	if (!p->on || !news)
 		return;
-	at = now();
+	at = progress_clock();
 	if (p->shown_at >= 0 && at - p->shown_at < interval && done < total)
 		return;
 	p->shown_at = at;

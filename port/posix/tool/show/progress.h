@@ -10,7 +10,7 @@
 
 struct progress {
 	bool on;         /* the changing line is shown */
-	double began;    /* seconds of a clock that never goes back */
+	double began;    /* by progress_clock */
 	double shown_at; /* when the changing line was last written; negative: never */
 	uint64_t done;   /* as of the last progress_show */
 	uint64_t total;
@@ -21,6 +21,9 @@ struct progress {
  * takes time; the line comes with the next progress_show or progress_end.
  */
 void progress_catch_signals(void);
+
+/* Seconds of a clock that never goes back. */
+double progress_clock(void);
 
 /* The changing line is shown on a terminal; `always` also shows it elsewhere, `never` nowhere. */
 void progress_begin(struct progress *p, bool always, bool never);
