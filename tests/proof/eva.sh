@@ -86,6 +86,7 @@ unpack parts 89 gcc_x86_64 13 512 4096 false
 unpack parts-32 89 gcc_x86_32 13 512 4096 false
 unpack more-parts 89 gcc_x86_64 14 512 4096 false
 unpack kept 89 gcc_x86_64 13 512 8192 false
+unpack pieces 88 gcc_x86_64 13 512 8192 true
 unpack whole 88 gcc_x86_64 13 16384 8192 true
 unpack whole-32 88 gcc_x86_32 13 16384 8192 true
 wait
