@@ -3,22 +3,22 @@
  * The fast decoder for zstd (RFC 8878). It needs all input in one piece, room for all output, and
  * 10 KiB of memory. Section numbers are those of the RFC. What makes it fast:
  *
- *  - One table look-up decodes a literal. The four streams of literals are decoded in turns, several
- *    symbols at a time, so that the processor works on all of them at once.
+ *  - One table look-up decodes a literal. The four streams of literals are decoded in turns,
+ *several symbols at a time, so that the processor works on all of them at once.
  *  - A cell of a sequence table has all that a sequence needs: no table of baselines is read.
  *  - On 64-bit processors, a turn of the main loop, zfast_run, decodes a sequence with one load of
  *    input, and copies 16 bytes at a time. This may write up to 15 bytes too many, which the next
  *    sequences overwrite.
  *
- * The window of a frame is the cluster, so all output stays in memory. What is still free of it also
- * holds the literals of a block, so there is no buffer for them: they are decoded into the end of the
- * room that the block has, and its sequences move them to their places.
+ * The window of a frame is the cluster, so all output stays in memory. What is still free of it
+ *also holds the literals of a block, so there is no buffer for them: they are decoded into the end
+ *of the room that the block has, and its sequences move them to their places.
  *
  *	out    [ made before | of this block |    room    | literals left ]
  *	       0                             at           lit             at + room + n_lits
  *
- * A copy of literals advances both `at` and `lit`, and so keeps the room. A match takes its length off
- * the room. So a sequence never overwrites literals that are still needed.
+ * A copy of literals advances both `at` and `lit`, and so keeps the room. A match takes its length
+ *off the room. So a sequence never overwrites literals that are still needed.
  *
  * A cell of a sequence table, an FSE decoding table (section 4.1.1), is a uint32_t:
  *
@@ -28,14 +28,15 @@
  *   bits 23-31  the value without its extra bits, which follow it as its lowest bits
  *
  * The sum of three cells has the sums of the first two fields. An entry of the Huffman table, which
- * the next 11 bits of a stream are the index of, has the length of the code in bits 0-7, and the literal
- * in bits 8-15.
+ * the next 11 bits of a stream are the index of, has the length of the code in bits 0-7, and the
+ *literal in bits 8-15.
  *
- * Streams of literals and sequences are read backwards, from the last byte to the first, and must be
- * used up exactly. The bits of a stream are numbered from the lowest bit of its first byte; `left` is
- * the number of those not yet taken, so the next one is left - 1.
+ * Streams of literals and sequences are read backwards, from the last byte to the first, and must
+ *be used up exactly. The bits of a stream are numbered from the lowest bit of its first byte;
+ *`left` is the number of those not yet taken, so the next one is left - 1.
  */
 #include "internal.h"
+#include "zstd_format.h"
 
 /* Holds the bits that are loaded at once. On 32-bit processors, 64-bit shifts are slow. */
 #if SIZE_MAX > 0xffffffff
@@ -47,21 +48,18 @@ enum { ZFAST_WORD_BITS = 32 };
 #endif
 
 enum {
-	ZFAST_MAGIC_LEN = 4,                /* 3.1.1: Magic_Number */
-	ZFAST_SKIPPABLE_LEN = 8,            /* 3.1.2: the header of a skippable frame */
-	ZFAST_BLOCK_LEN = 3,                /* 3.1.1.2: Block_Header */
-	ZFAST_CHECKSUM_LEN = 4,             /* 3.1.1: Content_Checksum */
-	ZFAST_BLOCK_MAX = 131072,           /* 3.1.1.2.4: Block_Maximum_Size, if the window is not less */
-	ZFAST_WINDOW_MAX = 1 << 27,         /* what QEMU allows */
-	ZFAST_TREE_BITS = 11,               /* 4.2.1: the longest Huffman code */
-	ZFAST_WEIGHTS_MAX = 255,            /* 4.2.1.1: the weight of the last symbol is not stored */
-	ZFAST_DIRECT = 127,                 /* 4.2.1.1: more than this is a number of weights of 4 bits */
-	ZFAST_SYMBOLS_MAX = 53,             /* of an FSE table */
-	ZFAST_MATCH_MIN = 3                 /* 3.1.1.3.2.1.1 */
+	ZFAST_MAGIC_LEN = 4,        /* 3.1.1: Magic_Number */
+	ZFAST_SIZE_LEN = 4,         /* 3.1.2: Frame_Size of a skippable frame */
+	ZFAST_BLOCK_LEN = 3,        /* 3.1.1.2: Block_Header */
+	ZFAST_CHECKSUM_LEN = 4,     /* 3.1.1: Content_Checksum */
+	ZFAST_WINDOW_MAX = 17 << 3, /* 3.1.1.1.2: Window_Descriptor of 2^27, QEMU's limit */
+	ZFAST_TREE_BITS = ZSTD_FORMAT_WEIGHT_MAX,       /* of the longest Huffman code */
+	ZFAST_SYMBOLS_MAX = ZSTD_FORMAT_MATCH_LAST + 1, /* of an FSE table */
+	ZFAST_MATCH_MIN = 3                             /* 3.1.1.3.2.1.1 */
 };
 
-#define ZFAST_MAGIC     0xfd2fb528u
-#define ZFAST_SKIPPABLE 0x184d2a50u /* and the 15 numbers after it */
+/* Parts of a Frame_Header_Descriptor: 3.1.1.1.1. */
+enum { ZFAST_CHECKSUM = 4, ZFAST_RESERVED = 8, ZFAST_SINGLE = 0x20, ZFAST_SIZED = 0x40 };
 
 /* Types of a block, 3.1.1.2.2, and of its literals, 3.1.1.3.1.1. */
 enum { ZFAST_RAW, ZFAST_RLE, ZFAST_COMPRESSED, ZFAST_TREELESS };
@@ -74,8 +72,8 @@ enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_TABLES, ZFAST_WEIGHTS = ZFAST_TABLES,
 
 /*
  * What the symbols of each table mean (3.1.1.3.2.1.1), without what extra bits add. Those below
- * `direct` stand for themselves. Those from `ones` on have symbol - minus extra bits below a 1. Those
- * between are in zfast_listed. A match length is 3 more than that.
+ * `direct` stand for themselves. Those from `ones` on have symbol - minus extra bits below a 1.
+ * Those between are in zfast_listed. A match length is 3 more than that.
  */
 static const struct zfast_kind {
 	uint8_t n_symbols;
@@ -96,26 +94,32 @@ static const struct zfast_kind {
 
 /* The value in bits 0-4, the number of extra bits in bits 5-7: literal lengths, match lengths. */
 static const uint8_t zfast_listed[20] = {
-	8 | 1 << 5,  9 | 1 << 5,  10 | 1 << 5, 11 | 1 << 5, 6 | 2 << 5, 7 | 2 << 5, 4 | 3 << 5,
-	5 | 3 << 5,  3 | 4 << 5,  16 | 1 << 5, 17 | 1 << 5, 18 | 1 << 5, 19 | 1 << 5, 10 | 2 << 5,
-	11 | 2 << 5, 6 | 3 << 5,  7 | 3 << 5,  4 | 4 << 5,  5 | 4 << 5, 3 | 5 << 5,
+	8 | 1 << 5,  9 | 1 << 5, 10 | 1 << 5, 11 | 1 << 5, 6 | 2 << 5,  7 | 2 << 5,  4 | 3 << 5,
+	5 | 3 << 5,  3 | 4 << 5, 16 | 1 << 5, 17 | 1 << 5, 18 | 1 << 5, 19 | 1 << 5, 10 | 2 << 5,
+	11 | 2 << 5, 6 | 3 << 5, 7 | 3 << 5,  4 | 4 << 5,  5 | 4 << 5,  3 | 5 << 5,
 };
 
 /* 3.1.1.3.2.2: literal lengths, offsets, match lengths. */
 static const int8_t zfast_predefined[36 + 32 + 53] = {
-	4,  3,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  1,  1,  1,  2,  2,  2,  2,  2,
-	2,  2,  2,  2,  3,  2,  1,  1,  1,  1,  1,  -1, -1, -1, -1,
+	4, 3, 2, 2, 2, 2, 2,  2,  2,  2,  2,  2,  2,  1,  1,  1,  2,  2,
+	2, 2, 2, 2, 2, 2, 2,  3,  2,  1,  1,  1,  1,  1,  -1, -1, -1, -1,
 
-	1,  1,  1,  1,  1,  1,  2,  2,  2,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,
-	1,  1,  1,  -1, -1, -1, -1, -1, 0,  0,  0,
+	1, 1, 1, 1, 1, 1, 2,  2,  2,  1,  1,  1,  1,  1,  1,  1,  1,  1,
+	1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, 0,  0,  0,
 
-	1,  4,  3,  2,  2,  2,  2,  2,  2,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,
-	1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,
-	1,  1,  1,  1,  -1, -1, -1, -1, -1, -1, -1,
+	1, 4, 3, 2, 2, 2, 2,  2,  2,  1,  1,  1,  1,  1,  1,  1,  1,  1,
+	1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,
+	1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  -1, -1, -1, -1, -1, -1, -1,
 };
 
 /* Parts of a cell, as described above. */
-enum { ZFAST_EXTRA = 0x3f, ZFAST_STATE = 8, ZFAST_NEXT = 14, ZFAST_NEXT_MASK = 0x1ff, ZFAST_VALUE = 23 };
+enum {
+	ZFAST_EXTRA = 0x3f,
+	ZFAST_STATE = 8,
+	ZFAST_NEXT = 14,
+	ZFAST_NEXT_MASK = 0x1ff,
+	ZFAST_VALUE = 23
+};
 
 /* A stream that is read backwards. */
 struct zfast_bits {
@@ -144,16 +148,18 @@ struct zfast {
 	uint32_t lit;             /* the next literal in `out` */
 	uint32_t n_lits;          /* literals not yet used */
 	struct zfast_repeats repeats;
-	struct zfast_bits bits;   /* of the sequences */
-	uint32_t state[ZFAST_TABLES];          /* the current cells of the sequences */
-	uint8_t log[ZFAST_KINDS];              /* log2 of the number of cells of each table */
-	bool has_tables;                       /* the frame had sequences already */
-	bool has_tree;                         /* the frame had a Huffman code already */
-	uint32_t cells[512 + 256 + 512 + 64];  /* the tables, in the order of zfast_kinds */
-	uint32_t forms[ZFAST_SYMBOLS_MAX];     /* cells of each symbol, while a table is made */
-	int16_t counts[ZFAST_SYMBOLS_MAX];     /* 4.1.1: probabilities of the symbols; -1: below 1 */
-	uint8_t weights[ZFAST_WEIGHTS_MAX + 1]; /* 4.2.1 */
-	uint16_t tree[1 << ZFAST_TREE_BITS];   /* the Huffman table */
+	struct zfast_bits bits;               /* of the sequences */
+	uint32_t state[ZFAST_TABLES];         /* the current cells of the sequences */
+	uint8_t log[ZFAST_KINDS];             /* log2 of the number of cells of each table */
+	bool has_size;                        /* the frame states the size of its content */
+	bool has_checksum;                    /* the frame ends with a checksum */
+	bool has_tables;                      /* the frame had sequences already */
+	bool has_tree;                        /* the frame had a Huffman code already */
+	uint32_t cells[512 + 256 + 512 + 64]; /* the tables, in the order of zfast_kinds */
+	uint32_t forms[ZFAST_SYMBOLS_MAX];    /* cells of each symbol, while a table is made */
+	int16_t counts[ZFAST_SYMBOLS_MAX];    /* 4.1.1: probabilities of the symbols; -1: below 1 */
+	uint8_t weights[ZSTD_FORMAT_WEIGHTS_MAX + 1]; /* 4.2.1 */
+	uint16_t tree[1 << ZFAST_TREE_BITS];          /* the Huffman table */
 };
 
 Q2_STATIC_ASSERT(zfast_fits_work, sizeof(struct zfast) <= QCOW2_ZSTD_FAST_WORK);
@@ -178,7 +184,7 @@ static uint32_t zfast_bits_at(const uint8_t *bytes, uint32_t at, uint32_t n)
 	uint32_t value = (uint32_t)*p >> (at & 7u);
 
 	for (; have < n; have += 8)
-		value |= (uint32_t)*++p << have;
+		value |= (uint32_t) * ++p << have;
 	return value & ((1u << n) - 1u);
 }
 
@@ -223,8 +229,8 @@ static inline zfast_word zfast_load(const uint8_t *p)
 }
 
 /*
- * Returns the next bits of a stream, the next one highest: all of the word but up to 7. There must be
- * ZFAST_WORD_BITS bits left.
+ * Returns the next bits of a stream, the next one highest: all of the word but up to 7. There must
+ * be ZFAST_WORD_BITS bits left.
  */
 static inline zfast_word zfast_peek_word(const uint8_t *bytes, uint32_t left)
 {
@@ -233,7 +239,8 @@ static inline zfast_word zfast_peek_word(const uint8_t *bytes, uint32_t left)
 
 /* ---- FSE tables ---- */
 
-/* Returns the 16 bits from bit number `at` of the input on; those past the end of the block are 0. */
+/* Returns the 16 bits from bit number `at` of the input on; those past the end of the block are 0.
+ */
 static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 {
 	const uint8_t *p = s->in + (at >> 3);
@@ -246,8 +253,8 @@ static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 }
 
 /*
- * Reads the probabilities of the symbols of a table: 4.1.1, "FSE Table Description". Returns false if
- * they do not make a table.
+ * Reads the probabilities of the symbols of a table: 4.1.1, "FSE Table Description". Returns false
+ * if they do not make a table.
  */
 static bool zfast_read_counts(struct zfast *s, uint32_t kind)
 {
@@ -410,7 +417,8 @@ static bool zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 
 /* ---- Huffman codes and literals ---- */
 
-/* Reads weights that are coded by FSE, in the next len bytes: 4.2.1.2. Returns their number, or 0. */
+/* Reads weights that are coded by FSE, in the next len bytes: 4.2.1.2. Returns their number, or 0.
+ */
 static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 {
 	const uint8_t *block_end = s->block_end;
@@ -432,8 +440,9 @@ static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 	cell[1] = cells[zfast_take(&bits, s->log[ZFAST_WEIGHTS])];
 	if (bits.over)
 		return 0;
-	/* The two states take turns. Where one cannot go on, the other one makes the last weight. */
-	while (n < ZFAST_WEIGHTS_MAX - 1) {
+	/* The two states take turns. Where one cannot go on, the other one makes the last weight.
+	 */
+	while (n < ZSTD_FORMAT_WEIGHTS_MAX - 1) {
 		uint32_t *now = &cell[n & 1u];
 
 		s->weights[n++] = (uint8_t)(*now >> ZFAST_VALUE);
@@ -455,9 +464,9 @@ static uint32_t zfast_read_weights(struct zfast *s)
 	if (s->in == s->block_end)
 		return 0;
 	head = *s->in++;
-	if (head <= ZFAST_DIRECT)
+	if (head <= ZSTD_FORMAT_DIRECT)
 		return head <= (size_t)(s->block_end - s->in) ? zfast_fse_weights(s, head) : 0;
-	n = head - ZFAST_DIRECT;
+	n = head - ZSTD_FORMAT_DIRECT;
 	if ((n + 1) / 2 > (size_t)(s->block_end - s->in))
 		return 0;
 	for (i = 0; i < n; i += 2) {
@@ -468,8 +477,9 @@ static uint32_t zfast_read_weights(struct zfast *s)
 }
 
 /*
- * Checks the weights, and adds the last one, which makes the code complete: 4.2.1. Counts the entries
- * of all symbols of a weight in first[weight]. Returns the length of the longest code, or 0.
+ * Checks the weights, and adds the last one, which makes the code complete: 4.2.1. Counts the
+ * entries of all symbols of a weight in first[weight]. Returns the length of the longest code, or
+ * 0.
  */
 static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 {
@@ -507,8 +517,8 @@ static void zfast_fill(uint16_t *entries, uint32_t len, uint32_t entry)
 }
 
 /*
- * Reads a Huffman code and makes its table: 4.2.1. Codes of more bits come first in the table, those
- * of the same number of bits in the order of their symbols.
+ * Reads a Huffman code and makes its table: 4.2.1. Codes of more bits come first in the table,
+ * those of the same number of bits in the order of their symbols.
  */
 static bool zfast_read_tree(struct zfast *s)
 {
@@ -605,8 +615,8 @@ static bool zfast_one_stream(const struct zfast *s, uint8_t *out, uint32_t n, ui
 }
 
 /*
- * Returns how many turns all streams certainly have: a turn uses less than ZFAST_WORD_BITS - 8 bits,
- * and makes at most 8 literals. n is the number of literals of the shortest stream.
+ * Returns how many turns all streams certainly have: a turn uses less than ZFAST_WORD_BITS - 8
+ * bits, and makes at most 8 literals. n is the number of literals of the shortest stream.
  */
 static uint32_t zfast_turns(const struct zfast_bits *b, uint32_t n)
 {
@@ -655,7 +665,8 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 }
 
 /* Decodes n literals, which take len bytes: 3.1.1.3.1. */
-static bool zfast_coded_literals(struct zfast *s, uint32_t type, bool four, uint32_t n, uint32_t len)
+static bool zfast_coded_literals(struct zfast *s, uint32_t type, bool four, uint32_t n,
+                                 uint32_t len)
 {
 	const uint8_t *block_end = s->block_end;
 	uint8_t *out = s->out + s->lit;
@@ -779,8 +790,7 @@ static void zfast_next(struct zfast *s, uint32_t kind)
 	uint32_t cell = s->state[kind];
 	uint32_t bits = zfast_take(&s->bits, cell >> ZFAST_STATE & 15u);
 
-	s->state[kind] =
-		zfast_table(s, kind)[(cell >> ZFAST_NEXT & ZFAST_NEXT_MASK) + bits];
+	s->state[kind] = zfast_table(s, kind)[(cell >> ZFAST_NEXT & ZFAST_NEXT_MASK) + bits];
 }
 
 /* Decodes and executes one sequence: 3.1.1.3.2.1.2 and 3.1.1.4. */
@@ -813,14 +823,15 @@ static bool zfast_sequence(struct zfast *s, bool is_last)
 
 #if SIZE_MAX > 0xffffffff
 /*
- * The main loop for 64-bit processors, zfast_run, decodes sequences as long as input and output have
- * room for a whole turn. It leaves errors, the last sequence, those near the end of the block, and
- * those with more bits than a word has to zfast_sequence, with the state as it was before the
+ * The main loop for 64-bit processors, zfast_run, decodes sequences as long as input and output
+ * have room for a whole turn. It leaves errors, the last sequence, those near the end of the block,
+ * and those with more bits than a word has to zfast_sequence, with the state as it was before the
  * sequence.
  */
 enum {
-	ZFAST_EXTRA_MAX = 31, /* extra bits that a word has besides the 9 + 9 + 8 bits of the states */
-	ZFAST_WILD = 16       /* a copy is of so many bytes at least, and may write 15 too many */
+	ZFAST_EXTRA_MAX =
+		31,     /* extra bits that a word has besides the 9 + 9 + 8 bits of the states */
+	ZFAST_WILD = 16 /* a copy is of so many bytes at least, and may write 15 too many */
 };
 
 static inline void zfast_store(uint8_t *p, uint64_t value)
@@ -1054,113 +1065,123 @@ static int zfast_block(struct zfast *s, bool *is_last)
 	return QCOW2_OK;
 }
 
-/* Sets the limits of a frame from its header: 3.1.1.1, whose parts are at p. */
+/*
+ * Sets the limits of a frame from the fields of its header, which are at p: 3.1.1.1. Returns false
+ * if the frame needs a dictionary, a window that is too large, or more room than the cluster has.
+ */
 static bool zfast_limits(struct zfast *s, const uint8_t *p, uint32_t window_len, uint32_t id_len,
                          uint32_t size_len)
 {
+	const uint8_t *id = p + window_len;
 	uint32_t room = s->stop - s->at;
-	uint32_t size = zfast_le(p + window_len + id_len, size_len > 4 ? 4 : size_len);
+	uint32_t size = zfast_le(id + id_len, size_len < 4 ? size_len : 4);
 
-	/* QEMU has no dictionary, so only 0 is possible, which means the same as none. */
-	if (zfast_le(p + window_len, id_len) != 0)
+	if (zfast_le(id, id_len) != 0) /* Dictionary_ID: 0 is the same as none */
 		return false;
 	if (size_len == 2)
 		size += 256;
-	if (size_len == 8 && zfast_le(p + window_len + id_len + 4, 4) != 0)
-		return false;
-	if (size_len == 0)
+	s->has_size = size_len != 0;
+	if (!s->has_size)
 		size = room;
-	if (size > room)
+	if (size > room || (size_len == 8 && zfast_le(id + id_len + 4, 4) != 0))
 		return false;
 	s->end = s->at + size;
-	s->window = size;
+	s->window = size; /* that of a single segment */
 	if (window_len != 0) {
-		/* An exponent of 17 makes 2^27. */
-		if (*p > 17 << 3)
+		if (*p > ZFAST_WINDOW_MAX)
 			return false;
 		s->window = (8u + (*p & 7u)) << (7 + (*p >> 3));
 	}
-	s->block_max = s->window < ZFAST_BLOCK_MAX ? s->window : ZFAST_BLOCK_MAX;
+	s->block_max = s->window < ZSTD_FORMAT_BLOCK_MAX ? s->window : ZSTD_FORMAT_BLOCK_MAX;
 	return true;
 }
 
-/* Reads the header of a frame: 3.1.1.1. */
-static int zfast_header(struct zfast *s, uint32_t *descriptor)
+/* Reads the header of a frame, after its magic number: 3.1.1.1. */
+static int zfast_header(struct zfast *s)
 {
-	static const uint8_t id_lens[4] = { 0, 1, 2, 4 };
-	static const uint8_t size_lens[4] = { 0, 2, 4, 8 };
-	size_t left = (size_t)(s->in_end - s->in) - ZFAST_MAGIC_LEN;
-	const uint8_t *p = s->in + ZFAST_MAGIC_LEN;
-	uint32_t window_len, id_len, size_len;
+	static const uint8_t lens[4] = { 0, 1, 2, 4 }; /* of a Dictionary_ID */
+	size_t left = (size_t)(s->in_end - s->in);
+	uint32_t descriptor, window_len, id_len, size_len;
 
 	if (left == 0)
 		return QCOW2_E_TRUNCATED;
-	*descriptor = *p++;
-	if ((*descriptor & 8u) != 0) /* reserved */
+	descriptor = *s->in++;
+	if ((descriptor & ZFAST_RESERVED) != 0)
 		return QCOW2_E_COMPRESSED;
-	window_len = (*descriptor & 0x20u) != 0 ? 0 : 1; /* Single_Segment_flag: no Window_Descriptor */
-	id_len = id_lens[*descriptor & 3u];
-	size_len = size_lens[*descriptor >> 6];
-	if (size_len == 0 && window_len == 0)
-		size_len = 1;
+	s->has_checksum = (descriptor & ZFAST_CHECKSUM) != 0;
+	window_len = (descriptor & ZFAST_SINGLE) != 0 ? 0 : 1;
+	id_len = lens[descriptor & 3u];
+	size_len = descriptor < ZFAST_SIZED ? 1 - window_len : 1u << (descriptor >> 6);
 	if (left - 1 < window_len + id_len + size_len)
 		return QCOW2_E_TRUNCATED;
-	if (!zfast_limits(s, p, window_len, id_len, size_len))
+	if (!zfast_limits(s, s->in, window_len, id_len, size_len))
 		return QCOW2_E_COMPRESSED;
-	s->in = p + window_len + id_len + size_len;
-	if (size_len == 0)
-		*descriptor |= 0x100u;
+	s->in += window_len + id_len + size_len;
 	return QCOW2_OK;
 }
 
-/* Decodes the frame at s->in: 3.1.1. */
+/* Checks what follows the last block of a frame. */
+static int zfast_check(struct zfast *s)
+{
+	uint32_t checksum;
+
+	if (s->has_size && s->at != s->end)
+		return QCOW2_E_COMPRESSED;
+	if (!s->has_checksum)
+		return QCOW2_OK;
+	if ((size_t)(s->in_end - s->in) < ZFAST_CHECKSUM_LEN)
+		return QCOW2_E_TRUNCATED;
+	checksum = zfast_le(s->in, ZFAST_CHECKSUM_LEN);
+	s->in += ZFAST_CHECKSUM_LEN;
+	if (checksum != (uint32_t)q2_xxh64(s->out + s->start, s->at - s->start))
+		return QCOW2_E_COMPRESSED;
+	return QCOW2_OK;
+}
+
+/* Decodes a frame, whose magic number is taken: 3.1.1. */
 static int zfast_data_frame(struct zfast *s)
 {
-	static const struct zfast_repeats first = { 1, 4, 8 };
-	uint32_t descriptor = 0;
+	static const struct zfast_repeats repeats = { 1, 4, 8 };
 	bool is_last = false;
-	int rc = zfast_header(s, &descriptor);
+	int rc = zfast_header(s);
 
 	s->start = s->at;
-	s->repeats = first;
+	s->repeats = repeats;
 	s->has_tables = false;
 	s->has_tree = false;
 	while (rc == QCOW2_OK && !is_last)
 		rc = zfast_block(s, &is_last);
-	if (rc != QCOW2_OK)
-		return rc;
-	/* FRAME size known? */
-	if ((descriptor & 0x100u) == 0 && s->at != s->end)
-		return QCOW2_E_COMPRESSED;
-	if ((descriptor & 4u) == 0)
-		return QCOW2_OK;
-	if ((size_t)(s->in_end - s->in) < ZFAST_CHECKSUM_LEN)
+	return rc == QCOW2_OK ? zfast_check(s) : rc;
+}
+
+/* Skips a skippable frame, whose magic number is taken: 3.1.2. */
+static int zfast_skip(struct zfast *s)
+{
+	size_t left = (size_t)(s->in_end - s->in);
+	uint32_t len;
+
+	if (left < ZFAST_SIZE_LEN)
 		return QCOW2_E_TRUNCATED;
-	s->in += ZFAST_CHECKSUM_LEN;
+	len = zfast_le(s->in, ZFAST_SIZE_LEN);
+	s->in += ZFAST_SIZE_LEN;
+	if (len > left - ZFAST_SIZE_LEN)
+		return QCOW2_E_TRUNCATED;
+	s->in += len;
 	return QCOW2_OK;
 }
 
-/* Decodes or skips a frame. */
+/* Decodes or skips the next frame: 3.1. */
 static int zfast_frame(struct zfast *s)
 {
-	size_t left = (size_t)(s->in_end - s->in);
-	uint32_t magic, len;
+	uint32_t magic;
 
-	if (left < ZFAST_MAGIC_LEN)
+	if ((size_t)(s->in_end - s->in) < ZFAST_MAGIC_LEN)
 		return QCOW2_E_TRUNCATED;
 	magic = zfast_le(s->in, ZFAST_MAGIC_LEN);
-	if (magic == ZFAST_MAGIC)
+	s->in += ZFAST_MAGIC_LEN;
+	if (magic == ZSTD_FORMAT_MAGIC)
 		return zfast_data_frame(s);
-	if ((magic & ~15u) != ZFAST_SKIPPABLE)
-		return QCOW2_E_COMPRESSED;
-	if (left < ZFAST_SKIPPABLE_LEN)
-		return QCOW2_E_TRUNCATED;
-	len = zfast_le(s->in + ZFAST_MAGIC_LEN, 4);
-	if (len > left - ZFAST_SKIPPABLE_LEN)
-		return QCOW2_E_TRUNCATED;
-	s->in += ZFAST_SKIPPABLE_LEN;
-	s->in += len;
-	return QCOW2_OK;
+	return (magic & ~15u) == ZSTD_FORMAT_SKIP_MAGIC ? zfast_skip(s) : QCOW2_E_COMPRESSED;
 }
 
 static void zfast_begin(const struct qcow2_codec *self, void *work)
@@ -1169,7 +1190,10 @@ static void zfast_begin(const struct qcow2_codec *self, void *work)
 	(void)work; /* zfast_decode sets everything */
 }
 
-/* The first call for a cluster decodes it, with all of its last frame. The second one does nothing. */
+/*
+ * The first call for a cluster decodes it, together with the end of the frame that makes its last
+ * byte. So the call after the last byte has nothing to do.
+ */
 static int zfast_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {
 	struct zfast *s = work;
@@ -1196,5 +1220,5 @@ static int zfast_decode(const struct qcow2_codec *self, void *work, struct qcow2
 }
 
 const struct qcow2_codec qcow2_zstd_fast = {
-	QCOW2_COMPRESSION_ZSTD, true, sizeof(struct zfast), zfast_begin, zfast_decode,
+	QCOW2_COMPRESSION_ZSTD, true, sizeof(struct zfast), zfast_begin, zfast_decode, false,
 };
