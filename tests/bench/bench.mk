@@ -61,7 +61,7 @@ $(BENCH)/measure: $(BENCH)/measure.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BENCH)/inflate: $(BENCH)/inflate.o $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -ldeflate -lz -o $@
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -ldeflate -lz -lzstd -o $@
 
 # It links the core's own memcpy, because the one of libc depends on the processor.
 $(BENCH)/gate: $(BENCH)/gate.o $(IMAGE_WRITER) $(O)/libqcow2-core.a $(O)/src/mem.o
