@@ -36,10 +36,10 @@ BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
 # The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin and
-# POSIX_ZSTD=libzstd|none override its choice.
+# POSIX_ZSTD=libzstd|builtin override its choice.
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
-POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),none)
+POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),builtin)
 CODEC_PKGS := $(filter libdeflate zlib libzstd,$(POSIX_DEFLATE) $(POSIX_ZSTD))
 ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
@@ -133,7 +133,7 @@ amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_%,$(POSIX_SRCS)) \
-		$(addprefix port/posix/codec/,deflate_builtin.c zstd_none.c)
+		$(addprefix port/posix/codec/,deflate_builtin.c zstd_builtin.c)
 
 # Prints what a program must link with the static library, for tests/example.sh.
 print-libs:

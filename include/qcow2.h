@@ -116,9 +116,9 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * dest may hold anything, and the same call may succeed later.
  *
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
- * early, with ENOTSUP if this build has no decoder for the compression or if QCOW2_INSPECT opened
- * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
- * of pread(2). qcow2_last_failure tells where the damage is and how far it reaches.
+ * early, with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is
+ * no memory for a reader, and with the errno of pread(2). qcow2_last_failure tells where the damage
+ * is and how far it reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
  * the cache yet.
@@ -496,9 +496,8 @@ int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint6
  *
  * Returns 1 and sets *compression to the name that qcow2_info.compression has ("zlib", which is
  * deflate, or "zstd"), and *decoder to the name of the decoder ("libdeflate", "zlib", "libzstd", or
- * "built in" for the library's own), or to NULL if this build has none: then reading such a cluster
- * fails with ENOTSUP. The strings are static. Returns 0, with both unchanged, if there are no more
- * types. No pointer may be NULL.
+ * "built in" for the library's own). The strings are static. Returns 0, with both unchanged, if
+ * there are no more types. No pointer may be NULL.
  *
  * Any thread may call it at any time. It makes no system call.
  */

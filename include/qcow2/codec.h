@@ -130,6 +130,15 @@ extern const struct qcow2_codec qcow2_deflate_fast;
 /* Upper limit of qcow2_deflate_fast.work_len. */
 #define QCOW2_DEFLATE_FAST_WORK 12160
 
+/*
+ * The fast decoder for zstd (RFC 8878), which is `whole`. Returns QCOW2_E_COMPRESSED,
+ * QCOW2_E_TRUNCATED, QCOW2_E_ARGUMENT as above, or the status of fill.
+ */
+extern const struct qcow2_codec qcow2_zstd_fast;
+
+/* Upper limit of qcow2_zstd_fast.work_len. */
+#define QCOW2_ZSTD_FAST_WORK 10240
+
 #ifdef __cplusplus
 }
 #endif

@@ -88,7 +88,6 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_FEATURE:
 	case QCOW2_E_ENCRYPTED:
 	case QCOW2_E_COMPRESSION:
-	case QCOW2_E_CODEC:
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
 	case QCOW2_E_COMPRESSED:
@@ -141,9 +140,6 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 		break;
 	case QCOW2_E_COMPRESSION:
 		snprintf(buf, len, "compression type %llu is not supported", detail);
-		break;
-	case QCOW2_E_CODEC:
-		snprintf(buf, len, "this build has no decoder for %s", qp_compression_name(detail));
 		break;
 	default: snprintf(buf, len, "%s", text); break;
 	}

@@ -7,10 +7,10 @@ POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c
 	read/pool.c read/fork.c read/ahead.c read/grown.c read/damage.c \
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC)) port/common/utf8.c
 
-# The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.
+# The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or builtin.
 # Programs that use the static library link POSIX_LIBS.
 POSIX_DEFLATE ?= builtin
-POSIX_ZSTD ?= none
+POSIX_ZSTD ?= builtin
 POSIX_DEFLATE_SRC = $(if $(filter-out builtin,$(POSIX_DEFLATE)),codec/deflate.c) \
 	codec/deflate_$(POSIX_DEFLATE).c
 POSIX_ZSTD_SRC = codec/zstd_$(POSIX_ZSTD).c

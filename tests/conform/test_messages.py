@@ -303,7 +303,6 @@ HIDDEN = {
     "the image needs a backing file, which was not given": SHORT,
     "the image needs an external data file, which was not given": SHORT,
     "the refcount table is larger than 8 MiB": "without refcounts, `map` shows data",
-    "this build has no decoder for %s": "a build without libzstd",
     "unknown compression type": STATUS,
     "unknown status": "a number that is no status",
     "unsupported cluster size": STATUS,
