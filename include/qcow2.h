@@ -152,7 +152,13 @@ enum {
 	 * passed in the options. qcow2_read and qcow2_map fail if the image is encrypted or needs
 	 * another file.
 	 */
-	QCOW2_INSPECT = 16
+	QCOW2_INSPECT = 16,
+	/*
+	 * Read the state of the machine that was saved with the snapshot in qcow2_options.snapshot
+	 * instead of the disk. It needs no backing file, so none is opened. Fails with ENOENT if
+	 * the snapshot has no state, and with EINVAL if no snapshot is given.
+	 */
+	QCOW2_VM_STATE = 32
 };
 
 /* A file that the caller passes in the options. */

@@ -249,7 +249,7 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	/* Only in a snapshot: qcow2_image_open refuses an image whose L1 table is too short. */
 	if (index >= image->l1_entries)
 		return QCOW2_OK;
-	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);
+	raw = q2_table_entry(reader, e, image->l1_pos + (uint32_t)index * Q2_L1_ENTRY_LEN);
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	pos = ((uint64_t)(q2_be32(raw) & HIGH_POS) << 32) + (q2_be32(raw + 4) & LOW_POS);
@@ -259,8 +259,8 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc == QCOW2_E_L1 ? QCOW2_E_L2_ENTRY : rc;
 	cluster = (uint32_t)q2_shr64(e->off, image->cluster_bits);
-	raw = q2_table_entry(reader, e, pos,
-	                     cluster << image->l2_entry_bits & (image->cluster_len - 1u));
+	raw = q2_table_entry(reader, e,
+	                     pos + (cluster << image->l2_entry_bits & (image->cluster_len - 1u)));
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	return l2_extent(reader, raw, e);

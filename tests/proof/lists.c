@@ -22,6 +22,7 @@ static void snapshots(void)
 	while (Frama_C_interval(0, 1)) {
 		(void)qcow2_snapshot_strings(&image, &snapshot, strings, &err);
 		(void)qcow2_snapshot_image(&old, &image, &snapshot, &err);
+		(void)qcow2_snapshot_state_image(&old, &image, &snapshot, &err);
 		if (qcow2_snapshot_next(&image, &snapshot, &snapshot, NULL) != QCOW2_OK)
 			return;
 	}
