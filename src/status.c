@@ -35,6 +35,7 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_TRUNCATED: return "image is truncated";
 	case QCOW2_E_REFCOUNT: return "invalid refcount table entry";
 	case QCOW2_E_BITMAP: return "invalid bitmap directory";
+	case QCOW2_E_INCONSISTENT: return "bitmap is inconsistent";
 	default: return "unknown status";
 	}
 }

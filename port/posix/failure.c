@@ -81,6 +81,7 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_MEMORY: return ENOMEM;
 	case QCOW2_E_DEPTH: return ELOOP;
 	case QCOW2_E_NOT_FOUND: return ENOENT;
+	case QCOW2_E_INCONSISTENT: return ESTALE;
 	case QCOW2_E_TOO_BIG: return EFBIG;
 	case QCOW2_E_BACKING:
 	case QCOW2_E_DATA_FILE:
@@ -199,15 +200,27 @@ static void fail_status(int status, const struct qcow2_error *err, const char *w
 	last_failure.depth = file != NULL ? file->depth : 0u;
 }
 
-void qp_fail_core(int status, const struct qcow2_error *err)
+/* A call that failed before it could note anything leaves an older error in *err. */
+static const struct qcow2_error *own_error(int status, const struct qcow2_error *err)
 {
 	static const struct qcow2_error nothing;
-	char what[WHAT_ROOM], where[64] = "";
 
-	/* A call that failed before it could note anything leaves an older error in *err. */
-	if (err == NULL || err->status != status)
-		err = &nothing;
-	core_message(status, err, what, sizeof what);
+	return err != NULL && err->status == status ? err : &nothing;
+}
+
+void qp_fail_core(int status, const struct qcow2_error *err)
+{
+	char what[WHAT_ROOM];
+
+	core_message(status, own_error(status, err), what, sizeof what);
+	qp_fail_core_what(status, err, what);
+}
+
+void qp_fail_core_what(int status, const struct qcow2_error *err, const char *what)
+{
+	char where[64] = "";
+
+	err = own_error(status, err);
 	if (err->io != NULL && has_place(status))
 		snprintf(where, sizeof where, " (at file offset %llu)",
 		         (unsigned long long)place_of(err));

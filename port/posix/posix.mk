@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
-POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
+POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c dirty.c clusters.c \
 	in_use.c failure.c printable.c words.c \
 	open/chain.c open/find.c open/names.c open/resolve.c open/beneath.c open/cut.c \
 	open/directory.c open/file.c open/direct.c \
