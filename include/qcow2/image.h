@@ -93,7 +93,6 @@ enum {
 };
 
 struct qcow2_cipher;
-struct qcow2_reader;
 
 /* All members may be read; only the calls below write them. */
 struct qcow2_image {
@@ -139,8 +138,6 @@ struct qcow2_image {
 	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header; see luks.h */
 
 	const struct qcow2_cipher *cipher; /* of the data, NULL if none is attached: cipher.h */
-	/* Private: reads encrypted data to buf. The call that attaches the cipher sets it. */
-	int (*read_encrypted)(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 };
 
 /*
