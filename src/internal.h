@@ -110,6 +110,9 @@ int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
 
 /* ---- cache.c: slices of tables ---- */
 
+/* `high` in the key of a slot that is empty. */
+#define Q2_KEY_NONE UINT32_MAX
+
 /*
  * Returns the entry that is `entry` bytes into the table at position `table` of the image e->image,
  * which is number e->depth of its chain. The entry and what follows it up to the next multiple of

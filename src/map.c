@@ -29,6 +29,9 @@ enum {
 	HIGH_COMPRESSED = 1 << 30 /* "L2 table entry", bit 62: decides what all other bits mean */
 };
 
+/* Encrypted data comes in sectors of 512 bytes. */
+enum { SECTOR_MASK = 511 };
+
 /*
  * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
  * external data file, which is at position 0, from no cluster.
@@ -177,22 +180,31 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 /*
  * Checks that each cluster of data begins inside its file, and ends *e before the first one that
  * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ *
+ * Encrypted data is checked by sectors instead of clusters, each of which must be wholly inside,
+ * because a part of a sector cannot be decrypted.
  */
 static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): data is never without a file */
-	uint64_t left = q2_left(e->io->size, e->pos - in_cluster(e));
+	uint64_t size = e->io->size;
+	uint64_t left;
 
+	if (e->image->crypt_method != 0u) {
+		e->kind = QCOW2_EXTENT_ENCRYPTED;
+		mask = SECTOR_MASK;
+		size &= ~(uint64_t)SECTOR_MASK;
+	}
+	left = q2_left(size, e->pos - ((uint32_t)e->off & mask));
 	if ((e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u)
 		return QCOW2_OK;
 	if (left == 0u) {
 		reader->error.io = e->io;
 		return QCOW2_E_TRUNCATED;
 	}
-	/*@ assert mask + 1 == 1 << e->image->cluster_bits; */
 	/*@ assert (left - 1 | mask) >= mask; */
-	q2_extent_clip(e, ((left - 1u) | mask) - in_cluster(e) + 1u);
+	q2_extent_clip(e, ((left - 1u) | mask) - ((uint32_t)e->off & mask) + 1u);
 	return QCOW2_OK;
 }
 

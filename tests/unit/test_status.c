@@ -15,6 +15,7 @@ static const int statuses[] = {
 	QCOW2_E_HEADER,    QCOW2_E_EXTENSION,    QCOW2_E_L1,
 	QCOW2_E_L2_ENTRY,  QCOW2_E_COMPRESSED,   QCOW2_E_SNAPSHOT,
 	QCOW2_E_TRUNCATED, QCOW2_E_REFCOUNT,     QCOW2_E_BITMAP,
+	QCOW2_E_KEY,       QCOW2_E_CRYPTO,       QCOW2_E_LUKS,
 };
 
 static bool known(int status)
