@@ -43,10 +43,7 @@ static int sectors_read(struct qcow2_reader *reader, uint64_t sector, uint8_t *b
 	rc = q2_io_read(at, buf, n * QCOW2_SECTOR_LEN);
 	if (rc != QCOW2_OK)
 		return rc;
-	/*@ calls any_decrypt; */
-	rc = cipher->decrypt(cipher, sector, buf, n);
-	at->detail = (uint32_t)rc;
-	return rc == 0 ? QCOW2_OK : QCOW2_E_CRYPTO;
+	return cipher->decrypt(cipher, sector, buf, n);
 }
 
 /*

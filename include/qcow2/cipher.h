@@ -43,8 +43,7 @@ struct qcow2_cipher {
 	 * one; the others follow it. Readers on different threads call it at the same time, on
 	 * different buffers.
 	 *
-	 * Returns 0, or a code of its own that qcow2_error.detail passes on. After a failure, buf
-	 * may contain anything.
+	 * Returns QCOW2_OK, or QCOW2_E_CRYPTO if that fails. Then buf may contain anything.
 	 */
 	int (*decrypt)(const struct qcow2_cipher *self, uint64_t sector, void *buf,
 	               size_t n_sectors);

@@ -69,9 +69,9 @@ struct qcow2_cipher_spec {
 };
 
 /*
- * The primitives. Each call returns 0, or a code of its own, for example if the library does not
- * have the cipher or the hash; qcow2_error.detail passes the code on. A primitive that fails
- * releases what it has taken. None of them keeps a pointer to an argument.
+ * The primitives. Each returns QCOW2_OK, or QCOW2_E_CRYPTO if the library does not have the cipher
+ * or the hash, or fails. A primitive that fails releases what it has taken. None of them keeps a
+ * pointer to an argument.
  *
  * The struct may be constant. A program that needs a context makes this the first member of a
  * larger struct.

@@ -27,18 +27,18 @@ extern "C" {
 
 enum {
 	QCOW2_LUKS_SLOTS = 8,
-	QCOW2_LUKS_STRIPES = 4000, /* of the key material of each slot */
-	QCOW2_LUKS_SALT_LEN = 32,
-	QCOW2_LUKS_DIGEST_LEN = 20,
-	QCOW2_LUKS_UUID_LEN = 40
+	QCOW2_LUKS_STRIPES = 4000,   /* of the key material of each slot */
+	QCOW2_LUKS_HEADER_LEN = 592, /* bytes of the header with its slots */
+	QCOW2_LUKS_UUID_AT = 168,    /* where the header has a UUID as text */
+	QCOW2_LUKS_UUID_LEN = 40,    /* room for it, usually with a terminator */
+	QCOW2_LUKS_SLOTS_AT = 208,
+	QCOW2_LUKS_SLOT_LEN = 48
 };
 
 /* A slot: the key, encrypted under one password. */
 struct qcow2_luks_slot {
-	bool active;         /* whether the slot has a password */
-	uint32_t iterations; /* of PBKDF2; not 0 if the slot is active */
+	uint32_t iterations; /* of PBKDF2; 0 if the slot is not active */
 	uint32_t sector;     /* where the key material begins, in sectors from luks->pos */
-	uint8_t salt[QCOW2_LUKS_SALT_LEN];
 };
 
 /* All members may be read; only qcow2_luks_read writes them. There is no secret in it. */
@@ -48,38 +48,33 @@ struct qcow2_luks {
 	uint64_t len; /* bytes of the header with its key material, as the image states them */
 
 	struct qcow2_cipher_spec spec; /* of the data, and of the key material */
-	uint8_t hash;                  /* QCOW2_HASH_* of PBKDF2, and of the key material */
+	uint32_t hash;                 /* QCOW2_HASH_* of PBKDF2, and of the key material */
+	uint32_t digest_iterations;    /* of PBKDF2 for the digest of the key; not 0 */
 	uint32_t payload_sector;       /* where the key material ends, in sectors from pos */
-
-	uint32_t digest_iterations; /* not 0 */
-	uint8_t digest[QCOW2_LUKS_DIGEST_LEN];
-	uint8_t digest_salt[QCOW2_LUKS_SALT_LEN];
-
-	/* Text, usually with a terminator. The image chose the bytes; check them before use. */
-	char uuid[QCOW2_LUKS_UUID_LEN];
-
+	uint32_t slot_len;             /* bytes of the key material of a slot */
 	struct qcow2_luks_slot slots[QCOW2_LUKS_SLOTS];
+
+	/* The header as it is in the file. The image chose its bytes; check text before use. */
+	uint8_t header[QCOW2_LUKS_HEADER_LEN];
 };
 
 /*
  * Reads and checks the LUKS header of an image, as QEMU checks it. Needs no key. The image must be
  * opened with QCOW2_OPEN_INSPECT, and qcow2_image_extensions must have found the header. The
- * pointer to the image is kept.
+ * pointer to the image is kept. On failure *luks is one that no other call accepts.
  *
  * Accepts what QEMU accepts: the ciphers, modes and hashes of crypto.h in all combinations for
  * which a cipher exists. Keys of 24 bytes without XTS do not exist, because QEMU cannot write them.
- * A payload that begins where a slot's number wraps around is refused; QEMU opens such an image,
- * and fails to read the slot.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   luks or image is NULL, or the method of the image is not LUKS
  *	QCOW2_E_LUKS       the header is missing, misplaced or invalid, or not supported; err->pos
- *	                   is the position of the field, err->detail its value if it is a number
+ *	                   is the position of the field or the slot
  *	QCOW2_E_TRUNCATED  the file ends before the header does, and the image was opened without
  *	                   QCOW2_OPEN_TRUNCATED
  *	QCOW2_E_IO         the io callback failed
  *
- * Cost: 10 io calls.
+ * Cost: two io calls.
  */
 int qcow2_luks_read(struct qcow2_luks *luks, const struct qcow2_image *image,
                     struct qcow2_error *err);
@@ -87,7 +82,7 @@ int qcow2_luks_read(struct qcow2_luks *luks, const struct qcow2_image *image,
 /* A password, and how much work the caller wants to spend on it. */
 struct qcow2_luks_password {
 	const void *bytes; /* any bytes; a newline at the end belongs to the password */
-	size_t len;        /* may be 0 */
+	size_t len;        /* may be 0; then bytes may be NULL */
 	/*
 	 * The most iterations of PBKDF2 for a slot or for the digest. The image states the count,
 	 * so without a limit a hostile one keeps the processor busy for hours.
@@ -110,16 +105,16 @@ struct qcow2_luks_password {
  * ends.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   luks, crypto, password, work or key is NULL, password->bytes is NULL and
- *	                   its len is not 0, or work is misaligned
+ *	QCOW2_E_ARGUMENT   luks, crypto, password, work or key is NULL, work is misaligned, or
+ *	                   qcow2_luks_read failed
  *	QCOW2_E_MEMORY     work_len is too small; err->detail is the length that is needed
  *	QCOW2_E_KEY        the password opens no slot; err->detail is the number of slots tried
- *	QCOW2_E_TOO_BIG    the digest, or a slot while no other one opened, has more iterations than
+ *	QCOW2_E_TOO_BIG    an active slot, before one opened, or the digest has more iterations than
  *	                   password->max_iterations; err->detail is their number
  *	QCOW2_E_LUKS       the key material of a slot is outside of luks->len; err->pos is where
  *	QCOW2_E_TRUNCATED  the file ends before the key material does, and the image was opened
  *	                   without QCOW2_OPEN_TRUNCATED
- *	QCOW2_E_CRYPTO     a primitive failed; err->detail is what it returned
+ *	QCOW2_E_CRYPTO     a primitive failed
  *	QCOW2_E_IO         the io callback failed
  *
  * Cost: for each slot tried, one io call of 512 bytes for each sector of its key material, which
@@ -134,10 +129,10 @@ int qcow2_luks_unlock(const struct qcow2_luks *luks, const struct qcow2_crypto *
  * not depend on how much of the key is right.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT  luks, crypto or key is NULL
- *	QCOW2_E_KEY       the key is wrong; err->detail is 0
+ *	QCOW2_E_ARGUMENT  luks, crypto or key is NULL, or qcow2_luks_read failed
+ *	QCOW2_E_KEY       the key is wrong
  *	QCOW2_E_TOO_BIG   the digest has more than max_iterations; err->detail is their number
- *	QCOW2_E_CRYPTO    a primitive failed; err->detail is what it returned
+ *	QCOW2_E_CRYPTO    a primitive failed
  *
  * Cost: no io call.
  */

@@ -236,7 +236,7 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  *	QCOW2_E_COMPRESSED  compressed data is corrupt
  *	QCOW2_E_MEMORY      compressed data needs a longer window than the reader has memory for;
  *	                    reader->error.detail is the memory that is enough
- *	QCOW2_E_CRYPTO      a cipher failed; reader->error.detail is what it returned
+ *	QCOW2_E_CRYPTO      a cipher failed
  *	QCOW2_E_IO          the io callback failed
  *
  * Cost: that of qcow2_reader_map for each extent. An extent of data costs one more io call,
