@@ -38,7 +38,9 @@ $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-co
 
 $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka \
-		$(POSIX_LIBS) -o $@
+		$(POSIX_LIBS) $(TEST_LIBS) -o $@
+$(O)/tests/posix/test_encryption: $(CRYPT_WRITER)
+$(O)/tests/posix/test_encryption: TEST_LIBS = $(GCRYPT_LIBS)
 
 $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER) $(CRYPT_WRITER)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(GCRYPT_LIBS) -o $@

@@ -25,7 +25,6 @@ static const struct luks_field header_fields[] = {
 	{ 8, "the cipher is unknown" },
 	{ 40, "the cipher mode is unknown, or the cipher cannot be used in it" },
 	{ 72, "the hash is unknown" },
-	{ 104, "the payload begins inside the header" },
 	{ 108, "the cipher has no keys of this length" },
 	{ 112, "the digest has no iterations" },
 };
