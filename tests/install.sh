@@ -7,7 +7,7 @@
 set -eu
 check='
 gcc make libc6-dev pkg-config
-libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev
+libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev libssl-dev libmbedtls-dev
 libcmocka-dev python3 python3-pytest qemu-utils
 strace util-linux mount e2fsprogs
 mandoc zsh fish fdisk
@@ -16,7 +16,6 @@ all="$check
 g++ binutils zstd
 clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
-libssl-dev libmbedtls-dev
 frama-c-base why3 z3 cvc4
 afl++ zip
 libqcow-dev 7zip libnbd-bin
