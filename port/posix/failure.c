@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "codec/codecs.h"
+#include "key/crypto.h"
 #include "open/file.h"
 #include "printable.h"
 #include "qcow2/image.h"
@@ -72,12 +73,25 @@ int qp_failed(void)
 	return -1;
 }
 
+void qp_failure_status(int status)
+{
+	last_failure.status = status;
+}
+
+void qp_failure_place(int status, uint64_t pos)
+{
+	last_failure.status = status;
+	last_failure.has_pos = 1;
+	last_failure.pos = pos;
+}
+
 /* The errno of a status: the table in qcow2.h. */
 static int errno_of(int status, int io_code)
 {
 	if (status == QCOW2_E_IO)
 		return io_code > 0 ? io_code : EIO;
 	switch (status) {
+	case QCOW2_E_KEY: return EACCES;
 	case QCOW2_E_MEMORY: return ENOMEM;
 	case QCOW2_E_DEPTH: return ELOOP;
 	case QCOW2_E_NOT_FOUND: return ENOENT;
@@ -88,6 +102,7 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_VERSION:
 	case QCOW2_E_FEATURE:
 	case QCOW2_E_ENCRYPTED:
+	case QCOW2_E_CRYPTO: /* of all reasons the likely one is a cipher that it does not have */
 	case QCOW2_E_COMPRESSION:
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
@@ -117,6 +132,17 @@ static void feature_message(const struct qcow2_error *err, char *buf, size_t len
 	}
 }
 
+/* Why data cannot be decrypted; detail is the method. */
+static void encrypted_message(uint64_t detail, char *buf, size_t len)
+{
+	if (detail > QCOW2_CRYPT_LUKS)
+		snprintf(buf, len, "the image is encrypted by an unknown method (%llu)",
+		         (unsigned long long)detail);
+	else
+		snprintf(buf, len, "the image is encrypted (%s), and no key was given",
+		         qp_encryption_name(detail));
+}
+
 /* Describes a status, with the names and numbers that belong to it. */
 static void core_message(int status, const struct qcow2_error *err, char *buf, size_t len)
 {
@@ -132,9 +158,14 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 		snprintf(buf, len, "qcow version %llu is not supported", detail);
 		break;
 	case QCOW2_E_FEATURE: feature_message(err, buf, len); break;
-	case QCOW2_E_ENCRYPTED:
-		snprintf(buf, len, "encrypted images (%s) are not supported",
-		         qp_encryption_name(detail));
+	case QCOW2_E_ENCRYPTED: encrypted_message(detail, buf, len); break;
+	case QCOW2_E_CRYPTO:
+		snprintf(buf, len, "%s, which this build uses, lacks the cipher or hash, or failed",
+		         qp_crypto_name);
+		break;
+	case QCOW2_E_KEY:
+		snprintf(buf, len, "wrong password: it opens none of the %llu active key slots",
+		         detail);
 		break;
 	case QCOW2_E_CLUSTER_BITS:
 		snprintf(buf, len, "cluster size 2^%llu is not supported", detail);
@@ -149,7 +180,8 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 /* Does a failure with this status have a position in the file? */
 static bool has_place(int status)
 {
-	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
+	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE &&
+	       status != QCOW2_E_CRYPTO;
 }
 
 /* "backing file 'base.qcow2': ", "data file at depth 0: ", or nothing for the image itself. */

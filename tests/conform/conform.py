@@ -76,6 +76,8 @@ def start(*argv, memory=0, ignore=(), stdin=subprocess.DEVNULL, **more):
     """Starts a program without waiting for it. The caller waits for it. `ignore`: signals that it
     starts with ignored."""
     with inherited(memory, ignore):
+        # In a session of its own a program has no terminal, so it asks for no password.
+        more.setdefault("start_new_session", True)
         # restore_signals would undo what `ignore` says about SIGPIPE and SIGXFSZ.
         return subprocess.Popen([os.fspath(arg) for arg in argv], stdin=stdin, stderr=subprocess.PIPE,
                                 restore_signals=False, **more)

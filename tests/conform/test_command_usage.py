@@ -57,7 +57,7 @@ def test_version_names_the_decoders():
     """Each build has a decoder for both."""
     first, *decoders = qcow2_ok("version").decode().splitlines()
     assert first == qcow2_ok("--version").decode().strip()
-    assert [line.split(":")[0] for line in decoders] == ["zlib", "zstd"]
+    assert [line.split(":")[0] for line in decoders] == ["zlib", "zstd", "encryption"]
     assert decoders[0].split(": ")[1] in ("libdeflate", "zlib", "built in")
     assert decoders[1].split(": ")[1] in ("libzstd", "built in")
 
