@@ -145,6 +145,15 @@ extern const struct qcow2_codec qcow2_zstd_small;
 /* Upper limit of qcow2_zstd_small.work_len. */
 #define QCOW2_ZSTD_SMALL_WORK 3440
 
+/*
+ * The fast decoder for zstd (RFC 8878), which is `whole`. Returns QCOW2_E_COMPRESSED,
+ * QCOW2_E_TRUNCATED, QCOW2_E_ARGUMENT as above, or the status of fill.
+ */
+extern const struct qcow2_codec qcow2_zstd_fast;
+
+/* Upper limit of qcow2_zstd_fast.work_len. */
+#define QCOW2_ZSTD_FAST_WORK 10240
+
 #ifdef __cplusplus
 }
 #endif

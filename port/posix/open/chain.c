@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../failure.h"
+#include "../key/unlock.h"
 #include "cut.h"
 #include "find.h"
 
@@ -41,6 +42,7 @@ void qp_chain_free(struct qp_layer *top)
 		qp_file_close(&top->file);
 		qp_file_close(&top->data);
 		qp_directory_close(&top->dir);
+		qp_lock(top);
 		for (i = 0; i < QP_NAMES; i++)
 			free(top->names[i]);
 		free(top);
@@ -76,15 +78,14 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 {
 	unsigned options = plan->options->flags;
 	struct qcow2_error err;
-	unsigned flags = 0;
+	/* An encrypted image gets its key later, when all files are open. */
+	unsigned flags = QCOW2_OPEN_INSPECT;
 	int rc;
 
 	if ((options & QCOW2_ALLOW_TRUNCATED) != 0u)
 		flags |= QCOW2_OPEN_TRUNCATED;
 	if ((options & QCOW2_LAYER_ONLY) != 0u)
 		flags |= QCOW2_OPEN_LAYER;
-	if ((options & QCOW2_INSPECT) != 0u)
-		flags |= QCOW2_OPEN_INSPECT;
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
@@ -124,8 +125,9 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *layer)
 {
 	const struct qcow2_options *o = plan->options;
+	unsigned alone = QCOW2_LAYER_ONLY | QCOW2_INSPECT | QCOW2_VM_STATE;
 
-	if (layer->image.version == 0u || (o->flags & (QCOW2_LAYER_ONLY | QCOW2_INSPECT)) != 0u)
+	if (layer->image.version == 0u || (o->flags & alone) != 0u)
 		return false;
 	return layer->image.backing_name.len != 0u || plan->n_taken < o->n_backing;
 }
@@ -190,6 +192,15 @@ static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 
 		qcow2_image_attach_backing(&layer->image, &layer->below->image);
 	}
+}
+
+/* Last, so that nobody types a password for a chain that does not open. */
+static bool unlock_all(struct qp_layer *layer, const struct qcow2_options *options)
+{
+	for (; layer != NULL; layer = layer->below)
+		if (!qp_unlock(layer, options))
+			return false;
+	return true;
 }
 
 /* A file that was given but is not needed is an error, not ignored. */
@@ -280,7 +291,7 @@ static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 	if (!all_taken(plan))
 		return false;
 	join_layers(*top, layer);
-	return true;
+	return unlock_all(*top, plan->options);
 }
 
 bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *options)

@@ -203,7 +203,8 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	return args->backing != NULL;
+	args->keys = calloc((size_t)argc, sizeof *args->keys);
+	return args->backing != NULL && args->keys != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -221,6 +222,15 @@ static bool has_backing(const struct args *args)
 {
 	return args->options.n_backing != 0u ||
 	       (args->second != NULL && args->second->options.n_backing != 0u);
+}
+
+/* Is the saved state of a snapshot wanted, and no snapshot? */
+static bool lacks_snapshot(const struct args *args)
+{
+	const struct snapshot_wanted *s = &args->snapshot;
+
+	return (args->options.flags & QCOW2_VM_STATE) != 0u && s->id_or_name == NULL &&
+	       s->id == NULL && s->name == NULL;
 }
 
 /* Looks for options that exclude each other, or that do nothing without another. */
@@ -248,6 +258,10 @@ static int check_combinations(const struct args *args, const struct command *com
 		if (pairs[i].has_a && pairs[i].has_b)
 			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
 			             pairs[i].b);
+	if (lacks_snapshot(args))
+		return usage(command, "--vm-state needs --snapshot");
+	if (args->second != NULL && lacks_snapshot(args->second))
+		return usage(command, "--vm-state-b needs --snapshot-b");
 	if (args->report != NULL && !args->salvage)
 		return usage(command, "--report needs --salvage");
 	return EXIT_OK;
@@ -277,8 +291,11 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 void args_free(struct args *args)
 {
-	if (args->second != NULL)
+	if (args->second != NULL) {
 		free(args->second->backing);
+		free(args->second->keys);
+	}
 	free(args->second);
 	free(args->backing);
+	free(args->keys);
 }
