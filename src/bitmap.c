@@ -187,7 +187,7 @@ static const uint8_t *bits_fetch(struct qcow2_reader *reader, const struct qcow2
 	if (len > q2_left(image->io.size, pos))
 		return NULL;
 	reader->error.status = QCOW2_E_IO;
-	return q2_table_entry(reader, e, pos, at);
+	return q2_table_entry(reader, e, pos + at);
 }
 
 /* Returns the number of the first bit of a slice, after bit n, that is not `kind`. */
