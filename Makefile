@@ -36,10 +36,10 @@ BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
 # The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin,
-# POSIX_ZSTD=libzstd|none and POSIX_CRYPTO=libgcrypt|libcrypto|none override its choice.
+# POSIX_ZSTD=libzstd|builtin and POSIX_CRYPTO=libgcrypt|libcrypto|none override its choice.
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
-POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),none)
+POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),builtin)
 POSIX_CRYPTO := $(or $(POSIX_CRYPTO),$(if $(call have,libgcrypt),libgcrypt),$(if $(call have,libcrypto),libcrypto),none)
 CODEC_PKGS := $(filter libdeflate zlib libzstd libgcrypt libcrypto,$(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO))
 ifneq ($(CODEC_PKGS),)
@@ -135,7 +135,7 @@ amalgamation:
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
 			port/crypto/%,$(POSIX_SRCS)) \
-		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_none.c key/crypto_none.c)
+		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
 
 # Prints what a program must link with the static library, for tests/example.sh.
 print-libs:

@@ -17,7 +17,7 @@ OUT ?= $(O)/fuzz/out
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
 # Empty for engines that load the mutator as a shared object or do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
-FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
+FUZZ_COMMON = $(addprefix $(O)/fuzz/,common.o reading.o model.o)
 
 # Without the `integer` group, because unsigned arithmetic in the core wraps on purpose.
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

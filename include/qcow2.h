@@ -17,10 +17,10 @@
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
  *
- * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
- * beginning. After that, and in all other calls and in the callbacks, the library holds
- * cancellation off, so that nothing is lost. It must be deferred: no call is safe in a thread whose
- * cancellation is asynchronous.
+ * Cancellation: qcow2_read, qcow2_map and qcow2_map_bitmaps are cancellation points of
+ * pthread_cancel(3), at their beginning. After that, and in all other calls and in the callbacks,
+ * the library holds cancellation off, so that nothing is lost. It must be deferred: no call is safe
+ * in a thread whose cancellation is asynchronous.
  *
  * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
  * were in a call. Each of them closes it. What the calls of those threads had (for each a reader,
@@ -52,7 +52,8 @@
  *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
  *	         early
  *	ENOMEM   there is not enough memory
- *	ENOENT   a snapshot, a file or an image of the chain does not exist
+ *	ENOENT   a snapshot, a bitmap, a file or an image of the chain does not exist
+ *	ESTALE   a bitmap may lack changes
  *	ELOOP    the backing chain contains a file twice or more than 256 files, or a file name
  *	         leads through a symbolic link where QCOW2_FOLLOW forbids it
  *	EPERM    a file name in the image leads out of the image's directory
@@ -119,10 +120,10 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * dest may hold anything, and the same call may succeed later.
  *
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
- * early, with ENOTSUP if this build has no decoder for the compression, if QCOW2_INSPECT opened an
- * image that cannot be read, or if the data is encrypted and the image was opened without a key,
- * with ENOMEM if there is no memory for a reader, and with the errno
- * of pread(2). qcow2_last_failure tells where the damage is and how far it reaches.
+ * early, with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, or if the data is
+ * encrypted and the image was opened without a key, with ENOMEM if there is no memory for a reader,
+ * and with the errno of pread(2). qcow2_last_failure tells where the damage is and how far it
+ * reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
  * the cache yet. Encrypted data is decrypted in dest; if the run begins or ends inside one of its
@@ -159,10 +160,16 @@ enum {
 	 */
 	QCOW2_INSPECT = 16,
 	/*
+	 * Read the state of the machine that was saved with the snapshot in qcow2_options.snapshot
+	 * instead of the disk. It needs no backing file, so none is opened. Fails with ENOENT if
+	 * the snapshot has no state, and with EINVAL if no snapshot is given.
+	 */
+	QCOW2_VM_STATE = 32,
+	/*
 	 * Open encrypted images without their keys, and do not call get_key. qcow2_map works, and
 	 * qcow2_read fails where data is encrypted.
 	 */
-	QCOW2_WITHOUT_KEYS = 32
+	QCOW2_WITHOUT_KEYS = 64
 };
 
 /* A file that the caller passes in the options. */
@@ -544,22 +551,27 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list);
 
 /* Flags of a bitmap, qcow2.txt "Bitmap directory". */
 enum {
-	QCOW2_BITMAP_ENTRY_IN_USE = 1, /* was not closed properly; its content is not valid */
-	QCOW2_BITMAP_ENTRY_AUTO = 2    /* records writes to the disk all the time */
+	/*
+	 * It may lack changes: it was not closed properly, or a program that does not know bitmaps
+	 * has written to the image (then autoclear bit 0 is not set).
+	 */
+	QCOW2_BITMAP_ENTRY_IN_USE = 1,
+	QCOW2_BITMAP_ENTRY_AUTO = 2 /* records writes to the disk all the time */
 };
 
 /* A persistent dirty bitmap. The name comes from the image and may hold anything. */
 struct qcow2_bitmap_entry {
-	const char *name;     /* a NUL follows */
-	size_t name_len;      /* bytes, without the NUL */
-	uint64_t granularity; /* bytes of the disk that a bit stands for */
-	unsigned flags;       /* QCOW2_BITMAP_ENTRY_* */
+	const char *name;       /* a NUL follows */
+	size_t name_len;        /* bytes, without the NUL */
+	uint64_t granularity;   /* bytes of the disk that a bit stands for */
+	unsigned flags;         /* QCOW2_BITMAP_ENTRY_* */
+	uint32_t table_entries; /* of the bitmap table; not validated */
+	uint64_t table_offset;  /* of the bitmap table in the image, bytes; not validated */
 };
 
 /*
  * Lists the persistent bitmaps of the image that was opened. Puts one block of memory in *list,
- * with the entries and all names; the caller frees it with free(). If autoclear bit 0 is not set, a
- * program that does not know bitmaps has written to the image; then the call returns 0.
+ * with the entries and all names; the caller frees it with free().
  *
  * Returns the number of bitmaps, or -1 with errno set and *list unchanged. Fails with EINVAL
  * (status QCOW2_E_BITMAP) if the bitmap directory is damaged, with EIO if the file ends before it
@@ -568,6 +580,56 @@ struct qcow2_bitmap_entry {
  * Cost: two pread(2) to begin with, and at most three for each bitmap.
  */
 int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
+
+/* Some bitmaps of an image. It does not change, so any number of threads may use it. */
+struct qcow2_bitmap_set;
+
+/* A flag of qcow2_find_bitmaps: also find bitmaps that are in use, which may lack changes. */
+enum { QCOW2_BITMAPS_IN_USE = 1 };
+
+/*
+ * Finds n bitmaps of the image that was opened by their names, for qcow2_map_bitmaps. Puts one
+ * block of memory in *set; the caller frees it with free(). The set belongs to this handle. Bitmaps
+ * of other images of the chain are not found: such a bitmap has no marks for what was written to
+ * the images above it. Open that image by itself to use it.
+ *
+ * Returns 0, or -1 with errno set and *set unchanged. Fails with ENOENT if there is no bitmap with
+ * one of the names; with ESTALE (status QCOW2_E_INCONSISTENT) if one is in use, unless flags is
+ * QCOW2_BITMAPS_IN_USE rather than 0; with EINVAL if n is 0, if a snapshot was opened, or (status
+ * QCOW2_E_BITMAP) if the bitmap directory is damaged; with EIO if the file ends before it does;
+ * with ENOMEM if there is not enough memory; and with the errno of pread(2).
+ *
+ * Cost: for each name, a pread(2) for each bitmap up to the one that is found, and one for each
+ * name of the same length.
+ */
+int qcow2_find_bitmaps(struct qcow2 *q, const char *const *names, size_t n, unsigned flags,
+                       struct qcow2_bitmap_set **set);
+
+/* A part of the disk in which all bytes are dirty, or all are clean. */
+struct qcow2_dirty_range {
+	uint64_t start;  /* offset in the disk, bytes */
+	uint64_t length; /* bytes */
+	int dirty;       /* not 0: at least one of the bitmaps has marks here, for all of it */
+};
+
+/*
+ * Finds whether the disk is dirty at offset, which is so if one of the bitmaps says so, and how
+ * far: the range ends at offset + len at the latest, and the next one may be of the same kind.
+ *
+ * Returns 1 and fills *range. Returns 0 at and past the end of the disk, and if len is 0. Returns
+ * -1 and sets errno on failure. *range is only written if the result is 1.
+ *
+ * Fails with EINVAL (status QCOW2_E_BITMAP) if the entry of a bitmap, or its table at offset, is
+ * damaged; with EIO (status QCOW2_E_TRUNCATED) if the file ends before the bits do, whatever the
+ * image was opened with; with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read; with
+ * ENOMEM if there is no memory for a reader; and with the errno of pread(2).
+ *
+ * Cost: reads tables and bits 512 bytes at a time, or 16 KiB if the caller goes through the disk in
+ * order. One call examines at most a million bits of each bitmap, whatever len is: 64 GiB of the
+ * disk if each bit stands for 64 KiB.
+ */
+int qcow2_map_bitmaps(struct qcow2 *q, const struct qcow2_bitmap_set *set, uint64_t offset,
+                      uint64_t len, struct qcow2_dirty_range *range);
 
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
@@ -593,9 +655,8 @@ int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint6
  *
  * Returns 1 and sets *compression to the name that qcow2_info.compression has ("zlib", which is
  * deflate, or "zstd"), and *decoder to the name of the decoder ("libdeflate", "zlib", "libzstd", or
- * "built in" for the library's own), or to NULL if this build has none: then reading such a cluster
- * fails with ENOTSUP. The strings are static. Returns 0, with both unchanged, if there are no more
- * types. No pointer may be NULL.
+ * "built in" for the library's own). The strings are static. Returns 0, with both unchanged, if
+ * there are no more types. No pointer may be NULL.
  *
  * Any thread may call it at any time. It makes no system call.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Encrypted data: attaches a cipher to an image, and reads through it. reader.c calls this through
- * image->read_encrypted, so nothing of it is linked unless a program attaches a cipher.
+ * cipher->read, so nothing of it is linked unless a program attaches a cipher.
  *
  * Data is decrypted in whole sectors. All sectors that are wanted as a whole are read and decrypted
  * in the caller's buffer. The first and the last one, of which only a part may be wanted, go
@@ -62,7 +62,7 @@ static int sector_part_read(struct qcow2_reader *reader, uint64_t sector, uint32
 	return rc;
 }
 
-/* Reads the first len bytes of reader->extent to buf. image->read_encrypted points here. */
+/* Reads the first len bytes of reader->extent to buf. cipher->read points here. */
 static int encrypted_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 {
 	uint64_t sector = qcow2_extent_sector(&reader->extent);
@@ -93,13 +93,13 @@ static int encrypted_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 	return rc;
 }
 
-int qcow2_image_attach_cipher(struct qcow2_image *image, const struct qcow2_cipher *cipher)
+int qcow2_image_attach_cipher(struct qcow2_image *image, struct qcow2_cipher *cipher)
 {
 	if (image == NULL || image->crypt_method == QCOW2_CRYPT_NONE || image->cipher != NULL)
 		return QCOW2_E_ARGUMENT;
 	if (cipher == NULL || cipher->decrypt == NULL)
 		return QCOW2_E_ARGUMENT;
+	cipher->read = encrypted_read;
 	image->cipher = cipher;
-	image->read_encrypted = encrypted_read;
 	return QCOW2_OK;
 }

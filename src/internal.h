@@ -28,6 +28,7 @@ enum {
 	Q2_CLUSTER_BITS_MAX = 21,
 	Q2_HEADER_V2_LEN = 72,
 	Q2_HEADER_V3_LEN = 104,
+	Q2_CRYPT_AES = 1,
 	Q2_CRYPT_LUKS = 2, /* the highest encryption method that is defined */
 	Q2_L1_ENTRY_LEN = 8,
 	Q2_L1_ENTRIES_MAX = 4194304, /* an L1 table of 32 MiB */
@@ -114,13 +115,13 @@ int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
 #define Q2_KEY_NONE UINT32_MAX
 
 /*
- * Returns the entry that is `entry` bytes into the table at position `table` of the image e->image,
- * which is number e->depth of its chain. The entry and what follows it up to the next multiple of
- * Q2_SLICE_LEN are valid until the next call. Bytes past the end of the file are zeros. Returns
- * NULL if the callback fails (QCOW2_E_IO).
+ * Returns the table entry at position pos of the image e->image, which is number e->depth of its
+ * chain. The entry and what follows it up to the next multiple of Q2_SLICE_LEN in the file are
+ * valid until the next call. Bytes past the end of the file are zeros. Returns NULL if the callback
+ * fails (QCOW2_E_IO).
  */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
-                              uint64_t table, uint32_t entry);
+                              uint64_t pos);
 
 /*
  * Gives the first len bytes of the reader's memory to slices and keys. len is a multiple of 8, and

@@ -29,8 +29,8 @@ enum {
 	HIGH_COMPRESSED = 1 << 30 /* "L2 table entry", bit 62: decides what all other bits mean */
 };
 
-/* Encrypted data comes in sectors of 512 bytes. */
-enum { SECTOR_MASK = 511 };
+/* Data is encrypted in sectors of this length. */
+enum { SECTOR_LEN = 512 };
 
 /*
  * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
@@ -181,30 +181,33 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
  * Checks that each cluster of data begins inside its file, and ends *e before the first one that
  * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
  *
- * Encrypted data is checked by sectors instead of clusters, each of which must be wholly inside,
- * because a part of a sector cannot be decrypted.
+ * Encrypted data is checked by sectors instead, and each must be complete, because a part of a
+ * sector cannot be decrypted.
  */
 static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
+	uint32_t before = in_cluster(e); /* bytes of the cluster or sector before the extent */
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): data is never without a file */
 	uint64_t size = e->io->size;
 	uint64_t left;
 
 	if (e->image->crypt_method != 0u) {
 		e->kind = QCOW2_EXTENT_ENCRYPTED;
-		mask = SECTOR_MASK;
-		size &= ~(uint64_t)SECTOR_MASK;
+		mask = SECTOR_LEN - 1;
+		before %= SECTOR_LEN;
+		size -= size % SECTOR_LEN;
 	}
-	left = q2_left(size, e->pos - ((uint32_t)e->off & mask));
+	left = q2_left(size, e->pos - before);
 	if ((e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u)
 		return QCOW2_OK;
 	if (left == 0u) {
 		reader->error.io = e->io;
 		return QCOW2_E_TRUNCATED;
 	}
+	/*@ assert mask + 1 == 1 << 9 || mask + 1 == 1 << e->image->cluster_bits; */
 	/*@ assert (left - 1 | mask) >= mask; */
-	q2_extent_clip(e, ((left - 1u) | mask) - ((uint32_t)e->off & mask) + 1u);
+	q2_extent_clip(e, ((left - 1u) | mask) - before + 1u);
 	return QCOW2_OK;
 }
 
@@ -261,7 +264,7 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	/* Only in a snapshot: qcow2_image_open refuses an image whose L1 table is too short. */
 	if (index >= image->l1_entries)
 		return QCOW2_OK;
-	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);
+	raw = q2_table_entry(reader, e, image->l1_pos + (uint32_t)index * Q2_L1_ENTRY_LEN);
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	pos = ((uint64_t)(q2_be32(raw) & HIGH_POS) << 32) + (q2_be32(raw + 4) & LOW_POS);
@@ -271,8 +274,8 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc == QCOW2_E_L1 ? QCOW2_E_L2_ENTRY : rc;
 	cluster = (uint32_t)q2_shr64(e->off, image->cluster_bits);
-	raw = q2_table_entry(reader, e, pos,
-	                     cluster << image->l2_entry_bits & (image->cluster_len - 1u));
+	raw = q2_table_entry(reader, e,
+	                     pos + (cluster << image->l2_entry_bits & (image->cluster_len - 1u)));
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	return l2_extent(reader, raw, e);

@@ -37,6 +37,7 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_TRUNCATED: return "image is truncated";
 	case QCOW2_E_REFCOUNT: return "invalid refcount table entry";
 	case QCOW2_E_BITMAP: return "invalid bitmap directory";
+	case QCOW2_E_INCONSISTENT: return "bitmap is inconsistent";
 	case QCOW2_E_LUKS: return "invalid LUKS header";
 	default: return "unknown status";
 	}

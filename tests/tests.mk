@@ -30,8 +30,7 @@ TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_
 	$(INFLATE_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
-TEST_CPPFLAGS = -Itests -DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0) \
-	-DTEST_GCRYPT=$(TEST_GCRYPT)
+TEST_CPPFLAGS = -Itests -DTEST_GCRYPT=$(TEST_GCRYPT)
 include tests/glue/glue.mk
 
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)

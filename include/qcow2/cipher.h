@@ -47,12 +47,15 @@ struct qcow2_cipher {
 	 */
 	int (*decrypt)(const struct qcow2_cipher *self, uint64_t sector, void *buf,
 	               size_t n_sectors);
+
+	/* Private: reads the first len bytes of reader->extent. The call below sets it. */
+	int (*read)(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 };
 
 /*
- * Attaches the cipher for the data of an encrypted image. *cipher is not copied. Whether its key is
- * right cannot be seen here: with a wrong key, data reads as noise. LUKS can tell (luks.h), AES
- * cannot.
+ * Attaches the cipher for the data of an encrypted image. *cipher is not copied, and it may be
+ * attached to several images that have the same key. Whether its key is right cannot be seen here:
+ * with a wrong key, data reads as noise. LUKS can tell (luks.h), AES cannot.
  *
  * The images of its snapshots that are made later (snapshot.h) have the same cipher. A program that
  * only maps, and has no key, may attach a cipher that always fails.
@@ -63,7 +66,7 @@ struct qcow2_cipher {
  *
  * Cost: no io call.
  */
-int qcow2_image_attach_cipher(struct qcow2_image *image, const struct qcow2_cipher *cipher);
+int qcow2_image_attach_cipher(struct qcow2_image *image, struct qcow2_cipher *cipher);
 
 /*
  * Returns the number of the sector in which an extent of kind QCOW2_EXTENT_ENCRYPTED begins, for a

@@ -2,10 +2,10 @@
 /*
  * What an image is: its geometry, features and names, and the image below it.
  *
- * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw or
- * qcow2_snapshot_image. qcow2_image_extensions and the attach calls may add to it, each at most
- * once. After that it never changes: any number of readers (reader.h) on any number of threads can
- * share it without a lock. The caller may copy it.
+ * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw,
+ * qcow2_snapshot_image or qcow2_snapshot_state_image. qcow2_image_extensions and the attach calls
+ * may add to it, each at most once. After that it never changes: any number of readers (reader.h)
+ * on any number of threads can share it without a lock. The caller may copy it.
  *
  * A raw disk is an image, a snapshot is one (snapshot.h), and a backing chain is a list of images.
  * What an image does not have is read from the image below; what no image has reads as zeros:
@@ -93,7 +93,6 @@ enum {
 };
 
 struct qcow2_cipher;
-struct qcow2_reader;
 
 /* All members may be read; only the calls below write them. */
 struct qcow2_image {
@@ -139,8 +138,6 @@ struct qcow2_image {
 	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header; see luks.h */
 
 	const struct qcow2_cipher *cipher; /* of the data, NULL if none is attached: cipher.h */
-	/* Private: reads encrypted data to buf. The call that attaches the cipher sets it. */
-	int (*read_encrypted)(struct qcow2_reader *reader, uint8_t *buf, size_t len);
 };
 
 /*

@@ -117,7 +117,6 @@ struct qcow2_reader {
 	uint8_t *packed;            /* the part for compressed data; it ends at the window */
 	uint8_t *window;            /* the part for decoded data */
 	uint32_t window_len;        /* bytes of that part: a power of two */
-	uint32_t packed_left;       /* bytes of the compressed cluster that are not yet read */
 	struct qcow2_stream stream; /* the cluster that is being decoded */
 	const struct qcow2_image *window_image; /* whose cluster the window has, NULL if none */
 	uint64_t window_off; /* an offset in that cluster: where the read that decoded it began */

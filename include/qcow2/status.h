@@ -85,10 +85,12 @@ enum qcow2_status {
 	QCOW2_E_TRUNCATED = -54,
 	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
 	QCOW2_E_REFCOUNT = -55,
-	/* The bitmap directory, or an entry of it, is invalid; pos is where it is. */
+	/* The bitmap directory, or an entry of it or of a bitmap table, is invalid; pos is where. */
 	QCOW2_E_BITMAP = -56,
+	/* The bitmap may lack changes of the disk; pos is that of its entry in the directory. */
+	QCOW2_E_INCONSISTENT = -57,
 	/* The LUKS header is missing, invalid or not supported; pos is that of the field. */
-	QCOW2_E_LUKS = -57
+	QCOW2_E_LUKS = -58
 };
 
 struct qcow2_io;

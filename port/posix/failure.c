@@ -95,6 +95,7 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_MEMORY: return ENOMEM;
 	case QCOW2_E_DEPTH: return ELOOP;
 	case QCOW2_E_NOT_FOUND: return ENOENT;
+	case QCOW2_E_INCONSISTENT: return ESTALE;
 	case QCOW2_E_TOO_BIG: return EFBIG;
 	case QCOW2_E_BACKING:
 	case QCOW2_E_DATA_FILE:
@@ -103,7 +104,6 @@ static int errno_of(int status, int io_code)
 	case QCOW2_E_ENCRYPTED:
 	case QCOW2_E_CRYPTO: /* of all reasons the likely one is a cipher that it does not have */
 	case QCOW2_E_COMPRESSION:
-	case QCOW2_E_CODEC:
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
 	case QCOW2_E_COMPRESSED:
@@ -173,9 +173,6 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	case QCOW2_E_COMPRESSION:
 		snprintf(buf, len, "compression type %llu is not supported", detail);
 		break;
-	case QCOW2_E_CODEC:
-		snprintf(buf, len, "this build has no decoder for %s", qp_compression_name(detail));
-		break;
 	default: snprintf(buf, len, "%s", text); break;
 	}
 }
@@ -235,15 +232,27 @@ static void fail_status(int status, const struct qcow2_error *err, const char *w
 	last_failure.depth = file != NULL ? file->depth : 0u;
 }
 
-void qp_fail_core(int status, const struct qcow2_error *err)
+/* A call that failed before it could note anything leaves an older error in *err. */
+static const struct qcow2_error *own_error(int status, const struct qcow2_error *err)
 {
 	static const struct qcow2_error nothing;
-	char what[WHAT_ROOM], where[64] = "";
 
-	/* A call that failed before it could note anything leaves an older error in *err. */
-	if (err == NULL || err->status != status)
-		err = &nothing;
-	core_message(status, err, what, sizeof what);
+	return err != NULL && err->status == status ? err : &nothing;
+}
+
+void qp_fail_core(int status, const struct qcow2_error *err)
+{
+	char what[WHAT_ROOM];
+
+	core_message(status, own_error(status, err), what, sizeof what);
+	qp_fail_core_what(status, err, what);
+}
+
+void qp_fail_core_what(int status, const struct qcow2_error *err, const char *what)
+{
+	char where[64] = "";
+
+	err = own_error(status, err);
 	if (err->io != NULL && has_place(status))
 		snprintf(where, sizeof where, " (at file offset %llu)",
 		         (unsigned long long)place_of(err));

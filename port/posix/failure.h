@@ -40,6 +40,8 @@ void qp_fail_memory(void);
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
 /* Notes a status of the core. err may be NULL; the ctx of err->io, if it is set, is a qp_file. */
 void qp_fail_core(int status, const struct qcow2_error *err);
+/* The same; `what` replaces the text of the status in the message. */
+void qp_fail_core_what(int status, const struct qcow2_error *err, const char *what);
 /*
  * Notes that the file ends before a part of it does: QCOW2_E_TRUNCATED at the end of the file.
  * looks_cut is the field of qcow2_failure.

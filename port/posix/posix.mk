@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
-POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c clusters.c \
+POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c dirty.c clusters.c \
 	in_use.c failure.c printable.c words.c \
 	open/chain.c open/find.c open/names.c open/resolve.c open/beneath.c open/cut.c \
 	open/directory.c open/file.c open/direct.c \
@@ -8,10 +8,11 @@ POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c
 	codec/codecs.c $(POSIX_DEFLATE_SRC) $(POSIX_ZSTD_SRC) \
 	encryption.c key/unlock.c key/luks_words.c key/sealed.c key/crypto_$(POSIX_CRYPTO).c) port/common/utf8.c $(POSIX_CRYPTO_SRC)
 
-# The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or none.
-# What decrypts: POSIX_CRYPTO is libgcrypt, libcrypto or none. Programs that use the static library link POSIX_LIBS.
+# The decompressors: POSIX_DEFLATE is libdeflate, zlib or builtin, and POSIX_ZSTD libzstd or builtin.
+# What decrypts: POSIX_CRYPTO is libgcrypt, libcrypto or none. Programs that use the static library link
+# POSIX_LIBS.
 POSIX_DEFLATE ?= builtin
-POSIX_ZSTD ?= none
+POSIX_ZSTD ?= builtin
 POSIX_CRYPTO ?= none
 POSIX_DEFLATE_SRC = $(if $(filter-out builtin,$(POSIX_DEFLATE)),codec/deflate.c) \
 	codec/deflate_$(POSIX_DEFLATE).c

@@ -74,10 +74,10 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 		"--show-mcdc --show-branches=count -sources $sources" >"$out/$name.show"
 }
 
-build core core-tests builtin none none $mcdc
+build core core-tests builtin builtin none $mcdc
 build libdeflate posix-tests libdeflate libzstd libgcrypt "$kept"
 build zlib posix-tests zlib libzstd libcrypto "$kept"
-build builtin posix-tests builtin none none "$kept"
+build builtin posix-tests builtin builtin none "$kept"
 build command command-tests libdeflate libzstd libgcrypt "$kept"
 run core unit
 for dir in libdeflate zlib builtin; do

@@ -118,7 +118,7 @@ CHECKS = [
     ("more slots than there is memory for, for Eva", "cache.c",
      "\treader->spare /= 2u;\n", "", EVA, "reader-2"),
     ("an entry is read past the end of its slice", "cache.c",
-     "return bytes + entry % Q2_SLICE_LEN;", "return bytes + entry;", WP,
+     "return bytes + in_slice;", "return bytes + (uint32_t)pos;", WP,
      "src/cache.c:q2_table_entry"),
     ("a cluster is copied past the end of the buffer", "unpack.c",
      "\t\tif (n > len)\n\t\t\tn = len;\n", "", EVA, "unpack-512"),

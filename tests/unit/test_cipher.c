@@ -342,7 +342,7 @@ static void test_cut(void **state)
 
 static void test_attach(void **state)
 {
-	static const struct qcow2_cipher no_callback = { NULL };
+	static struct qcow2_cipher no_callback;
 	struct encrypted e;
 	struct test_image plain = { 0 };
 	struct qcow2_image image, closed = { 0 };

@@ -630,7 +630,7 @@ static void test_primitive_failures(void **state)
 	EQ(unlock(&l, "zero", key), QCOW2_OK);
 	last = l.log.calls;
 	EQ(last, 1 + 1 + 250 + 3999 + 1); /* PBKDF2, open, sectors, hashes, the digest */
-	for (unsigned i = 1; i <= last; i = i < 6 || i + 3 >= last ? i + 1 : i + 777) {
+	for (unsigned i = 1; i <= last; i += i < 6 || i > last - 3 ? 1 : (last - 2 - i + 4) / 5) {
 		test_case("primitive %u of %u", i, last);
 		l.log.calls = 0;
 		l.log.fail_at = i;

@@ -186,7 +186,8 @@ bool qp_unlock(struct qp_layer *layer, const struct qcow2_options *options)
 	if (layer->image.crypt_method == QCOW2_CRYPT_NONE)
 		return true;
 	if ((options->flags & (QCOW2_INSPECT | QCOW2_WITHOUT_KEYS)) != 0u) {
-		qcow2_image_attach_cipher(&layer->image, &qp_sealed);
+		layer->sealed.decrypt = qp_sealed_decrypt;
+		qcow2_image_attach_cipher(&layer->image, &layer->sealed);
 		return true;
 	}
 	memset(&u, 0, sizeof u);

@@ -125,8 +125,9 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *layer)
 {
 	const struct qcow2_options *o = plan->options;
+	unsigned alone = QCOW2_LAYER_ONLY | QCOW2_INSPECT | QCOW2_VM_STATE;
 
-	if (layer->image.version == 0u || (o->flags & (QCOW2_LAYER_ONLY | QCOW2_INSPECT)) != 0u)
+	if (layer->image.version == 0u || (o->flags & alone) != 0u)
 		return false;
 	return layer->image.backing_name.len != 0u || plan->n_taken < o->n_backing;
 }

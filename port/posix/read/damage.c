@@ -242,12 +242,14 @@ static unsigned l2_slice_bits(const struct qcow2_image *image)
 static unsigned explore_slice(const struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
-	uint64_t entry = f->damage->offset >> image->l1_entry_bits << L1_ENTRY_BITS;
-	uint64_t slice = image->l1_pos + (entry >> SLICE_BITS << SLICE_BITS);
+	uint64_t slice = l1_entry_pos(f) >> SLICE_BITS << SLICE_BITS;
 
-	if (f->err.pos == slice)
-		return image->l1_entry_bits + SLICE_BITS - L1_ENTRY_BITS;
-	return l2_slice_bits(image);
+	if (f->err.pos != slice)
+		return l2_slice_bits(image);
+	/* The table of a saved state begins inside a slice: then only this entry is sure. */
+	if (image->l1_pos % (1u << SLICE_BITS) != 0u)
+		return image->l1_entry_bits;
+	return image->l1_entry_bits + SLICE_BITS - L1_ENTRY_BITS;
 }
 
 /*
@@ -349,7 +351,7 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 	if (find_offset(&f, offset, len))
 		find_length(&f);
 	clip_by_layers(&f, depth);
-	if (status == QCOW2_E_CRYPTO && f.image->cipher == &qp_sealed) {
+	if (status == QCOW2_E_CRYPTO && f.image->cipher->decrypt == qp_sealed_decrypt) {
 		status = QCOW2_E_ENCRYPTED;
 		f.err.detail = f.image->crypt_method;
 	}

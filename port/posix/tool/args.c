@@ -224,6 +224,15 @@ static bool has_backing(const struct args *args)
 	       (args->second != NULL && args->second->options.n_backing != 0u);
 }
 
+/* Is the saved state of a snapshot wanted, and no snapshot? */
+static bool lacks_snapshot(const struct args *args)
+{
+	const struct snapshot_wanted *s = &args->snapshot;
+
+	return (args->options.flags & QCOW2_VM_STATE) != 0u && s->id_or_name == NULL &&
+	       s->id == NULL && s->name == NULL;
+}
+
 /* Looks for options that exclude each other, or that do nothing without another. */
 static int check_combinations(const struct args *args, const struct command *command)
 {
@@ -249,6 +258,10 @@ static int check_combinations(const struct args *args, const struct command *com
 		if (pairs[i].has_a && pairs[i].has_b)
 			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
 			             pairs[i].b);
+	if (lacks_snapshot(args))
+		return usage(command, "--vm-state needs --snapshot");
+	if (args->second != NULL && lacks_snapshot(args->second))
+		return usage(command, "--vm-state-b needs --snapshot-b");
 	if (args->report != NULL && !args->salvage)
 		return usage(command, "--report needs --salvage");
 	return EXIT_OK;

@@ -134,6 +134,7 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 		return NO_FILE;
 	}
 	inspect.flags |= QCOW2_INSPECT;
+	inspect.flags &= ~(unsigned)QCOW2_VM_STATE; /* needs a snapshot */
 	*q = qcow2_open_options(copy, &inspect, NULL);
 	if (*q != NULL)
 		i = snapshot_find(&args->snapshot, *q, &list);

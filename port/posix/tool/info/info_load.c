@@ -11,6 +11,9 @@
 #include "../message.h"
 #include "qcow2/status.h"
 
+/* qcow2.txt "Header", autoclear_features: the bitmaps are up to date. */
+#define AUTOCLEAR_BITMAPS UINT64_C(1)
+
 /* Warns that something cannot be read, with the library's reason. */
 static void warn(const struct info *info, bool cut, const char *what)
 {
@@ -66,6 +69,9 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cu
 		warn(info, cut, "cannot list the snapshots: ");
 	if (cut && info->n_snapshots > 0 && ends_in_zeros(&info->snapshots[info->n_snapshots - 1]))
 		info->n_snapshots--;
+	/* As in qemu-img: bitmaps that a program without them has made out of date do not count. */
+	if ((info->image.autoclear & AUTOCLEAR_BITMAPS) == 0u)
+		return;
 	info->n_bitmaps = qcow2_list_bitmaps(q, &info->bitmaps);
 	if (info->n_bitmaps < 0)
 		warn(info, cut, "cannot list the bitmaps: ");
