@@ -204,9 +204,9 @@ struct qcow2_key_request {
 };
 
 /*
- * A password. Its bytes are used as they are: a newline at the end belongs to it. LUKS hashes all of
- * them. AES uses the first 16 bytes as the key, and cannot tell whether it is right: with a wrong
- * key, the disk reads as noise.
+ * A password. Its bytes are used as they are: a newline at the end belongs to it. LUKS hashes all
+ * of them. AES uses the first 16 bytes as the key, and cannot tell whether it is right: with a
+ * wrong key, the disk reads as noise.
  */
 struct qcow2_key {
 	const void *bytes; /* NULL if len is 0 */
@@ -276,18 +276,19 @@ struct qcow2_options {
  * descriptors in the options from the call on, even if the call fails.
  *
  * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
- * file or a key is needed but not given, if the cryptographic library of this build lacks the cipher,
- * or if the format of a backing file is unknown or neither raw nor qcow2; with EACCES if the
- * password of an image opens none of its key slots; with EFBIG if a LUKS header asks for too many
- * iterations; with EINVAL if struct_size is not set, if an option of a later version is used, if
- * format is neither raw nor qcow2, if a LUKS header is invalid, if a file is given that no image needs, if a name in the image
- * contains a NUL, or if the file ends before image_offset; with ENOENT if the snapshot or a file
- * does not exist; with ELOOP if the chain contains a file twice or more than 256 files; with EPERM
- * or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2), of open_file or of
- * get_key.
+ * file or a key is needed but not given, if the cryptographic library of this build lacks the
+ * cipher, or if the format of a backing file is unknown or neither raw nor qcow2; with EACCES if
+ * the password of an image opens none of its key slots; with EFBIG if a LUKS header asks for too
+ * many iterations; with EINVAL if struct_size is not set, if an option of a later version is used,
+ * if format is neither raw nor qcow2, if a LUKS header is invalid, if a file is given that no image
+ * needs, if a name in the image contains a NUL, or if the file ends before image_offset; with
+ * ENOENT if the snapshot or a file does not exist; with ELOOP if the chain contains a file twice or
+ * more than 256 files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of
+ * open(2), of open_file or of get_key.
  *
- * Cost: that of qcow2_open for each file of the chain. An image with LUKS also costs 10 reads for
- * its header, and for each key slot that is tried a PBKDF2 and some 500 reads of 512 bytes.
+ * Cost: that of qcow2_open for each file of the chain. An image with LUKS also costs two
+ * reads for its header, and for each key slot that is tried a PBKDF2 and some 500 reads of 512
+ * bytes.
  */
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret);
@@ -482,7 +483,7 @@ struct qcow2_encryption {
  * than the struct was in the first version, ENOENT if the chain has no image at this depth, EIO if
  * the file ends before the LUKS header does, and the errno of pread(2).
  *
- * Cost: 10 pread(2) with LUKS, none with AES.
+ * Cost: two pread(2) with LUKS, none with AES.
  */
 int qcow2_get_encryption(struct qcow2 *q, unsigned depth, struct qcow2_encryption *e);
 

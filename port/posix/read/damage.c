@@ -351,7 +351,7 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 	if (find_offset(&f, offset, len))
 		find_length(&f);
 	clip_by_layers(&f, depth);
-	if (status == QCOW2_E_CRYPTO && f.image->cipher == &qp_sealed) {
+	if (status == QCOW2_E_CRYPTO && f.image->cipher->decrypt == qp_sealed_decrypt) {
 		status = QCOW2_E_ENCRYPTED;
 		f.err.detail = f.image->crypt_method;
 	}
