@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoders for compressed clusters: the interface, and two built-in decoders for deflate.
+ * Decoders for compressed clusters: the interface, two built-in decoders for deflate, and one for
+ * zstd.
  *
  * The caller registers codecs by pointer (reader.h). The core names none, so a program links only
  * those that it uses. A program may bring codecs of its own. The format defines two compression
- * types, deflate and zstd (qcow2.txt "compression_type"); there is no built-in decoder for zstd.
+ * types, deflate and zstd (qcow2.txt "compression_type").
  */
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
@@ -129,6 +130,20 @@ extern const struct qcow2_codec qcow2_deflate_fast;
 
 /* Upper limit of qcow2_deflate_fast.work_len. */
 #define QCOW2_DEFLATE_FAST_WORK 12160
+
+/*
+ * The small decoder for zstd (RFC 8878), with all that the format has except dictionaries. It is
+ * `whole`, because matches reach back to the beginning of the cluster, but takes its input in
+ * `pieces`. It reads a few of them twice, where the format makes it go back: a block of 64 KiB
+ * costs up to 8 more calls of fill than it has pieces.
+ *
+ * It accepts what QEMU accepts, except for frames that the format forbids: see src/README.md. It
+ * never returns QCOW2_E_MEMORY.
+ */
+extern const struct qcow2_codec qcow2_zstd_small;
+
+/* Upper limit of qcow2_zstd_small.work_len. */
+#define QCOW2_ZSTD_SMALL_WORK 3440
 
 /*
  * The fast decoder for zstd (RFC 8878), which is `whole`. Returns QCOW2_E_COMPRESSED,
