@@ -38,6 +38,8 @@ enum {
 	Q2_SUBCLUSTERS = 32
 };
 
+#define Q2_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb": all versions begin with it */
+
 /*
  * The error of a public call doubles as its cursor: while the call runs, it holds the file, the
  * position and the value that are being examined. A function that fails therefore just returns a
@@ -108,6 +110,13 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at);
 
 /* Clears *image, and copies *io into it. Fails with QCOW2_E_ARGUMENT; then *image is closed. */
 int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
+
+/*
+ * Opens an image of any version, as qcow2_image_open does: header_read reads and checks the header,
+ * and fills *image, as q2_header_read does.
+ */
+int q2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                  struct qcow2_error *err, int (*header_read)(struct qcow2_image *, q2_cursor *));
 
 /* ---- cache.c: slices of tables ---- */
 
@@ -215,6 +224,12 @@ uint64_t q2_shr64(uint64_t value, unsigned bits);
 static inline bool q2_is_qcow2(const struct qcow2_image *image)
 {
 	return image->version >= 2u;
+}
+
+/* Is it a qcow image of any version? The other open images are raw disks. */
+static inline bool q2_has_tables(const struct qcow2_image *image)
+{
+	return image->version != 0u;
 }
 
 static inline bool q2_is_open(const struct qcow2_image *image)

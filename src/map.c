@@ -272,9 +272,7 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 	e->image = image;
 	reader->error.io = &image->io;
 	q2_extent_clip(e, image->size - e->off);
-	if (q2_is_qcow2(image))
-		return qcow2_extent(reader, image, e);
-	e->kind = QCOW2_EXTENT_DATA;
-	e->io = &image->io;
-	return QCOW2_OK;
+	if (image->layer_extent != NULL)
+		return image->layer_extent(reader, image, e);
+	return qcow2_extent(reader, image, e);
 }

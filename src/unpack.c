@@ -70,7 +70,7 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 	for (; image != NULL; image = image->backing) {
 		const struct qcow2_codec *codec = codec_find(codecs, image);
 
-		if (codec == NULL || !q2_is_qcow2(image))
+		if (codec == NULL || !q2_has_tables(image))
 			continue;
 		if (cluster < image->cluster_len)
 			cluster = image->cluster_len;
@@ -140,7 +140,7 @@ static size_t good_slices(const struct qcow2_image *image)
 	size_t len = 4u * QCOW2_READER_SLICE; /* of n slots; not every processor can multiply */
 
 	for (; image != NULL; image = image->backing)
-		if (q2_is_qcow2(image))
+		if (q2_has_tables(image))
 			bytes += q2_shr64(image->size, image->cluster_bits - 4u);
 	while (n < 4096u && n * Q2_SLICE_LEN < bytes) {
 		n *= 2u;

@@ -89,7 +89,10 @@ enum {
 	QCOW2_OPEN_INSPECT = 4
 };
 
-/* All members may be read; only the calls below write them. */
+struct qcow2_reader;
+struct qcow2_extent;
+
+/* All members that are not private may be read; only the calls below write them. */
 struct qcow2_image {
 	struct qcow2_io io;                /* the image file */
 	const struct qcow2_io *data;       /* external data file, NULL if the data is in io */
@@ -100,7 +103,7 @@ struct qcow2_image {
 	uint32_t l1_entries; /* number of entries of the L1 table */
 	uint32_t flags;      /* QCOW2_OPEN_*: the flags that the image was opened with */
 
-	uint8_t version;          /* 2, 3, or 0 for a raw image, which has only io and size */
+	uint8_t version;          /* 2, 3, 1 (version1.h), or 0: raw, with only io and size */
 	uint8_t cluster_bits;     /* 9 to 21 */
 	uint8_t refcount_order;   /* log2 of the bits of a refcount: 0 to 6 */
 	uint8_t compression_type; /* QCOW2_COMPRESSION_* of codec.h */
@@ -131,6 +134,10 @@ struct qcow2_image {
 	struct qcow2_span feature_names;  /* 0x6803f857: see qcow2_feature_name */
 	struct qcow2_span bitmaps;        /* 0x23852875: see bitmap.h */
 	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header */
+
+	/* Private: maps a raw image, or one of version 1; NULL for qcow2 images. */
+	int (*layer_extent)(struct qcow2_reader *reader, const struct qcow2_image *image,
+	                    struct qcow2_extent *extent);
 };
 
 /*

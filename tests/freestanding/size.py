@@ -36,6 +36,7 @@ CAPABILITIES = [  # the functions to link for it
     ("+ refcounts", READ + ["qcow2_refcounts"]),
     ("+ bitmaps", READ + ["qcow2_bitmap_next", "qcow2_bitmap_name"]),
     ("+ extensions", READ + ["qcow2_image_extensions"]),
+    ("+ version 1", READ + ["qcow2_image_open_v1"]),
     ("+ feature names", READ + ["qcow2_feature_name"]),
     ("+ status texts", READ + ["qcow2_status_text"]),
     ("+ block adapter", READ + ["qcow2_block_init"]),
@@ -47,8 +48,9 @@ BUDGET_CODE = {
     "+ deflate": 2048,
     "+ refcounts": 512,
     "+ bitmaps": 1024,
-    # 10 KiB for everything but refcounts and bitmaps, and the budgets of these.
-    "every object": 10240 + 512 + 1024,
+    "+ version 1": 717,
+    # 10 KiB for everything but refcounts, bitmaps and version 1, and the budgets of these.
+    "every object": 10240 + 512 + 1024 + 717,
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
@@ -64,6 +66,8 @@ INDIRECT = {
     "io.c": [],
     "block.c": [],
     "cache.c": ["q2_io_read"],
+    "image.c": ["q2_header_read", "v1_header_read"],
+    "map.c": ["raw_extent", "v1_extent"],
     "reader.c": ["q2_unpack"],
     "unpack.c": ["inflate_begin", "inflate_decode", "fast_begin", "fast_decode"],
     "inflate_small.c": ["packed_fill"],
