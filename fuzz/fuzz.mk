@@ -45,7 +45,7 @@ $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
 	$(Q)cp $(or $(wildcard fuzz/$*.dict),fuzz/qcow2.dict) $@
 
-$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
+$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c %/crypt.c,$(wildcard tests/image/*.c))
 	@mkdir -p $(@D)
 	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -lz -o $@
 $(O)/fuzz/seed: $(O)/fuzz/seeds

@@ -19,13 +19,13 @@
 
 enum { CACHE_WAYS = 4 };
 
-/* `high` of an empty slot. No image of a chain has this depth: see DEPTH_BITS. */
-#define KEY_NONE UINT32_MAX
-
-/* The low bits of `high` are the depth of an image, the others the high bits of a position. */
+/*
+ * The low bits of `high` are the depth of an image, the others the high bits of a position. No
+ * depth is that of Q2_KEY_NONE.
+ */
 enum { DEPTH_BITS = 10 };
 
-/* Depths are below QCOW2_CHAIN_MAX, so none has all its bits set as KEY_NONE has. */
+/* Depths are below QCOW2_CHAIN_MAX, so none has all its bits set as Q2_KEY_NONE has. */
 Q2_STATIC_ASSERT(depth_fits, QCOW2_CHAIN_MAX < 1 << DEPTH_BITS);
 
 /* reader.h promises the size of a slot. */
@@ -36,7 +36,7 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 	reader->spare = len;
 	reader->mask = 0;
 	reader->keys = (struct q2_slice_key *)(void *)(reader->memory + len) - 1;
-	reader->keys->high = KEY_NONE;
+	reader->keys->high = Q2_KEY_NONE;
 }
 
 /*
@@ -58,7 +58,7 @@ static void cache_grow(struct qcow2_reader *reader)
 	    loop assigns n, reader->keys[1 - room(reader->keys) .. 0];
 	    loop variant reader->mask - n; */
 	do
-		(reader->keys - ++n)->high = KEY_NONE;
+		(reader->keys - ++n)->high = Q2_KEY_NONE;
 	while (n < reader->mask);
 	/*@ split reader->mask; */
 }
@@ -123,7 +123,7 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	if (key->high != high || key->low != low) {
 		int rc;
 
-		key->high = KEY_NONE; /* a read that fails may leave anything in the slice */
+		key->high = Q2_KEY_NONE; /* a read that fails may leave anything in the slice */
 		at->pos = pos - in_slice;
 		/*@ calls q2_io_read; */
 		rc = reader->fetch(at, bytes, Q2_SLICE_LEN);

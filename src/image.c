@@ -87,7 +87,7 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 /* Can this one image be read with what is attached to it? */
 static int layer_ready(const struct qcow2_image *image)
 {
-	if (image->crypt_method != 0u)
+	if (image->crypt_method != 0u && image->cipher == NULL)
 		return QCOW2_E_ENCRYPTED;
 	if (image->backing == NULL && image->backing_name.len != 0u &&
 	    (image->flags & QCOW2_OPEN_LAYER) == 0u)

@@ -120,6 +120,9 @@ int q2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned
 
 /* ---- cache.c: slices of tables ---- */
 
+/* `high` in the key of a slot that is empty. */
+#define Q2_KEY_NONE UINT32_MAX
+
 /*
  * Returns the table entry at position pos of the image e->image, which is number e->depth of its
  * chain. The entry and what follows it up to the next multiple of Q2_SLICE_LEN in the file are
@@ -144,6 +147,15 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len);
  */
 int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                     struct qcow2_extent *e);
+
+/*
+ * Checks that each cluster of data begins inside its file, and ends *e before the first one that
+ * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ *
+ * Encrypted data becomes an extent of that kind. It is checked by sectors instead, and each must be
+ * complete, because a part of a sector cannot be decrypted. Fails with QCOW2_E_TRUNCATED.
+ */
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
 /* ---- chain.c ---- */
 

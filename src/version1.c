@@ -126,7 +126,8 @@ static int v1_entry(struct qcow2_reader *reader, const struct qcow2_extent *e, u
 }
 
 /* Sets *e, which is in one cluster, from an L2 entry that is not 0. */
-static int v1_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
+static int v1_cluster(struct qcow2_reader *reader, uint32_t high, uint32_t low,
+                      struct qcow2_extent *e)
 {
 	const struct qcow2_image *image = e->image;
 	unsigned x = 31u - image->cluster_bits; /* the length's place in the high half: 15 to 22 */
@@ -143,10 +144,8 @@ static int v1_cluster(uint32_t high, uint32_t low, struct qcow2_extent *e)
 	e->pos = ((uint64_t)high << 32) + low;
 	if (low % 512u != 0u)
 		return QCOW2_E_L2_ENTRY;
-	if (!q2_is_inside(image, 1, e->pos))
-		return QCOW2_E_TRUNCATED;
 	e->pos += (uint32_t)e->off & mask;
-	return QCOW2_OK;
+	return q2_data_check(reader, e);
 }
 
 /*
@@ -175,7 +174,7 @@ static int v1_extent(struct qcow2_reader *reader, const struct qcow2_image *imag
 	q2_extent_clip(e, (~off & ((UINT32_C(1) << bits) - 1u)) + 1u);
 	if (entry == 0u)
 		return QCOW2_OK;
-	return v1_cluster((uint32_t)(entry >> 32), (uint32_t)entry, e);
+	return v1_cluster(reader, (uint32_t)(entry >> 32), (uint32_t)entry, e);
 }
 
 /* Checks the header, and fills *image, which is all zeros except for io and flags. */

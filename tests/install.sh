@@ -7,7 +7,7 @@
 set -eu
 check='
 gcc make libc6-dev pkg-config
-libdeflate-dev zlib1g-dev libzstd-dev
+libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev libssl-dev libmbedtls-dev
 libcmocka-dev python3 python3-pytest qemu-utils
 strace util-linux mount e2fsprogs
 mandoc zsh fish fdisk

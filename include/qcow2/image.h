@@ -85,10 +85,14 @@ enum {
 	QCOW2_OPEN_TRUNCATED = 1,
 	/* The image may be read without its backing file, whose data then reads as zeros. */
 	QCOW2_OPEN_LAYER = 2,
-	/* For inspection: an encrypted image opens as well, but no reader starts on it. */
+	/*
+	 * An encrypted image opens as well: to inspect it, or to attach a cipher (cipher.h). No
+	 * reader starts on it without one.
+	 */
 	QCOW2_OPEN_INSPECT = 4
 };
 
+struct qcow2_cipher;
 struct qcow2_reader;
 struct qcow2_extent;
 
@@ -133,7 +137,9 @@ struct qcow2_image {
 	struct qcow2_span data_file_name; /* 0x44415441: name of the external data file */
 	struct qcow2_span feature_names;  /* 0x6803f857: see qcow2_feature_name */
 	struct qcow2_span bitmaps;        /* 0x23852875: see bitmap.h */
-	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header */
+	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header; see luks.h */
+
+	const struct qcow2_cipher *cipher; /* of the data, NULL if none is attached: cipher.h */
 
 	/* Private: maps a raw image, or one of version 1; NULL for qcow2 images. */
 	int (*layer_extent)(struct qcow2_reader *reader, const struct qcow2_image *image,
@@ -230,11 +236,12 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 
 /*
  * Checks that an image can be read: that it and each image below it have all files attached that
- * they need, and that none is encrypted. Every call that starts a reader does this check.
+ * they need, and a cipher if they are encrypted. Every call that starts a reader does this check.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image is NULL or closed
- *	QCOW2_E_ENCRYPTED  an image of the chain is encrypted; err->detail is its crypt_method
+ *	QCOW2_E_ENCRYPTED  an image of the chain is encrypted and has no cipher attached;
+ *	                   err->detail is its crypt_method
  *	QCOW2_E_BACKING    an image names a backing file, has none attached, and was opened without
  *	                   QCOW2_OPEN_LAYER
  *	QCOW2_E_DATA_FILE  an image has its data in an external file that is not attached

@@ -13,7 +13,7 @@ rm -rf "$out"
 mkdir -p "$out"
 passed=0
 failed=0
-choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_none.c'
+choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_builtin.c'
 
 # The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine,
 # because its C does not depend on the processor.

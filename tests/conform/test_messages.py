@@ -18,6 +18,7 @@ from conform import FAULTS, MEMORY, QCOW2, ROOT, SECONDS, make, make_chain, run,
 LIST = ROOT / "tests/conform/messages.txt"
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\nl2 0 data as a\n"
+LUKS = V3.replace("l2", "encrypt luks password=abc\nl2") + "layout\n"
 DATA_FILE = 'version 3\ncluster_bits 12\nsize 64k\ndata_file "data"\nl2 0 data\n'
 OVERLAY = 'size 64k\nbacking "base" qcow2\n'
 
@@ -161,12 +162,26 @@ SITUATIONS = {
         S("cat disk", V3 + "header.version 4\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
         S("cat disk", V3 + "header.crypt_method 2\n"),
         S("cat disk", V3 + "header.crypt_method 3\n"),
+        S("cat disk", LUKS), S("cat --follow disk", OVERLAY, more={"base": LUKS}),
+        S("info disk", LUKS + "put32 $luks 0\n"),
+        S("cat --key-file key disk", LUKS.replace("luks", "luks cipher=aes-192") +
+          'put $luks+8 "twofish"\n', files={"key": b"abc"}),
         S("cat disk", V3 + "header.incompatible_features 1<<9\n"),
         S("cat disk", V3 + 'feature 0 9 "time travel"\nheader.incompatible_features 1<<9\n'),
         S("cat disk", V3 + "header.compression_type 9\n"),
         S("cat disk", V3 + "header.cluster_bits 22\n"),
         S("cat disk", V3 + "header.size 1<<62\n"),
         S("cat --follow --snapshot=1 disk", DATA_FILE + "snapshot 1 one\nactive\n"),
+    ],
+    "Passwords": [
+        S("cat --key-file missing disk", LUKS), S("cat --key-fd 77 disk", LUKS),
+        S("cat --key-fd x disk", LUKS),
+        S("cat --key-file key disk", LUKS, files={"key": b"wrong"}),
+        S("cat --key-file key disk", LUKS, files={"key": b"abc\n"}),
+        *(S("cat --key-file key disk", LUKS + change + "\n", files={"key": b"abc"}) for change in (
+            "put8 $luks 0", "put8 $luks+7 2", "put8 $luks+8 0", "put8 $luks+40 0",
+            "put8 $luks+72 0", "put32 $luks+108 31", "put32 $luks+164 0", "put32 $luks+256 0",
+            "put64 $ext+8 1", "put32 $luks+164 0xffffffff")),
     ],
     "Damage": [
         S("cat disk", V3 + "header.header_length 103\n"),
@@ -285,7 +300,12 @@ HIDDEN = {
     "cannot find the size of the device": "a block device that cannot seek",
     "cannot open a file that the image names": SHORT,
     "cannot open a file that was given": SHORT,
-    "image is encrypted": STATUS,
+    "cannot get the key": "the get_key callback of a program",
+    "the image is encrypted, and this build has no cipher: it needs libgcrypt or libcrypto (on Debian "
+    "libgcrypt20-dev or libssl-dev)": "a build without a cryptographic library",
+    "struct_size of the encryption is not set": "a mistake in a program",
+    "cipher or hash failed": STATUS,
+    "wrong password or key": STATUS,
     "invalid argument": "a mistake in a program",
     "invalid refcount table entry": "without refcounts, `map` shows data",
     "no decoder for compressed cluster": STATUS,
@@ -307,14 +327,13 @@ HIDDEN = {
     "the saved state belongs to a snapshot; none was given": "the command checks its options",
     "the image needs an external data file, which was not given": SHORT,
     "the refcount table is larger than 8 MiB": "without refcounts, `map` shows data",
-    "this build has no decoder for %s": "a build without libzstd",
     "unknown compression type": STATUS,
     "unknown status": "a number that is no status",
     "unsupported cluster size": STATUS,
     "unsupported qcow version": STATUS,
 }
 
-LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/"))]
+LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/", "key/"))]
 PRINTERS = ("tool_error", "usage", "warn")
 
 

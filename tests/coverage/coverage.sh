@@ -74,10 +74,10 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 		"--show-mcdc --show-branches=count -sources $sources" >"$out/$name.show"
 }
 
-build core core-tests builtin none $mcdc
+build core core-tests builtin builtin $mcdc
 build libdeflate posix-tests libdeflate libzstd "$kept"
 build zlib posix-tests zlib libzstd "$kept"
-build builtin posix-tests builtin none "$kept"
+build builtin posix-tests builtin builtin "$kept"
 build command command-tests libdeflate libzstd "$kept"
 run core unit
 for dir in libdeflate zlib builtin; do

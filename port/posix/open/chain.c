@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../failure.h"
+#include "../key/unlock.h"
 #include "cut.h"
 #include "find.h"
 #include "qcow2/version1.h"
@@ -42,6 +43,7 @@ void qp_chain_free(struct qp_layer *top)
 		qp_file_close(&top->file);
 		qp_file_close(&top->data);
 		qp_directory_close(&top->dir);
+		qp_lock(top);
 		for (i = 0; i < QP_NAMES; i++)
 			free(top->names[i]);
 		free(top);
@@ -95,15 +97,14 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer, const struc
 {
 	unsigned options = plan->options->flags;
 	struct qcow2_error err;
-	unsigned flags = 0;
+	/* An encrypted image gets its key later, when all files are open. */
+	unsigned flags = QCOW2_OPEN_INSPECT;
 	int rc;
 
 	if ((options & QCOW2_ALLOW_TRUNCATED) != 0u)
 		flags |= QCOW2_OPEN_TRUNCATED;
 	if ((options & QCOW2_LAYER_ONLY) != 0u)
 		flags |= QCOW2_OPEN_LAYER;
-	if ((options & QCOW2_INSPECT) != 0u)
-		flags |= QCOW2_OPEN_INSPECT;
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
 	rc = header_open(layer, found, flags, &err);
@@ -211,6 +212,15 @@ static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 	}
 }
 
+/* Last, so that nobody types a password for a chain that does not open. */
+static bool unlock_all(struct qp_layer *layer, const struct qcow2_options *options)
+{
+	for (; layer != NULL; layer = layer->below)
+		if (!qp_unlock(layer, options))
+			return false;
+	return true;
+}
+
 /* A file that was given but is not needed is an error, not ignored. */
 static bool all_taken(const struct qp_plan *plan)
 {
@@ -301,7 +311,7 @@ static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 	if (!all_taken(plan))
 		return false;
 	join_layers(*top, layer);
-	return true;
+	return unlock_all(*top, plan->options);
 }
 
 bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *options)

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "../failure.h"
+#include "../key/sealed.h"
 #include "../open/cut.h"
 #include "../open/file.h"
 
@@ -28,6 +29,9 @@ enum { CLUSTERS_ABOVE = 65536 };
 
 /* Bits 9-55 of an L1 entry or a standard L2 entry. */
 #define ENTRY_POS UINT64_C(0x00fffffffffffe00)
+
+/* The position in a sector, which is decrypted as a whole. */
+#define SECTOR_MASK UINT64_C(511)
 
 /* A failure while it is explored. */
 struct failure {
@@ -46,6 +50,12 @@ static uint64_t pointer_of(const struct qcow2_image *image, uint64_t entry)
 	return image->version == 1u ? entry : entry & ENTRY_POS;
 }
 
+/* Are its bytes in the file as many as in the disk? */
+static bool is_stored(const struct qcow2_extent *e)
+{
+	return e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_ENCRYPTED;
+}
+
 /* Is this the extent whose bytes could not be read? */
 static bool failed_in(const struct failure *f, const struct qcow2_extent *e)
 {
@@ -56,6 +66,10 @@ static bool failed_in(const struct failure *f, const struct qcow2_extent *e)
 		return false;
 	if (e->kind == QCOW2_EXTENT_DATA)
 		return f->status == QCOW2_E_IO && before < e->len;
+	/* A read of encrypted data begins at the sector in which the extent does. */
+	if (e->kind == QCOW2_EXTENT_ENCRYPTED)
+		return (f->status == QCOW2_E_IO || f->status == QCOW2_E_CRYPTO) &&
+		       f->err.pos - (e->pos & ~SECTOR_MASK) < e->len + (e->pos & SECTOR_MASK);
 	return e->kind == QCOW2_EXTENT_COMPRESSED &&
 	       qcow2_reader_read(f->reader, e->off, &byte, 1) == f->status;
 }
@@ -80,7 +94,7 @@ static bool find_offset(struct failure *f, uint64_t offset, uint64_t len)
 		if (failed_in(f, e)) {
 			f->is_mapped = true;
 			f->damage->offset = offset;
-			if (e->kind == QCOW2_EXTENT_DATA)
+			if (is_stored(e) && f->err.pos > e->pos)
 				f->damage->offset += f->err.pos - e->pos;
 			return true;
 		}
@@ -326,7 +340,7 @@ static void find_length(struct failure *f)
 	struct qp_damage *damage = f->damage;
 	uint64_t left = f->image->size - damage->offset;
 
-	if (f->is_mapped && f->extent.kind == QCOW2_EXTENT_DATA) {
+	if (f->is_mapped && is_stored(&f->extent)) {
 		damage->length = f->extent.off + f->extent.len - damage->offset;
 	} else if (f->is_mapped) {
 		damage->length = to_multiple(damage->offset, f->image->cluster_bits);
@@ -355,5 +369,9 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 	if (find_offset(&f, offset, len))
 		find_length(&f);
 	clip_by_layers(&f, depth);
+	if (status == QCOW2_E_CRYPTO && f.image->cipher == &qp_sealed) {
+		status = QCOW2_E_ENCRYPTED;
+		f.err.detail = f.image->crypt_method;
+	}
 	qp_fail_damage(status, &f.err, &damage);
 }

@@ -203,7 +203,8 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	return args->backing != NULL;
+	args->keys = calloc((size_t)argc, sizeof *args->keys);
+	return args->backing != NULL && args->keys != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -290,8 +291,11 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 void args_free(struct args *args)
 {
-	if (args->second != NULL)
+	if (args->second != NULL) {
 		free(args->second->backing);
+		free(args->second->keys);
+	}
 	free(args->second);
 	free(args->backing);
+	free(args->keys);
 }

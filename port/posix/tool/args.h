@@ -26,6 +26,15 @@ enum {
 enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
 enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
+/* Where the password of encrypted images is. */
+struct key_source {
+	const char *file; /* NULL: in fd */
+	int fd;
+	bool has_depth; /* for the image at this depth; otherwise for all that have none of their
+	                   own */
+	unsigned depth;
+};
+
 /* What the user asks for. The strings are those of argv. */
 struct args {
 	const char *command; /* the name of the command */
@@ -62,6 +71,8 @@ struct args {
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
+	struct key_source *keys; /* room for as many as the command line has words */
+	unsigned n_keys;
 	/* What the options for the second image say, such as --snapshot-b, in the same fields; NULL
 	 * if the command has no second image. */
 	struct args *second;

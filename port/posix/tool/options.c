@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "size.h"
@@ -152,6 +153,40 @@ static const char *store_color(struct args *args, const struct option_row *row, 
 	return "always, auto or never";
 }
 
+/* Takes "DEPTH=" off the front. What is not a number before the "=" is part of the name. */
+static char *take_depth(struct key_source *source, char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+
+	if (digits == 0u || digits > 3u || value[digits] != '=')
+		return value;
+	source->has_depth = true;
+	source->depth = (unsigned)strtoul(value, NULL, 10);
+	return value + digits + 1;
+}
+
+static const char *store_key_file(struct args *args, const struct option_row *row, char *value)
+{
+	struct key_source *source = &args->keys[args->n_keys++];
+
+	(void)row;
+	source->file = take_depth(source, value);
+	return NULL;
+}
+
+static const char *store_key_fd(struct args *args, const struct option_row *row, char *value)
+{
+	struct key_source *source = &args->keys[args->n_keys++];
+	char *number = take_depth(source, value);
+	size_t digits = strspn(number, "0123456789");
+
+	(void)row;
+	if (digits == 0u || digits > 9u || number[digits] != '\0')
+		return "a descriptor, such as 3";
+	source->fd = (int)strtoul(number, NULL, 10);
+	return NULL;
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -243,6 +278,12 @@ const struct option_row options[] = {
 	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
 	  "like --data-file, for IMAGE-B",
 	  store_data_file, 0 },
+	{ "key-file-b", '\0', "FILE|DEPTH=FILE", FOR_COMPARE,
+	  "like --key-file, for IMAGE-B",
+	  store_key_file, 0 },
+	{ "key-fd-b", '\0', "N|DEPTH=N", FOR_COMPARE,
+	  "like --key-fd, for IMAGE-B",
+	  store_key_fd, 0 },
 	{ "image-at-b", '\0', "OFFSET[,LENGTH]", FOR_COMPARE,
 	  "like --image-at, for IMAGE-B",
 	  store_image_at, 0 },
@@ -304,6 +345,13 @@ const struct option_row options[] = {
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
+	{ "key-file", '\0', "FILE|DEPTH=FILE", FOR_IMAGES,
+	  "FILE is the password of encrypted images, or of the one at DEPTH of the chain; all its bytes "
+	  "count",
+	  store_key_file, 0 },
+	{ "key-fd", '\0', "N|DEPTH=N", FOR_IMAGES,
+	  "like --key-file, from the open file descriptor N",
+	  store_key_fd, 0 },
 	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
 	  "the image is inside the file IMAGE: it begins at OFFSET and has LENGTH bytes",
 	  store_image_at, 0 },

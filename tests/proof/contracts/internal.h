@@ -67,7 +67,7 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /*@ requires good_reader(reader) && has_file(&reader->extent);
     requires 0 < len <= reader->extent.len && apart_buffer(reader, buf, len);
-    assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
+    assigns reader->error, reader->stream, reader->window_image,
             reader->window_off, buf[0 .. len - 1];
     ensures good_reader(reader);
     ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */

@@ -126,9 +126,13 @@ static int summarize(const struct args *args, struct qcow2 *q)
 
 int run_map(struct args *args)
 {
-	struct qcow2 *q = tool_open_disk(args);
+	struct qcow2 *q;
 	int rc;
 
+	/* Tables are not encrypted. */
+	if (args->n_keys == 0u)
+		args->options.flags |= QCOW2_WITHOUT_KEYS;
+	q = tool_open_disk(args);
 	if (q == NULL)
 		return EXIT_FAILED;
 	/* The pictures do it later: they need to know the terminal, or to create a file. */
