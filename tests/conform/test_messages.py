@@ -158,7 +158,8 @@ SITUATIONS = {
         S("cat disk", V3, fault="malloc 1 99 12"),
     ],
     "Kinds of images that are not supported": [
-        S("cat disk", V3 + "header.version 1\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
+        S("cat -f qcow2 disk", V3 + "header.version 1\n"), S("cat -f qcow disk", V3),
+        S("cat disk", V3 + "header.version 4\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
         S("cat disk", V3 + "header.crypt_method 2\n"),
         S("cat disk", V3 + "header.crypt_method 3\n"),
         S("cat disk", LUKS), S("cat --follow disk", OVERLAY, more={"base": LUKS}),
@@ -288,7 +289,7 @@ HIDDEN = {
     "the %s cannot discard; use --sparse=auto": DEVICE,
     "the device is mounted or in use": DEVICE,
     "is a block device": DEVICE,
-    "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
+    "an image in this format has no refcounts": "the command then takes it for not preallocated",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
     "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
@@ -317,7 +318,7 @@ HIDDEN = {
     "struct_size of the info is not set": "a mistake in a program",
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
-    "the format given for the image is neither raw nor qcow2": "the command checks its options",
+    "the format given for the image is neither raw, qcow2 nor qcow": "the command checks its options",
     "the format of the backing file is not supported": SHORT,
     "the image names a file by other means than a file name": SHORT,
     "cannot find the directory of the image": SHORT,

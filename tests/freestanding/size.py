@@ -43,6 +43,7 @@ CAPABILITIES = [  # the functions to link for it
     ("+ bitmaps", READ + ["qcow2_bitmap_next", "qcow2_bitmap_name",
                           "qcow2_bitmap_extent"]),
     ("+ extensions", READ + ["qcow2_image_extensions"]),
+    ("+ version 1", READ + ["qcow2_image_open_v1"]),
     ("+ feature names", READ + ["qcow2_feature_name"]),
     ("+ status texts", READ + ["qcow2_status_text"]),
     ("+ block adapter", READ + ["qcow2_block_init"]),
@@ -57,11 +58,12 @@ BUDGET_CODE = {
     "+ refcounts": 512,
     "+ bitmaps": 1024,
     "+ encryption": 384,
+    "+ version 1": 717,
     # Both with extension.c, which takes 320 of them.
     "+ LUKS headers": 1344,
     "+ LUKS keys": 2176,
     # 10 KiB for everything but what follows, and the budgets of that.
-    "every object": 10240 + 512 + 1024 + 384 + 1728 + 4608 + 9216,
+    "every object": 10240 + 512 + 1024 + 384 + 717 + 1728 + 4608 + 9216,
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
@@ -78,6 +80,8 @@ INDIRECT = {
     "io.c": [],
     "block.c": [],
     "cache.c": ["q2_io_read"],
+    "image.c": ["q2_header_read", "v1_header_read"],
+    "map.c": ["raw_extent", "v1_extent"],
     "reader.c": ["q2_unpack", "encrypted_read"],
     "cipher.c": [],
     "luks_unlock.c": [],
