@@ -203,7 +203,8 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	return args->backing != NULL;
+	args->bitmaps = calloc((size_t)argc, sizeof *args->bitmaps);
+	return args->backing != NULL && args->bitmaps != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -241,6 +242,9 @@ static int check_combinations(const struct args *args, const struct command *com
 		{ "summary", "svg", args->summary, args->svg != NULL },
 		{ "picture", "svg", args->picture, args->svg != NULL },
 		{ "scan", "no-scan", args->scan, args->no_scan },
+		{ "bitmap", "picture", args->n_bitmaps != 0u, args->picture },
+		{ "bitmap", "svg", args->n_bitmaps != 0u, args->svg != NULL },
+		{ "bitmap", "salvage", args->n_bitmaps != 0u, args->salvage },
 	};
 	size_t i;
 
@@ -250,6 +254,8 @@ static int check_combinations(const struct args *args, const struct command *com
 			             pairs[i].b);
 	if (args->report != NULL && !args->salvage)
 		return usage(command, "--report needs --salvage");
+	if (args->inconsistent && args->n_bitmaps == 0u)
+		return usage(command, "--inconsistent needs --bitmap");
 	return EXIT_OK;
 }
 
@@ -277,8 +283,11 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 void args_free(struct args *args)
 {
-	if (args->second != NULL)
+	if (args->second != NULL) {
 		free(args->second->backing);
+		free(args->second->bitmaps);
+	}
 	free(args->second);
 	free(args->backing);
+	free(args->bitmaps);
 }
