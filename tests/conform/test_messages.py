@@ -14,12 +14,14 @@ import subprocess
 
 import c_literals
 from conform import FAULTS, MEMORY, QCOW2, ROOT, SECONDS, make, make_chain, run, start
+from test_command_dirty import BITS
 
 LIST = ROOT / "tests/conform/messages.txt"
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\nl2 0 data as a\n"
 LUKS = V3.replace("l2", "encrypt luks password=abc\nl2") + "layout\n"
 DATA_FILE = 'version 3\ncluster_bits 12\nsize 64k\ndata_file "data"\nl2 0 data\n'
+BITS_OF_A_SNAPSHOT = BITS.replace("layout", "snapshot 1 one\nactive\nlayout")
 OVERLAY = 'size 64k\nbacking "base" qcow2\n'
 
 
@@ -218,6 +220,14 @@ SITUATIONS = {
           "put32 $ext+8 1\nput64 $ext+16 24\nput64 $ext+24 0x7000000\n"),
         S("cat --follow disk", DATA_FILE + "layout\ndata_truncate 0\n"),
     ],
+    "Bitmaps": [
+        S("cat --inconsistent disk"), S("map --bitmap=b --svg=s disk"), S("map --bitmap=b disk", V3),
+        S("map --bitmap=bits disk", BITS + "put32 $e+12 1\n"),
+        S("map --bitmap=bits disk", BITS + "put8 $e+16 2\n"),
+        S("map --bitmap=bits disk", BITS + "put64 $t 1<<40\n"),
+        S("map --bitmap=bits --snapshot=1 disk", BITS_OF_A_SNAPSHOT),
+        S("convert --bitmap=bits disk -", BITS), S("bitmaps disk", BITS + "put32 $ext+8 2\n"),
+    ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
         S("cat --backing=b1,qcow2 disk", OVERLAY, more={"b1": OVERLAY}),
@@ -284,6 +294,9 @@ SHORT = "the short text of qcow2_open; the command shows the message of qcow2_la
 STATUS = "the text of a status whose message says more"
 DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
+    "no bitmap is named": "a mistake in a program",
+    "the image has no such bitmap": SHORT,
+    "bitmap is inconsistent": STATUS,
     "changed while it was opened": "another program exchanges the output file at that moment",
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,

@@ -74,6 +74,13 @@ static const char *store_backing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
+static const char *store_bitmap(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->bitmaps[args->n_bitmaps++] = value;
+	return NULL;
+}
+
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
 	store_text(args, row, value);
@@ -215,13 +222,13 @@ static const char *store_image_at(struct args *args, const struct option_row *ro
  */
 const struct option_row options[] = {
 	/* clang-format off */
-	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_BITMAPS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
 	{ "json", '\0', NULL, FOR_COMPARE,
 	  "print JSON",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS,
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_BITMAPS,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
@@ -239,6 +246,15 @@ const struct option_row options[] = {
 	{ "summary", '\0', NULL, FOR_MAP,
 	  "print only how many bytes are of each kind and depth",
 	  store_true, FIELD(summary) },
+	{ "bitmap", '\0', "NAME", FOR_MAP,
+	  "also show what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "bitmap", '\0', "NAME", FOR_CAT | FOR_CONVERT,
+	  "write only what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "inconsistent", '\0', NULL, FOR_MAP | FOR_CAT | FOR_CONVERT,
+	  "also use bitmaps that are in use, which may lack changes",
+	  store_true, FIELD(inconsistent) },
 	{ "picture", '\0', NULL, FOR_MAP,
 	  "draw the disk in rows of characters as wide as the terminal",
 	  store_true, FIELD(picture) },
