@@ -85,7 +85,7 @@ enum qcow2_status {
 	QCOW2_E_TRUNCATED = -54,
 	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
 	QCOW2_E_REFCOUNT = -55,
-	/* The bitmap directory, or an entry of it or of a bitmap table, is invalid; pos is where. */
+	/* The bitmap directory, an entry of it or of a bitmap table is invalid; pos is where. */
 	QCOW2_E_BITMAP = -56,
 	/* The bitmap may lack changes of the disk; pos is that of its entry in the directory. */
 	QCOW2_E_INCONSISTENT = -57,
