@@ -179,21 +179,20 @@ static int packed_fill(struct qcow2_stream *stream)
 		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
 	const struct qcow2_extent *e = &reader->extent;
 	uint64_t there = q2_left(e->io->size, e->pos);
-	uint32_t from = stream->fill_at;
 	uint32_t len = (uint32_t)(reader->window - reader->packed); /* a power of two */
-	uint32_t end = e->packed_len;
+	uint32_t from = stream->fill_at & ~(len - 1u);
+	uint32_t left = e->packed_len;
 
 	/* The packed length is an upper limit, so the file may end before. */
-	if (end > there)
-		end = (uint32_t)there;
+	if (left > there)
+		left = (uint32_t)there;
+	left = stream->fill_at < left ? left - from : 0u;
+	if (len > left)
+		len = left;
 	stream->next = reader->packed;
-	stream->end = reader->packed;
-	if (from >= end)
+	stream->end = reader->packed + len;
+	if (len == 0u)
 		return QCOW2_OK;
-	from &= ~(len - 1u);
-	if (len > end - from)
-		len = end - from;
-	stream->end += len;
 	stream->fill_at = from + len;
 	reader->error.pos = e->pos + from;
 	return q2_io_read(&reader->error, reader->packed, len);

@@ -11,6 +11,7 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 	$(TEST_CHECKS)
 # What the tests of the decoders share.
 INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
+ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o zstd_oracle.o)
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
 COMMAND_WILD = $(O)/tests/conform/qcow2-wild
 COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
@@ -19,15 +20,18 @@ TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkim
 	$(COMMAND_SHARED)
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
 	$(IMAGE_WRITER) $(TEST_SUPPORT) \
-	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
+	$(INFLATE_SUPPORT) $(ZSTD_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
 TEST_CPPFLAGS = -Itests
 include tests/glue/glue.mk
 
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): $(ZSTD_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): ZSTD_ORACLE = -lzstd
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) \
+		-lcmocka -lz $(ZSTD_ORACLE) -o $@
 
 $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka \

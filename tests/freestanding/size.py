@@ -30,6 +30,7 @@ CAPABILITIES = [  # the functions to link for it
     ("open, map, read", READ),
     ("+ deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_small"]),
     ("+ fast deflate", READ + ["qcow2_reader_codecs", "qcow2_deflate_fast"]),
+    ("+ small zstd", READ + ["qcow2_reader_codecs", "qcow2_zstd_small"]),
     ("+ fast zstd", READ + ["qcow2_reader_codecs", "qcow2_zstd_fast"]),
     ("+ snapshots", READ + ["qcow2_snapshot_next", "qcow2_snapshot_strings",
                             "qcow2_snapshot_image"]),
@@ -45,18 +46,20 @@ CAPABILITIES = [  # the functions to link for it
 BUDGET_CODE = {
     "open, map, read": 3072,
     "+ deflate": 2048,
+    "+ small zstd": 5632,
     "+ fast zstd": 9216,
     "+ refcounts": 512,
     "+ bitmaps": 1024,
-    # 10 KiB for everything but refcounts and bitmaps, and the budgets of these.
-    "every object": 10240 + 512 + 1024 + 9216,
+    # 10 KiB for everything but refcounts, bitmaps and zstd, and the budgets of these.
+    "every object": 10240 + 512 + 1024 + 5120 + 6144,
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
 STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block"]
-MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE"]
+MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE", "QCOW2_READER_MEMORY_ZSTD(12)"]
 BUDGET_READER = 1024  # image, reader and memory of uncompressed reading
 BUDGET_DEFLATE = 8192  # beyond that, for deflate
+BUDGET_ZSTD = 8704  # the same for zstd, with clusters of 4 KiB
 BUDGET_STACK = 512  # on 32-bit processors
 
 # The functions that calls through pointers in a file may reach. Functions that the caller provides
@@ -66,14 +69,16 @@ INDIRECT = {
     "block.c": [],
     "cache.c": ["q2_io_read"],
     "reader.c": ["q2_unpack"],
-    "unpack.c": ["inflate_begin", "inflate_decode", "fast_begin", "fast_decode",
-                 "zfast_begin", "zfast_decode"],
+    "unpack.c": ["inflate_begin", "inflate_decode", "fast_begin", "fast_decode", "unzstd_begin",
+                 "unzstd_decode", "zfast_begin", "zfast_decode"],
     "inflate_small.c": ["packed_fill"],
     "inflate_fast.c": ["packed_fill"],
+    "zstd_small.c": ["packed_fill"],
     "zstd_fast.c": ["packed_fill"],
 }
 # Functions that only calls from other files reach: the block adapter's callback, and the codecs.
-MORE_CALLS = ["block_read", "inflate_decode", "fast_decode", "zfast_decode"]
+MORE_CALLS = ["block_read", "inflate_decode", "fast_decode", "unzstd_decode",
+              "zfast_decode"]
 PROVIDED = ["memcpy", "memset", "memmove", "memcmp"]  # by the firmware; counted as in mem.c
 
 
@@ -201,7 +206,7 @@ def memory_table(cc, out):
         for name in STRUCTS:
             f.write("char %s[sizeof(struct qcow2_%s)];\n" % (name, name))
         for name in MEMORY:
-            f.write("char size_of_%s[%s];\n" % (name, name))
+            f.write("char size_of_%s[%s];\n" % (name.split("(")[0], name))
     run(*cc, *FLAGS, "-c", source, "-o", path)
     size = {}
     for line in run("llvm-nm-14", "-S", path).splitlines():
@@ -209,14 +214,17 @@ def memory_table(cc, out):
         size[fields[-1].replace("size_of_", "")] = int(fields[1], 16)
     reader = size["image"] + size["reader"] + size["QCOW2_READER_MEMORY"]
     deflate = size["QCOW2_READER_MEMORY_DEFLATE"] - size["QCOW2_READER_MEMORY"]
+    zstd = size["QCOW2_READER_MEMORY_ZSTD"] - size["QCOW2_READER_MEMORY"]
     print("  structs: " + ", ".join("%s %d" % (name, size[name]) for name in STRUCTS))
-    print("  memory: image + reader + least memory %d of %d, for deflate %d of %d more" %
-          (reader, BUDGET_READER, deflate, BUDGET_DEFLATE))
+    print("  memory: image + reader + least memory %d of %d, for deflate %d of %d more, for zstd %d of %d" %
+          (reader, BUDGET_READER, deflate, BUDGET_DEFLATE, zstd, BUDGET_ZSTD))
     wrong = []
     if reader > BUDGET_READER:
         wrong.append("image, reader and memory take %d bytes" % reader)
     if deflate > BUDGET_DEFLATE:
         wrong.append("deflate takes %d bytes more" % deflate)
+    if zstd > BUDGET_ZSTD:
+        wrong.append("zstd takes %d bytes more" % zstd)
     return wrong
 
 
