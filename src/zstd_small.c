@@ -34,10 +34,15 @@ enum {
 	UNZSTD_WEIGHT,
 	UNZSTD_TABLES,
 
-	UNZSTD_OFFSET_AT = 1 << ZSTD_FORMAT_LITERAL_LOG,
-	UNZSTD_MATCH_AT = UNZSTD_OFFSET_AT + (1 << ZSTD_FORMAT_OFFSET_LOG),
-	UNZSTD_WEIGHT_AT = UNZSTD_MATCH_AT + (1 << ZSTD_FORMAT_MATCH_LOG),
-	UNZSTD_CELLS = UNZSTD_WEIGHT_AT + (1 << ZSTD_FORMAT_WEIGHT_LOG),
+	/*
+	 * The longest table is the last one. So no state of another table reaches past the end,
+	 * wherever it is, which the proof sees without knowing which table it is.
+	 */
+	UNZSTD_WEIGHT_AT = 0,
+	UNZSTD_OFFSET_AT = UNZSTD_WEIGHT_AT + (1 << ZSTD_FORMAT_WEIGHT_LOG),
+	UNZSTD_LITERAL_AT = UNZSTD_OFFSET_AT + (1 << ZSTD_FORMAT_OFFSET_LOG),
+	UNZSTD_MATCH_AT = UNZSTD_LITERAL_AT + (1 << ZSTD_FORMAT_LITERAL_LOG),
+	UNZSTD_CELLS = UNZSTD_MATCH_AT + (1 << ZSTD_FORMAT_MATCH_LOG),
 
 	UNZSTD_SYMBOLS = 64,   /* of a table, at most: what fits into a cell */
 	UNZSTD_RARE = 0xffff,  /* instead of how often it occurs: "less than 1" */
@@ -50,7 +55,7 @@ static const struct unzstd_table {
 	uint8_t log;
 	uint8_t last;
 } unzstd_tables[UNZSTD_TABLES] = {
-	{ 0, ZSTD_FORMAT_LITERAL_LOG, ZSTD_FORMAT_LITERAL_LAST },
+	{ UNZSTD_LITERAL_AT, ZSTD_FORMAT_LITERAL_LOG, ZSTD_FORMAT_LITERAL_LAST },
 	{ UNZSTD_OFFSET_AT, ZSTD_FORMAT_OFFSET_LOG, ZSTD_FORMAT_OFFSET_LAST },
 	{ UNZSTD_MATCH_AT, ZSTD_FORMAT_MATCH_LOG, ZSTD_FORMAT_MATCH_LAST },
 	{ UNZSTD_WEIGHT_AT, ZSTD_FORMAT_WEIGHT_LOG, UNZSTD_SYMBOLS - 1 },
@@ -145,7 +150,7 @@ static uint32_t unzstd_take(struct unzstd *s, uint32_t n)
 		s->buf |= unzstd_next(s) << s->n_bits;
 	buf = s->buf;
 	s->buf = buf >> n;
-	s->n_bits -= n;
+	s->n_bits = (s->n_bits - n) & 7u; /* fewer than 8 are left: the mask is for the proof */
 	return buf - (buf >> n << n);
 }
 
@@ -177,7 +182,7 @@ static uint32_t unzstd_back(struct unzstd *s, uint32_t n)
 			s->over = true;
 		s->n_bits += 8;
 	}
-	s->n_bits -= n;
+	s->n_bits = (s->n_bits - n) & 7u; /* as above */
 	return s->buf >> s->n_bits & ((1u << n) - 1u);
 }
 
@@ -195,7 +200,7 @@ static bool unzstd_open(struct unzstd *s)
 		s->buf = 0;
 	if (!unzstd_check(s, s->buf != 0))
 		return false;
-	while (s->buf >> s->n_bits != 1)
+	while (s->n_bits < 7 && s->buf >> s->n_bits != 1)
 		s->n_bits++;
 	return true;
 }
@@ -209,24 +214,25 @@ static void unzstd_close(struct unzstd *s)
 /* ---- FSE tables ---- */
 
 /*
- * Fills a table of 1 << log cells from how often each of its n symbols occurs: section 4.1.1. The
- * steps reach every cell, because their length is odd.
+ * Fills a table of 1 << log cells from how often each symbol occurs: section 4.1.1. The steps reach
+ * every cell, because their length is odd.
  */
-static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log, uint32_t n)
+static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log)
 {
-	uint16_t *cells = s->cells + unzstd_tables[table].cells;
+	const struct unzstd_table *t = &unzstd_tables[table];
+	uint16_t *cells = s->cells + t->cells;
 	uint32_t size = UINT32_C(1) << log;
-	uint32_t mask = size - 1;
+	uint32_t mask = (size - 1) & ((UINT32_C(1) << t->log) - 1);
 	uint32_t top = size;
 	uint32_t at = 0;
 	uint32_t i, left;
 
 	s->logs[table] = (uint8_t)log;
 	/* Rare symbols have one cell each, at the top. */
-	for (i = 0; i < n; i++)
+	for (i = 0; i < UNZSTD_SYMBOLS; i++)
 		if (s->often[i] == UNZSTD_RARE)
 			cells[--top & mask] = (uint16_t)i;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < UNZSTD_SYMBOLS; i++) {
 		left = s->often[i];
 		if (left == UNZSTD_RARE) {
 			s->often[i] = 1;
@@ -239,7 +245,7 @@ static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log, uint32_
 			while (at >= top);
 		}
 	}
-	for (i = 0; i < size; i++) {
+	for (i = 0; i <= mask; i++) {
 		uint32_t symbol = cells[i] % UNZSTD_SYMBOLS;
 
 		cells[i] = (uint16_t)((uint32_t)s->often[symbol]++ << 6 | symbol);
@@ -270,6 +276,7 @@ static void unzstd_build_default(struct unzstd *s, uint32_t table)
 	uint32_t n = 0;
 	uint32_t i, left;
 
+	memset(s->often, 0, sizeof(s->often));
 	for (i = 0; i < 9; i++) {
 		uint32_t often = runs[table][i] & 7u;
 
@@ -277,7 +284,7 @@ static void unzstd_build_default(struct unzstd *s, uint32_t table)
 			s->often[n++ % UNZSTD_SYMBOLS] =
 				(uint16_t)(often == 7 ? UNZSTD_RARE : often);
 	}
-	unzstd_build(s, table, table == UNZSTD_OFFSET ? 5 : 6, n % UNZSTD_SYMBOLS);
+	unzstd_build(s, table, table == UNZSTD_OFFSET ? 5 : 6);
 }
 
 /*
@@ -289,7 +296,7 @@ static uint32_t unzstd_take_often(struct unzstd *s, uint32_t most)
 	uint32_t n = 0;
 	uint32_t low, value;
 
-	while (most >> n > 1)
+	while (n < ZSTD_FORMAT_MATCH_LOG && most >> n > 1)
 		n++;
 	low = (2u << n) - 1 - most;
 	value = unzstd_take(s, n);
@@ -322,13 +329,12 @@ static void unzstd_build_described(struct unzstd *s, uint32_t table)
 	}
 	unzstd_enter(s, s->at, s->end);
 	if (unzstd_check(s, true))
-		unzstd_build(s, table, log, n);
+		unzstd_build(s, table, log);
 }
 
 /* Returns the cell of a state. */
 static uint32_t unzstd_cell(const struct unzstd *s, uint32_t table, uint32_t state)
 {
-	/*@ split table; */
 	uint32_t mask = (1u << unzstd_tables[table].log) - 1u;
 
 	return s->cells[unzstd_tables[table].cells + (state & mask)];
@@ -338,7 +344,7 @@ static uint32_t unzstd_cell(const struct unzstd *s, uint32_t table, uint32_t sta
 static uint32_t unzstd_advance(struct unzstd *s, uint32_t table, uint32_t state)
 {
 	uint32_t x = unzstd_cell(s, table, state) / UNZSTD_SYMBOLS;
-	uint32_t log = s->logs[table];
+	uint32_t log = s->logs[table] & 15u;
 	uint32_t n = 0;
 
 	while (n < log && x << n >> log == 0)
@@ -364,25 +370,27 @@ static void unzstd_code(struct unzstd *s, uint32_t n)
 	for (i = 0; i < n; i++) {
 		uint32_t w = s->weights[i];
 
-		if (!unzstd_check(s, w <= ZSTD_FORMAT_WEIGHT_MAX))
+		if (w > ZSTD_FORMAT_WEIGHT_MAX) {
+			unzstd_fail(s, QCOW2_E_COMPRESSED);
 			return;
+		}
 		s->counts[w]++;
 		sum += (1u << w) >> 1;
 	}
-	while (sum >> depth != 0)
+	while (depth <= ZSTD_FORMAT_WEIGHT_MAX && sum >> depth != 0)
 		depth++;
 	if (!unzstd_check(s, depth != 0 && depth <= ZSTD_FORMAT_WEIGHT_MAX))
 		return;
 	sum = (1u << depth) - sum;
-	while (sum >> weight != 0)
+	while (weight < ZSTD_FORMAT_WEIGHT_MAX && sum >> weight != 0)
 		weight++;
 	s->counts[weight]++;
-	s->weights[n] = (uint8_t)weight;
+	s->weights[n & 255u] = (uint8_t)weight;
 	if (!unzstd_check(s, sum == (1u << weight) >> 1 && s->counts[1] >= 2))
 		return;
 	for (weight = 1; weight <= depth; weight++)
 		for (i = 0; i <= n; i++)
-			if (s->weights[i] == weight)
+			if (s->weights[i & 255u] == weight)
 				s->sorted[sorted++ % 256u] = (uint8_t)i;
 	s->n_sorted = sorted;
 	s->depth = depth;
@@ -400,18 +408,20 @@ static uint32_t unzstd_weights(struct unzstd *s)
 	unzstd_build_described(s, UNZSTD_WEIGHT);
 	if (!unzstd_open(s))
 		return 0;
-	states[0] = unzstd_back(s, s->logs[UNZSTD_WEIGHT]);
-	states[1] = unzstd_back(s, s->logs[UNZSTD_WEIGHT]);
+	states[0] = unzstd_back(s, s->logs[UNZSTD_WEIGHT] & 15u);
+	states[1] = unzstd_back(s, s->logs[UNZSTD_WEIGHT] & 15u);
 	if (!unzstd_check(s, !s->over))
 		return 0;
 	while (!s->over && unzstd_check(s, n < ZSTD_FORMAT_WEIGHTS_MAX - 1)) {
 		uint32_t *state = &states[n & 1u];
 
-		s->weights[n++] = (uint8_t)(unzstd_cell(s, UNZSTD_WEIGHT, *state) % UNZSTD_SYMBOLS);
+		s->weights[n++ & 255u] =
+			(uint8_t)(unzstd_cell(s, UNZSTD_WEIGHT, *state) % UNZSTD_SYMBOLS);
 		*state = unzstd_advance(s, UNZSTD_WEIGHT, *state);
 	}
-	s->weights[n] = (uint8_t)(unzstd_cell(s, UNZSTD_WEIGHT, states[n & 1u]) % UNZSTD_SYMBOLS);
-	return n + 1;
+	s->weights[n & 255u] =
+		(uint8_t)(unzstd_cell(s, UNZSTD_WEIGHT, states[n & 1u]) % UNZSTD_SYMBOLS);
+	return (n & 255u) + 1;
 }
 
 /* Takes the description of a code: section 4.2.1.1. */
@@ -651,8 +661,10 @@ static void unzstd_sequence(struct unzstd *s, const uint32_t *states)
 	uint32_t value, match, literals;
 
 	/* With more bits, the offset is longer than any cluster, so that this is not valid. */
-	if (!unzstd_check(s, bits <= 22))
+	if (bits > 22) {
+		unzstd_fail(s, QCOW2_E_COMPRESSED);
 		return;
+	}
 	value = (1u << bits) + unzstd_back(s, bits);
 	match = unzstd_cell(s, UNZSTD_MATCH, states[UNZSTD_MATCH]) % UNZSTD_SYMBOLS;
 	match = unzstd_length(s, match, 32) + 3;
@@ -672,7 +684,7 @@ static void unzstd_sequences(struct unzstd *s, uint32_t n)
 	if (!unzstd_open(s))
 		return;
 	for (i = 0; i < 3; i++)
-		states[i] = unzstd_back(s, s->logs[i]);
+		states[i] = unzstd_back(s, s->logs[i] & 15u);
 	while (s->status == QCOW2_OK) {
 		unzstd_sequence(s, states);
 		if (--n == 0)

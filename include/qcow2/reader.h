@@ -45,7 +45,12 @@ enum qcow2_extent_kind {
 	/* It is the bytes [pos, pos + len) of the file *io, and zeros past the end of *io. */
 	QCOW2_EXTENT_DATA = 2,
 	/* It is a part of a cluster that is compressed in at most packed_len bytes at pos. */
-	QCOW2_EXTENT_COMPRESSED = 3
+	QCOW2_EXTENT_COMPRESSED = 3,
+	/*
+	 * It is the bytes [pos, pos + len) of the file *io, but encrypted: see cipher.h. With
+	 * QCOW2_OPEN_TRUNCATED, sectors that are not wholly in the file are zeros.
+	 */
+	QCOW2_EXTENT_ENCRYPTED = 4
 };
 
 /*
@@ -234,11 +239,14 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  *	QCOW2_E_COMPRESSED  compressed data is corrupt
  *	QCOW2_E_MEMORY      compressed data needs a longer window than the reader has memory for;
  *	                    reader->error.detail is the memory that is enough
+ *	QCOW2_E_CRYPTO      a cipher failed
  *	QCOW2_E_IO          the io callback failed
  *
  * Cost: that of qcow2_reader_map for each extent. An extent of data costs one more io call,
  * straight into buf; zeros cost none. Each time that a compressed cluster is decoded costs one call
- * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER.
+ * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER. An extent of
+ * encrypted data costs one call for its whole sectors, and one for each end that is inside a
+ * sector; each of these two takes a slice of tables out of the cache.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 
