@@ -54,6 +54,7 @@ $(O)/fuzz/seed: $(O)/fuzz/seeds
 # The seeds of a target: folders of $(O)/fuzz/seed, and past findings.
 FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
+FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
 FUZZ_SEEDS_posix = image snapshot chain
 fuzz_seeds = $(or $(FUZZ_SEEDS_$(1)),image snapshot)

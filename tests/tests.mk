@@ -17,6 +17,7 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 	$(TEST_CHECKS)
 # What the tests of the decoders share.
 INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
+ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o zstd_oracle.o)
 # What the tests of encryption share.
 TOY_CRYPTO = $(O)/tests/unit/toy_crypto.o
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
@@ -27,17 +28,19 @@ TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkim
 	$(COMMAND_SHARED)
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
 	$(IMAGE_WRITER) $(CRYPT_WRITER) $(TEST_SUPPORT) \
-	$(INFLATE_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
+	$(INFLATE_SUPPORT) $(ZSTD_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
 TEST_CPPFLAGS = -Itests -DTEST_GCRYPT=$(TEST_GCRYPT)
 include tests/glue/glue.mk
 
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): $(ZSTD_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): ZSTD_ORACLE = -lzstd
 $(O)/tests/unit/test_cipher $(O)/tests/unit/test_luks: $(TOY_CRYPTO)
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(O)/libqcow2-core.a \
-		-lcmocka -lz -o $@
+		-lcmocka -lz $(ZSTD_ORACLE) -o $@
 
 $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoders for compressed clusters: the interface, and two built-in decoders for deflate.
+ * Decoders for compressed clusters: the interface, and the built-in decoders for deflate and zstd.
  *
  * The caller registers codecs by pointer (reader.h). The core names none, so a program links only
  * those that it uses. A program may bring codecs of its own. The format defines two compression
- * types, deflate and zstd (qcow2.txt "compression_type"); there is no built-in decoder for zstd.
+ * types, deflate and zstd (qcow2.txt "compression_type").
  */
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
@@ -131,8 +131,27 @@ extern const struct qcow2_codec qcow2_deflate_fast;
 #define QCOW2_DEFLATE_FAST_WORK 12160
 
 /*
- * The fast decoder for zstd (RFC 8878), which is `whole`. Returns QCOW2_E_COMPRESSED,
- * QCOW2_E_TRUNCATED, QCOW2_E_ARGUMENT as above, or the status of fill.
+ * The small decoder for zstd (RFC 8878), with all that the format has except dictionaries. It is
+ * `whole`, because matches reach back to the beginning of the cluster, but takes its input in
+ * `pieces`. It reads a few of them twice, where the format makes it go back: a block of 64 KiB
+ * costs up to 8 more calls of fill than it has pieces.
+ *
+ * It accepts what QEMU accepts, except for frames that the format forbids: see src/README.md. It
+ * never returns QCOW2_E_MEMORY.
+ */
+extern const struct qcow2_codec qcow2_zstd_small;
+
+/* Upper limit of qcow2_zstd_small.work_len. */
+#define QCOW2_ZSTD_SMALL_WORK 3440
+
+/*
+ * The fast decoder for zstd (RFC 8878), with all that the format has except dictionaries. It is
+ * `whole`, and takes all input in one piece. The window of a frame is the output, so it needs no
+ * other memory than work. The first call of decode also checks what follows the last byte of the
+ * cluster, up to the end of its frame. Returns QCOW2_E_COMPRESSED, QCOW2_E_TRUNCATED and
+ * QCOW2_E_ARGUMENT as above, or the status of fill.
+ *
+ * It accepts what QEMU accepts, except for frames that the format forbids: see src/README.md.
  */
 extern const struct qcow2_codec qcow2_zstd_fast;
 

@@ -7,7 +7,7 @@ import pytest
 
 from conform import BROKEN, ROOT, qcow2, qcow2_ok, qemu_img, refused
 
-COMMANDS = ("info", "map", "cat", "convert", "compare", "snapshots", "help", "version")
+COMMANDS = ("info", "map", "cat", "convert", "compare", "snapshots", "bitmaps", "help", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,6 +26,7 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   convert    Write the content of the disk to OUT: a sparse raw file, a device or a pipe.
   compare    Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.
   snapshots  List the internal snapshots.
+  bitmaps    List the persistent dirty bitmaps.
   help       Print this help, or that of COMMAND.
   version    Print the version and the built-in decoders.
 

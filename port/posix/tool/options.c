@@ -55,7 +55,7 @@ static const char *store_follow(struct args *args, const struct option_row *row,
 
 static bool is_format(const char *text)
 {
-	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
+	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0 || strcmp(text, "qcow") == 0;
 }
 
 /* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
@@ -74,10 +74,17 @@ static const char *store_backing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
+static const char *store_bitmap(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->bitmaps[args->n_bitmaps++] = value;
+	return NULL;
+}
+
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
 	store_text(args, row, value);
-	return is_format(value) ? NULL : "raw or qcow2";
+	return is_format(value) ? NULL : "raw, qcow2 or qcow";
 }
 
 /* For qemu-img's -O. It says what is done anyway. */
@@ -215,13 +222,13 @@ static const char *store_image_at(struct args *args, const struct option_row *ro
  */
 const struct option_row options[] = {
 	/* clang-format off */
-	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS,
+	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_BITMAPS,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
 	{ "json", '\0', NULL, FOR_COMPARE,
 	  "print JSON",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS,
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_BITMAPS,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
@@ -239,6 +246,15 @@ const struct option_row options[] = {
 	{ "summary", '\0', NULL, FOR_MAP,
 	  "print only how many bytes are of each kind and depth",
 	  store_true, FIELD(summary) },
+	{ "bitmap", '\0', "NAME", FOR_MAP,
+	  "also show what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "bitmap", '\0', "NAME", FOR_CAT | FOR_CONVERT,
+	  "write only what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "inconsistent", '\0', NULL, FOR_MAP | FOR_CAT | FOR_CONVERT,
+	  "also use bitmaps that are in use, which may lack changes",
+	  store_true, FIELD(inconsistent) },
 	{ "picture", '\0', NULL, FOR_MAP,
 	  "draw the disk in rows of characters as wide as the terminal",
 	  store_true, FIELD(picture) },
@@ -263,7 +279,7 @@ const struct option_row options[] = {
 	{ "strict", 's', NULL, FOR_COMPARE,
 	  "disks of different sizes are different, whatever they hold",
 	  store_true, FIELD(strict) },
-	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
+	{ "format-b", 'F', "raw|qcow2|qcow", FOR_COMPARE,
 	  "like --format, for IMAGE-B",
 	  store_format, FIELD(options.format) },
 	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
@@ -272,7 +288,7 @@ const struct option_row options[] = {
 	{ "vm-state-b", '\0', NULL, FOR_COMPARE,
 	  "like --vm-state, for IMAGE-B",
 	  store_library_flag, QCOW2_VM_STATE },
-	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
+	{ "backing-b", '\0', "FILE[,raw|,qcow2|,qcow]", FOR_COMPARE,
 	  "like --backing, for IMAGE-B",
 	  store_backing, 0 },
 	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
@@ -326,8 +342,8 @@ const struct option_row options[] = {
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
-	{ "format", 'f', "raw|qcow2", FOR_IMAGES,
-	  "the format of the image, which is never guessed; qcow2 if it is not given",
+	{ "format", 'f', "raw|qcow2|qcow", FOR_IMAGES,
+	  "the format of the image; if it is not given, a version of qcow2, or qcow, as the header says",
 	  store_format, FIELD(options.format) },
 	{ "force-share", 'U', NULL, FOR_IMAGES,
 	  "accepted as in qemu-img; images are never locked",
@@ -336,10 +352,10 @@ const struct option_row options[] = {
 	  "open the backing and data files that an image names, if they are in the image's "
 	  "directory or below it; =any: wherever they are",
 	  store_follow, 0 },
-	{ "backing", '\0', "FILE[,raw|,qcow2]", FOR_IMAGES,
+	{ "backing", '\0', "FILE[,raw|,qcow2|,qcow]", FOR_IMAGES,
 	  "use FILE as the backing file; repeat it for each file below",
 	  store_backing, 0 },
-	{ "backing-format", '\0', "raw|qcow2", FOR_IMAGES,
+	{ "backing-format", '\0', "raw|qcow2|qcow", FOR_IMAGES,
 	  "the format of backing files for which none is given",
 	  store_format, FIELD(options.backing_format) },
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
