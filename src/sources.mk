@@ -11,7 +11,7 @@ QCOW2_CORE_UNPACK = unpack.c
 QCOW2_CORE_DEFLATE_SMALL = inflate_small.c
 QCOW2_CORE_DEFLATE_FAST = inflate_fast.c
 # One capability each: see the header of the same name in include/qcow2/.
-QCOW2_CORE_OPTIONAL = bitmap.c block.c extension.c feature.c refcount.c snapshot.c status.c
+QCOW2_CORE_OPTIONAL = bitmap.c block.c check.c check_count.c check_walk.c extension.c feature.c refcount.c snapshot.c status.c
 
 QCOW2_CORE_SRCS = $(sort $(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
 	$(QCOW2_CORE_DEFLATE_FAST) $(QCOW2_CORE_OPTIONAL))

@@ -16,6 +16,7 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_DATA_FILE: return "needs its external data file";
 	case QCOW2_E_DEPTH: return "backing chain is too long or a loop";
 	case QCOW2_E_NOT_FOUND: return "not found";
+	case QCOW2_E_LIMIT: return "ended before it was complete";
 	case QCOW2_E_IO: return "read error";
 	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";
 	case QCOW2_E_VERSION: return "unsupported qcow version";

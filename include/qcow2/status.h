@@ -36,6 +36,8 @@ enum qcow2_status {
 	QCOW2_E_DEPTH = -6,
 	/* The list has no further snapshot or bitmap, or the image has no name for a feature. */
 	QCOW2_E_NOT_FOUND = -7,
+	/* A check needs more io calls than the caller allows, or one of its callbacks ended it. */
+	QCOW2_E_LIMIT = -8,
 
 	/* ---- The storage failed: -16 ---- */
 

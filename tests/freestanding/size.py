@@ -38,6 +38,7 @@ CAPABILITIES = [  # the functions to link for it
     ("+ feature names", READ + ["qcow2_feature_name"]),
     ("+ status texts", READ + ["qcow2_status_text"]),
     ("+ block adapter", READ + ["qcow2_block_init"]),
+    ("+ check", READ + ["qcow2_image_check"]),
     ("every object", None),
 ]
 # The most bytes of code on one processor.
@@ -46,12 +47,15 @@ BUDGET_CODE = {
     "+ deflate": 2048,
     "+ refcounts": 512,
     "+ bitmaps": 1024,
+    # 4 KiB for itself, and the refcounts and the walks through snapshots and bitmaps.
+    "+ check": 4096 + 512 + 1024,
     # 10 KiB for everything but refcounts and bitmaps, and the budgets of these.
-    "every object": 10240 + 512 + 1024,
+    "every object": 10240 + 512 + 1024 + 4096,
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
-STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block"]
+STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block",
+           "check"]
 MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE"]
 BUDGET_READER = 1024  # image, reader and memory of uncompressed reading
 BUDGET_DEFLATE = 8192  # beyond that, for deflate
@@ -62,6 +66,9 @@ BUDGET_STACK = 512  # on 32-bit processors
 INDIRECT = {
     "io.c": [],
     "block.c": [],
+    "check.c": [],
+    "check_count.c": [],
+    "check_walk.c": [],
     "cache.c": ["q2_io_read"],
     "reader.c": ["q2_unpack"],
     "unpack.c": ["inflate_begin", "inflate_decode", "fast_begin", "fast_decode"],
@@ -192,7 +199,7 @@ def code_table(cc, out, objects, budgets):
 def memory_table(cc, out):
     source, path = os.path.join(out, "sizes.c"), os.path.join(out, "sizes.o")
     with open(source, "w") as f:
-        for header in ("reader", "snapshot", "bitmap", "block"):
+        for header in ("reader", "snapshot", "bitmap", "block", "check"):
             f.write('#include "qcow2/%s.h"\n' % header)
         for name in STRUCTS:
             f.write("char %s[sizeof(struct qcow2_%s)];\n" % (name, name))

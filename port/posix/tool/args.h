@@ -18,6 +18,7 @@ enum {
 	FOR_CONVERT = 1 << 5,
 	FOR_SNAPSHOTS = 1 << 6,
 	FOR_COMPARE = 1 << 7,
+	FOR_CHECK = 1 << 12,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
@@ -55,6 +56,9 @@ struct args {
 	bool scan; /* however long it takes */
 	bool no_scan;
 	const char *report; /* the file of --report, or NULL */
+	bool deep;
+	bool repair;
+	uint64_t memory; /* bytes; 0: not given */
 	enum args_color color;
 	uint64_t offset; /* bytes; --skip */
 	uint64_t length; /* bytes; UINT64_MAX without --length */

@@ -9,6 +9,7 @@
 #include "args.h"
 
 int run_cat(struct args *args);
+int run_check(struct args *args);
 int run_compare(struct args *args);
 int run_convert(struct args *args);
 int run_info(struct args *args);
