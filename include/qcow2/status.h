@@ -38,6 +38,8 @@ enum qcow2_status {
 	QCOW2_E_NOT_FOUND = -7,
 	/* The password opens no slot; detail is the number of slots tried. Or the key is wrong. */
 	QCOW2_E_KEY = -8,
+	/* A check needs more io calls than the caller allows, or one of its callbacks ended it. */
+	QCOW2_E_LIMIT = -9,
 
 	/* ---- The storage or a library failed: -16 to -17 ---- */
 
