@@ -771,12 +771,13 @@ static bool unzstd_block(struct unzstd *s)
 static uint32_t unzstd_window(struct unzstd *s)
 {
 	uint32_t byte = unzstd_next(s);
-	uint32_t log = 10 + (byte >> 3);
 	uint32_t size;
 
-	if (!unzstd_check(s, byte <= 17 << 3)) /* 2^27, as libzstd */
+	if (byte > 17u << 3) { /* more than ZSTD_FORMAT_WINDOW_MAX */
+		unzstd_fail(s, QCOW2_E_COMPRESSED);
 		return 0;
-	size = UINT32_C(1) << log;
+	}
+	size = UINT32_C(1) << 10 << (byte >> 3);
 	return size + (size >> 3) * (byte & 7u);
 }
 
