@@ -41,6 +41,8 @@ $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz $(FUZZ_ORACLE) -o $@
 
+$(OUT)/fuzz_check: $(O)/tests/support/check_model.o
+
 # The dictionary of the target, or else the one for images.
 $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
@@ -55,6 +57,7 @@ $(O)/fuzz/seed: $(O)/fuzz/seeds
 # The seeds of a target: folders of $(O)/fuzz/seed, and past findings.
 FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
+FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
 FUZZ_SEEDS_zstd = inflate
 FUZZ_SEEDS_posix = image snapshot chain

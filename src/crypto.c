@@ -23,9 +23,10 @@ void qcow2_aes_key(const void *password, size_t len, uint8_t key[16])
 void qcow2_wipe(void *memory, size_t len)
 {
 	volatile uint8_t *bytes = memory; /* so that the compiler keeps writes that nobody reads */
+	size_t i;
 
-	while (len-- != 0u)
-		*bytes++ = 0;
+	for (i = 0; i < len; i++)
+		bytes[i] = 0;
 }
 
 uint32_t qcow2_digest_len(unsigned hash)

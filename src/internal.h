@@ -38,6 +38,8 @@ enum {
 	Q2_SUBCLUSTERS = 32
 };
 
+#define Q2_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb": all versions begin with it */
+
 /*
  * The error of a public call doubles as its cursor: while the call runs, it holds the file, the
  * position and the value that are being examined. A function that fails therefore just returns a
@@ -109,6 +111,13 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at);
 /* Clears *image, and copies *io into it. Fails with QCOW2_E_ARGUMENT; then *image is closed. */
 int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
 
+/*
+ * Opens an image of any version, as qcow2_image_open does: header_read reads and checks the header,
+ * and fills *image, as q2_header_read does.
+ */
+int q2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                  struct qcow2_error *err, int (*header_read)(struct qcow2_image *, q2_cursor *));
+
 /* ---- cache.c: slices of tables ---- */
 
 /* `high` in the key of a slot that is empty. */
@@ -138,6 +147,15 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len);
  */
 int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                     struct qcow2_extent *e);
+
+/*
+ * Checks that each cluster of data begins inside its file, and ends *e before the first one that
+ * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ *
+ * Encrypted data becomes an extent of that kind. It is checked by sectors instead, and each must be
+ * complete, because a part of a sector cannot be decrypted. Fails with QCOW2_E_TRUNCATED.
+ */
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
 /* ---- chain.c ---- */
 
@@ -218,6 +236,12 @@ uint64_t q2_shr64(uint64_t value, unsigned bits);
 static inline bool q2_is_qcow2(const struct qcow2_image *image)
 {
 	return image->version >= 2u;
+}
+
+/* Is it a qcow image of any version? The other open images are raw disks. */
+static inline bool q2_has_tables(const struct qcow2_image *image)
+{
+	return image->version != 0u;
 }
 
 static inline bool q2_is_open(const struct qcow2_image *image)

@@ -31,42 +31,37 @@ enum { AT_SLOT_STATE = 0, AT_SLOT_ITERATIONS = 4, AT_SLOT_SECTOR = 40, AT_SLOT_S
 enum {
 	HEADER_SECTORS = 8,                  /* what the header takes, rounded up to 4 KiB */
 	HEADER_GOOD = QCOW2_LUKS_HEADER_LEN, /* instead of the position of a bad field */
+	NAME_LEN = 10,                       /* the longest name with its NUL */
 	NAME_NONE = 255                      /* no name of a list */
 };
 
-/*
- * Lists of names in the order of the numbers in crypto.h. Each name ends with a NUL, and a list
- * ends with an empty name.
- */
-static const char cipher_names[] = "aes\0serpent\0twofish\0cast5\0";
-static const char mode_names[] = "ecb\0cbc\0ctr\0xts\0";
-static const char iv_names[] = "plain\0plain64\0essiv\0";
-static const char hash_names[] = "md5\0sha1\0sha224\0sha256\0sha384\0sha512\0ripemd160\0";
+/* The names in the order of the numbers in crypto.h. */
+static const char cipher_names[][NAME_LEN] = { "aes", "serpent", "twofish", "cast5" };
+static const char mode_names[][NAME_LEN] = { "ecb", "cbc", "ctr", "xts" };
+static const char iv_names[][NAME_LEN] = { "plain", "plain64", "essiv" };
+static const char hash_names[][NAME_LEN] = { "md5",    "sha1",   "sha224",   "sha256",
+	                                     "sha384", "sha512", "ripemd160" };
 
 /*
  * Returns the number of the name that *text begins with, if the byte `end` follows it, and moves
  * *text behind that. Otherwise returns NAME_NONE. Names are shorter than their fields, so a field
  * without a NUL matches none, and nothing behind it is read.
  */
-static uint8_t name_find(const char *names, const uint8_t **text, uint8_t end)
+static uint8_t name_find(const char (*names)[NAME_LEN], uint32_t n, const uint8_t **text,
+                         uint8_t end)
 {
-	uint8_t number = 0;
+	uint32_t i;
 
-	do {
-		const uint8_t *p = *text;
+	for (i = 0; i < n; i++) {
+		uint32_t len = 0;
 
-		while (*names != '\0' && (uint8_t)*names == *p) {
-			names++;
-			p++;
+		while (names[i][len] != '\0' && (uint8_t)names[i][len] == (*text)[len])
+			len++;
+		if (names[i][len] == '\0' && (*text)[len] == end) {
+			*text += len + 1u;
+			return (uint8_t)i;
 		}
-		if (*names == '\0' && *p == end) {
-			*text = p + 1;
-			return number;
-		}
-		while (*names++ != '\0')
-			;
-		number++;
-	} while (*names != '\0');
+	}
 	return NAME_NONE;
 }
 
@@ -96,17 +91,17 @@ static uint32_t names_check(struct qcow2_luks *luks)
 	const uint8_t *text = luks->header + AT_CIPHER_MODE;
 
 	/* The mode: "xts-plain64", "cbc-essiv:sha256". */
-	spec->mode = name_find(mode_names, &text, '-');
-	spec->iv = name_find(iv_names, &text, ':');
+	spec->mode = name_find(mode_names, 4, &text, '-');
+	spec->iv = name_find(iv_names, 3, &text, ':');
 	spec->iv_hash = QCOW2_HASH_SHA1; /* if there is none: one that ESSIV does not take */
 	if (spec->iv == NAME_NONE)
-		spec->iv = name_find(iv_names, &text, '\0');
+		spec->iv = name_find(iv_names, 3, &text, '\0');
 	else
-		spec->iv_hash = name_find(hash_names, &text, '\0');
+		spec->iv_hash = name_find(hash_names, 7, &text, '\0');
 	text = luks->header + AT_CIPHER_NAME;
-	spec->cipher = name_find(cipher_names, &text, '\0');
+	spec->cipher = name_find(cipher_names, 4, &text, '\0');
 	text = luks->header + AT_HASH_SPEC;
-	luks->hash = name_find(hash_names, &text, '\0');
+	luks->hash = name_find(hash_names, 7, &text, '\0');
 	if (spec->cipher == NAME_NONE)
 		return AT_CIPHER_NAME;
 	if (luks->hash == NAME_NONE)

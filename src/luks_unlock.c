@@ -85,12 +85,14 @@ static int stripes_merge(const struct qcow2_luks *luks, const struct qcow2_crypt
 				rc = cipher->decrypt(cipher, done / QCOW2_SECTOR_LEN, work->piece,
 				                     1);
 		}
-		if (rc == QCOW2_OK && in_stripe == luks->spec.key_len) {
-			in_stripe = 0;
-			rc = sum_hash(luks, crypto, work);
-		}
 		if (rc != QCOW2_OK)
 			return rc;
+		if (in_stripe >= luks->spec.key_len) {
+			in_stripe = 0;
+			rc = sum_hash(luks, crypto, work);
+			if (rc != QCOW2_OK)
+				return rc;
+		}
 		work->sum[in_stripe++] ^= work->piece[in_sector];
 	}
 	return QCOW2_OK;

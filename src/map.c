@@ -177,14 +177,7 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	q2_extent_clip(e, len);
 }
 
-/*
- * Checks that each cluster of data begins inside its file, and ends *e before the first one that
- * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
- *
- * Encrypted data is checked by sectors instead, and each must be complete, because a part of a
- * sector cannot be decrypted.
- */
-static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
 	uint32_t before = in_cluster(e); /* bytes of the cluster or sector before the extent */
@@ -242,7 +235,7 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 			e->kind = QCOW2_EXTENT_DATA;
 		/*@ assert has_file(e) && 1 <= e->len <= \at(e->len, Pre); */
 	}
-	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : rc;
+	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? q2_data_check(reader, e) : rc;
 }
 
 /*
@@ -287,9 +280,7 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 	e->image = image;
 	reader->error.io = &image->io;
 	q2_extent_clip(e, image->size - e->off);
-	if (q2_is_qcow2(image))
-		return qcow2_extent(reader, image, e);
-	e->kind = QCOW2_EXTENT_DATA;
-	e->io = &image->io;
-	return QCOW2_OK;
+	if (image->layer_extent != NULL)
+		return image->layer_extent(reader, image, e);
+	return qcow2_extent(reader, image, e);
 }

@@ -71,7 +71,7 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 		const struct qcow2_codec *codec = codec_find(codecs, image);
 		size_t least = image->cluster_len;
 
-		if (codec == NULL || !q2_is_qcow2(image))
+		if (codec == NULL || !q2_has_tables(image))
 			continue;
 		if (cluster < least)
 			cluster = least;
@@ -145,7 +145,7 @@ static size_t good_slices(const struct qcow2_image *image)
 	size_t len = 4u * QCOW2_READER_SLICE; /* of n slots; not every processor can multiply */
 
 	for (; image != NULL; image = image->backing)
-		if (q2_is_qcow2(image))
+		if (q2_has_tables(image))
 			bytes += q2_shr64(image->size, image->cluster_bits - 4u);
 	while (n < 4096u && n * Q2_SLICE_LEN < bytes) {
 		n *= 2u;

@@ -129,11 +129,11 @@ guarded() { # before|after COMMAND...: on which side of the tests' buffers the g
 	"$@"
 }
 
-# The library that decompresses matters to the programs of tests/posix alone: the others run from
+# The libraries that decompress and decrypt matter to the programs of tests/posix alone: the others run from
 # build/ instead of being built once more. This build and the amalgamation are C99 as well: here the
 # libraries and the command, there also all test programs.
 with_zlib() {
-	make -s -j"$(nproc)" O=build/zlib STD=c99 CFLAGS='-O2 -g -Werror' POSIX_DEFLATE=zlib all posix-tests \
+	make -s -j"$(nproc)" O=build/zlib STD=c99 CFLAGS='-O2 -g -Werror' POSIX_DEFLATE=zlib POSIX_CRYPTO=libcrypto all posix-tests \
 		build/zlib/port/posix/codec/deflate_libdeflate.o &&
 		sh tests/run-programs.sh build/zlib posix &&
 		sh tests/run-programs.sh build unit glue
@@ -188,7 +188,8 @@ installed() { # C and C++ programs find what make install has installed, shared 
 }
 
 # All C tests pass with the two files in place of all other sources and headers, and the command reads the
-# images of the tests against QEMU. The two files use no library: no libdeflate, zlib or libzstd.
+# images of the tests against QEMU. The two files use no library: no libdeflate, zlib, libzstd or libgcrypt,
+# so they refuse encrypted images.
 amalgamation() {
 	local dir=build/amalgamation names=build/two/headers/qcow2 h
 	make -s amalgamation || return 1
@@ -203,7 +204,7 @@ amalgamation() {
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
-			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin all programs &&
+			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all programs &&
 		sh tests/run-programs.sh build/two &&
 		sh tests/demo.sh build/two/qcow2 &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoders for compressed clusters: the interface, two built-in decoders for deflate, and one for
- * zstd.
+ * Decoders for compressed clusters: the interface, and the built-in decoders for deflate and zstd.
  *
  * The caller registers codecs by pointer (reader.h). The core names none, so a program links only
  * those that it uses. A program may bring codecs of its own. The format defines two compression
@@ -146,8 +145,13 @@ extern const struct qcow2_codec qcow2_zstd_small;
 #define QCOW2_ZSTD_SMALL_WORK 3440
 
 /*
- * The fast decoder for zstd (RFC 8878), which is `whole`. Returns QCOW2_E_COMPRESSED,
- * QCOW2_E_TRUNCATED, QCOW2_E_ARGUMENT as above, or the status of fill.
+ * The fast decoder for zstd (RFC 8878), with all that the format has except dictionaries. It is
+ * `whole`, and takes all input in one piece. The window of a frame is the output, so it needs no
+ * other memory than work. The first call of decode also checks what follows the last byte of the
+ * cluster, up to the end of its frame. Returns QCOW2_E_COMPRESSED, QCOW2_E_TRUNCATED and
+ * QCOW2_E_ARGUMENT as above, or the status of fill.
+ *
+ * It accepts what QEMU accepts, except for frames that the format forbids: see src/README.md.
  */
 extern const struct qcow2_codec qcow2_zstd_fast;
 

@@ -14,12 +14,14 @@ import subprocess
 
 import c_literals
 from conform import FAULTS, MEMORY, QCOW2, ROOT, SECONDS, make, make_chain, run, start
+from test_command_dirty import BITS
 
 LIST = ROOT / "tests/conform/messages.txt"
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\nl2 0 data as a\n"
 LUKS = V3.replace("l2", "encrypt luks password=abc\nl2") + "layout\n"
 DATA_FILE = 'version 3\ncluster_bits 12\nsize 64k\ndata_file "data"\nl2 0 data\n'
+BITS_OF_A_SNAPSHOT = BITS.replace("layout", "snapshot 1 one\nactive\nlayout")
 OVERLAY = 'size 64k\nbacking "base" qcow2\n'
 
 
@@ -145,9 +147,9 @@ SITUATIONS = {
         S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3), S("cat --f disk"), S("info --output=xml disk"),
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
-        *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
+        *(S(command) for command in ("amend bench bitmap commit create dd measure rebase resize "
                                      "snapshot").split()),
-        S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
+        S("check -r all disk", V3), S("check --memory=x disk"), S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),
@@ -158,7 +160,8 @@ SITUATIONS = {
         S("cat disk", V3, fault="malloc 1 99 12"),
     ],
     "Kinds of images that are not supported": [
-        S("cat disk", V3 + "header.version 1\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
+        S("cat -f qcow2 disk", V3 + "header.version 1\n"), S("cat -f qcow disk", V3),
+        S("cat disk", V3 + "header.version 4\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
         S("cat disk", V3 + "header.crypt_method 2\n"),
         S("cat disk", V3 + "header.crypt_method 3\n"),
         S("cat disk", LUKS), S("cat --follow disk", OVERLAY, more={"base": LUKS}),
@@ -216,6 +219,14 @@ SITUATIONS = {
         S("info disk", V3 + "ext bitmaps 00*24\nheader.autoclear_features 1\nlayout\n"
           "put32 $ext+8 1\nput64 $ext+16 24\nput64 $ext+24 0x7000000\n"),
         S("cat --follow disk", DATA_FILE + "layout\ndata_truncate 0\n"),
+    ],
+    "Bitmaps": [
+        S("cat --inconsistent disk"), S("map --bitmap=b --svg=s disk"), S("map --bitmap=b disk", V3),
+        S("map --bitmap=bits disk", BITS + "put32 $e+12 1\n"),
+        S("map --bitmap=bits disk", BITS + "put8 $e+16 2\n"),
+        S("map --bitmap=bits disk", BITS + "put64 $t 1<<40\n"),
+        S("map --bitmap=bits --snapshot=1 disk", BITS_OF_A_SNAPSHOT),
+        S("convert --bitmap=bits disk -", BITS), S("bitmaps disk", BITS + "put32 $ext+8 2\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
@@ -283,12 +294,15 @@ SHORT = "the short text of qcow2_open; the command shows the message of qcow2_la
 STATUS = "the text of a status whose message says more"
 DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
+    "no bitmap is named": "a mistake in a program",
+    "the image has no such bitmap": SHORT,
+    "bitmap is inconsistent": STATUS,
     "changed while it was opened": "another program exchanges the output file at that moment",
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,
     "the device is mounted or in use": DEVICE,
     "is a block device": DEVICE,
-    "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
+    "an image in this format has no refcounts": "the command then takes it for not preallocated",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
     "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
@@ -317,7 +331,7 @@ HIDDEN = {
     "struct_size of the info is not set": "a mistake in a program",
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
-    "the format given for the image is neither raw nor qcow2": "the command checks its options",
+    "the format given for the image is neither raw, qcow2 nor qcow": "the command checks its options",
     "the format of the backing file is not supported": SHORT,
     "the image names a file by other means than a file name": SHORT,
     "cannot find the directory of the image": SHORT,

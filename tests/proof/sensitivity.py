@@ -93,7 +93,7 @@ CHECKS = [
     ("a packed cluster has a sector too many", "map.c",
      "((high >> x) + 1u)", "((high >> x) + 2u)", WP, "src/map.c:compressed_extent"),
     ("a cluster need not begin inside its file", "map.c",
-     "if (left == 0u) {", "if (false) {", WP, "src/map.c:data_check"),
+     "if (left == 0u) {", "if (false) {", WP, "src/map.c:q2_data_check"),
     ("data without a place in a file", "map.c",
      " || (data != 0u && e->io == NULL)", "", WP, "src/map.c:subclusters"),
     ("subclusters past the end of their cluster", "map.c",

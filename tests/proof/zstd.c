@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A zstd decoder: any frames in pieces of any length, which may fail, any state of the memory.
- * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its memory.
+ * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its
+ * memory.
  *
  * The checksum is a model that reads nothing: Eva does not relate where a frame begins and ends, so
  * it cannot see that the checksum reads only the window. xxh64.c shows that it reads what it is told.

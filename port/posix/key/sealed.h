@@ -9,7 +9,10 @@
 
 #include "qcow2/cipher.h"
 
-/* Always fails. With it, the core maps an encrypted image, and reads what is not encrypted. */
-extern const struct qcow2_cipher qp_sealed;
+/*
+ * For qcow2_cipher.decrypt; always fails. With it, the core maps an encrypted image, and reads what
+ * is not encrypted.
+ */
+int qp_sealed_decrypt(const struct qcow2_cipher *self, uint64_t sector, void *buf, size_t n);
 
 #endif

@@ -34,32 +34,33 @@ static bool is_luks(const struct unlocking *u)
 }
 
 /* Notes a failure with a text instead of a position in the file. */
-static bool refuse(const struct unlocking *u, int error, int status, const char *text)
+static bool key_refuse(const struct unlocking *u, int error, int status, const char *text)
 {
 	qp_fail_file(&u->layer->file, error, text, NULL);
 	qp_failure_status(status);
 	return false;
 }
 
-static bool no_key(const struct unlocking *u)
+static bool key_missing(const struct unlocking *u)
 {
-	return refuse(u, ENOTSUP, QCOW2_E_ENCRYPTED,
-	              is_luks(u) ? "the image is encrypted (luks), and no key was given"
-	                         : "the image is encrypted (aes), and no key was given");
+	return key_refuse(u, ENOTSUP, QCOW2_E_ENCRYPTED,
+	                  is_luks(u) ? "the image is encrypted (luks), and no key was given"
+	                             : "the image is encrypted (aes), and no key was given");
 }
 
 /* Is there anything that can decrypt, and anybody who knows the key? */
 static bool can_unlock(const struct unlocking *u)
 {
 	if (qp_crypto == NULL)
-		return refuse(u, ENOTSUP, QCOW2_E_ENCRYPTED,
-		              "the image is encrypted, and this build has no cipher: it needs "
-		              "libgcrypt or libcrypto (on Debian libgcrypt20-dev or libssl-dev)");
-	return u->options->get_key != NULL || no_key(u);
+		return key_refuse(
+			u, ENOTSUP, QCOW2_E_ENCRYPTED,
+			"the image is encrypted, and this build has no cipher: it needs "
+			"libgcrypt or libcrypto (on Debian libgcrypt20-dev or libssl-dev)");
+	return u->options->get_key != NULL || key_missing(u);
 }
 
 /* Asks the caller for the password. */
-static bool ask(struct unlocking *u)
+static bool key_ask(struct unlocking *u)
 {
 	const struct qp_layer *layer = u->layer;
 	char uuid[QP_PRINTABLE] = "";
@@ -78,7 +79,7 @@ static bool ask(struct unlocking *u)
 	if (rc > 0)
 		return true;
 	if (rc == 0)
-		return no_key(u);
+		return key_missing(u);
 	rc = errno != 0 ? errno : EIO;
 	qp_fail_file(&layer->file, rc, "cannot get the key", strerror(rc));
 	return false;
@@ -99,7 +100,7 @@ static bool core_failed(const struct unlocking *u, int status)
 }
 
 /* The header asks for more work than the caller allows. */
-static bool too_many(const struct unlocking *u)
+static bool key_too_slow(const struct unlocking *u)
 {
 	char count[32];
 
@@ -130,7 +131,7 @@ static bool luks_key(struct unlocking *u)
 	rc = qcow2_luks_unlock(&u->luks, qp_crypto, &password, work, work_len, u->key, &u->err);
 	free(work); /* the core has wiped it */
 	if (rc == QCOW2_E_TOO_BIG)
-		return too_many(u);
+		return key_too_slow(u);
 	return rc == QCOW2_OK || core_failed(u, rc);
 }
 
@@ -157,14 +158,14 @@ static bool cipher_attach(struct unlocking *u, const struct qcow2_cipher_spec *s
 }
 
 /* With AES the password is the key, and nothing tells whether it is right. */
-static bool unlock(struct unlocking *u)
+static bool key_unlock(struct unlocking *u)
 {
 	int rc;
 
 	if (!can_unlock(u))
 		return false;
 	if (!is_luks(u)) {
-		if (!ask(u))
+		if (!key_ask(u))
 			return false;
 		qcow2_aes_key(u->password.bytes, u->password.len, u->key);
 		return cipher_attach(u, &qcow2_aes_spec);
@@ -174,7 +175,7 @@ static bool unlock(struct unlocking *u)
 		qp_fail_luks(u->layer, &u->luks, rc, &u->err);
 		return false;
 	}
-	return ask(u) && luks_key(u) && cipher_attach(u, &u->luks.spec);
+	return key_ask(u) && luks_key(u) && cipher_attach(u, &u->luks.spec);
 }
 
 bool qp_unlock(struct qp_layer *layer, const struct qcow2_options *options)
@@ -185,13 +186,14 @@ bool qp_unlock(struct qp_layer *layer, const struct qcow2_options *options)
 	if (layer->image.crypt_method == QCOW2_CRYPT_NONE)
 		return true;
 	if ((options->flags & (QCOW2_INSPECT | QCOW2_WITHOUT_KEYS)) != 0u) {
-		qcow2_image_attach_cipher(&layer->image, &qp_sealed);
+		layer->sealed.decrypt = qp_sealed_decrypt;
+		qcow2_image_attach_cipher(&layer->image, &layer->sealed);
 		return true;
 	}
 	memset(&u, 0, sizeof u);
 	u.layer = layer;
 	u.options = options;
-	done = unlock(&u);
+	done = key_unlock(&u);
 	qcow2_wipe(u.key, sizeof u.key);
 	return done;
 }

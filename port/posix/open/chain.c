@@ -15,6 +15,7 @@
 #include "../key/unlock.h"
 #include "cut.h"
 #include "find.h"
+#include "qcow2/version1.h"
 
 static struct qp_layer *layer_new(unsigned depth)
 {
@@ -73,8 +74,26 @@ static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 	return true;
 }
 
+/* The static texts of failures about an image of a version that is not expected. */
+static const char is_qcow[] = "the image has version 1: its format is qcow, not qcow2";
+static const char is_qcow2[] = "the image has version 2 or 3: its format is qcow2, not qcow";
+
+/* Reads the header of the version that is expected, and its extensions. */
+static int header_open(struct qp_layer *layer, const struct qp_found *found, unsigned flags,
+                       struct qcow2_error *err)
+{
+	int rc = QCOW2_E_VERSION;
+
+	if (!found->is_v1)
+		rc = qcow2_image_open(&layer->image, &layer->file.io, flags, err);
+	if (found->is_v1 || (found->is_any && rc == QCOW2_E_VERSION && err->detail == 1u))
+		return qcow2_image_open_v1(&layer->image, &layer->file.io, flags, err);
+	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
+	return rc == QCOW2_OK ? qcow2_image_extensions(&layer->image, err) : rc;
+}
+
 /* Opens the image of a layer. One pread reads the header and usually all that belongs to it. */
-static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
+static bool image_open(struct qp_plan *plan, struct qp_layer *layer, const struct qp_found *found)
 {
 	unsigned options = plan->options->flags;
 	struct qcow2_error err;
@@ -88,11 +107,10 @@ static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
 		flags |= QCOW2_OPEN_LAYER;
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
-	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
-	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
-	if (rc == QCOW2_OK)
-		rc = qcow2_image_extensions(&layer->image, &err);
-	if (rc == QCOW2_E_TRUNCATED)
+	rc = header_open(layer, found, flags, &err);
+	if (rc == QCOW2_E_VERSION && err.detail - 1u < 3u)
+		qp_fail_file(&layer->file, ENOTSUP, found->is_v1 ? is_qcow2 : is_qcow, NULL);
+	else if (rc == QCOW2_E_TRUNCATED)
 		qp_fail_open_cut(&layer->file, flags, &err);
 	else if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
@@ -113,7 +131,7 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 		qcow2_image_raw(&layer->image, &layer->file.io);
 		return true;
 	}
-	if (!image_open(plan, layer))
+	if (!image_open(plan, layer, &found))
 		return false;
 	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) == 0u ||
 	    (options & QCOW2_INSPECT) != 0u)
@@ -259,13 +277,15 @@ static bool given_image(struct qp_found *found, const char *path)
 	return found->path != NULL;
 }
 
-/* Is the caller's image raw? Fails if the format is not one that is read. */
+/* Notes the format of the caller's image. Fails if it is not one that is read. */
 static bool given_format(struct qp_found *found, const char *format)
 {
 	found->is_raw = format != NULL && strcmp(format, "raw") == 0;
-	if (format == NULL || found->is_raw || strcmp(format, "qcow2") == 0)
+	found->is_v1 = format != NULL && strcmp(format, "qcow") == 0;
+	found->is_any = format == NULL;
+	if (format == NULL || found->is_raw || found->is_v1 || strcmp(format, "qcow2") == 0)
 		return true;
-	qp_fail_text(EINVAL, 0, "the format given for the image is neither raw nor qcow2");
+	qp_fail_text(EINVAL, 0, "the format given for the image is neither raw, qcow2 nor qcow");
 	return false;
 }
 

@@ -17,6 +17,7 @@
 
 #include "../posix.h"
 
+#include "../key/sealed.h"
 #include "directory.h"
 #include "file.h"
 #include "qcow2/image.h"
@@ -34,6 +35,7 @@ struct qp_layer {
 	struct qp_layer *below;      /* the backing file, or NULL */
 	struct qp_directory dir;     /* of the image; open only while its names are followed */
 	struct qcow2_cipher *cipher; /* with the key of the image; NULL: none */
+	struct qcow2_cipher sealed;  /* in its place, if the image is opened without its key */
 	char *names[QP_NAMES]; /* NULL if not read yet. Threads access it atomically (names.c). */
 };
 

@@ -44,6 +44,12 @@ struct failure {
 	struct qp_damage *damage;
 };
 
+/* What an L1 entry or a standard L2 entry points to. In version 1 it has no flags. */
+static uint64_t pointer_of(const struct qcow2_image *image, uint64_t entry)
+{
+	return image->version == 1u ? entry : entry & ENTRY_POS;
+}
+
 /* Are its bytes in the file as many as in the disk? */
 static bool is_stored(const struct qcow2_extent *e)
 {
@@ -167,13 +173,25 @@ static uint64_t l1_entry_pos(const struct failure *f)
 	return f->image->l1_pos + (f->damage->offset >> f->image->l1_entry_bits << L1_ENTRY_BITS);
 }
 
+/* Version 1 has only entries of 8 bytes. */
+static unsigned l2_entry_bits(const struct qcow2_image *image)
+{
+	return image->version == 1u ? L1_ENTRY_BITS : image->l2_entry_bits;
+}
+
+/* The length of an L2 table: in version 2 that of a cluster. */
+static uint64_t l2_table_len(const struct qcow2_image *image)
+{
+	return UINT64_C(1) << (image->l1_entry_bits - image->cluster_bits + l2_entry_bits(image));
+}
+
 /* The position in its table of the L2 entry for the damage. */
 static uint64_t l2_entry_at(const struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
 	uint64_t in_table = f->damage->offset & ((UINT64_C(1) << image->l1_entry_bits) - 1u);
 
-	return in_table / image->cluster_len << image->l2_entry_bits;
+	return in_table / image->cluster_len << l2_entry_bits(image);
 }
 
 /*
@@ -187,13 +205,13 @@ static unsigned explore_pointer(struct failure *f)
 
 	if (!entry_read(image, l1_entry_pos(f), &l1_entry))
 		return image->cluster_bits;
-	table = l1_entry & ENTRY_POS;
-	if (table > image->io.size || image->cluster_len > image->io.size - table) {
-		points_past(f, "L1", l1_entry_pos(f), "an L2 table", table, image->cluster_len);
+	table = pointer_of(image, l1_entry);
+	if (table > image->io.size || l2_table_len(image) > image->io.size - table) {
+		points_past(f, "L1", l1_entry_pos(f), "an L2 table", table, l2_table_len(image));
 		return image->l1_entry_bits;
 	}
 	if (entry_read(image, table + l2_entry_at(f), &l2_entry))
-		points_past(f, "L2", table + l2_entry_at(f), "data", l2_entry & ENTRY_POS,
+		points_past(f, "L2", table + l2_entry_at(f), "data", pointer_of(image, l2_entry),
 		            image->cluster_len);
 	return image->cluster_bits;
 }
@@ -225,7 +243,7 @@ static void explore_compressed(struct failure *f)
 
 	if (f->status != QCOW2_E_TRUNCATED || !entry_read(f->image, l1_entry_pos(f), &l1_entry))
 		return;
-	points_past(f, "L2", (l1_entry & ENTRY_POS) + l2_entry_at(f), "compressed data",
+	points_past(f, "L2", pointer_of(f->image, l1_entry) + l2_entry_at(f), "compressed data",
 	            f->extent.pos, f->extent.packed_len);
 	f->damage->looks_cut = false;
 }
@@ -233,7 +251,7 @@ static void explore_compressed(struct failure *f)
 /* Log2 of the bytes that 512 bytes of an L2 table map. */
 static unsigned l2_slice_bits(const struct qcow2_image *image)
 {
-	unsigned bits = image->cluster_bits + SLICE_BITS - image->l2_entry_bits;
+	unsigned bits = image->cluster_bits + SLICE_BITS - l2_entry_bits(image);
 
 	return bits < image->l1_entry_bits ? bits : image->l1_entry_bits;
 }
@@ -351,7 +369,7 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 	if (find_offset(&f, offset, len))
 		find_length(&f);
 	clip_by_layers(&f, depth);
-	if (status == QCOW2_E_CRYPTO && f.image->cipher == &qp_sealed) {
+	if (status == QCOW2_E_CRYPTO && f.image->cipher->decrypt == qp_sealed_decrypt) {
 		status = QCOW2_E_ENCRYPTED;
 		f.err.detail = f.image->crypt_method;
 	}

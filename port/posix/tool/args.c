@@ -204,7 +204,8 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
 	args->keys = calloc((size_t)argc, sizeof *args->keys);
-	return args->backing != NULL && args->keys != NULL;
+	args->bitmaps = calloc((size_t)argc, sizeof *args->bitmaps);
+	return args->backing != NULL && args->keys != NULL && args->bitmaps != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -251,6 +252,9 @@ static int check_combinations(const struct args *args, const struct command *com
 		{ "summary", "svg", args->summary, args->svg != NULL },
 		{ "picture", "svg", args->picture, args->svg != NULL },
 		{ "scan", "no-scan", args->scan, args->no_scan },
+		{ "bitmap", "picture", args->n_bitmaps != 0u, args->picture },
+		{ "bitmap", "svg", args->n_bitmaps != 0u, args->svg != NULL },
+		{ "bitmap", "salvage", args->n_bitmaps != 0u, args->salvage },
 	};
 	size_t i;
 
@@ -264,6 +268,8 @@ static int check_combinations(const struct args *args, const struct command *com
 		return usage(command, "--vm-state-b needs --snapshot-b");
 	if (args->report != NULL && !args->salvage)
 		return usage(command, "--report needs --salvage");
+	if (args->inconsistent && args->n_bitmaps == 0u)
+		return usage(command, "--inconsistent needs --bitmap");
 	return EXIT_OK;
 }
 
@@ -294,8 +300,10 @@ void args_free(struct args *args)
 	if (args->second != NULL) {
 		free(args->second->backing);
 		free(args->second->keys);
+		free(args->second->bitmaps);
 	}
 	free(args->second);
 	free(args->backing);
 	free(args->keys);
+	free(args->bitmaps);
 }

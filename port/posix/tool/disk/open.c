@@ -52,6 +52,8 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 		                           : "; use --key-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use --backing-format FORMAT";
+	if (failure->status == QCOW2_E_INCONSISTENT)
+		return "; use --inconsistent to use it anyway";
 	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
 		return "; use --allow-truncated to read zeros there (compressed data still fails)";
 	/* The name leaves the image's directory, or goes through a symbolic link. */

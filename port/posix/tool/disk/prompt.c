@@ -67,7 +67,7 @@ static void release_signals(const struct before *before)
 	sigprocmask(SIG_SETMASK, &before->mask, NULL);
 }
 
-static void ask(int terminal, const char *name)
+static void prompt_show(int terminal, const char *name)
 {
 	FILE *f = fdopen(dup(terminal), "w");
 
@@ -105,7 +105,7 @@ static int prompt_once(int terminal, const char *name, char *buf)
 	silent.c_lflag &= ~(tcflag_t)ECHO;
 	silent.c_lflag |= ICANON | ECHONL;
 	hold_signals(&before);
-	ask(terminal, name);
+	prompt_show(terminal, name);
 	if (tcsetattr(terminal, TCSAFLUSH, &silent) == 0)
 		len = read_line(terminal, &before, buf);
 	tcsetattr(terminal, TCSAFLUSH, &before.terminal);

@@ -215,7 +215,7 @@ void info_print_json(struct json *j, const struct info *info)
 		json_number(j, "cluster-size", image->cluster_size);
 	json_text(j, "format", image->format);
 	json_number(j, "actual-size", info->actual_size);
-	if (image->version != 0u)
+	if (image->version >= 2u)
 		json_format_specific(j, info);
 	json_optional(j, "full-backing-filename", info->backing_path, info->backing_path_len);
 	json_optional(j, "backing-filename", image->backing_file.bytes, image->backing_file.len);

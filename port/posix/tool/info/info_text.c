@@ -165,21 +165,23 @@ static void print_encryption(const struct qcow2_encryption *e)
 			printf("key slot %u: %" PRIu32 " iterations\n", i, e->slots[i].iterations);
 }
 
-/* What only a qcow2 image has. */
+/* What a raw disk does not have. */
 static void print_header(const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
 
 	printf("cluster size: %" PRIu64 "\n", image->cluster_size);
 	printf("compression: %s\n", image->compression);
-	printf("refcount bits: %u\n", image->refcount_bits);
+	if (image->version >= 2u)
+		printf("refcount bits: %u\n", image->refcount_bits);
 	print_encryption(&info->encryption);
 	print_string("backing file", image->backing_file);
 	if (info->backing_path_len != image->backing_file.len)
 		print_bytes("backing file path", info->backing_path, info->backing_path_len);
 	print_string("backing file format", image->backing_format);
 	print_string("data file", image->data_file);
-	print_flags(image->flags);
+	if (image->version >= 2u)
+		print_flags(image->flags);
 }
 
 void info_print_text(const struct info *info)
@@ -188,8 +190,8 @@ void info_print_text(const struct info *info)
 
 	printf("image: ");
 	text_print(stdout, info->filename, strlen(info->filename));
-	if (image->version == 0u)
-		printf("\nformat: raw\n");
+	if (image->version < 2u)
+		printf("\nformat: %s\n", image->format);
 	else
 		printf("\nformat: qcow2 version %u (compat %s)\n", image->version,
 		       image->version >= 3u ? "1.1" : "0.10");
