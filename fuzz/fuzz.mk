@@ -17,7 +17,7 @@ OUT ?= $(O)/fuzz/out
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
 # Empty for engines that load the mutator as a shared object or do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
-FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
+FUZZ_COMMON = $(addprefix $(O)/fuzz/,common.o reading.o model.o)
 
 # Without the `integer` group, because unsigned arithmetic in the core wraps on purpose.
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -40,12 +40,14 @@ $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
 
+$(OUT)/fuzz_check: $(O)/tests/support/check_model.o
+
 # The dictionary of the target, or else the one for images.
 $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
 	$(Q)cp $(or $(wildcard fuzz/$*.dict),fuzz/qcow2.dict) $@
 
-$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
+$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c %/crypt.c,$(wildcard tests/image/*.c))
 	@mkdir -p $(@D)
 	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -lz -o $@
 $(O)/fuzz/seed: $(O)/fuzz/seeds

@@ -177,14 +177,7 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	q2_extent_clip(e, len);
 }
 
-/*
- * Checks that each cluster of data begins inside its file, and ends *e before the first one that
- * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
- *
- * Encrypted data is checked by sectors instead, and each must be complete, because a part of a
- * sector cannot be decrypted.
- */
-static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
 	uint32_t before = in_cluster(e); /* bytes of the cluster or sector before the extent */
@@ -242,7 +235,7 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 			e->kind = QCOW2_EXTENT_DATA;
 		/*@ assert has_file(e) && 1 <= e->len <= \at(e->len, Pre); */
 	}
-	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : rc;
+	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? q2_data_check(reader, e) : rc;
 }
 
 /*
@@ -264,7 +257,7 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	/* Only in a snapshot: qcow2_image_open refuses an image whose L1 table is too short. */
 	if (index >= image->l1_entries)
 		return QCOW2_OK;
-	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);
+	raw = q2_table_entry(reader, e, image->l1_pos + (uint32_t)index * Q2_L1_ENTRY_LEN);
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	pos = ((uint64_t)(q2_be32(raw) & HIGH_POS) << 32) + (q2_be32(raw + 4) & LOW_POS);
@@ -274,8 +267,8 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc == QCOW2_E_L1 ? QCOW2_E_L2_ENTRY : rc;
 	cluster = (uint32_t)q2_shr64(e->off, image->cluster_bits);
-	raw = q2_table_entry(reader, e, pos,
-	                     cluster << image->l2_entry_bits & (image->cluster_len - 1u));
+	raw = q2_table_entry(reader, e,
+	                     pos + (cluster << image->l2_entry_bits & (image->cluster_len - 1u)));
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	return l2_extent(reader, raw, e);
@@ -287,9 +280,7 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 	e->image = image;
 	reader->error.io = &image->io;
 	q2_extent_clip(e, image->size - e->off);
-	if (q2_is_qcow2(image))
-		return qcow2_extent(reader, image, e);
-	e->kind = QCOW2_EXTENT_DATA;
-	e->io = &image->io;
-	return QCOW2_OK;
+	if (image->layer_extent != NULL)
+		return image->layer_extent(reader, image, e);
+	return qcow2_extent(reader, image, e);
 }

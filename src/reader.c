@@ -89,7 +89,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	    loop assigns off, to, len, rc, reader->error, reader->want, reader->extent,
 	                 reader->misses, reader->spare, reader->mask,
 	                 reader->memory[0 .. 512 * room(reader->keys) - 1],
-	                 reader->keys[1 - room(reader->keys) .. 0], reader->packed_left,
+	                 reader->keys[1 - room(reader->keys) .. 0],
 	                 reader->stream, reader->window_image, reader->window_off,
 	                 ((uint8_t *)buf)[0 .. \at(len, Pre) - 1];
 	    loop variant len; */

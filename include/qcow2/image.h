@@ -2,10 +2,10 @@
 /*
  * What an image is: its geometry, features and names, and the image below it.
  *
- * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw or
- * qcow2_snapshot_image. qcow2_image_extensions and the attach calls may add to it, each at most
- * once. After that it never changes: any number of readers (reader.h) on any number of threads can
- * share it without a lock. The caller may copy it.
+ * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw,
+ * qcow2_snapshot_image or qcow2_snapshot_state_image. qcow2_image_extensions and the attach calls
+ * may add to it, each at most once. After that it never changes: any number of readers (reader.h)
+ * on any number of threads can share it without a lock. The caller may copy it.
  *
  * A raw disk is an image, a snapshot is one (snapshot.h), and a backing chain is a list of images.
  * What an image does not have is read from the image below; what no image has reads as zeros:
@@ -93,8 +93,10 @@ enum {
 };
 
 struct qcow2_cipher;
+struct qcow2_reader;
+struct qcow2_extent;
 
-/* All members may be read; only the calls below write them. */
+/* All members that are not private may be read; only the calls below write them. */
 struct qcow2_image {
 	struct qcow2_io io;                /* the image file */
 	const struct qcow2_io *data;       /* external data file, NULL if the data is in io */
@@ -105,7 +107,7 @@ struct qcow2_image {
 	uint32_t l1_entries; /* number of entries of the L1 table */
 	uint32_t flags;      /* QCOW2_OPEN_*: the flags that the image was opened with */
 
-	uint8_t version;          /* 2, 3, or 0 for a raw image, which has only io and size */
+	uint8_t version;          /* 2, 3, 1 (version1.h), or 0: raw, with only io and size */
 	uint8_t cluster_bits;     /* 9 to 21 */
 	uint8_t refcount_order;   /* log2 of the bits of a refcount: 0 to 6 */
 	uint8_t compression_type; /* QCOW2_COMPRESSION_* of codec.h */
@@ -138,6 +140,10 @@ struct qcow2_image {
 	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header; see luks.h */
 
 	const struct qcow2_cipher *cipher; /* of the data, NULL if none is attached: cipher.h */
+
+	/* Private: maps a raw image, or one of version 1; NULL for qcow2 images. */
+	int (*layer_extent)(struct qcow2_reader *reader, const struct qcow2_image *image,
+	                    struct qcow2_extent *extent);
 };
 
 /*

@@ -117,7 +117,6 @@ struct qcow2_reader {
 	uint8_t *packed;            /* the part for compressed data; it ends at the window */
 	uint8_t *window;            /* the part for decoded data */
 	uint32_t window_len;        /* bytes of that part: a power of two */
-	uint32_t packed_left;       /* bytes of the compressed cluster that are not yet read */
 	struct qcow2_stream stream; /* the cluster that is being decoded */
 	const struct qcow2_image *window_image; /* whose cluster the window has, NULL if none */
 	uint64_t window_off; /* an offset in that cluster: where the read that decoded it began */
@@ -130,6 +129,8 @@ struct qcow2_reader {
  *	 + n * QCOW2_READER_SLICE           n more slices; two in all save most reads of tables
  *	QCOW2_READER_MEMORY_DEFLATE         to read what QEMU compresses with deflate, at any
  *	                                    cluster size, with qcow2_deflate_small
+ *	QCOW2_READER_MEMORY_ZSTD(bits)      to read what is compressed with zstd, in clusters of at
+ *	                                    most 1 << bits bytes, with qcow2_zstd_small
  *	QCOW2_READER_MEMORY_CLUSTER(bits,   for any codec, with room for the longest compressed
  *	    work)                           cluster, which takes 2 clusters, and the decoded one:
  *	                                    each cluster is decoded only once. bits is cluster_bits,
@@ -139,6 +140,8 @@ struct qcow2_reader {
 #define QCOW2_READER_MEMORY QCOW2_READER_SLICE
 #define QCOW2_READER_MEMORY_DEFLATE                                                                \
 	(2u * QCOW2_READER_SLICE + QCOW2_DEFLATE_SMALL_WORK + 512u + 4096u)
+#define QCOW2_READER_MEMORY_ZSTD(bits)                                                             \
+	(2u * QCOW2_READER_SLICE + QCOW2_ZSTD_SMALL_WORK + 512u + ((size_t)1 << (bits)))
 #define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 

@@ -464,7 +464,12 @@ static void add_packed_pattern(struct image *img, struct image_table *t, uint64_
 	size_t n = 0;
 
 	image_fill(plain, cluster, t->seed, index * cluster);
-	n = stored ? pack_stored(packed, plain, cluster) : pack_fixed(packed, plain, cluster, 4096);
+	if (img->compression_type != 0)
+		n = pack_zstd(packed, plain, cluster);
+	else if (stored)
+		n = pack_stored(packed, plain, cluster);
+	else
+		n = pack_fixed(packed, plain, cluster, 4096);
 	image_add_packed(img, t, index, packed, n, IMAGE_ANYWHERE, 0, NULL);
 	free(packed);
 	free(plain);

@@ -55,7 +55,7 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
     ensures \result == 0 && (e->image->flags & QCOW2_OPEN_TRUNCATED) == 0 &&
             e->image->crypt_method != 0 && e->pos >= e->off % e->image->cluster_len % 512 ==>
               e->pos - e->off % e->image->cluster_len % 512 < e->io->size - e->io->size % 512; */
-static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
 /*@ requires \valid(reader) && good_entry(reader, raw) && \valid(e) && good_files(e->image);
     requires is_extended(e->image) ==> (raw - reader->memory) % 512 <= 496;
