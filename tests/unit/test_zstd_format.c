@@ -138,12 +138,15 @@ static void test_frames(void **state)
 	zstd_bad(CLUSTER);
 	test_case("what is skipped is longer than the input");
 	for (unsigned i = 0; i < 2; i++) {
+		/* In pieces, a position is a number of 32 bits. */
+		bool wraps = zstd_codec->pieces && i == 1;
+
 		zstd_begin();
 		zstd_put(0x184D2A50, 4);
 		zstd_put(i == 0 ? 4000 : UINT32_MAX, 4);
 		frame_of(0x80 | ZSTD_SINGLE, -1, CLUSTER, 4, 1000);
 		EQ(zstd_decode(zstd.bytes, zstd.len, CLUSTER, &(struct zstd_run){ 0 }),
-		   i == 0 ? QCOW2_E_TRUNCATED : QCOW2_E_COMPRESSED);
+		   wraps ? QCOW2_E_COMPRESSED : QCOW2_E_TRUNCATED);
 	}
 }
 
@@ -1244,6 +1247,13 @@ static void test_sequence_ends(void **state)
 	EQ(zstd_decode(zstd.bytes, zstd.len, 43, &(struct zstd_run){ 0 }), QCOW2_E_COMPRESSED);
 }
 
+static int choose_fast(void **state)
+{
+	(void)state;
+	zstd_codec = &qcow2_zstd_fast;
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1270,5 +1280,6 @@ int main(void)
 		cmocka_unit_test(test_sequence_ends),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       cmocka_run_group_tests(tests, choose_fast, NULL);
 }
