@@ -269,7 +269,7 @@ SITUATIONS = {
     ],
     "What info finds on the disk": [
         S("info disk", V3 + "l2 1 raw 1<<63|513\n"), S("info disk", V3 + "l2 0 raw 1<<63|513\n"),
-        S("info disk", V3, fault="malloc 4 99 12"),
+        S("info disk", V3, fault="malloc 3 99 12"),
     ],
     "Standard output and the output file": [
         S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
