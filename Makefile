@@ -35,12 +35,13 @@ WARNINGS = -Wall -Wextra -pedantic -Wconversion -Wsign-conversion -Wshadow -Wund
 BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
-# The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin and
-# POSIX_ZSTD=libzstd|none override its choice.
+# The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin,
+# POSIX_ZSTD=libzstd|builtin and POSIX_CRYPTO=libgcrypt|libcrypto|none override its choice.
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
-POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),none)
-CODEC_PKGS := $(filter libdeflate zlib libzstd,$(POSIX_DEFLATE) $(POSIX_ZSTD))
+POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),builtin)
+POSIX_CRYPTO := $(or $(POSIX_CRYPTO),$(if $(call have,libgcrypt),libgcrypt),$(if $(call have,libcrypto),libcrypto),none)
+CODEC_PKGS := $(filter libdeflate zlib libzstd libgcrypt libcrypto,$(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO))
 ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
 endif
@@ -62,7 +63,7 @@ LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
-	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD)"
+	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
 
 help:
 	@sed -n 's/^#: *//p' $(MAKEFILE_LIST) | \
@@ -84,7 +85,7 @@ core: $(O)/libqcow2-core.a
 
 # Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
 # this file changes when one of these does.
-FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD)
+FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
@@ -132,8 +133,9 @@ $(O)/libqcow2.pc: FORCE
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
 		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
-		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_%,$(POSIX_SRCS)) \
-		$(addprefix port/posix/codec/,deflate_builtin.c zstd_none.c)
+		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
+			port/crypto/%,$(POSIX_SRCS)) \
+		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
 
 # Prints what a program must link with the static library, for tests/example.sh.
 print-libs:

@@ -17,7 +17,7 @@ OUT ?= $(O)/fuzz/out
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
 # Empty for engines that load the mutator as a shared object or do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
-FUZZ_COMMON = $(O)/fuzz/common.o $(O)/fuzz/reading.o
+FUZZ_COMMON = $(addprefix $(O)/fuzz/,common.o reading.o model.o)
 
 # Without the `integer` group, because unsigned arithmetic in the core wraps on purpose.
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -47,7 +47,7 @@ $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)
 	$(Q)cp $(or $(wildcard fuzz/$*.dict),fuzz/qcow2.dict) $@
 
-$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c,$(wildcard tests/image/*.c))
+$(O)/fuzz/seeds: fuzz/seeds.c $(filter-out %/mkimage.c %/crypt.c,$(wildcard tests/image/*.c))
 	@mkdir -p $(@D)
 	$(call say,HOSTCC,$@)$(FUZZ_HOSTCC) -O1 -Itests $^ -lz -o $@
 $(O)/fuzz/seed: $(O)/fuzz/seeds
@@ -56,6 +56,7 @@ $(O)/fuzz/seed: $(O)/fuzz/seeds
 # The seeds of a target: folders of $(O)/fuzz/seed, and past findings.
 FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
+FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
 FUZZ_SEEDS_posix = image snapshot chain
 fuzz_seeds = $(or $(FUZZ_SEEDS_$(1)),image snapshot)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Header and extensions: opening an image with all flags, names of features, bytes of all spans.
- * Each call gives the same answer twice, makes no more io calls than image.h allows, and succeeds
- * after a fault.
+ * The status and every member of the image are those of a model. Each call gives the same answer
+ * twice, makes no more io calls than image.h allows, and succeeds after a fault.
  */
 #include "common.h"
+#include "model.h"
 
 static void check_error(const struct qcow2_error *err, int rc, const struct qcow2_io *io)
 {
@@ -131,6 +132,54 @@ static uint64_t open_cost(const struct fuzz_file *file)
 	return bits >= 9 && bits <= 21 ? 1 + (UINT64_C(1) << bits >> 3) : 1;
 }
 
+static void check_same_span(struct qcow2_span a, struct qcow2_span b)
+{
+	CHECK(a.pos == b.pos && a.len == b.len);
+}
+
+static void check_same(const struct qcow2_image *image, const struct qcow2_image *want)
+{
+	CHECK(image->size == want->size && image->flags == want->flags);
+	CHECK(image->l1_pos == want->l1_pos && image->l1_entries == want->l1_entries);
+	CHECK(image->version == want->version && image->cluster_bits == want->cluster_bits);
+	CHECK(image->refcount_order == want->refcount_order);
+	CHECK(image->compression_type == want->compression_type);
+	CHECK(image->l2_entry_bits == want->l2_entry_bits);
+	CHECK(image->l1_entry_bits == want->l1_entry_bits);
+	CHECK(image->cluster_len == want->cluster_len && image->crypt_method == want->crypt_method);
+	CHECK(image->incompatible == want->incompatible && image->compatible == want->compatible);
+	CHECK(image->autoclear == want->autoclear && image->header_len == want->header_len);
+	CHECK(image->refcount_table_pos == want->refcount_table_pos);
+	CHECK(image->refcount_table_clusters == want->refcount_table_clusters);
+	CHECK(image->snapshots_pos == want->snapshots_pos);
+	CHECK(image->n_snapshots == want->n_snapshots);
+	check_same_span(image->backing_name, want->backing_name);
+	check_same_span(image->backing_format, want->backing_format);
+	check_same_span(image->data_file_name, want->data_file_name);
+	check_same_span(image->feature_names, want->feature_names);
+	check_same_span(image->bitmaps, want->bitmaps);
+	check_same_span(image->crypto, want->crypto);
+}
+
+/* Opening, and then reading the extensions, gives what the model gives. */
+static void check_model(struct fuzz_file *file, unsigned flags)
+{
+	const struct fuzz_model m = { file->bytes, file->io.size, flags };
+	struct qcow2_image image, want;
+	struct qcow2_error err;
+	uint64_t pos;
+	int rc = fuzz_model_open(&m, &want, &pos);
+
+	CHECK(qcow2_image_open(&image, &file->io, flags, &err) == rc);
+	CHECK(rc != QCOW2_E_HEADER || err.pos == pos);
+	if (rc != QCOW2_OK)
+		return;
+	check_same(&image, &want);
+	rc = fuzz_model_extensions(&m, &want);
+	CHECK(qcow2_image_extensions(&image, &err) == rc);
+	check_same(&image, &want);
+}
+
 static void check_flags(struct fuzz_file *file, unsigned flags)
 {
 	uint8_t *buf = fuzz_buf_new(sizeof(struct qcow2_image));
@@ -155,6 +204,7 @@ static void check_flags(struct fuzz_file *file, unsigned flags)
 	}
 	fuzz_buf_free(buf, sizeof *image);
 	check_faults(file, flags, rc, n_calls);
+	check_model(file, flags);
 }
 
 /* Gets a name into a buffer between canaries. */

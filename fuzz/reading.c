@@ -232,6 +232,7 @@ static void check_extent(const struct window *w, const struct qcow2_extent *e)
 	switch ((enum qcow2_extent_kind)e->kind) {
 	case QCOW2_EXTENT_ABSENT:
 	case QCOW2_EXTENT_ZERO: break;
+	case QCOW2_EXTENT_ENCRYPTED:
 	case QCOW2_EXTENT_DATA: CHECK(e->io != NULL && e->pos <= UINT64_MAX - e->len); break;
 	case QCOW2_EXTENT_COMPRESSED:
 		CHECK(e->io != NULL && e->packed_len > 0);

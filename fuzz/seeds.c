@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate and
- * DIR/disk. They are the same every time and small, and together they have every feature of the
- * format.
+ * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate,
+ * DIR/disk and DIR/luks. They are the same every time and small, and together they have every
+ * feature of the format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -451,6 +451,45 @@ static void disks(void)
 	write_file("disk", "gzip", "\x1f\x8b\x08\0", 4);
 }
 
+/* ---- LUKS headers, for fuzz_luks.c ---- */
+
+static void luks(const char *name, const char *cipher, const char *mode, const char *hash,
+                 unsigned key_len)
+{
+	struct image_buf buf = { 0 };
+	unsigned slot = (key_len * 4000 + 4095) / 4096 * 8;
+	unsigned i;
+
+	image_buf_put(&buf, 0, "LUKS\xba\xbe\0\1", 8);
+	image_buf_put(&buf, 8, cipher, strlen(cipher));
+	image_buf_put(&buf, 40, mode, strlen(mode));
+	image_buf_put(&buf, 72, hash, strlen(hash));
+	image_put(&buf, 104, 8 + 8 * slot, 4);
+	image_put(&buf, 108, key_len, 4);
+	image_buf_fill(&buf, 112, 0x5a, 52);
+	image_put(&buf, 164, 1000, 4);
+	image_buf_put(&buf, 168, name, strlen(name));
+	for (i = 0; i < 8; i++) {
+		uint64_t at = 208 + 48 * i;
+
+		image_put(&buf, at, i % 4 == 1 ? 0xac71f3 : 0xdead, 4);
+		image_put(&buf, at + 4, i % 4 == 1 ? 5000 : 0, 4);
+		image_put(&buf, at + 40, 8 + i * slot, 4);
+		image_put(&buf, at + 44, 4000, 4);
+	}
+	write_file("luks", name, buf.data, buf.len);
+	free(buf.data);
+}
+
+static void luks_headers(void)
+{
+	luks("default", "aes", "xts-plain64", "sha256", 64);
+	luks("essiv", "aes", "cbc-essiv:sha256", "sha1", 32);
+	luks("serpent", "serpent", "ctr-plain64:sha1", "ripemd160", 16);
+	luks("cast5", "cast5", "cbc-essiv:md5", "sha512", 16);
+	luks("twofish", "twofish", "xts-plain", "md5", 48);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -472,5 +511,6 @@ int main(int argc, char **argv)
 	chains();
 	streams();
 	disks();
+	luks_headers();
 	return 0;
 }

@@ -17,10 +17,10 @@
  * Threads: any number of threads may use one handle, and their calls run in parallel. Only
  * qcow2_close must run alone: the caller makes sure that no other call uses the handle.
  *
- * Cancellation: qcow2_read and qcow2_map are cancellation points of pthread_cancel(3), at their
- * beginning. After that, and in all other calls and in the open_file callback, the library holds
- * cancellation off, so that nothing is lost. It must be deferred: no call is safe in a thread whose
- * cancellation is asynchronous.
+ * Cancellation: qcow2_read, qcow2_map and qcow2_map_bitmaps are cancellation points of
+ * pthread_cancel(3), at their beginning. After that, and in all other calls and in the callbacks,
+ * the library holds cancellation off, so that nothing is lost. It must be deferred: no call is safe
+ * in a thread whose cancellation is asynchronous.
  *
  * Processes: after fork(2) the parent and the child can both use the handle, also if other threads
  * were in a call. Each of them closes it. What the calls of those threads had (for each a reader,
@@ -43,14 +43,17 @@
  * details. The meaning of errno is the same in all calls:
  *
  *	ENOTSUP  the library cannot read this kind of image (its version, an incompatible feature,
- *	         its encryption or its compression), or the image needs a file that was not given
+ *	         its encryption or its compression), or the image needs a file or a key that was
+ *	         not given
+ *	EACCES   the password of an encrypted image is wrong
  *	EINVAL   the file is not a qcow2 image; the header, or a table that the call checks, is
  *	         invalid; or an argument is invalid
  *	EFBIG    a size in the image exceeds a limit of QEMU
  *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
  *	         early
  *	ENOMEM   there is not enough memory
- *	ENOENT   a snapshot, a file or an image of the chain does not exist
+ *	ENOENT   a snapshot, a bitmap, a file or an image of the chain does not exist
+ *	ESTALE   a bitmap may lack changes
  *	ELOOP    the backing chain contains a file twice or more than 256 files, or a file name
  *	         leads through a symbolic link where QCOW2_FOLLOW forbids it
  *	EPERM    a file name in the image leads out of the image's directory
@@ -86,8 +89,9 @@ struct qcow2;
  * static text if error_ret is not NULL. On success *error_ret and errno keep their values.
  *
  * The call opens no other file. It fails with ENOTSUP if the image needs a backing file or an
- * external data file: use qcow2_open_options for these. It also fails with ENOTSUP if the version,
- * an incompatible feature, the encryption or the compression of the image is not supported, with
+ * external data file, or if it is encrypted: use qcow2_open_options for these. It also fails with
+ * ENOTSUP if the version, an incompatible feature or the compression of the image is not supported,
+ * with
  * EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
  * table is larger than QEMU allows, with EIO if the file ends before its tables, with ESPIPE or
  * EISDIR if fd is not seekable or a directory, with ENOMEM if there is not enough memory, and with
@@ -116,12 +120,14 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * dest may hold anything, and the same call may succeed later.
  *
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
- * early, with ENOTSUP if this build has no decoder for the compression or if QCOW2_INSPECT opened
- * an image that cannot be read, with ENOMEM if there is no memory for a reader, and with the errno
- * of pread(2). qcow2_last_failure tells where the damage is and how far it reaches.
+ * early, with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, or if the data is
+ * encrypted and the image was opened without a key, with ENOMEM if there is no memory for a reader,
+ * and with the errno of pread(2). qcow2_last_failure tells where the damage is and how far it
+ * reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
- * the cache yet.
+ * the cache yet. Encrypted data is decrypted in dest; if the run begins or ends inside one of its
+ * sectors of 512 bytes, each of these ends costs one more pread(2).
  */
 int qcow2_read(struct qcow2 *q, void *dest, size_t len, uint64_t offset);
 
@@ -148,11 +154,22 @@ enum {
 	 */
 	QCOW2_FOLLOW_ANY = 8,
 	/*
-	 * Inspect only: also open encrypted images, and never open another file, not even one
-	 * passed in the options. qcow2_read and qcow2_map fail if the image is encrypted or needs
-	 * another file.
+	 * Inspect only: ask for no key, and never open another file, not even one passed in the
+	 * options. qcow2_read and qcow2_map fail if the image needs another file, and qcow2_read
+	 * fails where data is encrypted.
 	 */
-	QCOW2_INSPECT = 16
+	QCOW2_INSPECT = 16,
+	/*
+	 * Read the state of the machine that was saved with the snapshot in qcow2_options.snapshot
+	 * instead of the disk. It needs no backing file, so none is opened. Fails with ENOENT if
+	 * the snapshot has no state, and with EINVAL if no snapshot is given.
+	 */
+	QCOW2_VM_STATE = 32,
+	/*
+	 * Open encrypted images without their keys, and do not call get_key. qcow2_map works, and
+	 * qcow2_read fails where data is encrypted.
+	 */
+	QCOW2_WITHOUT_KEYS = 64
 };
 
 /* A file that the caller passes in the options. */
@@ -176,6 +193,24 @@ struct qcow2_file_request {
 	size_t name_len;    /* bytes of name without the NUL */
 	const char *path;   /* of the image that names the file; NULL: unknown */
 	const char *format; /* of a backing file, as the image has it; NULL: the image has none */
+};
+
+/* Describes an encrypted image, for the get_key callback. Valid only during the call. */
+struct qcow2_key_request {
+	unsigned depth;     /* of the image; 0: the one that is opened */
+	const char *method; /* static: "luks" or "aes" */
+	const char *uuid;   /* of LUKS, in printable form; NULL: the method has none */
+	const char *path;   /* of the image; NULL: unknown */
+};
+
+/*
+ * A password. Its bytes are used as they are: a newline at the end belongs to it. LUKS hashes all
+ * of them. AES uses the first 16 bytes as the key, and cannot tell whether it is right: with a
+ * wrong key, the disk reads as noise.
+ */
+struct qcow2_key {
+	const void *bytes; /* NULL if len is 0 */
+	size_t len;
 };
 
 /*
@@ -219,6 +254,21 @@ struct qcow2_options {
 	uint64_t image_length;
 	const char *format; /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
 	                     * never guessed; NULL: "qcow2" */
+	/*
+	 * Gives the password of an encrypted image. It is called once for each of them, from the
+	 * top of the chain down, after all files are open. Returns 1 and sets *key, whose bytes
+	 * stay valid until the next call or the end of qcow2_open_options; the library copies none
+	 * of them, so the callback's owner can wipe them after that. Returns 0 if it has no
+	 * password, or -1 with errno set. NULL: no passwords.
+	 */
+	int (*get_key)(void *ctx, const struct qcow2_key_request *request, struct qcow2_key *key);
+	void *get_key_ctx; /* passed to get_key */
+	/*
+	 * The most iterations of PBKDF2 that a LUKS header may ask for, for a key slot and for the
+	 * digest; 0: ten million, some seconds of work. qemu-img chooses as many as take two
+	 * seconds.
+	 */
+	uint32_t max_iterations;
 };
 
 /*
@@ -226,14 +276,19 @@ struct qcow2_options {
  * descriptors in the options from the call on, even if the call fails.
  *
  * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
- * file is needed but not given, or if the format of a backing file is unknown or neither raw nor
- * qcow2; with EINVAL if struct_size is not set, if an option of a later version is used, if
- * format is neither raw nor qcow2, if a file is given that no image needs, if a name in the image
- * contains a NUL, or if the file ends before image_offset; with ENOENT if the snapshot or a file
- * does not exist; with ELOOP if the chain contains a file twice or more than 256 files; with EPERM
- * or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of open(2) or of open_file.
+ * file or a key is needed but not given, if the cryptographic library of this build lacks the
+ * cipher, or if the format of a backing file is unknown or neither raw nor qcow2; with EACCES if
+ * the password of an image opens none of its key slots; with EFBIG if a LUKS header asks for too
+ * many iterations; with EINVAL if struct_size is not set, if an option of a later version is used,
+ * if format is neither raw nor qcow2, if a LUKS header is invalid, if a file is given that no image
+ * needs, if a name in the image contains a NUL, or if the file ends before image_offset; with
+ * ENOENT if the snapshot or a file does not exist; with ELOOP if the chain contains a file twice or
+ * more than 256 files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of
+ * open(2), of open_file or of get_key.
  *
- * Cost: that of qcow2_open for each file of the chain.
+ * Cost: that of qcow2_open for each file of the chain. An image with LUKS also costs two
+ * reads for its header, and for each key slot that is tried a PBKDF2 and some 500 reads of 512
+ * bytes.
  */
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret);
@@ -287,7 +342,8 @@ enum {
 	QCOW2_SEGMENT_ZERO = 2,       /* reads as zeros */
 	QCOW2_SEGMENT_DATA = 4,       /* holds data */
 	QCOW2_SEGMENT_COMPRESSED = 8, /* holds data that is compressed */
-	QCOW2_SEGMENT_AT = 16         /* fd and file_offset are valid */
+	QCOW2_SEGMENT_AT = 16,        /* fd and file_offset are valid */
+	QCOW2_SEGMENT_ENCRYPTED = 32  /* holds data that is encrypted */
 };
 
 /* A run of the disk that is all of one kind. */
@@ -303,7 +359,9 @@ struct qcow2_segment {
 /*
  * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
  * The next run may be of the same kind, because one call examines a limited part of the disk, or
- * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT.
+ * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT, and nothing in an
+ * encrypted image has it.
+ * Compressed data is not encrypted, even in an encrypted image: QEMU stores it as plain text.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
@@ -390,6 +448,52 @@ struct qcow2_info {
  */
 int qcow2_get_info(struct qcow2 *q, unsigned depth, struct qcow2_info *info);
 
+/* A key slot of LUKS: the key of the image, encrypted under one password. */
+struct qcow2_key_slot {
+	int active;          /* not 0: the slot has a password */
+	uint32_t iterations; /* of PBKDF2 */
+	uint32_t stripes;    /* of the key material, always 4000 */
+	uint64_t offset;     /* of the key material from the LUKS header, bytes */
+};
+
+enum { QCOW2_KEY_SLOTS = 8 };
+
+/* How an image is encrypted. The names are those of QEMU. */
+struct qcow2_encryption {
+	size_t struct_size;      /* set by the caller: sizeof(struct qcow2_encryption) */
+	const char *method;      /* static: "luks" or "aes" */
+	const char *cipher;      /* static: "aes-256", "serpent-128", ... */
+	const char *mode;        /* static: "xts", "cbc", "ctr" or "ecb" */
+	const char *iv;          /* static: "plain64", "plain" or "essiv" */
+	const char *iv_hash;     /* static: of "essiv"; otherwise NULL */
+	const char *hash;        /* static: of the key slots, "sha256", ...; NULL with "aes" */
+	char uuid[168];          /* of the LUKS header, in printable form; "" with "aes" */
+	uint64_t header_offset;  /* of the LUKS header in the file, bytes */
+	uint64_t payload_offset; /* where its key material ends, from there, bytes */
+	uint32_t iterations;     /* of the digest of the key */
+	struct qcow2_key_slot slots[QCOW2_KEY_SLOTS];
+};
+
+/*
+ * Describes how the image at a depth of the chain is encrypted. Needs no key. The caller sets
+ * e->struct_size, as in qcow2_get_info.
+ *
+ * Returns 1, or 0 with all other fields zeroed if the image is not encrypted. Returns -1 with errno
+ * set and *e unchanged on failure: EINVAL if the LUKS header is invalid or struct_size is smaller
+ * than the struct was in the first version, ENOENT if the chain has no image at this depth, EIO if
+ * the file ends before the LUKS header does, and the errno of pread(2).
+ *
+ * Cost: two pread(2) with LUKS, none with AES.
+ */
+int qcow2_get_encryption(struct qcow2 *q, unsigned depth, struct qcow2_encryption *e);
+
+/*
+ * Returns the name of the library that decrypts, "libgcrypt" or "libcrypto", or NULL if this build
+ * has none: then encrypted images open only with QCOW2_INSPECT or QCOW2_WITHOUT_KEYS. The string is
+ * static. Any thread may call it at any time. It makes no system call.
+ */
+const char *qcow2_get_crypto(void);
+
 /*
  * Returns the path by which the image at a depth of the chain was opened, or NULL if it is unknown
  * or if there is no such image. The string belongs to the handle and is valid until qcow2_close.
@@ -447,22 +551,27 @@ int qcow2_list_snapshots(struct qcow2 *q, struct qcow2_snapshot_entry **list);
 
 /* Flags of a bitmap, qcow2.txt "Bitmap directory". */
 enum {
-	QCOW2_BITMAP_ENTRY_IN_USE = 1, /* was not closed properly; its content is not valid */
-	QCOW2_BITMAP_ENTRY_AUTO = 2    /* records writes to the disk all the time */
+	/*
+	 * It may lack changes: it was not closed properly, or a program that does not know bitmaps
+	 * has written to the image (then autoclear bit 0 is not set).
+	 */
+	QCOW2_BITMAP_ENTRY_IN_USE = 1,
+	QCOW2_BITMAP_ENTRY_AUTO = 2 /* records writes to the disk all the time */
 };
 
 /* A persistent dirty bitmap. The name comes from the image and may hold anything. */
 struct qcow2_bitmap_entry {
-	const char *name;     /* a NUL follows */
-	size_t name_len;      /* bytes, without the NUL */
-	uint64_t granularity; /* bytes of the disk that a bit stands for */
-	unsigned flags;       /* QCOW2_BITMAP_ENTRY_* */
+	const char *name;       /* a NUL follows */
+	size_t name_len;        /* bytes, without the NUL */
+	uint64_t granularity;   /* bytes of the disk that a bit stands for */
+	unsigned flags;         /* QCOW2_BITMAP_ENTRY_* */
+	uint32_t table_entries; /* of the bitmap table; not validated */
+	uint64_t table_offset;  /* of the bitmap table in the image, bytes; not validated */
 };
 
 /*
  * Lists the persistent bitmaps of the image that was opened. Puts one block of memory in *list,
- * with the entries and all names; the caller frees it with free(). If autoclear bit 0 is not set, a
- * program that does not know bitmaps has written to the image; then the call returns 0.
+ * with the entries and all names; the caller frees it with free().
  *
  * Returns the number of bitmaps, or -1 with errno set and *list unchanged. Fails with EINVAL
  * (status QCOW2_E_BITMAP) if the bitmap directory is damaged, with EIO if the file ends before it
@@ -471,6 +580,56 @@ struct qcow2_bitmap_entry {
  * Cost: two pread(2) to begin with, and at most three for each bitmap.
  */
 int qcow2_list_bitmaps(struct qcow2 *q, struct qcow2_bitmap_entry **list);
+
+/* Some bitmaps of an image. It does not change, so any number of threads may use it. */
+struct qcow2_bitmap_set;
+
+/* A flag of qcow2_find_bitmaps: also find bitmaps that are in use, which may lack changes. */
+enum { QCOW2_BITMAPS_IN_USE = 1 };
+
+/*
+ * Finds n bitmaps of the image that was opened by their names, for qcow2_map_bitmaps. Puts one
+ * block of memory in *set; the caller frees it with free(). The set belongs to this handle. Bitmaps
+ * of other images of the chain are not found: such a bitmap has no marks for what was written to
+ * the images above it. Open that image by itself to use it.
+ *
+ * Returns 0, or -1 with errno set and *set unchanged. Fails with ENOENT if there is no bitmap with
+ * one of the names; with ESTALE (status QCOW2_E_INCONSISTENT) if one is in use, unless flags is
+ * QCOW2_BITMAPS_IN_USE rather than 0; with EINVAL if n is 0, if a snapshot was opened, or (status
+ * QCOW2_E_BITMAP) if the bitmap directory is damaged; with EIO if the file ends before it does;
+ * with ENOMEM if there is not enough memory; and with the errno of pread(2).
+ *
+ * Cost: for each name, a pread(2) for each bitmap up to the one that is found, and one for each
+ * name of the same length.
+ */
+int qcow2_find_bitmaps(struct qcow2 *q, const char *const *names, size_t n, unsigned flags,
+                       struct qcow2_bitmap_set **set);
+
+/* A part of the disk in which all bytes are dirty, or all are clean. */
+struct qcow2_dirty_range {
+	uint64_t start;  /* offset in the disk, bytes */
+	uint64_t length; /* bytes */
+	int dirty;       /* not 0: at least one of the bitmaps has marks here, for all of it */
+};
+
+/*
+ * Finds whether the disk is dirty at offset, which is so if one of the bitmaps says so, and how
+ * far: the range ends at offset + len at the latest, and the next one may be of the same kind.
+ *
+ * Returns 1 and fills *range. Returns 0 at and past the end of the disk, and if len is 0. Returns
+ * -1 and sets errno on failure. *range is only written if the result is 1.
+ *
+ * Fails with EINVAL (status QCOW2_E_BITMAP) if the entry of a bitmap, or its table at offset, is
+ * damaged; with EIO (status QCOW2_E_TRUNCATED) if the file ends before the bits do, whatever the
+ * image was opened with; with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read; with
+ * ENOMEM if there is no memory for a reader; and with the errno of pread(2).
+ *
+ * Cost: reads tables and bits 512 bytes at a time, or 16 KiB if the caller goes through the disk in
+ * order. One call examines at most a million bits of each bitmap, whatever len is: 64 GiB of the
+ * disk if each bit stands for 64 KiB.
+ */
+int qcow2_map_bitmaps(struct qcow2 *q, const struct qcow2_bitmap_set *set, uint64_t offset,
+                      uint64_t len, struct qcow2_dirty_range *range);
 
 /*
  * Counts the clusters of the image file at a depth of the chain whose refcount is not 0. Counts no
@@ -585,9 +744,8 @@ int qcow2_check(struct qcow2 *q, const struct qcow2_check_options *options,
  *
  * Returns 1 and sets *compression to the name that qcow2_info.compression has ("zlib", which is
  * deflate, or "zstd"), and *decoder to the name of the decoder ("libdeflate", "zlib", "libzstd", or
- * "built in" for the library's own), or to NULL if this build has none: then reading such a cluster
- * fails with ENOTSUP. The strings are static. Returns 0, with both unchanged, if there are no more
- * types. No pointer may be NULL.
+ * "built in" for the library's own). The strings are static. Returns 0, with both unchanged, if
+ * there are no more types. No pointer may be NULL.
  *
  * Any thread may call it at any time. It makes no system call.
  */

@@ -19,13 +19,13 @@
 
 enum { CACHE_WAYS = 4 };
 
-/* `high` of an empty slot. No image of a chain has this depth: see DEPTH_BITS. */
-#define KEY_NONE UINT32_MAX
-
-/* The low bits of `high` are the depth of an image, the others the high bits of a position. */
+/*
+ * The low bits of `high` are the depth of an image, the others the high bits of a position. No
+ * depth is that of Q2_KEY_NONE.
+ */
 enum { DEPTH_BITS = 10 };
 
-/* Depths are below QCOW2_CHAIN_MAX, so none has all its bits set as KEY_NONE has. */
+/* Depths are below QCOW2_CHAIN_MAX, so none has all its bits set as Q2_KEY_NONE has. */
 Q2_STATIC_ASSERT(depth_fits, QCOW2_CHAIN_MAX < 1 << DEPTH_BITS);
 
 /* reader.h promises the size of a slot. */
@@ -36,7 +36,7 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len)
 	reader->spare = len;
 	reader->mask = 0;
 	reader->keys = (struct q2_slice_key *)(void *)(reader->memory + len) - 1;
-	reader->keys->high = KEY_NONE;
+	reader->keys->high = Q2_KEY_NONE;
 }
 
 /*
@@ -58,7 +58,7 @@ static void cache_grow(struct qcow2_reader *reader)
 	    loop assigns n, reader->keys[1 - room(reader->keys) .. 0];
 	    loop variant reader->mask - n; */
 	do
-		(reader->keys - ++n)->high = KEY_NONE;
+		(reader->keys - ++n)->high = Q2_KEY_NONE;
 	while (n < reader->mask);
 	/*@ split reader->mask; */
 }
@@ -98,10 +98,10 @@ static struct q2_slice_key *key_find(const struct qcow2_reader *reader, uint32_t
 }
 
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
-                              uint64_t table, uint32_t entry)
+                              uint64_t pos)
 {
 	q2_cursor *at = &reader->error;
-	uint64_t pos = table + entry;
+	uint32_t in_slice = (uint32_t)pos % Q2_SLICE_LEN;
 	uint32_t high = ((uint32_t)(pos >> 41) << DEPTH_BITS) + e->depth;
 	uint32_t low = (uint32_t)(pos / Q2_SLICE_LEN);
 	struct q2_slice_key *key = key_find(reader, high, low);
@@ -112,18 +112,19 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	/*@ assert bytes == reader->memory + 512 * (reader->keys - key); */
 	/*@ assert 0 <= bytes - reader->memory <= INT64_MAX - 512; */
 	/*@ assert (bytes - reader->memory) % 512 == 0; */
-	/*@ assert (bytes - reader->memory + entry % 512) % 512 == entry % 512; */
+	/*@ assert in_slice == pos % 512; */
+	/*@ assert (bytes - reader->memory + in_slice) % 512 == in_slice; */
 	/*@ assert \valid(bytes + (0 .. 511)) && \valid(key); */
-	/*@ assert slice(bytes + entry % 512 - reader->memory) == bytes - reader->memory; */
+	/*@ assert slice(bytes + in_slice - reader->memory) == bytes - reader->memory; */
 	/*@ assert reader->memory + (bytes - reader->memory) == bytes; */
-	/*@ assert good_entry(reader, bytes + entry % 512); */
+	/*@ assert pos % 8 == 0 ==> good_entry(reader, bytes + in_slice); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io); */
 	/*@ assert \separated(bytes + (0 .. 511), key, reader, at->io->ops); */
 	if (key->high != high || key->low != low) {
 		int rc;
 
-		key->high = KEY_NONE; /* a read that fails may leave anything in the slice */
-		at->pos = pos - entry % Q2_SLICE_LEN;
+		key->high = Q2_KEY_NONE; /* a read that fails may leave anything in the slice */
+		at->pos = pos - in_slice;
 		/*@ calls q2_io_read; */
 		rc = reader->fetch(at, bytes, Q2_SLICE_LEN);
 		if (rc != QCOW2_OK)
@@ -134,5 +135,5 @@ const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_ex
 	}
 	at->pos = pos;
 	/*@ assert reader->memory == \at(reader->memory, Pre); */
-	return bytes + entry % Q2_SLICE_LEN;
+	return bytes + in_slice;
 }

@@ -29,8 +29,6 @@ enum {
 	HEADER_WORDS = 27 /* the words up to the one with the compression type */
 };
 
-#define HEADER_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb" */
-
 /* Features that the core reads, or that do not matter to a reader: dirty and corrupt. */
 #define KNOWN_INCOMPATIBLE                                                                         \
 	(QCOW2_INCOMPATIBLE_DIRTY | QCOW2_INCOMPATIBLE_CORRUPT | QCOW2_INCOMPATIBLE_DATA_FILE |    \
@@ -73,7 +71,7 @@ static int read_version(struct header *h, struct qcow2_image *image, struct fiel
 {
 	uint32_t version;
 
-	if (field32(h, f, AT_MAGIC) != HEADER_MAGIC)
+	if (field32(h, f, AT_MAGIC) != Q2_MAGIC)
 		return QCOW2_E_NOT_QCOW2;
 	version = field32(h, f, AT_VERSION);
 	if (version != 2u && version != 3u)

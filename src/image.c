@@ -18,8 +18,8 @@ int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io)
 	return QCOW2_OK;
 }
 
-int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
-                     struct qcow2_error *err)
+int q2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                  struct qcow2_error *err, int (*header_read)(struct qcow2_image *, q2_cursor *))
 {
 	struct qcow2_error unseen;
 	int rc = q2_image_reset(image, io);
@@ -29,25 +29,43 @@ int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsig
 	if (rc == QCOW2_OK) {
 		err->io = io; /* not the copy in the image, which a failure clears */
 		image->flags = flags;
-		rc = q2_header_read(image, err);
+		rc = header_read(image, err);
 		if (rc != QCOW2_OK)
 			memset(image, 0, sizeof *image);
 	}
 	return q2_note(err, rc);
 }
 
+int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                     struct qcow2_error *err)
+{
+	return q2_image_open(image, io, flags, err, q2_header_read);
+}
+
+/* image->layer_extent: all bytes of the file are data. */
+static int raw_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
+                      struct qcow2_extent *e)
+{
+	(void)reader;
+	e->kind = QCOW2_EXTENT_DATA;
+	e->io = &image->io;
+	return QCOW2_OK;
+}
+
 int qcow2_image_raw(struct qcow2_image *image, const struct qcow2_io *io)
 {
 	int rc = q2_image_reset(image, io);
 
-	if (rc == QCOW2_OK)
+	if (rc == QCOW2_OK) {
 		image->size = io->size;
+		image->layer_extent = raw_extent;
+	}
 	return rc;
 }
 
 int qcow2_image_attach_backing(struct qcow2_image *image, const struct qcow2_image *below)
 {
-	if (image == NULL || !q2_is_qcow2(image) || image->backing != NULL)
+	if (image == NULL || !q2_has_tables(image) || image->backing != NULL)
 		return QCOW2_E_ARGUMENT;
 	if (below == NULL || !q2_is_open(below))
 		return QCOW2_E_ARGUMENT;
@@ -57,9 +75,8 @@ int qcow2_image_attach_backing(struct qcow2_image *image, const struct qcow2_ima
 
 int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *data)
 {
-	if (image == NULL || !q2_is_qcow2(image) || image->data != NULL)
-		return QCOW2_E_ARGUMENT;
-	if (!q2_has_external_data(image))
+	/* Images that are closed, raw or of version 1 have no features. */
+	if (image == NULL || !q2_has_external_data(image) || image->data != NULL)
 		return QCOW2_E_ARGUMENT;
 	if (data == NULL || data->ops == NULL || data->ops->read == NULL)
 		return QCOW2_E_ARGUMENT;
@@ -70,7 +87,7 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 /* Can this one image be read with what is attached to it? */
 static int layer_ready(const struct qcow2_image *image)
 {
-	if (image->crypt_method != 0u)
+	if (image->crypt_method != 0u && image->cipher == NULL)
 		return QCOW2_E_ENCRYPTED;
 	if (image->backing == NULL && image->backing_name.len != 0u &&
 	    (image->flags & QCOW2_OPEN_LAYER) == 0u)

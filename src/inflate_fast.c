@@ -724,5 +724,5 @@ static int fast_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 }
 
 const struct qcow2_codec qcow2_deflate_fast = {
-	QCOW2_COMPRESSION_DEFLATE, true, sizeof(struct fast), fast_begin, fast_decode,
+	QCOW2_COMPRESSION_DEFLATE, true, sizeof(struct fast), fast_begin, fast_decode, false,
 };

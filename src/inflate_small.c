@@ -411,5 +411,10 @@ static int inflate_decode(const struct qcow2_codec *self, void *work, struct qco
 }
 
 const struct qcow2_codec qcow2_deflate_small = {
-	QCOW2_COMPRESSION_DEFLATE, false, sizeof(struct inflate), inflate_begin, inflate_decode,
+	QCOW2_COMPRESSION_DEFLATE,
+	false,
+	sizeof(struct inflate),
+	inflate_begin,
+	inflate_decode,
+	false,
 };

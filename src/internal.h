@@ -28,6 +28,7 @@ enum {
 	Q2_CLUSTER_BITS_MAX = 21,
 	Q2_HEADER_V2_LEN = 72,
 	Q2_HEADER_V3_LEN = 104,
+	Q2_CRYPT_AES = 1,
 	Q2_CRYPT_LUKS = 2, /* the highest encryption method that is defined */
 	Q2_L1_ENTRY_LEN = 8,
 	Q2_L1_ENTRIES_MAX = 4194304, /* an L1 table of 32 MiB */
@@ -36,6 +37,8 @@ enum {
 	Q2_SLICE_LEN = 512, /* bytes of a table that are read at once; divides every cluster size */
 	Q2_SUBCLUSTERS = 32
 };
+
+#define Q2_MAGIC UINT32_C(0x514649fb) /* "QFI\xfb": all versions begin with it */
 
 /*
  * The error of a public call doubles as its cursor: while the call runs, it holds the file, the
@@ -108,16 +111,26 @@ int q2_extensions_read(struct qcow2_image *image, q2_cursor *at);
 /* Clears *image, and copies *io into it. Fails with QCOW2_E_ARGUMENT; then *image is closed. */
 int q2_image_reset(struct qcow2_image *image, const struct qcow2_io *io);
 
+/*
+ * Opens an image of any version, as qcow2_image_open does: header_read reads and checks the header,
+ * and fills *image, as q2_header_read does.
+ */
+int q2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsigned flags,
+                  struct qcow2_error *err, int (*header_read)(struct qcow2_image *, q2_cursor *));
+
 /* ---- cache.c: slices of tables ---- */
 
+/* `high` in the key of a slot that is empty. */
+#define Q2_KEY_NONE UINT32_MAX
+
 /*
- * Returns the entry that is `entry` bytes into the table at position `table` of the image e->image,
- * which is number e->depth of its chain. The entry and what follows it up to the next multiple of
- * Q2_SLICE_LEN are valid until the next call. Bytes past the end of the file are zeros. Returns
- * NULL if the callback fails (QCOW2_E_IO).
+ * Returns the table entry at position pos of the image e->image, which is number e->depth of its
+ * chain. The entry and what follows it up to the next multiple of Q2_SLICE_LEN in the file are
+ * valid until the next call. Bytes past the end of the file are zeros. Returns NULL if the callback
+ * fails (QCOW2_E_IO).
  */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
-                              uint64_t table, uint32_t entry);
+                              uint64_t pos);
 
 /*
  * Gives the first len bytes of the reader's memory to slices and keys. len is a multiple of 8, and
@@ -134,6 +147,15 @@ void q2_cache_init(struct qcow2_reader *reader, size_t len);
  */
 int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                     struct qcow2_extent *e);
+
+/*
+ * Checks that each cluster of data begins inside its file, and ends *e before the first one that
+ * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
+ *
+ * Encrypted data becomes an extent of that kind. It is checked by sectors instead, and each must be
+ * complete, because a part of a sector cannot be decrypted. Fails with QCOW2_E_TRUNCATED.
+ */
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
 /* ---- chain.c ---- */
 
@@ -214,6 +236,12 @@ uint64_t q2_shr64(uint64_t value, unsigned bits);
 static inline bool q2_is_qcow2(const struct qcow2_image *image)
 {
 	return image->version >= 2u;
+}
+
+/* Is it a qcow image of any version? The other open images are raw disks. */
+static inline bool q2_has_tables(const struct qcow2_image *image)
+{
+	return image->version != 0u;
 }
 
 static inline bool q2_is_open(const struct qcow2_image *image)

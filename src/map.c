@@ -29,6 +29,9 @@ enum {
 	HIGH_COMPRESSED = 1 << 30 /* "L2 table entry", bit 62: decides what all other bits mean */
 };
 
+/* Data is encrypted in sectors of this length. */
+enum { SECTOR_LEN = 512 };
+
 /*
  * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
  * external data file, which is at position 0, from no cluster.
@@ -174,25 +177,30 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 	q2_extent_clip(e, len);
 }
 
-/*
- * Checks that each cluster of data begins inside its file, and ends *e before the first one that
- * does not. The last cluster of a file need not be complete: QEMU does not pad the file.
- */
-static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 {
 	uint32_t mask = e->image->cluster_len - 1u;
+	uint32_t before = in_cluster(e); /* bytes of the cluster or sector before the extent */
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): data is never without a file */
-	uint64_t left = q2_left(e->io->size, e->pos - in_cluster(e));
+	uint64_t size = e->io->size;
+	uint64_t left;
 
+	if (e->image->crypt_method != 0u) {
+		e->kind = QCOW2_EXTENT_ENCRYPTED;
+		mask = SECTOR_LEN - 1;
+		before %= SECTOR_LEN;
+		size -= size % SECTOR_LEN;
+	}
+	left = q2_left(size, e->pos - before);
 	if ((e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u)
 		return QCOW2_OK;
 	if (left == 0u) {
 		reader->error.io = e->io;
 		return QCOW2_E_TRUNCATED;
 	}
-	/*@ assert mask + 1 == 1 << e->image->cluster_bits; */
+	/*@ assert mask + 1 == 1 << 9 || mask + 1 == 1 << e->image->cluster_bits; */
 	/*@ assert (left - 1 | mask) >= mask; */
-	q2_extent_clip(e, ((left - 1u) | mask) - in_cluster(e) + 1u);
+	q2_extent_clip(e, ((left - 1u) | mask) - before + 1u);
 	return QCOW2_OK;
 }
 
@@ -227,7 +235,7 @@ static int l2_extent(struct qcow2_reader *reader, const uint8_t *raw, struct qco
 			e->kind = QCOW2_EXTENT_DATA;
 		/*@ assert has_file(e) && 1 <= e->len <= \at(e->len, Pre); */
 	}
-	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? data_check(reader, e) : rc;
+	return rc == QCOW2_OK && e->kind == QCOW2_EXTENT_DATA ? q2_data_check(reader, e) : rc;
 }
 
 /*
@@ -249,7 +257,7 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	/* Only in a snapshot: qcow2_image_open refuses an image whose L1 table is too short. */
 	if (index >= image->l1_entries)
 		return QCOW2_OK;
-	raw = q2_table_entry(reader, e, image->l1_pos, (uint32_t)index * Q2_L1_ENTRY_LEN);
+	raw = q2_table_entry(reader, e, image->l1_pos + (uint32_t)index * Q2_L1_ENTRY_LEN);
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	pos = ((uint64_t)(q2_be32(raw) & HIGH_POS) << 32) + (q2_be32(raw + 4) & LOW_POS);
@@ -259,8 +267,8 @@ static int qcow2_extent(struct qcow2_reader *reader, const struct qcow2_image *i
 	if (rc != QCOW2_OK)
 		return rc == QCOW2_E_L1 ? QCOW2_E_L2_ENTRY : rc;
 	cluster = (uint32_t)q2_shr64(e->off, image->cluster_bits);
-	raw = q2_table_entry(reader, e, pos,
-	                     cluster << image->l2_entry_bits & (image->cluster_len - 1u));
+	raw = q2_table_entry(reader, e,
+	                     pos + (cluster << image->l2_entry_bits & (image->cluster_len - 1u)));
 	if (raw == NULL)
 		return QCOW2_E_IO;
 	return l2_extent(reader, raw, e);
@@ -272,9 +280,7 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
 	e->image = image;
 	reader->error.io = &image->io;
 	q2_extent_clip(e, image->size - e->off);
-	if (q2_is_qcow2(image))
-		return qcow2_extent(reader, image, e);
-	e->kind = QCOW2_EXTENT_DATA;
-	e->io = &image->io;
-	return QCOW2_OK;
+	if (image->layer_extent != NULL)
+		return image->layer_extent(reader, image, e);
+	return qcow2_extent(reader, image, e);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The public calls of a reader: start, map, read. chain.c finds extents; this file reads them, or
- * has unpack.c read those that are compressed.
+ * has unpack.c read those that are compressed, and cipher.c those that are encrypted.
  */
 #include "internal.h"
+#include "qcow2/cipher.h"
 
 /* Checks the arguments of qcow2_reader_init and fills *reader, which is all zeros on entry. */
 static int reader_start(struct qcow2_reader *reader, const struct qcow2_image *image, void *memory,
@@ -59,6 +60,8 @@ int q2_extent_read(struct qcow2_reader *reader, uint8_t *buf, size_t len)
 	reader->error.pos = e->pos;
 	if (e->kind == QCOW2_EXTENT_DATA)
 		return q2_io_read(&reader->error, buf, len);
+	if (e->kind == QCOW2_EXTENT_ENCRYPTED)
+		return e->image->cipher->read(reader, buf, len);
 	if (e->kind != QCOW2_EXTENT_COMPRESSED) {
 		memset(buf, 0, len);
 		return QCOW2_OK;
@@ -86,7 +89,7 @@ int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size
 	    loop assigns off, to, len, rc, reader->error, reader->want, reader->extent,
 	                 reader->misses, reader->spare, reader->mask,
 	                 reader->memory[0 .. 512 * room(reader->keys) - 1],
-	                 reader->keys[1 - room(reader->keys) .. 0], reader->packed_left,
+	                 reader->keys[1 - room(reader->keys) .. 0],
 	                 reader->stream, reader->window_image, reader->window_off,
 	                 ((uint8_t *)buf)[0 .. \at(len, Pre) - 1];
 	    loop variant len; */

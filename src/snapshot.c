@@ -7,6 +7,13 @@
  *
  * qcow2_snapshot_next reads one after the other. qcow2_snapshot_image makes an image of a snapshot:
  * a copy of the image that has it, with another L1 table and another size.
+ *
+ * qcow2_snapshot_state_image makes an image of the saved state of the machine. The state has no
+ * table of its own: the L1 table of the snapshot goes on for it, at the entry after the last one
+ * that maps the disk.
+ *
+ *	L1 table   [ entries of the disk ........ ][ entries of the state ... ]
+ *	           l1_pos                         l1_pos of the state's image
  */
 #include "qcow2/snapshot.h"
 #include "internal.h"
@@ -166,6 +173,50 @@ int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *imag
 	err->io = &image->io;
 	err->pos = snapshot->id_pos;
 	rc = snapshot_check(out, snapshot->has_disk_size, err);
+	if (rc != QCOW2_OK)
+		memset(out, 0, sizeof *out);
+	return q2_note(err, rc);
+}
+
+/*
+ * Turns *out, the image of a snapshot, into the image of its state of len bytes. The state was
+ * never in a backing file: QEMU would read there what is at the same offset, behind its disk.
+ */
+static int state_select(struct qcow2_image *out, uint64_t len, q2_cursor *at)
+{
+	uint64_t first = 0; /* index of the state's first L1 entry */
+
+	/* AES counts sectors from the beginning of the disk, which this image does not know. */
+	at->detail = out->crypt_method;
+	if (out->crypt_method == Q2_CRYPT_AES)
+		return QCOW2_E_ENCRYPTED;
+	at->detail = len;
+	if (len == 0u)
+		return QCOW2_E_NOT_FOUND;
+	if (out->size != 0u)
+		first = q2_shr64(out->size - 1u, out->l1_entry_bits) + 1u;
+	if (first > out->l1_entries ||
+	    q2_shr64(len - 1u, out->l1_entry_bits) >= out->l1_entries - first)
+		return QCOW2_E_L1;
+	out->l1_pos += (uint32_t)first * Q2_L1_ENTRY_LEN;
+	out->l1_entries -= (uint32_t)first;
+	out->size = len;
+	out->backing = NULL;
+	out->backing_name.len = 0;
+	return QCOW2_OK;
+}
+
+int qcow2_snapshot_state_image(struct qcow2_image *out, const struct qcow2_image *image,
+                               const struct qcow2_snapshot *snapshot, struct qcow2_error *err)
+{
+	struct qcow2_error unseen;
+	int rc;
+
+	err = q2_err(err, &unseen);
+	rc = qcow2_snapshot_image(out, image, snapshot, err);
+	if (rc != QCOW2_OK)
+		return rc;
+	rc = state_select(out, snapshot->vm_state_size, err);
 	if (rc != QCOW2_OK)
 		memset(out, 0, sizeof *out);
 	return q2_note(err, rc);

@@ -16,8 +16,10 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_DATA_FILE: return "needs its external data file";
 	case QCOW2_E_DEPTH: return "backing chain is too long or a loop";
 	case QCOW2_E_NOT_FOUND: return "not found";
+	case QCOW2_E_KEY: return "wrong password or key";
 	case QCOW2_E_LIMIT: return "ended before it was complete";
 	case QCOW2_E_IO: return "read error";
+	case QCOW2_E_CRYPTO: return "cipher or hash failed";
 	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";
 	case QCOW2_E_VERSION: return "unsupported qcow version";
 	case QCOW2_E_FEATURE: return "unknown incompatible feature";
@@ -36,6 +38,8 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_TRUNCATED: return "image is truncated";
 	case QCOW2_E_REFCOUNT: return "invalid refcount table entry";
 	case QCOW2_E_BITMAP: return "invalid bitmap directory";
+	case QCOW2_E_INCONSISTENT: return "bitmap is inconsistent";
+	case QCOW2_E_LUKS: return "invalid LUKS header";
 	default: return "unknown status";
 	}
 }

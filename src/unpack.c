@@ -65,25 +65,30 @@ static void needs_of(const struct qcow2_image *image, const struct qcow2_codec *
 {
 	size_t work = 0;
 	size_t cluster = 0;
-	bool whole = false;
+	size_t window = 0; /* the shortest that is possible */
 
 	for (; image != NULL; image = image->backing) {
 		const struct qcow2_codec *codec = codec_find(codecs, image);
+		size_t least = image->cluster_len;
 
-		if (codec == NULL || !q2_is_qcow2(image))
+		if (codec == NULL || !q2_has_tables(image))
 			continue;
-		if (cluster < image->cluster_len)
-			cluster = image->cluster_len;
+		if (cluster < least)
+			cluster = least;
 		if (work < codec->work_len)
 			work = codec->work_len;
-		if (codec->whole)
-			whole = true;
+		if (!codec->whole && least > WINDOW_MIN)
+			least = WINDOW_MIN;
+		if (codec->whole && !codec->pieces)
+			least = SIZE_MAX / 2u; /* no less than what is useful */
+		if (window < least)
+			window = least;
 	}
 	needs->work = (work + 7u) & ~(size_t)7; /* aligns it, and the keys before it */
 	needs->cluster = cluster;
-	needs->least = needs_good(needs);
-	if (!whole && cluster != 0u)
-		needs->least = PACKED_MIN + (cluster < WINDOW_MIN ? cluster : WINDOW_MIN);
+	needs->least = PACKED_MIN + window;
+	if (needs->least > needs_good(needs))
+		needs->least = needs_good(needs);
 }
 
 int qcow2_reader_codecs(struct qcow2_reader *reader, const struct qcow2_codec *const *codecs)
@@ -140,7 +145,7 @@ static size_t good_slices(const struct qcow2_image *image)
 	size_t len = 4u * QCOW2_READER_SLICE; /* of n slots; not every processor can multiply */
 
 	for (; image != NULL; image = image->backing)
-		if (q2_is_qcow2(image))
+		if (q2_has_tables(image))
 			bytes += q2_shr64(image->size, image->cluster_bits - 4u);
 	while (n < 4096u && n * Q2_SLICE_LEN < bytes) {
 		n *= 2u;
@@ -166,28 +171,30 @@ int qcow2_reader_memory(const struct qcow2_image *image, const struct qcow2_code
 	return QCOW2_OK;
 }
 
-/* stream->fill: reads the next piece of the packed cluster of reader->extent. */
+/* stream->fill: reads the piece of the packed cluster of reader->extent that has byte fill_at. */
 static int packed_fill(struct qcow2_stream *stream)
 {
 	/* The codec passes on only the stream, which is a member of the reader. */
 	struct qcow2_reader *reader =
 		(void *)((uint8_t *)stream - offsetof(struct qcow2_reader, stream));
 	const struct qcow2_extent *e = &reader->extent;
-	uint64_t pos = e->pos + (e->packed_len - reader->packed_left);
-	uint64_t there = q2_left(e->io->size, pos);
-	uint32_t len = (uint32_t)(reader->window - reader->packed);
+	uint64_t there = q2_left(e->io->size, e->pos);
+	uint32_t len = (uint32_t)(reader->window - reader->packed); /* a power of two */
+	uint32_t from = stream->fill_at & ~(len - 1u);
+	uint32_t left = e->packed_len;
 
-	if (len > reader->packed_left)
-		len = reader->packed_left;
 	/* The packed length is an upper limit, so the file may end before. */
-	if (len > there)
-		len = (uint32_t)there;
-	reader->packed_left -= len;
+	if (left > there)
+		left = (uint32_t)there;
+	left = stream->fill_at < left ? left - from : 0u;
+	if (len > left)
+		len = left;
 	stream->next = reader->packed;
 	stream->end = reader->packed + len;
 	if (len == 0u)
 		return QCOW2_OK;
-	reader->error.pos = pos;
+	stream->fill_at = from + len;
+	reader->error.pos = e->pos + from;
 	return q2_io_read(&reader->error, reader->packed, len);
 }
 
@@ -204,7 +211,7 @@ static void unpack_begin(struct qcow2_reader *reader, const struct qcow2_codec *
 	stream->window_len = window_len;
 	stream->window_at = 0;
 	stream->done = 0;
-	reader->packed_left = reader->extent.packed_len;
+	stream->fill_at = 0;
 	codec->begin(codec, reader->work);
 }
 
@@ -291,7 +298,8 @@ static int unpack_fail(struct qcow2_reader *reader, int status)
 		reader->error.detail = QCOW2_READER_SLICE + PACKED_MIN + history +
 		                       (size_t)(reader->packed - (uint8_t *)reader->work);
 	} else if (status != QCOW2_E_IO && status != QCOW2_E_CODEC &&
-	           (status != QCOW2_E_TRUNCATED || reader->packed_left == 0u)) {
+	           (status != QCOW2_E_TRUNCATED ||
+	            reader->stream.fill_at >= reader->extent.packed_len)) {
 		/*
 		 * The stream ended early although the file goes on: that is corruption as well.
 		 * QCOW2_E_TRUNCATED stays only if the file ended first.

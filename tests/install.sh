@@ -7,9 +7,9 @@
 set -eu
 check='
 gcc make libc6-dev pkg-config
-libdeflate-dev zlib1g-dev libzstd-dev
+libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev libssl-dev libmbedtls-dev
 libcmocka-dev python3 python3-pytest qemu-utils
-strace util-linux mount e2fsprogs
+strace util-linux mount e2fsprogs libnbd-bin
 mandoc zsh fish fdisk
 '
 all="$check
@@ -18,7 +18,7 @@ clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 frama-c-base why3 z3 cvc4
 afl++ zip
-libqcow-dev 7zip libnbd-bin
+libqcow-dev 7zip
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 gcc-i686-linux-gnu
 libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross libc6-dev-i386-cross

@@ -2,7 +2,13 @@
 # The C test programs: each tests/DIR/test_*.c is one, linked with cmocka, the checks of tests/support,
 # the image writer, and the library that its directory tests.
 
-IMAGE_WRITER = $(patsubst %.c,$(O)/%.o,$(filter-out %/mkimage.c,$(wildcard tests/image/*.c)))
+IMAGE_WRITER = $(patsubst %.c,$(O)/%.o,$(filter-out %/mkimage.c %/crypt.c,$(wildcard tests/image/*.c)))
+# The part of the image writer that encrypts needs libgcrypt, whatever the library uses.
+TEST_GCRYPT := $(if $(call have,libgcrypt),1,0)
+ifeq ($(TEST_GCRYPT),1)
+CRYPT_WRITER = $(O)/tests/image/crypt.o
+GCRYPT_LIBS := $(shell $(PKG_CONFIG) --libs libgcrypt)
+endif
 TEST_CHECKS = $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SUPPORT = $(O)/tests/unit/support.o $(TEST_CHECKS)
 CORE_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
@@ -11,6 +17,9 @@ POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(w
 	$(TEST_CHECKS)
 # What the tests of the decoders share.
 INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
+ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o zstd_oracle.o)
+# What the tests of encryption share.
+TOY_CRYPTO = $(O)/tests/unit/toy_crypto.o
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
 COMMAND_WILD = $(O)/tests/conform/qcow2-wild
 COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
@@ -18,23 +27,29 @@ TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkim
 	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) \
 	$(COMMAND_SHARED)
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
-	$(IMAGE_WRITER) $(TEST_SUPPORT) \
-	$(INFLATE_SUPPORT) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
+	$(IMAGE_WRITER) $(CRYPT_WRITER) $(TEST_SUPPORT) \
+	$(INFLATE_SUPPORT) $(ZSTD_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
 -include tests/freestanding/freestanding.mk
-TEST_CPPFLAGS = -Itests -DTEST_ZSTD=$(if $(filter libzstd,$(POSIX_ZSTD)),1,0)
+TEST_CPPFLAGS = -Itests -DTEST_GCRYPT=$(TEST_GCRYPT)
 include tests/glue/glue.mk
 
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): $(ZSTD_SUPPORT)
+$(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): ZSTD_ORACLE = -lzstd
+$(O)/tests/unit/test_cipher $(O)/tests/unit/test_luks: $(TOY_CRYPTO)
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lz -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(O)/libqcow2-core.a \
+		-lcmocka -lz $(ZSTD_ORACLE) -o $@
 
 $(POSIX_TESTS): $(O)/%: $(O)/%.o $(POSIX_TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(POSIX_TEST_LDFLAGS) $^ -lcmocka \
-		$(POSIX_LIBS) -o $@
+		$(POSIX_LIBS) $(TEST_LIBS) -o $@
+$(O)/tests/posix/test_encryption: $(CRYPT_WRITER)
+$(O)/tests/posix/test_encryption: TEST_LIBS = $(GCRYPT_LIBS)
 
-$(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+$(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER) $(CRYPT_WRITER)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(GCRYPT_LIBS) -o $@
 
 # The qcow2 command whose system calls fail on demand: the tests of tests/conform run it.
 FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \

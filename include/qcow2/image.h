@@ -2,10 +2,10 @@
 /*
  * What an image is: its geometry, features and names, and the image below it.
  *
- * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw or
- * qcow2_snapshot_image. qcow2_image_extensions and the attach calls may add to it, each at most
- * once. After that it never changes: any number of readers (reader.h) on any number of threads can
- * share it without a lock. The caller may copy it.
+ * An image is a struct of the caller. One call fills it: qcow2_image_open, qcow2_image_raw,
+ * qcow2_snapshot_image or qcow2_snapshot_state_image. qcow2_image_extensions and the attach calls
+ * may add to it, each at most once. After that it never changes: any number of readers (reader.h)
+ * on any number of threads can share it without a lock. The caller may copy it.
  *
  * A raw disk is an image, a snapshot is one (snapshot.h), and a backing chain is a list of images.
  * What an image does not have is read from the image below; what no image has reads as zeros:
@@ -85,11 +85,18 @@ enum {
 	QCOW2_OPEN_TRUNCATED = 1,
 	/* The image may be read without its backing file, whose data then reads as zeros. */
 	QCOW2_OPEN_LAYER = 2,
-	/* For inspection: an encrypted image opens as well, but no reader starts on it. */
+	/*
+	 * An encrypted image opens as well: to inspect it, or to attach a cipher (cipher.h). No
+	 * reader starts on it without one.
+	 */
 	QCOW2_OPEN_INSPECT = 4
 };
 
-/* All members may be read; only the calls below write them. */
+struct qcow2_cipher;
+struct qcow2_reader;
+struct qcow2_extent;
+
+/* All members that are not private may be read; only the calls below write them. */
 struct qcow2_image {
 	struct qcow2_io io;                /* the image file */
 	const struct qcow2_io *data;       /* external data file, NULL if the data is in io */
@@ -100,7 +107,7 @@ struct qcow2_image {
 	uint32_t l1_entries; /* number of entries of the L1 table */
 	uint32_t flags;      /* QCOW2_OPEN_*: the flags that the image was opened with */
 
-	uint8_t version;          /* 2, 3, or 0 for a raw image, which has only io and size */
+	uint8_t version;          /* 2, 3, 1 (version1.h), or 0: raw, with only io and size */
 	uint8_t cluster_bits;     /* 9 to 21 */
 	uint8_t refcount_order;   /* log2 of the bits of a refcount: 0 to 6 */
 	uint8_t compression_type; /* QCOW2_COMPRESSION_* of codec.h */
@@ -130,7 +137,13 @@ struct qcow2_image {
 	struct qcow2_span data_file_name; /* 0x44415441: name of the external data file */
 	struct qcow2_span feature_names;  /* 0x6803f857: see qcow2_feature_name */
 	struct qcow2_span bitmaps;        /* 0x23852875: see bitmap.h */
-	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header */
+	struct qcow2_span crypto;         /* 0x0537be77: place of the LUKS header; see luks.h */
+
+	const struct qcow2_cipher *cipher; /* of the data, NULL if none is attached: cipher.h */
+
+	/* Private: maps a raw image, or one of version 1; NULL for qcow2 images. */
+	int (*layer_extent)(struct qcow2_reader *reader, const struct qcow2_image *image,
+	                    struct qcow2_extent *extent);
 };
 
 /*
@@ -223,11 +236,12 @@ int qcow2_image_attach_data(struct qcow2_image *image, const struct qcow2_io *da
 
 /*
  * Checks that an image can be read: that it and each image below it have all files attached that
- * they need, and that none is encrypted. Every call that starts a reader does this check.
+ * they need, and a cipher if they are encrypted. Every call that starts a reader does this check.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image is NULL or closed
- *	QCOW2_E_ENCRYPTED  an image of the chain is encrypted; err->detail is its crypt_method
+ *	QCOW2_E_ENCRYPTED  an image of the chain is encrypted and has no cipher attached;
+ *	                   err->detail is its crypt_method
  *	QCOW2_E_BACKING    an image names a backing file, has none attached, and was opened without
  *	                   QCOW2_OPEN_LAYER
  *	QCOW2_E_DATA_FILE  an image has its data in an external file that is not attached

@@ -45,7 +45,12 @@ enum qcow2_extent_kind {
 	/* It is the bytes [pos, pos + len) of the file *io, and zeros past the end of *io. */
 	QCOW2_EXTENT_DATA = 2,
 	/* It is a part of a cluster that is compressed in at most packed_len bytes at pos. */
-	QCOW2_EXTENT_COMPRESSED = 3
+	QCOW2_EXTENT_COMPRESSED = 3,
+	/*
+	 * It is the bytes [pos, pos + len) of the file *io, but encrypted: see cipher.h. With
+	 * QCOW2_OPEN_TRUNCATED, sectors that are not wholly in the file are zeros.
+	 */
+	QCOW2_EXTENT_ENCRYPTED = 4
 };
 
 /*
@@ -112,7 +117,6 @@ struct qcow2_reader {
 	uint8_t *packed;            /* the part for compressed data; it ends at the window */
 	uint8_t *window;            /* the part for decoded data */
 	uint32_t window_len;        /* bytes of that part: a power of two */
-	uint32_t packed_left;       /* bytes of the compressed cluster that are not yet read */
 	struct qcow2_stream stream; /* the cluster that is being decoded */
 	const struct qcow2_image *window_image; /* whose cluster the window has, NULL if none */
 	uint64_t window_off; /* an offset in that cluster: where the read that decoded it began */
@@ -125,6 +129,8 @@ struct qcow2_reader {
  *	 + n * QCOW2_READER_SLICE           n more slices; two in all save most reads of tables
  *	QCOW2_READER_MEMORY_DEFLATE         to read what QEMU compresses with deflate, at any
  *	                                    cluster size, with qcow2_deflate_small
+ *	QCOW2_READER_MEMORY_ZSTD(bits)      to read what is compressed with zstd, in clusters of at
+ *	                                    most 1 << bits bytes, with qcow2_zstd_small
  *	QCOW2_READER_MEMORY_CLUSTER(bits,   for any codec, with room for the longest compressed
  *	    work)                           cluster, which takes 2 clusters, and the decoded one:
  *	                                    each cluster is decoded only once. bits is cluster_bits,
@@ -134,6 +140,8 @@ struct qcow2_reader {
 #define QCOW2_READER_MEMORY QCOW2_READER_SLICE
 #define QCOW2_READER_MEMORY_DEFLATE                                                                \
 	(2u * QCOW2_READER_SLICE + QCOW2_DEFLATE_SMALL_WORK + 512u + 4096u)
+#define QCOW2_READER_MEMORY_ZSTD(bits)                                                             \
+	(2u * QCOW2_READER_SLICE + QCOW2_ZSTD_SMALL_WORK + 512u + ((size_t)1 << (bits)))
 #define QCOW2_READER_MEMORY_CLUSTER(bits, work)                                                    \
 	(QCOW2_READER_SLICE + (size_t)(work) + ((size_t)3 << (bits)))
 
@@ -231,11 +239,14 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  *	QCOW2_E_COMPRESSED  compressed data is corrupt
  *	QCOW2_E_MEMORY      compressed data needs a longer window than the reader has memory for;
  *	                    reader->error.detail is the memory that is enough
+ *	QCOW2_E_CRYPTO      a cipher failed
  *	QCOW2_E_IO          the io callback failed
  *
  * Cost: that of qcow2_reader_map for each extent. An extent of data costs one more io call,
  * straight into buf; zeros cost none. Each time that a compressed cluster is decoded costs one call
- * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER.
+ * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER. An extent of
+ * encrypted data costs one call for its whole sectors, and one for each end that is inside a
+ * sector; each of these two takes a slice of tables out of the cache.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 

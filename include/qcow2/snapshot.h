@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal snapshots: lists those that an image has, and opens one as an image. qcow2.txt
- * "Snapshots".
+ * Internal snapshots: lists those that an image has, and opens one, or the state of the machine
+ * that was saved with it, as an image. qcow2.txt "Snapshots".
  */
 #ifndef QCOW2_SNAPSHOT_H
 #define QCOW2_SNAPSHOT_H
@@ -86,6 +86,24 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
  */
 int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *image,
                          const struct qcow2_snapshot *snapshot, struct qcow2_error *err);
+
+/*
+ * Makes *out an image of the machine's state that was saved with the snapshot: RAM and devices, as
+ * QEMU's migration stream, which begins with the bytes "QEVM". It has vm_state_size bytes, and no
+ * image below it. qcow2.txt "Snapshots", bytes 32-35: the state is behind the disk, in the L1 table
+ * of the snapshot. out must not be `image`. On failure *out is a closed image, or unchanged with
+ * QCOW2_E_ARGUMENT.
+ *
+ * Fails as qcow2_snapshot_image does, and with
+ *	QCOW2_E_NOT_FOUND  the snapshot has no state: its vm_state_size is 0
+ *	QCOW2_E_L1         the L1 table is too short for the state; err->detail is vm_state_size
+ *	QCOW2_E_ENCRYPTED  the image is encrypted by the old method, AES: its sectors have numbers
+ *	                   that count from the beginning of the disk
+ *
+ * Cost: no io call.
+ */
+int qcow2_snapshot_state_image(struct qcow2_image *out, const struct qcow2_image *image,
+                               const struct qcow2_snapshot *snapshot, struct qcow2_error *err);
 
 #ifdef __cplusplus
 }

@@ -36,13 +36,17 @@ enum qcow2_status {
 	QCOW2_E_DEPTH = -6,
 	/* The list has no further snapshot or bitmap, or the image has no name for a feature. */
 	QCOW2_E_NOT_FOUND = -7,
+	/* The password opens no slot; detail is the number of slots tried. Or the key is wrong. */
+	QCOW2_E_KEY = -8,
 	/* A check needs more io calls than the caller allows, or one of its callbacks ended it. */
-	QCOW2_E_LIMIT = -8,
+	QCOW2_E_LIMIT = -9,
 
-	/* ---- The storage failed: -16 ---- */
+	/* ---- The storage or a library failed: -16 to -17 ---- */
 
 	/* The io callback failed; io_code is what it returned, pos is where the read began. */
 	QCOW2_E_IO = -16,
+	/* A cipher failed, or a primitive of crypto.h, or the library does not have it. */
+	QCOW2_E_CRYPTO = -17,
 
 	/* ---- The file is of a kind that the core does not read: -32 to -47 ---- */
 
@@ -52,13 +56,13 @@ enum qcow2_status {
 	QCOW2_E_VERSION = -33,
 	/* The image has an incompatible feature that the core does not know; detail is the bits. */
 	QCOW2_E_FEATURE = -34,
-	/* The image is encrypted; detail is its crypt_method: 1 for AES, 2 for LUKS. */
+	/* The image is encrypted, without a key; detail is its crypt_method: 1: AES, 2: LUKS. */
 	QCOW2_E_ENCRYPTED = -35,
 	/* The core does not know the compression type of the image; detail is the type. */
 	QCOW2_E_COMPRESSION = -36,
 	/* The cluster is compressed, and the reader has no codec for it; detail is the type. */
 	QCOW2_E_CODEC = -37,
-	/* A size or a count exceeds the limits of QEMU; detail is its value. */
+	/* A size or a count exceeds the limits of QEMU or of the caller; detail is its value. */
 	QCOW2_E_TOO_BIG = -38,
 	/* The clusters are shorter than 512 bytes or longer than 2 MiB; detail is cluster_bits. */
 	QCOW2_E_CLUSTER_BITS = -39,
@@ -83,8 +87,12 @@ enum qcow2_status {
 	QCOW2_E_TRUNCATED = -54,
 	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
 	QCOW2_E_REFCOUNT = -55,
-	/* The bitmap directory, or an entry of it, is invalid; pos is where it is. */
-	QCOW2_E_BITMAP = -56
+	/* The bitmap directory, an entry of it or of a bitmap table is invalid; pos is where. */
+	QCOW2_E_BITMAP = -56,
+	/* The bitmap may lack changes of the disk; pos is that of its entry in the directory. */
+	QCOW2_E_INCONSISTENT = -57,
+	/* The LUKS header is missing, invalid or not supported; pos is that of the field. */
+	QCOW2_E_LUKS = -58
 };
 
 struct qcow2_io;

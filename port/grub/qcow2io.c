@@ -16,8 +16,9 @@
  *	  name = qcow2io;
  *	  common = io/qcow2/qcow2io.c;
  *	  common = io/qcow2/src/header.c;   and so on for each file of QCOW2_CORE_READ,
- *	                                    QCOW2_CORE_UNPACK and QCOW2_CORE_DEFLATE_SMALL in
- *	                                    src/sources.mk, and for status.c
+ *	                                    QCOW2_CORE_UNPACK, QCOW2_CORE_DEFLATE_SMALL and
+ *	                                    QCOW2_CORE_ZSTD_FAST in src/sources.mk, and for
+ *	                                    status.c
  *	  cppflags = '-I$(srcdir)/io/qcow2/include -ffreestanding';
  *	};
  *
@@ -48,7 +49,7 @@ struct qcow2_file {
 	void *memory;
 };
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, &qcow2_zstd_fast, NULL };
 
 static int below_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "bitmaps.h"
 #include "cancel.h"
 #include "failure.h"
 #include "handle.h"
@@ -29,7 +30,7 @@ static void directory_cut(const struct qcow2_image *image)
 	qp_fail_cut(image, "the bitmap directory", pos, len, false);
 }
 
-static void directory_failed(const struct qcow2_image *image, int rc, const struct qcow2_error *err)
+void qp_bitmaps_failed(const struct qcow2_image *image, int rc, const struct qcow2_error *err)
 {
 	if (rc == QCOW2_E_TRUNCATED)
 		directory_cut(image);
@@ -54,7 +55,7 @@ static bool bitmaps_measure(const struct qcow2_image *image, size_t *n, size_t *
 		previous = &bitmap;
 	}
 	if (rc != QCOW2_E_NOT_FOUND)
-		directory_failed(image, rc, &err);
+		qp_bitmaps_failed(image, rc, &err);
 	return rc == QCOW2_E_NOT_FOUND;
 }
 
@@ -69,6 +70,8 @@ static void bitmap_fill(struct qcow2_bitmap_entry *entry, const struct qcow2_bit
 		entry->flags |= QCOW2_BITMAP_ENTRY_IN_USE;
 	if ((bitmap->flags & QCOW2_BITMAP_AUTO) != 0u)
 		entry->flags |= QCOW2_BITMAP_ENTRY_AUTO;
+	entry->table_offset = bitmap->table_pos;
+	entry->table_entries = bitmap->table_entries;
 }
 
 /* Fills n entries, and puts their names at `text`, which ends at `end`. */
@@ -95,7 +98,7 @@ static bool bitmaps_fill(const struct qcow2_image *image, struct qcow2_bitmap_en
 		previous = &bitmap;
 	}
 	if (rc != QCOW2_OK)
-		directory_failed(image, rc, &err);
+		qp_bitmaps_failed(image, rc, &err);
 	return rc == QCOW2_OK;
 }
 

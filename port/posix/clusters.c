@@ -91,8 +91,8 @@ static const struct qcow2_image *image_to_count(const struct qcow2 *q, unsigned 
 
 	if (image == NULL)
 		qp_fail_text(ENOENT, 0, "the backing chain has no image at this depth");
-	else if (image->version == 0u)
-		qp_fail_text(ENOTSUP, 0, "a raw image has no refcounts");
+	else if (image->version < 2u)
+		qp_fail_text(ENOTSUP, 0, "an image in this format has no refcounts");
 	else if (image->refcount_table_clusters > (uint32_t)TABLE_LEN_MAX >> image->cluster_bits)
 		qp_fail_text(EFBIG, QCOW2_E_TOO_BIG, "the refcount table is larger than 8 MiB");
 	else

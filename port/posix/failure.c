@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "codec/codecs.h"
+#include "key/crypto.h"
 #include "open/file.h"
 #include "printable.h"
 #include "qcow2/image.h"
@@ -72,23 +73,37 @@ int qp_failed(void)
 	return -1;
 }
 
+void qp_failure_status(int status)
+{
+	last_failure.status = status;
+}
+
+void qp_failure_place(int status, uint64_t pos)
+{
+	last_failure.status = status;
+	last_failure.has_pos = 1;
+	last_failure.pos = pos;
+}
+
 /* The errno of a status: the table in qcow2.h. */
 static int errno_of(int status, int io_code)
 {
 	if (status == QCOW2_E_IO)
 		return io_code > 0 ? io_code : EIO;
 	switch (status) {
+	case QCOW2_E_KEY: return EACCES;
 	case QCOW2_E_MEMORY: return ENOMEM;
 	case QCOW2_E_DEPTH: return ELOOP;
 	case QCOW2_E_NOT_FOUND: return ENOENT;
+	case QCOW2_E_INCONSISTENT: return ESTALE;
 	case QCOW2_E_TOO_BIG: return EFBIG;
 	case QCOW2_E_BACKING:
 	case QCOW2_E_DATA_FILE:
 	case QCOW2_E_VERSION:
 	case QCOW2_E_FEATURE:
 	case QCOW2_E_ENCRYPTED:
+	case QCOW2_E_CRYPTO: /* of all reasons the likely one is a cipher that it does not have */
 	case QCOW2_E_COMPRESSION:
-	case QCOW2_E_CODEC:
 	case QCOW2_E_SNAPSHOT_DATA_FILE: return ENOTSUP;
 	case QCOW2_E_L2_ENTRY:
 	case QCOW2_E_COMPRESSED:
@@ -117,6 +132,17 @@ static void feature_message(const struct qcow2_error *err, char *buf, size_t len
 	}
 }
 
+/* Why data cannot be decrypted; detail is the method. */
+static void encrypted_message(uint64_t detail, char *buf, size_t len)
+{
+	if (detail > QCOW2_CRYPT_LUKS)
+		snprintf(buf, len, "the image is encrypted by an unknown method (%llu)",
+		         (unsigned long long)detail);
+	else
+		snprintf(buf, len, "the image is encrypted (%s), and no key was given",
+		         qp_encryption_name(detail));
+}
+
 /* Describes a status, with the names and numbers that belong to it. */
 static void core_message(int status, const struct qcow2_error *err, char *buf, size_t len)
 {
@@ -132,18 +158,20 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 		snprintf(buf, len, "qcow version %llu is not supported", detail);
 		break;
 	case QCOW2_E_FEATURE: feature_message(err, buf, len); break;
-	case QCOW2_E_ENCRYPTED:
-		snprintf(buf, len, "encrypted images (%s) are not supported",
-		         qp_encryption_name(detail));
+	case QCOW2_E_ENCRYPTED: encrypted_message(detail, buf, len); break;
+	case QCOW2_E_CRYPTO:
+		snprintf(buf, len, "%s, which this build uses, lacks the cipher or hash, or failed",
+		         qp_crypto_name != NULL ? qp_crypto_name : "");
+		break;
+	case QCOW2_E_KEY:
+		snprintf(buf, len, "wrong password: it opens none of the %llu active key slots",
+		         detail);
 		break;
 	case QCOW2_E_CLUSTER_BITS:
 		snprintf(buf, len, "cluster size 2^%llu is not supported", detail);
 		break;
 	case QCOW2_E_COMPRESSION:
 		snprintf(buf, len, "compression type %llu is not supported", detail);
-		break;
-	case QCOW2_E_CODEC:
-		snprintf(buf, len, "this build has no decoder for %s", qp_compression_name(detail));
 		break;
 	default: snprintf(buf, len, "%s", text); break;
 	}
@@ -152,7 +180,8 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 /* Does a failure with this status have a position in the file? */
 static bool has_place(int status)
 {
-	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE;
+	return status <= QCOW2_E_IO && status != QCOW2_E_SNAPSHOT_DATA_FILE &&
+	       status != QCOW2_E_CRYPTO;
 }
 
 /* "backing file 'base.qcow2': ", "data file at depth 0: ", or nothing for the image itself. */
@@ -203,15 +232,27 @@ static void fail_status(int status, const struct qcow2_error *err, const char *w
 	last_failure.depth = file != NULL ? file->depth : 0u;
 }
 
-void qp_fail_core(int status, const struct qcow2_error *err)
+/* A call that failed before it could note anything leaves an older error in *err. */
+static const struct qcow2_error *own_error(int status, const struct qcow2_error *err)
 {
 	static const struct qcow2_error nothing;
-	char what[WHAT_ROOM], where[64] = "";
 
-	/* A call that failed before it could note anything leaves an older error in *err. */
-	if (err == NULL || err->status != status)
-		err = &nothing;
-	core_message(status, err, what, sizeof what);
+	return err != NULL && err->status == status ? err : &nothing;
+}
+
+void qp_fail_core(int status, const struct qcow2_error *err)
+{
+	char what[WHAT_ROOM];
+
+	core_message(status, own_error(status, err), what, sizeof what);
+	qp_fail_core_what(status, err, what);
+}
+
+void qp_fail_core_what(int status, const struct qcow2_error *err, const char *what)
+{
+	char where[64] = "";
+
+	err = own_error(status, err);
 	if (err->io != NULL && has_place(status))
 		snprintf(where, sizeof where, " (at file offset %llu)",
 		         (unsigned long long)place_of(err));

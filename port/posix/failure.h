@@ -27,6 +27,10 @@ void qp_failure_reset(void);
 void qp_fail(int error, int status, const char *text, const char *format, ...) QP_PRINTF(4);
 /* The same; the message is the text. */
 void qp_fail_text(int error, int status, const char *text);
+/* Changes the status of the failure that was noted last. */
+void qp_failure_status(int status);
+/* The same, and notes a position in the file. */
+void qp_failure_place(int status, uint64_t pos);
 /* Notes that there is not enough memory. */
 void qp_fail_memory(void);
 /*
@@ -36,6 +40,8 @@ void qp_fail_memory(void);
 void qp_fail_file(const struct qp_file *file, int error, const char *text, const char *reason);
 /* Notes a status of the core. err may be NULL; the ctx of err->io, if it is set, is a qp_file. */
 void qp_fail_core(int status, const struct qcow2_error *err);
+/* The same; `what` replaces the text of the status in the message. */
+void qp_fail_core_what(int status, const struct qcow2_error *err, const char *what);
 /*
  * Notes that the file ends before a part of it does: QCOW2_E_TRUNCATED at the end of the file.
  * looks_cut is the field of qcow2_failure.

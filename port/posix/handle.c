@@ -51,13 +51,18 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 /* Opens the chain and finds the image to read. */
 static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 {
+	bool state = (o->flags & QCOW2_VM_STATE) != 0u;
 	struct qcow2_error err;
 	int rc;
 
 	if (!qp_chain_open(&q->top, fd, o))
 		return false;
 	q->image = &q->top->image;
-	if (o->snapshot != NULL && !qp_snapshot_select(q, o->snapshot))
+	if (state && o->snapshot == NULL) {
+		qp_fail_text(EINVAL, 0, "the saved state belongs to a snapshot; none was given");
+		return false;
+	}
+	if (o->snapshot != NULL && !qp_snapshot_select(q, o->snapshot, state))
 		return false;
 	if ((o->flags & QCOW2_INSPECT) != 0u)
 		return true; /* if it cannot be read, the first read fails */

@@ -17,6 +17,9 @@
 /* Where struct qcow2_info ended when it was first published. */
 #define INFO_LEN_MIN (offsetof(struct qcow2_info, n_snapshots) + sizeof(uint32_t))
 
+/* Bytes of the header of version 1. */
+enum { V1_HEADER_LEN = 48 };
+
 static unsigned info_flags(const struct qcow2_image *image)
 {
 	unsigned flags = 0;
@@ -41,7 +44,7 @@ static void info_header(struct qcow2_info *info, const struct qcow2_image *image
 {
 	info->flags = info_flags(image);
 	info->cluster_size = image->cluster_len;
-	info->refcount_bits = 1u << image->refcount_order;
+	info->refcount_bits = image->version == 1u ? 0u : 1u << image->refcount_order;
 	info->compression = qp_compression_name(image->compression_type);
 	if (image->crypt_method != 0u)
 		info->encryption = qp_encryption_name(image->crypt_method);
@@ -51,7 +54,7 @@ static void info_header(struct qcow2_info *info, const struct qcow2_image *image
 	info->l1_offset = image->l1_pos;
 	info->refcount_table_offset = image->refcount_table_pos;
 	info->snapshots_offset = image->snapshots_pos;
-	info->header_length = image->header_len;
+	info->header_length = image->version == 1u ? V1_HEADER_LEN : image->header_len;
 	info->crypt_method = image->crypt_method;
 	info->l1_entries = image->l1_entries;
 	info->refcount_table_clusters = image->refcount_table_clusters;
@@ -63,7 +66,7 @@ static void info_fill(struct qcow2_info *info, struct qp_layer *layer)
 	const struct qcow2_image *image = &layer->image;
 	bool complete;
 
-	info->format = image->version != 0u ? "qcow2" : "raw";
+	info->format = image->version == 0u ? "raw" : image->version == 1u ? "qcow" : "qcow2";
 	info->version = image->version;
 	info->size = image->size;
 	info->file_size = image->io.size;

@@ -94,7 +94,25 @@ static int snapshot_find(const struct qcow2_image *image, const char *wanted, bo
 	return -1;
 }
 
-bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
+/* Notes that the image of a snapshot, or of its state, does not open. */
+static void image_failed(const struct qcow2_image *image, const struct qcow2_snapshot *s, int rc,
+                         const struct qcow2_error *err, bool state)
+{
+	if (rc == QCOW2_E_TRUNCATED)
+		qp_fail_cut(image, "the L1 table of the snapshot", s->l1_pos,
+		            (uint64_t)s->l1_entries * 8u, true);
+	else if (rc == QCOW2_E_NOT_FOUND)
+		qp_fail_text(ENOENT, rc, "the snapshot has no saved state of the machine");
+	else if (rc == QCOW2_E_L1 && state && err->detail == s->vm_state_size)
+		qp_fail(EINVAL, rc, "invalid L1 table",
+		        "the L1 table of the snapshot is too short for the %llu bytes of its saved "
+		        "state",
+		        (unsigned long long)s->vm_state_size);
+	else
+		qp_fail_core(rc, err);
+}
+
+bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name, bool state)
 {
 	const struct qcow2_image *image = &q->top->image;
 	struct qcow2_snapshot s;
@@ -112,18 +130,13 @@ bool qp_snapshot_select(struct qcow2 *q, const char *id_or_name)
 	}
 	if (found != 1)
 		return false;
-	rc = qcow2_snapshot_image(&q->snapshot, image, &s, &err);
-	if (rc == QCOW2_E_TRUNCATED) {
-		qp_fail_cut(image, "the L1 table of the snapshot", s.l1_pos,
-		            (uint64_t)s.l1_entries * 8u, true);
-		return false;
-	}
-	if (rc != QCOW2_OK) {
-		qp_fail_core(rc, &err);
-		return false;
-	}
-	q->image = &q->snapshot;
-	return true;
+	rc = state ? qcow2_snapshot_state_image(&q->snapshot, image, &s, &err)
+	           : qcow2_snapshot_image(&q->snapshot, image, &s, &err);
+	if (rc == QCOW2_OK)
+		q->image = &q->snapshot;
+	else
+		image_failed(image, &s, rc, &err, state);
+	return rc == QCOW2_OK;
 }
 
 /* Counts the snapshots, and the bytes of their strings with the terminators. */

@@ -54,7 +54,7 @@ struct qcow2_plat {
 	struct qcow2_disk *disk;
 };
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, &qcow2_zstd_fast, NULL };
 
 static int below_read(void *ctx, uint64_t lba, uint32_t count, void *buf)
 {

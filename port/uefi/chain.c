@@ -38,8 +38,6 @@ static void say_detail(int status, const struct qcow2_error *err)
 		qu_say(": %U", err->detail);
 	else if (status == QCOW2_E_FEATURE)
 		qu_say(": bits 0x%x", err->detail);
-	else if (status == QCOW2_E_CODEC && err->detail == QCOW2_COMPRESSION_ZSTD)
-		qu_say(": zstd");
 }
 
 void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err)

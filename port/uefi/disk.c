@@ -33,7 +33,7 @@ enum {
 	PATHS_MAX = 256  /* values of the disk's number in its device path, which is one byte */
 };
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_fast, NULL };
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_fast, &qcow2_zstd_fast, NULL };
 
 static EFI_STATUS EFIAPI disk_reset(EFI_BLOCK_IO_PROTOCOL *self, BOOLEAN is_extended)
 {

@@ -13,7 +13,8 @@ rm -rf "$out"
 mkdir -p "$out"
 passed=0
 failed=0
-choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_none.c'
+choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_builtin.c'
+choices="$choices port/posix/key/crypto_libcrypto.c port/posix/key/crypto_none.c"
 
 # The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine,
 # because its C does not depend on the processor.
@@ -51,7 +52,7 @@ for file in src/*.c port/*/*.c port/posix/*/*.c port/posix/tool/*/*.c; do
 done
 
 # clang's analyzer follows calls only within one file, so each program is made into one file. The other
-# choices of decompressors define the same names, so they are analyzed alone, as are the adapters.
+# choices of libraries define the same names, so they are analyzed alone, as are the adapters.
 in_one() { # OUTPUT FILE...
 	to=$1
 	shift
@@ -65,14 +66,15 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 {
 	in_one "$out/core.c" $(printf 'src/%s ' "$@")
 	in_one "$out/posix.c" port/posix/posix.h port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
-		port/posix/read/*.c port/posix/codec/*.c | grep -v /core.c)
+		port/posix/read/*.c port/posix/codec/*.c port/posix/key/*.c | grep -v /core.c)
 	in_one "$out/tool.c" port/posix/tool/*.c port/posix/tool/*/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c
 	in_one "$out/baremetal.c" port/baremetal/*.c
 }
 tidy="$out/tool.c $out/uefi-app.c $out/uefi-driver.c $out/core.c $out/posix.c $out/baremetal.c
-	src/mem.c port/uboot/qcow2_blk.c port/grub/qcow2io.c port/tfa/io_qcow2.c $choices"
+	src/mem.c port/uboot/qcow2_blk.c port/grub/qcow2io.c port/tfa/io_qcow2.c port/crypto/handles.c port/crypto/libgcrypt.c
+	port/crypto/libcrypto.c port/crypto/mbedtls.c $choices"
 cat >"$out/tidy.sh" <<'END'
 file=$1
 out=$2

@@ -272,7 +272,7 @@ static uint64_t run_sequence(void)
 	return CLUSTERS;
 }
 
-static uint64_t run_inflate(void)
+static uint64_t run_decode(void)
 {
 	size_t i, cluster = (size_t)1 << top->cluster_bits;
 
@@ -297,8 +297,9 @@ static const struct work {
 	{ "map-scattered", build_scattered, run_map, NULL },
 	{ "read-64k-clusters", build_sequence, run_sequence, NULL },
 	{ "read-512-clusters", build_tiny, run_sequence, NULL },
-	{ "inflate", NULL, run_inflate, &qcow2_deflate_small },
-	{ "inflate-fast", NULL, run_inflate, &qcow2_deflate_fast },
+	{ "inflate", NULL, run_decode, &qcow2_deflate_small },
+	{ "inflate-fast", NULL, run_decode, &qcow2_deflate_fast },
+	{ "zstd-fast", NULL, run_decode, &qcow2_zstd_fast },
 };
 
 uint64_t gate_run(uint64_t (*run)(void));

@@ -33,7 +33,8 @@ LOOK_UPS = 4096
 PARTS = ["core", "m4", "system"]
 
 CORE = """open lookup-hit lookup-miss lookup-chain-of-4 lookup-chain-of-8 lookup-subclusters
-    map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-fast""".split()
+    map-in-order map-scattered read-64k-clusters read-512-clusters inflate inflate-fast
+    zstd-fast""".split()
 
 # The work on a Cortex-M4 (m4.c): its name, how often it is done, and on which image.
 M4 = [("open", 100, "64k"), ("cold", 512, "64k"), ("hot", 512, "64k"), ("in-order", 4096, "64k"),
@@ -98,8 +99,9 @@ def callgrind(tmp, *words):
 def core_numbers(build, work, tmp):
     """The instructions, io calls and operations of one piece of work of the core."""
     gate = os.path.join(build, "tests/bench/gate")
+    sample = os.path.join(tmp, "zstd") if work.startswith("zstd") else SAMPLE
     instructions, output = callgrind(tmp, "--toggle-collect=gate_run",
-                                   "--toggle-collect=read_counted", gate, work, SAMPLE)
+                                   "--toggle-collect=read_counted", gate, work, sample)
     operations, calls = output.split()
     return [instructions, int(calls), int(operations)]
 
@@ -186,6 +188,8 @@ def make_images(build, tmp):
         subprocess.run([os.path.join(build, "tests/image/mkimage"), os.path.join(tmp, name)],
                        input=recipe.encode() + b"\n", check=True, timeout=TIMEOUT)
     shutil.copy(SAMPLE, os.path.join(tmp, "sample"))
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd", SAMPLE,
+                    os.path.join(tmp, "zstd")], check=True, timeout=TIMEOUT)
 
 
 def measure(build, parts):

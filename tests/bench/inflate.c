@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the compressed clusters of an image, then decodes them with one deflate decoder.
+ * Finds the compressed clusters of an image, then decodes them with one decoder.
  *
  *	inflate IMAGE fast|small|zlib|libdeflate TIMES
+ *	inflate IMAGE zstd-fast|libzstd TIMES
  *
  * Each call decodes a whole cluster. Prints the CPU seconds of the decoding alone and the MiB of
  * output, such as "0.123 64".
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "qcow2/reader.h"
 
@@ -144,6 +146,23 @@ static void decode_libdeflate(const struct packed *p)
 	     "libdeflate");
 }
 
+static void decode_zstd_fast(const struct packed *p)
+{
+	decode_ours(p, &qcow2_zstd_fast);
+}
+
+static void decode_libzstd(const struct packed *p)
+{
+	static ZSTD_DCtx *d;
+	size_t len = ZSTD_findFrameCompressedSize(p->bytes, p->len);
+
+	if (d == NULL)
+		d = ZSTD_createDCtx();
+	must(d != NULL && !ZSTD_isError(len) &&
+	             ZSTD_decompressDCtx(d, plain, cluster, p->bytes, len) == cluster,
+	     "libzstd");
+}
+
 static double cpu_now(void)
 {
 	struct timespec t;
@@ -159,13 +178,17 @@ int main(int argc, char **argv)
 	double began;
 	size_t k;
 
-	must(argc == 4, "usage: inflate IMAGE fast|small|zlib|libdeflate TIMES");
+	must(argc == 4, "usage: inflate IMAGE fast|small|zlib|libdeflate|zstd-fast|libzstd TIMES");
 	if (strcmp(argv[2], "small") == 0)
 		decode = decode_small;
 	else if (strcmp(argv[2], "zlib") == 0)
 		decode = decode_zlib;
 	else if (strcmp(argv[2], "libdeflate") == 0)
 		decode = decode_libdeflate;
+	else if (strcmp(argv[2], "zstd-fast") == 0)
+		decode = decode_zstd_fast;
+	else if (strcmp(argv[2], "libzstd") == 0)
+		decode = decode_libzstd;
 	find_clusters(argv[1]);
 	times = strtoul(argv[3], NULL, 10);
 	began = cpu_now();

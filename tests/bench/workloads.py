@@ -243,6 +243,11 @@ def _compressed(b, w, kind, limits):
                       Reader("ours", [b.program("inflate"), image, name, "4"], 4), None,
                       [Reader(name, [b.program("inflate"), image, name, "4"], 4)
                        for name in ("zlib", "libdeflate")], limit, "zlib", "-", is_reader=False)
+    else:
+        yield Row(f"{w} the built-in zstd alone, fast",
+                  Reader("ours", [b.program("inflate"), image, "zstd-fast", "4"], 4), None,
+                  [Reader("libzstd", [b.program("inflate"), image, "libzstd", "4"], 4)], 1.6,
+                  "libzstd", "-", is_reader=False)
 
 
 def w5(b):

@@ -76,6 +76,8 @@ def start(*argv, memory=0, ignore=(), stdin=subprocess.DEVNULL, **more):
     """Starts a program without waiting for it. The caller waits for it. `ignore`: signals that it
     starts with ignored."""
     with inherited(memory, ignore):
+        # In a session of its own a program has no terminal, so it asks for no password.
+        more.setdefault("start_new_session", True)
         # restore_signals would undo what `ignore` says about SIGPIPE and SIGXFSZ.
         return subprocess.Popen([os.fspath(arg) for arg in argv], stdin=stdin, stderr=subprocess.PIPE,
                                 restore_signals=False, **more)
@@ -190,16 +192,14 @@ def qemu_io(image, *commands, options=()):
 HEXDUMP = re.compile(r"[0-9a-f]{8,}:  ((?:[0-9a-f]{2} )+)")
 
 
-def qemu_spans(image, spans, *options):
-    """Like cat_spans, with one call of qemu-io that reads the spans one by one. Returns None if QEMU
-    does not open the image."""
-    script = "".join(f"read -v {off} {length}\n" for off, length in spans)
-    done = run("qemu-io", "-r", "-f", "qcow2", *options, image, stdin=script.encode(),
-               cwd=Path(image).parent)
-    if done.err.startswith("qemu-io: can't open"):
-        return None
+def qemu_reads(spans):
+    return "".join(f"read -v {off} {length}\n" for off, length in spans)
+
+
+def qemu_answers(lines, n):
+    """The bytes of each of n reads that qemu-io has printed, EIO for each that failed."""
     answers, dump = [], []
-    for line in done.out.decode().replace("qemu-io> ", "").splitlines():
+    for line in lines:
         if line.startswith("read failed"):
             answers.append(EIO)
         elif line.startswith("read "):
@@ -207,8 +207,32 @@ def qemu_spans(image, spans, *options):
             dump = []
         elif match := HEXDUMP.match(line):
             dump.append(match[1])
-    assert len(answers) == len(spans), done
+    assert len(answers) == n, lines
     return answers
+
+
+def qemu_spans(image, spans, *options):
+    """Like cat_spans, with one call of qemu-io that reads the spans one by one. Returns None if QEMU
+    does not open the image."""
+    done = run("qemu-io", "-r", "-f", "qcow2", *options, image, stdin=qemu_reads(spans).encode(),
+               cwd=Path(image).parent)
+    if done.err.startswith("qemu-io: can't open"):
+        return None
+    return qemu_answers(done.out.decode().replace("qemu-io> ", "").splitlines(), len(spans))
+
+
+def qemu_spans_of_each(images, spans):
+    """qemu_spans of images in one directory, each with its spans, by one call of qemu-io: to start it
+    takes much longer than to open a small image."""
+    # `length` prints something only if the image is open, and `help quit` always prints this line.
+    end = "quit -- exit the program"
+    script = "".join(f"open -r -o driver=qcow2 {image.name}\nlength\n{qemu_reads(of_image)}close\n"
+                     "help quit\n" for image, of_image in zip(images, spans))
+    done = run("qemu-io", stdin=script.encode(), cwd=images[0].parent)
+    *parts, rest = done.out.decode().replace("qemu-io> ", "").split(end)
+    assert len(parts) == len(images) and rest.strip() == "", done
+    lines = [part.strip().splitlines() for part in parts]
+    return [qemu_answers(lines[i], len(spans[i])) if lines[i] else None for i in range(len(images))]
 
 
 def qemu_raw(image, directory, *options):

@@ -23,6 +23,9 @@ COMMANDS = {
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
     "check": ("check", "listed"), "check --deep": ("check", "--deep", "disk"),
     "compare": ("compare", "disk", "disk"),
+    "bitmaps": ("bitmaps", "listed"),
+    "map of a bitmap": ("map", "--layer-only", "--bitmap", "a bitmap", "listed"),
+    "convert of a bitmap": ("convert", "--layer-only", "--bitmap", "a bitmap", "listed", "new"),
 }
 CALLS = {
     "malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "strdup": errno.ENOMEM,

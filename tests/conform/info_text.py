@@ -16,14 +16,14 @@ def human(n):
 
 
 FLAGS = ("dirty", "corrupt", "lazy refcounts", "extended L2 entries")
-BEFORE_FLAGS = ("encrypted: ", "backing file", "data file: ")
+BEFORE_FLAGS = ("encrypted: ", "cipher: ", "LUKS ", "key ", "backing file", "data file: ")
 BEFORE_USAGE = ("data file is raw: ", "bitmap: ")
 
 
 def expected_usage(image, size):
     """What `info` says about how full the image is, counted in its map."""
     result = qcow2("map", "--json", "--layer-only", image)
-    if result.code != 0:  # encrypted, cut, or without its data file
+    if result.code != 0:  # cut, or without its data file
         return []
     entries = json.loads(result.out)
     count = lambda kind: sum(entry["length"] for entry in entries if kind(entry))

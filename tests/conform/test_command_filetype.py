@@ -81,11 +81,6 @@ def test_cut_magic(tmp_path):
             refused(qcow2("info", write_file(tmp_path / "file", content[:n])), "not a qcow2 image")
 
 
-def test_version_1(tmp_path):
-    qemu_img("create", "-q", "-f", "qcow", tmp_path / "image", "1M")
-    refused(qcow2("info", tmp_path / "image"), "version 1 is not supported", "an image in the format qcow (version 1); convert it with qemu-img")
-
-
 def test_compare_names_its_option(tmp_path):
     path = write_file(tmp_path / "file", at(510, b"\x55\xaa"))
     for given, needed in ((), "--format"), (("-f", "raw"), "--format-b"):

@@ -27,7 +27,7 @@ def test_options_that_change_nothing(command, build):
     for options in (("-f", "qcow2"), ("-U",), ("--force-share", "--format=qcow2")):
         assert qcow2_ok(command, *options, image) == qcow2_ok(command, image)
     result = qcow2(command, "-f", "vmdk", image)
-    assert result.code == 2 and "-f: vmdk; expected raw or qcow2" in result.err
+    assert result.code == 2 and "-f: vmdk; expected raw, qcow2 or qcow" in result.err
 
 
 def test_raw_image(tmp_path):

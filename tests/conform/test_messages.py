@@ -14,11 +14,14 @@ import subprocess
 
 import c_literals
 from conform import FAULTS, MEMORY, QCOW2, ROOT, SECONDS, make, make_chain, run, start
+from test_command_dirty import BITS
 
 LIST = ROOT / "tests/conform/messages.txt"
 
 V3 = "version 3\ncluster_bits 12\nsize 64k\nl2 0 data as a\n"
+LUKS = V3.replace("l2", "encrypt luks password=abc\nl2") + "layout\n"
 DATA_FILE = 'version 3\ncluster_bits 12\nsize 64k\ndata_file "data"\nl2 0 data\n'
+BITS_OF_A_SNAPSHOT = BITS.replace("layout", "snapshot 1 one\nactive\nlayout")
 OVERLAY = 'size 64k\nbacking "base" qcow2\n'
 
 
@@ -140,6 +143,7 @@ SITUATIONS = {
         S("cat --length=99999999999T disk"), S("help nonsense"),
         S("cat --follow=some disk"), S("cat --backing-format=vmdk disk"),
         S("cat --layer-only --backing base disk"), S("cat --report=r disk"),
+        S("cat --vm-state disk"), S("compare --vm-state-b disk disk"),
         S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3), S("cat --f disk"), S("info --output=xml disk"),
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
@@ -156,15 +160,30 @@ SITUATIONS = {
         S("cat disk", V3, fault="malloc 1 99 12"),
     ],
     "Kinds of images that are not supported": [
-        S("cat disk", V3 + "header.version 1\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
+        S("cat -f qcow2 disk", V3 + "header.version 1\n"), S("cat -f qcow disk", V3),
+        S("cat disk", V3 + "header.version 4\n"), S("cat disk", V3 + "header.crypt_method 1\n"),
         S("cat disk", V3 + "header.crypt_method 2\n"),
         S("cat disk", V3 + "header.crypt_method 3\n"),
+        S("cat disk", LUKS), S("cat --follow disk", OVERLAY, more={"base": LUKS}),
+        S("info disk", LUKS + "put32 $luks 0\n"),
+        S("cat --key-file key disk", LUKS.replace("luks", "luks cipher=aes-192") +
+          'put $luks+8 "twofish"\n', files={"key": b"abc"}),
         S("cat disk", V3 + "header.incompatible_features 1<<9\n"),
         S("cat disk", V3 + 'feature 0 9 "time travel"\nheader.incompatible_features 1<<9\n'),
         S("cat disk", V3 + "header.compression_type 9\n"),
         S("cat disk", V3 + "header.cluster_bits 22\n"),
         S("cat disk", V3 + "header.size 1<<62\n"),
         S("cat --follow --snapshot=1 disk", DATA_FILE + "snapshot 1 one\nactive\n"),
+    ],
+    "Passwords": [
+        S("cat --key-file missing disk", LUKS), S("cat --key-fd 77 disk", LUKS),
+        S("cat --key-fd x disk", LUKS),
+        S("cat --key-file key disk", LUKS, files={"key": b"wrong"}),
+        S("cat --key-file key disk", LUKS, files={"key": b"abc\n"}),
+        *(S("cat --key-file key disk", LUKS + change + "\n", files={"key": b"abc"}) for change in (
+            "put8 $luks 0", "put8 $luks+7 2", "put8 $luks+8 0", "put8 $luks+40 0",
+            "put8 $luks+72 0", "put32 $luks+108 31", "put32 $luks+164 0", "put32 $luks+256 0",
+            "put64 $ext+8 1", "put32 $luks+164 0xffffffff")),
     ],
     "Damage": [
         S("cat disk", V3 + "header.header_length 103\n"),
@@ -185,6 +204,8 @@ SITUATIONS = {
         S("info disk", 'size 64k\nbacking_at 8192 "base.raw"\n', fault="pread 2 99 121"),
         S("info disk", V3 + "ext bitmaps 00*32\nheader.autoclear_features 1\n"),
         S("cat --snapshot=7 disk", V3 + "snapshot 1 one\nactive\n"),
+        S("cat -l 1 --vm-state disk", V3 + "snapshot 1 one\nactive\n"),
+        S("cat -l 1 --vm-state disk", V3 + "snapshot 1 one vm_state_large=1\nactive\n"),
         S("cat --snapshot=snapshot.id=7 disk", V3 + "snapshot 1 one\nactive\n"),
         S("cat disk", V3 + "layout\ntruncate 71\n"), S("cat disk", V3 + "layout\ntruncate $l1\n"),
         S("cat disk", V3 + "layout\nput64 $l1 1<<63|0x7000000\n"),
@@ -198,6 +219,14 @@ SITUATIONS = {
         S("info disk", V3 + "ext bitmaps 00*24\nheader.autoclear_features 1\nlayout\n"
           "put32 $ext+8 1\nput64 $ext+16 24\nput64 $ext+24 0x7000000\n"),
         S("cat --follow disk", DATA_FILE + "layout\ndata_truncate 0\n"),
+    ],
+    "Bitmaps": [
+        S("cat --inconsistent disk"), S("map --bitmap=b --svg=s disk"), S("map --bitmap=b disk", V3),
+        S("map --bitmap=bits disk", BITS + "put32 $e+12 1\n"),
+        S("map --bitmap=bits disk", BITS + "put8 $e+16 2\n"),
+        S("map --bitmap=bits disk", BITS + "put64 $t 1<<40\n"),
+        S("map --bitmap=bits --snapshot=1 disk", BITS_OF_A_SNAPSHOT),
+        S("convert --bitmap=bits disk -", BITS), S("bitmaps disk", BITS + "put32 $ext+8 2\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
@@ -265,24 +294,31 @@ SHORT = "the short text of qcow2_open; the command shows the message of qcow2_la
 STATUS = "the text of a status whose message says more"
 DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
+    "no bitmap is named": "a mistake in a program",
+    "the image has no such bitmap": SHORT,
+    "bitmap is inconsistent": STATUS,
     "changed while it was opened": "another program exchanges the output file at that moment",
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,
     "the device is mounted or in use": DEVICE,
     "is a block device": DEVICE,
-    "a raw image has no refcounts": "the command counts clusters of qcow2 images only",
+    "an image in this format has no refcounts": "the command then takes it for not preallocated",
     "an option is set that this version of the library lacks": "a program for a later version",
     "backing chain is too long or a loop": STATUS,
     "image is truncated: the header extensions are cut off at the end of the file (%llu bytes)":
         "usually the L1 table is cut as well, and named first",
-    "the L1 table of the snapshot": "an argument of the messages about cut tables",
     "the format of the backing file": "usually the L1 table is cut as well, and named first",
     "the name of the data file": "usually the L1 table is cut as well, and named first",
     "the name of the backing file": "with a disk of size 0 only",
     "cannot find the size of the device": "a block device that cannot seek",
     "cannot open a file that the image names": SHORT,
     "cannot open a file that was given": SHORT,
-    "image is encrypted": STATUS,
+    "cannot get the key": "the get_key callback of a program",
+    "the image is encrypted, and this build has no cipher: it needs libgcrypt or libcrypto (on Debian "
+    "libgcrypt20-dev or libssl-dev)": "a build without a cryptographic library",
+    "struct_size of the encryption is not set": "a mistake in a program",
+    "cipher or hash failed": STATUS,
+    "wrong password or key": STATUS,
     "invalid argument": "a mistake in a program",
     "invalid refcount table entry": "without refcounts, `map` shows data",
     "no decoder for compressed cluster": STATUS,
@@ -299,22 +335,22 @@ HIDDEN = {
     "struct_size of the info is not set": "a mistake in a program",
     "struct_size of the options is not set": "a mistake in a program",
     "the backing chain has no image at this depth": "the end of the chain, for a program",
-    "the format given for the image is neither raw nor qcow2": "the command checks its options",
+    "the format given for the image is neither raw, qcow2 nor qcow": "the command checks its options",
     "the format of the backing file is not supported": SHORT,
     "the image names a file by other means than a file name": SHORT,
     "cannot find the directory of the image": SHORT,
     "the image has no such snapshot": SHORT,
     "the image needs a backing file, which was not given": SHORT,
+    "the saved state belongs to a snapshot; none was given": "the command checks its options",
     "the image needs an external data file, which was not given": SHORT,
     "the refcount table is larger than 8 MiB": "without refcounts, `map` shows data",
-    "this build has no decoder for %s": "a build without libzstd",
     "unknown compression type": STATUS,
     "unknown status": "a number that is no status",
     "unsupported cluster size": STATUS,
     "unsupported qcow version": STATUS,
 }
 
-LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/"))]
+LIBRARY = ["src/status.c", *(f"port/posix/{place}*.c" for place in ("", "open/", "read/", "key/"))]
 PRINTERS = ("tool_error", "usage", "warn")
 
 

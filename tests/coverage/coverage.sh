@@ -4,7 +4,7 @@
 # What the tests reach, by clang's source-based coverage, measured apart for
 #
 #   src/                      with tests/unit: all of it, MC/DC included
-#   port/posix/, port/common/ with tests/posix, once for each choice of decompressors
+#   port/posix/, port/common/ with tests/posix, once for each choice of libraries
 #   port/posix/tool/          with the tests of tests/conform that are about the command
 #
 # Of the last two, the tests must reach at least 95 % of the lines of each file.
@@ -25,9 +25,9 @@ kept='-mllvm -runtime-counter-relocation'
 rm -rf "$out" # only a new build prints the warnings about decisions that MC/DC does not support
 mkdir -p "$out"
 
-build() { # DIR TARGET DEFLATE ZSTD FLAGS
-	make -s -j"$(nproc)" O="$out/$1" CC=clang-19 CFLAGS="$flags $5" LDFLAGS= \
-		POSIX_DEFLATE="$3" POSIX_ZSTD="$4" "$2" >"$out/$1.log" 2>&1 || {
+build() { # DIR TARGET DEFLATE ZSTD CRYPTO FLAGS
+	make -s -j"$(nproc)" O="$out/$1" CC=clang-19 CFLAGS="$flags $6" LDFLAGS= \
+		POSIX_DEFLATE="$3" POSIX_ZSTD="$4" POSIX_CRYPTO="$5" "$2" >"$out/$1.log" 2>&1 || {
 		cat "$out/$1.log"
 		return 1
 	}
@@ -74,11 +74,11 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 		"--show-mcdc --show-branches=count -sources $sources" >"$out/$name.show"
 }
 
-build core core-tests builtin none $mcdc
-build libdeflate posix-tests libdeflate libzstd "$kept"
-build zlib posix-tests zlib libzstd "$kept"
-build builtin posix-tests builtin none "$kept"
-build command command-tests libdeflate libzstd "$kept"
+build core core-tests builtin builtin none $mcdc
+build libdeflate posix-tests libdeflate libzstd libgcrypt "$kept"
+build zlib posix-tests zlib libzstd libcrypto "$kept"
+build builtin posix-tests builtin builtin none "$kept"
+build command command-tests libdeflate libzstd libgcrypt "$kept"
 run core unit
 for dir in libdeflate zlib builtin; do
 	run $dir posix %c
@@ -94,9 +94,10 @@ if grep -h -A3 'unsupported MC/DC' "$out"/*.log; then
 	rc=1
 fi
 /usr/bin/python3 "$here/gate.py" "$out/core.json" src all "$@" || rc=1
-# port/posix/core.c has no line of its own: it includes src/.
+# port/posix/core.c has no line of its own: it includes src/. key/crypto_*.c have only data.
 /usr/bin/python3 "$here/gate.py" "$out/posix.json" port/posix lines=95 \
-	$(cd port/posix && ls -- *.c open/*.c read/*.c codec/*.c | grep -vx core.c) || rc=1
+	$(cd port/posix && ls -- *.c open/*.c read/*.c codec/*.c key/*.c |
+		grep -vx -e core.c -e 'key/crypto_.*') || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/common.json" port/common lines=95 \
 	$(cd port/common && ls -- *.c) || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/command.json" port/posix/tool lines=95 \

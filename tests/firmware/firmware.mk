@@ -3,7 +3,7 @@
 
 include port/baremetal/baremetal.mk
 
-FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf
+FIRMWARE_PROGRAMS += $(BARE_PROGRAMS) $(BARE)/unaligned-microbit.elf $(O)/qcow2
 
 #: check-firmware  installs its needs (Debian, as root), then runs the firmware tests in QEMU; 10 minutes
 check-firmware:

@@ -68,7 +68,7 @@ def break_data(image, cluster):
     _, entry, cluster_bits = entry_of(image, cluster)
     assert entry & 1 << 62, "not a compressed cluster"
     pos = entry & ((1 << (62 - (cluster_bits - 8))) - 1)
-    image[pos] = 0xFF  # a deflate block of the reserved type
+    image[pos] = 0xFF  # a deflate block of the reserved type; no magic number of zstd
     return pos
 
 

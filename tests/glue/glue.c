@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "glue.h"
 
+#include "qcow2/codec.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +11,12 @@ struct glue_heap glue_heap;
 
 enum { CLUSTER_BITS = 12, DISK_SIZE = 40 * 4096 + 1000 };
 
-void glue_disk_init(struct glue_disk *disk)
+static void disk_init(struct glue_disk *disk, uint8_t compression_type)
 {
 	struct image *img = &disk->img;
 
 	image_init(img, 3, CLUSTER_BITS, DISK_SIZE);
+	img->compression_type = compression_type;
 	image_add_range(img, &img->active, 0, 3, IMAGE_DATA);
 	image_add_range(img, &img->active, 3, 3, IMAGE_COMPRESSED);
 	image_add(img, &img->active, 8, IMAGE_STORED);
@@ -27,6 +30,16 @@ void glue_disk_init(struct glue_disk *disk)
 	disk->want = calloc(disk->sectors, GLUE_SECTOR);
 	TRUE(disk->want != NULL);
 	image_expect(img, &img->active, 0, disk->want, disk->size);
+}
+
+void glue_disk_init(struct glue_disk *disk)
+{
+	disk_init(disk, QCOW2_COMPRESSION_DEFLATE);
+}
+
+void glue_disk_init_zstd(struct glue_disk *disk)
+{
+	disk_init(disk, QCOW2_COMPRESSION_ZSTD);
 }
 
 void glue_disk_free(struct glue_disk *disk)

@@ -20,6 +20,8 @@ struct glue_disk {
 };
 
 void glue_disk_init(struct glue_disk *disk);
+/* The same with compressed clusters in zstd. */
+void glue_disk_init_zstd(struct glue_disk *disk);
 void glue_disk_free(struct glue_disk *disk);
 /* Makes the data of the first compressed cluster invalid. */
 void glue_disk_damage(struct glue_disk *disk);

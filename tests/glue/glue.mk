@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. For each of these,
 # one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has a model
-# of the firmware: efi_*.c.
+# of the firmware: efi_*.c. That of port/crypto has the real libraries.
 
 GLUE_LAYERS = uboot grub tfa
 GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h
@@ -12,9 +12,9 @@ GLUE_PORT_grub = port/grub/qcow2io
 GLUE_PORT_tfa = port/tfa/io_qcow2
 
 GLUE = $(O)/tests/glue
-GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_uefi
+GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_crypto $(GLUE)/test_uefi
 GLUE_UEFI = $(patsubst %.c,$(O)/%.o,port/uefi/main_app.c port/uefi/main_driver.c $(UEFI_SRCS))
-GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_UEFI)
+GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_UEFI) $(GLUE_CRYPTO)
 GLUE_FIRMWARE = $(GLUE)/efi_messages.o $(GLUE)/efi_model.o $(GLUE)/efi_volume.o
 GLUE_SUPPORT = $(GLUE)/glue.o $(GLUE_FIRMWARE)
 
@@ -39,7 +39,13 @@ $(GLUE_FIRMWARE) $(GLUE)/test_uefi.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -Iport/u
 	-DGLUE_MESSAGES='"$(abspath tests/glue/uefi-messages.txt)"'
 $(GLUE)/test_uefi: $(GLUE_UEFI) $(GLUE_FIRMWARE)
 
+# The adapters of port/crypto, over the real libraries.
+GLUE_CRYPTO = $(addprefix $(O)/port/crypto/,handles.o libgcrypt.o libcrypto.o mbedtls.o)
+$(GLUE)/test_crypto.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -Iport/crypto
+$(GLUE)/test_crypto: $(GLUE_CRYPTO) $(CRYPT_WRITER)
+$(GLUE)/test_crypto: GLUE_LIBS = $(GCRYPT_LIBS) -lcrypto -lmbedcrypto
+
 $(GLUE_TESTS): $(O)/%: $(O)/%.o $(GLUE)/glue.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lz -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lz $(GLUE_LIBS) -o $@
 
 .SECONDARY: $(GLUE_LAYERS:%=$(GLUE)/%.headers)

@@ -167,34 +167,42 @@ static grub_ssize_t read_on(grub_file_t file, const uint8_t *want, size_t len)
 	return n;
 }
 
-static void reads_all(void **state)
+static void check_reads(struct glue_disk *disk)
 {
 	static const size_t steps[] = { 512, 1000, 4096, 100000, 1000000 };
-	struct glue_disk disk;
 	grub_file_t file;
 
-	(void)state;
-	glue_disk_init(&disk);
-	insert(&disk.img.file);
+	insert(&disk->img.file);
 	file = open_file(GRUB_FILE_TYPE_LOOPBACK | GRUB_FILE_TYPE_NO_DECOMPRESS);
 	TRUE(file != NULL && file->fs != &plain_fs);
-	EQ(grub_file_size(file), disk.size);
+	EQ(grub_file_size(file), disk->size);
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		size_t at = 0;
 
 		piece = i * 100; /* 0: no limit */
 		grub_file_seek(file, 0);
-		while (at < disk.size) {
-			size_t want = disk.size - at < steps[i] ? disk.size - at : steps[i];
+		while (at < disk->size) {
+			size_t want = disk->size - at < steps[i] ? disk->size - at : steps[i];
 
-			EQ(read_on(file, disk.want + at, steps[i]), want);
+			EQ(read_on(file, disk->want + at, steps[i]), want);
 			at += want;
 		}
 		EQ(read_on(file, NULL, 1), 0);
 	}
 	piece = 0;
 	eject(file);
-	glue_disk_free(&disk);
+	glue_disk_free(disk);
+}
+
+static void reads_all(void **state)
+{
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	check_reads(&disk);
+	glue_disk_init_zstd(&disk);
+	check_reads(&disk);
 }
 
 /* The filter must leave alone files that are not images, or are not opened for loopback. */

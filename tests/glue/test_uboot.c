@@ -231,32 +231,40 @@ static unsigned long read_disk(const struct glue_disk *disk)
 	return read_good(0, (lbaint_t)disk->sectors, disk->want);
 }
 
-static void reads_all(void **state)
+static void check_reads(struct glue_disk *disk)
 {
 	static const lbaint_t steps[] = { 1, 3, 8, 64, 512 };
-	struct glue_disk disk;
 
-	(void)state;
-	glue_disk_init(&disk);
-	insert(&disk.img.file);
+	insert(&disk->img.file);
 	EQ(create(), 0);
 	TRUE(made.probed);
-	EQ(made.desc.lba, disk.sectors);
+	EQ(made.desc.lba, disk->sectors);
 	EQ(made.desc.blksz, GLUE_SECTOR);
 	EQ(made.desc.uclass_id, UCLASS_QCOW2);
 	EQ(made_parent.driver->id, UCLASS_QCOW2);
 	EQ(u_boot_uclass_qcow2.id, UCLASS_QCOW2);
 	EQ(made.driver->id, UCLASS_BLK);
 	for (size_t i = 0; i < COUNT(steps); i++) {
-		for (lbaint_t at = 0, n; at < disk.sectors; at += n) {
-			n = (lbaint_t)disk.sectors - at < steps[i] ? (lbaint_t)disk.sectors - at
-			                                           : steps[i];
-			EQ(read_good(at, n, disk.want), n);
+		for (lbaint_t at = 0, n; at < disk->sectors; at += n) {
+			n = (lbaint_t)disk->sectors - at < steps[i] ? (lbaint_t)disk->sectors - at
+			                                            : steps[i];
+			EQ(read_good(at, n, disk->want), n);
 		}
 	}
-	EQ(read_good((lbaint_t)disk.sectors, 0, disk.want), 0);
+	EQ(read_good((lbaint_t)disk->sectors, 0, disk->want), 0);
 	eject();
-	glue_disk_free(&disk);
+	glue_disk_free(disk);
+}
+
+static void reads_all(void **state)
+{
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	check_reads(&disk);
+	glue_disk_init_zstd(&disk);
+	check_reads(&disk);
 }
 
 static void refuses_what_is_outside(void **state)

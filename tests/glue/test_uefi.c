@@ -52,6 +52,7 @@ static void make_chain(void)
 	image_fill(images.raw.data, images.raw.len, 3, 0);
 	image_init(&images.middle, 3, BITS, 35 * CLUSTER);
 	images.middle.active.seed = 2;
+	images.middle.compression_type = QCOW2_COMPRESSION_ZSTD;
 	image_add_range(&images.middle, &images.middle.active, 5, 4, IMAGE_DATA);
 	image_add(&images.middle, &images.middle.active, 12, IMAGE_COMPRESSED);
 	image_set_backing(&images.middle, "base.raw", 8, 0);
@@ -462,16 +463,17 @@ static void run_image(const char *name, const struct image_buf *file, size_t n_d
 	efi_volume_free(&volume);
 }
 
-/* The disk is published: only a read of its first cluster shows that no codec can decode it. */
-static void no_codec(void)
+/* The disk is published: only a read of its first cluster shows that it does not decode. */
+static void damaged_cluster(void)
 {
 	struct image img;
 
 	image_init(&img, 3, BITS, CLUSTER);
-	image_add(&img, &img.active, 0, IMAGE_COMPRESSED);
 	img.compression_type = QCOW2_COMPRESSION_ZSTD;
+	image_add(&img, &img.active, 0, IMAGE_COMPRESSED);
 	image_finish(&img);
-	run_image("zstd.q", &img.file, 1, "\\zstd.q: no decoder for compressed cluster: zstd (at");
+	img.file.data[img.active.clusters[0].pos] ^= 1; /* the magic number of the frame */
+	run_image("zstd.q", &img.file, 1, "\\zstd.q: compressed data is corrupt (at");
 	image_free(&img);
 }
 
@@ -500,7 +502,7 @@ static void bad_files(void **state)
 		run_image(bad_images[i].name, &img.file, 0, bad_images[i].said);
 		image_free(&img);
 	}
-	no_codec();
+	damaged_cluster();
 	damaged_volume();
 }
 

@@ -444,12 +444,13 @@ static void add_host(struct image *img, struct image_cluster *c)
 	host_bytes(img, c, buf);
 	if (img->has_data_file) {
 		c->pos = c->index * cluster;
-		image_buf_put(&img->data, c->pos, buf, (size_t)cluster);
 	} else {
 		c->pos = image_alloc(img, 1);
 		image_ref(img, c->pos, cluster);
-		image_buf_put(&img->file, c->pos, buf, (size_t)cluster);
 	}
+	if (img->encrypt != NULL)
+		img->encrypt(img->encrypt_ctx, c->index * cluster, c->pos, buf, (size_t)cluster);
+	image_buf_put(img->has_data_file ? &img->data : &img->file, c->pos, buf, (size_t)cluster);
 	c->entry |= c->pos;
 	free(buf);
 }
@@ -463,7 +464,12 @@ static void add_packed_pattern(struct image *img, struct image_table *t, uint64_
 	size_t n = 0;
 
 	image_fill(plain, cluster, t->seed, index * cluster);
-	n = stored ? pack_stored(packed, plain, cluster) : pack_fixed(packed, plain, cluster, 4096);
+	if (img->compression_type != 0)
+		n = pack_zstd(packed, plain, cluster);
+	else if (stored)
+		n = pack_stored(packed, plain, cluster);
+	else
+		n = pack_fixed(packed, plain, cluster, 4096);
 	image_add_packed(img, t, index, packed, n, IMAGE_ANYWHERE, 0, NULL);
 	free(packed);
 	free(plain);
@@ -581,12 +587,14 @@ void image_add_last(struct image *img, struct image_table *t, uint64_t index, si
 {
 	struct image_cluster *c = new_cluster(t, index, IMAGE_DATA);
 	size_t cluster = (size_t)image_cluster_size(img);
+	size_t n_plain = img->encrypt != NULL ? n_bytes / 512 * 512 : n_bytes;
 
 	c->bitmap = IMAGE_ALL_ALLOCATED;
 	c->last = true;
-	c->plain = need(calloc(cluster, 1)); /* beyond n_bytes: zeros */
-	image_fill(c->plain, n_bytes, t->seed, index * cluster);
-	c->bytes = copy_bytes(c->plain, n_bytes);
+	c->plain = need(calloc(cluster, 1)); /* beyond n_plain: zeros */
+	image_fill(c->plain, n_plain, t->seed, index * cluster);
+	c->bytes = need(calloc(cluster, 1)); /* write_last encrypts whole sectors */
+	image_fill(c->bytes, n_bytes, t->seed, index * cluster);
 	c->n_bytes = n_bytes;
 }
 

@@ -155,6 +155,13 @@ struct image {
 	uint8_t compression_type;
 	uint32_t header_length; /* default 112; where extensions begin in version 3 */
 	enum image_place place;
+	/*
+	 * Encrypts len bytes in place, before they go to pos in the file that holds the data; off
+	 * is their offset in the disk. All are multiples of 512. NULL: the data stays plain.
+	 * crypt.h sets this; a test may set a function of its own.
+	 */
+	void (*encrypt)(void *ctx, uint64_t off, uint64_t pos, uint8_t *buf, size_t len);
+	void *encrypt_ctx;
 
 	bool field_set[IMAGE_N_FIELDS];
 	uint64_t field[IMAGE_N_FIELDS];
@@ -234,7 +241,10 @@ void image_add_raw(struct image *img, struct image_table *t, uint64_t index, uin
 #define IMAGE_ANYWHERE 512u
 void image_add_packed(struct image *img, struct image_table *t, uint64_t index, const void *bytes,
                       size_t n_bytes, unsigned align, unsigned sectors, const uint8_t *plain);
-/* A data cluster at the very end of the file, of which only n_bytes are written. */
+/*
+ * A data cluster at the very end of the file, of which only n_bytes are written. If it is
+ * encrypted, what is left of its last sector reads as zeros.
+ */
 void image_add_last(struct image *img, struct image_table *t, uint64_t index, size_t n_bytes);
 void image_add_last_packed(struct image *img, struct image_table *t, uint64_t index,
                            const void *bytes, size_t n_bytes, unsigned align, unsigned sectors);

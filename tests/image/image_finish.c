@@ -201,6 +201,9 @@ static void write_last(struct image *img)
 
 		if (!c->last)
 			continue;
+		if (img->encrypt != NULL && c->kind == IMAGE_DATA)
+			img->encrypt(img->encrypt_ctx, c->index << img->cluster_bits, c->pos,
+			             c->bytes, (c->n_bytes + 511) / 512 * 512);
 		image_buf_put(&img->file, c->pos, c->bytes, c->n_bytes);
 		image_buf_resize(&img->file, (size_t)c->pos + c->n_bytes);
 	}

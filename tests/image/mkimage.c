@@ -46,6 +46,13 @@
  *	backing NAME [FORMAT]  backing file name, after the extensions; FORMAT makes an extension
  *	backing_at POS BYTES... the name at POS
  *
+ * Encryption, if this program was built with libgcrypt. It applies to the lines that follow:
+ *	encrypt luks [KEY=VALUE...]   a LUKS header, which $luks is the position of. KEYs, with
+ *	                       what qemu-img does unasked: cipher (aes-256) mode (xts) ivgen
+ *	                       (plain64) hash (sha256), and iterations (1000), key_seed (0).
+ *	                       password=TEXT opens slot 0, or the one of a slot=N before it
+ *	encrypt aes PASSWORD
+ *
  * Content. INDEX is a cluster number, or FIRST-LAST. "as NAME" at the end of a line names the
  * host position of what was put (not for ranges).
  *	l2 INDEX absent|zero|zero_alloc|data|compressed|stored
@@ -92,6 +99,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(TEST_GCRYPT) && TEST_GCRYPT
+#include "crypt.h"
+#endif
 #include "image.h"
 
 enum { MAX_WORDS = 4096, MAX_NAMES = 1024 };
@@ -454,6 +464,71 @@ static void cmd_backing(void)
 		              word(2)->len);
 }
 
+#if defined(TEST_GCRYPT) && TEST_GCRYPT
+static void luks_key(struct crypt_luks *luks, const char *key, char *value, unsigned *slot)
+{
+	if (strcmp(key, "cipher") == 0)
+		luks->cipher = value;
+	else if (strcmp(key, "mode") == 0)
+		luks->mode = value;
+	else if (strcmp(key, "ivgen") == 0)
+		luks->ivgen = value;
+	else if (strcmp(key, "hash") == 0)
+		luks->hash = value;
+	else if (strcmp(key, "iterations") == 0)
+		luks->iterations = (uint32_t)number_in(value);
+	else if (strcmp(key, "key_seed") == 0)
+		luks->key_seed = (uint32_t)number_in(value);
+	else if (strcmp(key, "slot") == 0)
+		*slot = (unsigned)number_in(value) % CRYPT_SLOTS;
+	else if (strcmp(key, "password") == 0)
+		luks->slots[*slot].password = value, luks->slots[*slot].len = strlen(value);
+	else
+		fail("unknown key %s", key);
+}
+
+static void encrypt_luks(void)
+{
+	struct crypt_luks luks = { 0 };
+	const char *wrong = NULL;
+	unsigned slot = 0;
+	uint64_t pos = 0;
+
+	for (unsigned i = 2; i < n_words; i++) {
+		char *equal = strchr(words[i].text, '=');
+
+		if (equal == NULL)
+			fail("KEY=VALUE expected: %s", words[i].text);
+		*equal = '\0';
+		luks_key(&luks, words[i].text, equal + 1, &slot);
+	}
+	wrong = crypt_begin_luks(&img, &luks, &pos);
+	if (wrong != NULL)
+		fail("%s", wrong);
+	define("luks", pos);
+}
+
+static void cmd_encrypt(void)
+{
+	if (is(1, "luks"))
+		encrypt_luks();
+	else if (is(1, "aes"))
+		crypt_begin_aes(&img, word(2)->text, word(2)->len);
+	else
+		fail("encrypt luks|aes");
+}
+#else
+static void crypt_end(struct image *i)
+{
+	(void)i;
+}
+
+static void cmd_encrypt(void)
+{
+	fail("this mkimage was built without libgcrypt");
+}
+#endif
+
 static void cmd_header(void)
 {
 	for (unsigned i = 0; i < IMAGE_N_FIELDS; i++) {
@@ -665,6 +740,7 @@ static const struct {
 	{ "ext", cmd_ext, false },
 	{ "ext_len", cmd_ext, false },
 	{ "feature", cmd_feature, false },
+	{ "encrypt", cmd_encrypt, false },
 	{ "backing", cmd_backing, false },
 	{ "backing_at", cmd_backing, false },
 	{ "l2", cmd_l2, false },
@@ -821,6 +897,7 @@ int main(int argc, char **argv)
 		save(data, &img.data);
 	if (expected != NULL)
 		save_expected(expected);
+	crypt_end(&img);
 	image_free(&img);
 	return 0;
 }

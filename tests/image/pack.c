@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { HASH_BITS_MIN = 9, HASH_BITS_MAX = 16, MATCH_MIN = 3, MATCH_MAX = 258, STORED_MAX = 65535 };
+enum { ZSTD_BLOCK_MAX = 1 << 17 };
 
 struct bits {
 	uint8_t *out;
@@ -154,4 +155,32 @@ size_t pack_fixed(uint8_t *out, const uint8_t *in, size_t len, unsigned max_dist
 	put_bits(&b, 0, 7);
 	free(last);
 	return b.len;
+}
+
+/* Writes a number of n bytes, the lowest first. */
+static size_t put_le(uint8_t *out, uint32_t value, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)(value >> 8 * i);
+	return n;
+}
+
+size_t pack_zstd(uint8_t *out, const uint8_t *in, size_t len)
+{
+	size_t at = 0;
+	size_t done = 0;
+
+	at += put_le(out + at, 0xfd2fb528, 4);
+	at += put_le(out + at, 0xa0, 1); /* a single segment, its size in 4 bytes */
+	at += put_le(out + at, (uint32_t)len, 4);
+	do {
+		size_t n = len - done < ZSTD_BLOCK_MAX ? len - done : ZSTD_BLOCK_MAX;
+
+		at += put_le(out + at, (uint32_t)n << 3 | (done + n == len), 3);
+		if (n != 0)
+			memcpy(out + at, in + done, n);
+		at += n;
+		done += n;
+	} while (done < len);
+	return at;
 }

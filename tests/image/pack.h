@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes raw deflate streams for tests, on any target and without a library. */
+/* Writes raw deflate streams and zstd frames for tests, on any target and without a library. */
 #ifndef TEST_PACK_H
 #define TEST_PACK_H
 
@@ -17,5 +17,8 @@ size_t pack_stored(uint8_t *out, const uint8_t *in, size_t len);
  * to 32768) back. QEMU's own streams never reach back further than 4096.
  */
 size_t pack_fixed(uint8_t *out, const uint8_t *in, size_t len, unsigned max_dist);
+
+/* Writes a zstd frame of raw blocks. */
+size_t pack_zstd(uint8_t *out, const uint8_t *in, size_t len);
 
 #endif

@@ -69,6 +69,8 @@ FIRST = {
     "status": ["status"],
     "unpack": ["compressed", "codecs"],
     "wide": ["open", "map"],
+    "xxh64": ["zstd_stream"],
+    "zstd_small": ["zstd_format", "zstd_stream"],
 }
 
 TOKEN = re.compile(
@@ -269,7 +271,8 @@ class Bench:
         self.core, self.seconds, self.verdicts = {}, {}, {}
         # The files to compile for a mutant that cannot be compiled alone.
         self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
-                      "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"]}
+                      "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"],
+                      "src/zstd_format.h": ["src/zstd_small.c", "src/xxh64.c"]}
         units = sorted(glob.glob("tests/unit/*.c"))
         tests = [p for p in units if os.path.basename(p).startswith("test_")]
         common = [p for p in units if p not in tests] + sorted(glob.glob("tests/support/*.c"))
@@ -298,7 +301,7 @@ class Bench:
     def link(self, test, changed, program, *more):
         """changed: {object: the one to link in its place}"""
         objects = [changed.get(o, o) for o in self.objects(test)]
-        return run([CC, *more, *objects, "-lcmocka", "-lz", "-o", program])[0]
+        return run([CC, *more, *objects, "-lcmocka", "-lz", "-lzstd", "-o", program])[0]
 
     def fails_unchanged(self, test):
         """What is wrong with a test program on the unchanged core, or None if it passes."""

@@ -113,7 +113,8 @@ int any_fill(struct qcow2_stream *stream);
 
   // Data, compressed or not, has a file.
   predicate has_file(struct qcow2_extent *e) =
-    e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_COMPRESSED ==> e->io != \null;
+    e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_COMPRESSED ||
+    e->kind == QCOW2_EXTENT_ENCRYPTED ==> e->io != \null;
 
   logic integer slice(integer at) = at - at % 512;
 

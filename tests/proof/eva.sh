@@ -63,7 +63,9 @@ for slices in 1 2 4 8; do
 done
 # shellcheck disable=SC2086
 prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/feature.c \
-	src/bitmap.c src/refcount.c
+	src/bitmap.c src/refcount.c src/cache.c src/reader.c
+# shellcheck disable=SC2086
+prove crypt 90 gcc_x86_64 '' tests/proof/crypt.c $open src/cache.c src/cipher.c src/crypto.c src/luks.c src/luks_unlock.c
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c
 prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c src/wide.c
 for window in 512 4096 2097152; do
@@ -86,6 +88,7 @@ unpack parts 89 gcc_x86_64 13 512 4096 false
 unpack parts-32 89 gcc_x86_32 13 512 4096 false
 unpack more-parts 89 gcc_x86_64 14 512 4096 false
 unpack kept 89 gcc_x86_64 13 512 8192 false
+unpack pieces 88 gcc_x86_64 13 512 8192 true
 unpack whole 88 gcc_x86_64 13 16384 8192 true
 unpack whole-32 88 gcc_x86_32 13 16384 8192 true
 wait

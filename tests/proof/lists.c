@@ -8,7 +8,9 @@
 #include "qcow2/refcount.h"
 #include "qcow2/snapshot.h"
 
+static uint64_t memory[2 * QCOW2_READER_SLICE / 8];
 static struct qcow2_image image, old;
+static struct qcow2_reader reader;
 static struct qcow2_io file;
 
 static void snapshots(void)
@@ -22,8 +24,26 @@ static void snapshots(void)
 	while (Frama_C_interval(0, 1)) {
 		(void)qcow2_snapshot_strings(&image, &snapshot, strings, &err);
 		(void)qcow2_snapshot_image(&old, &image, &snapshot, &err);
+		(void)qcow2_snapshot_state_image(&old, &image, &snapshot, &err);
 		if (qcow2_snapshot_next(&image, &snapshot, &snapshot, NULL) != QCOW2_OK)
 			return;
+	}
+}
+
+/* Any bits of a bitmap; the reader does not start on an image that needs other files. */
+static void bits(const struct qcow2_bitmap *bitmap)
+{
+	struct qcow2_extent extent;
+
+	(void)qcow2_bitmap_extent(NULL, bitmap, 0, &extent);
+	if (qcow2_reader_init(&reader, &image, memory, sizeof memory) != QCOW2_OK)
+		return;
+	(void)qcow2_bitmap_extent(&reader, NULL, 0, &extent);
+	(void)qcow2_bitmap_extent(&reader, bitmap, 0, NULL);
+	while (Frama_C_interval(0, 1)) {
+		extent.off = any64();
+		(void)qcow2_bitmap_extent(&reader, bitmap,
+		                          Frama_C_unsigned_int_interval(0, UINT32_MAX), &extent);
 	}
 }
 
@@ -37,6 +57,7 @@ static void bitmaps(void)
 		return;
 	while (Frama_C_interval(0, 1)) {
 		(void)qcow2_bitmap_name(&image, &bitmap, name, &err);
+		bits(&bitmap);
 		if (qcow2_bitmap_next(&image, &bitmap, &bitmap, NULL) != QCOW2_OK)
 			return;
 	}
@@ -71,6 +92,7 @@ int main(void)
 	char name[47];
 
 	any_io(&file);
+	Frama_C_make_unknown((char *)memory, sizeof memory);
 	(void)qcow2_feature_name(&file, Frama_C_unsigned_int_interval(0, UINT32_MAX),
 	                         Frama_C_unsigned_int_interval(0, UINT32_MAX), name);
 	if (qcow2_image_open(&image, &file, Frama_C_unsigned_int_interval(0, 7), NULL) ==

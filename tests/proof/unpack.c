@@ -3,7 +3,8 @@
  * Compressed clusters: any codec that does as codec.h says, any packed bytes at any position, any
  * failure of the storage or the codec, any order of reads, from a chain of two images with clusters
  * of different sizes. BITS is log2 of the larger one. PACKED and WINDOW are the exact lengths of
- * these parts of the reader's memory. WHOLE is true if the codec needs whole clusters.
+ * these parts of the reader's memory. WHOLE is true if the codec needs whole clusters; if PACKED
+ * has no room for a packed one, it takes its input in pieces.
  */
 #include "proof.h"
 #include "../../src/internal.h"
@@ -51,8 +52,11 @@ static int model_decode(const struct qcow2_codec *self, void *work, struct qcow2
 	/*@ assert self->whole ==> len == 0 || len == stream->window_len; */
 	Frama_C_make_unknown(work, self->work_len);
 	while (Frama_C_interval(0, 1)) {
-		int rc = stream->fill(stream);
+		int rc;
 
+		if (Frama_C_interval(0, 1))
+			stream->fill_at = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+		rc = stream->fill(stream);
 		if (rc != QCOW2_OK)
 			return rc;
 		if (stream->next < stream->end) {
@@ -75,7 +79,8 @@ static const struct qcow2_codec models[] = {
 	  .whole = WHOLE,
 	  .work_len = WORK - 3,
 	  .begin = model_begin,
-	  .decode = model_decode },
+	  .decode = model_decode,
+	  .pieces = PACKED < 2 * CLUSTER },
 	{ .type = 1, .work_len = 8, .begin = model_begin, .decode = model_decode },
 };
 static const struct qcow2_codec *const codecs[] = { &models[1], &models[0], NULL };
@@ -110,7 +115,6 @@ static void forget(void)
 
 	reader.error = no_error;
 	reader.extent = no_memo;
-	reader.packed_left = Frama_C_unsigned_int_interval(0, 2u << BITS);
 	reader.window_off &= UINT64_MAX << BITS; /* any offset in the cluster is as good */
 	if (reader.window_image == NULL)
 		reader.stream = no_stream;

@@ -107,6 +107,16 @@ bool test_brief(void)
 	return getenv("TEST_BRIEF") != NULL;
 }
 
+unsigned test_turns(unsigned all)
+{
+	return test_brief() ? (all + 4) / 5 : all;
+}
+
+unsigned test_step(void)
+{
+	return test_brief() ? 5 : 1;
+}
+
 uint64_t test_random_state = 1;
 
 /* xorshift64* */

@@ -41,6 +41,10 @@ void test_has(const char *got, const char *part, const char *what, const char *f
 
 /* True if TEST_BRIEF is set, as under valgrind or an emulator: leave out the largest cases. */
 bool test_brief(void);
+/* How often to try what has `all` cases, or random ones: all of them, or in brief a fifth. */
+unsigned test_turns(unsigned all);
+/* The step through cases of which each is tried; in brief, every fifth. */
+unsigned test_step(void);
 
 /* A pseudo-random number below `below`. The numbers are the same in each run. */
 uint64_t test_random(uint64_t below);

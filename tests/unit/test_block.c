@@ -135,7 +135,7 @@ static void try_ranges(uint32_t block_len, uint32_t align, uint32_t max_blocks, 
 				points[n++] = i * block_len + (uint64_t)steps[k];
 	points[n++] = size;
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = i + 1; k < n; k++) {
+		for (size_t k = i + 1; k < n; k += test_brief() ? 3 : 1) {
 			size_t len = (size_t)(points[k] - points[i]);
 			uint64_t want;
 			struct device d;
@@ -166,7 +166,8 @@ static void test_geometry(void **state)
 			const size_t offs[] = { 0, 1, aligns[a] / 2, aligns[a] - 1, 510 };
 
 			for (size_t m = 0; m < COUNT(most); m += few ? 2 : 1)
-				for (size_t o = 0; o < (len < 4096 ? COUNT(offs) : 2); o++)
+				for (size_t o = 0; o < (len < 4096 ? COUNT(offs) : 2);
+				     o += test_brief() ? 2 : 1)
 					try_ranges(len, aligns[a], most[m], offs[o]);
 		}
 	}
@@ -194,7 +195,7 @@ static void test_short(void **state)
 
 	(void)state;
 	device_init(&d, SIZE, BLOCK, 4, 0);
-	for (size_t pos = 0; pos < SIZE; pos++) {
+	for (size_t pos = 0; pos < SIZE; pos += test_step()) {
 		for (size_t len = 1; len <= longest && len <= SIZE - pos; len++) {
 			test_case("%zu at %zu", len, pos);
 			LE(cost(&d, pos, len, len % 4), 2);

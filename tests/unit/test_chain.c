@@ -144,7 +144,7 @@ static void check_reads(struct chain *c, struct test_reader *reader)
 	uint64_t size = c->s[0].img.size;
 
 	EQ(test_reader_read(reader, 0, c->want, (size_t)size), QCOW2_OK);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < test_turns(100); i++) {
 		uint64_t off = test_random(size);
 		uint64_t len = 1 + test_random(i % 2 ? 70000 : 600);
 

@@ -176,6 +176,222 @@ static void test_promises(void **state)
 	test_image_free(&s);
 }
 
+/* ---- Input at any place ---- */
+
+/* Returns byte number k of the input, or a status. Checks the piece that has it. */
+static int byte_at(struct qcow2_stream *stream, uint32_t k)
+{
+	size_t len = (size_t)(stream->end - stream->next);
+
+	if (stream->fill_at - k - 1 >= len) {
+		int rc;
+
+		stream->fill_at = k;
+		rc = stream->fill(stream);
+		if (rc != QCOW2_OK)
+			return rc;
+		len = (size_t)(stream->end - stream->next);
+		if (len == 0) {
+			EQ(stream->fill_at, k);
+			return QCOW2_E_TRUNCATED;
+		}
+		EQ((stream->fill_at - len) % 512, 0);
+		LE(stream->fill_at - k - 1, len - 1);
+	}
+	return *(stream->end - (stream->fill_at - k));
+}
+
+static uint32_t want_at; /* if it is not 0, the codec reads only this byte */
+
+/* Its "compression" stores the bytes in reverse order, and then XORs them with 0xa5. */
+static int reverse_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
+{
+	EQ((uintptr_t)work % 8, 0);
+	memset(work, 0x22, self->work_len);
+	if (stream->done == stream->stop)
+		return QCOW2_OK;
+	EQ(stream->done, 0);
+	EQ(stream->stop, stream->window_len);
+	EQ(stream->window_at, 0);
+	TRUE(stream->next == stream->end);
+	if (want_at != 0)
+		return byte_at(stream, want_at);
+	for (uint32_t i = 0; i < stream->stop; i++) {
+		int byte = byte_at(stream, stream->stop - 1 - i);
+
+		if (byte < 0)
+			return byte;
+		stream->window[i] = (uint8_t)(byte ^ 0xa5);
+	}
+	/* The other way, too, and up to the end. */
+	for (uint32_t i = 0; i < stream->stop; i++) {
+		int byte = byte_at(stream, i);
+
+		if (byte < 0)
+			return byte;
+		EQ(byte ^ 0xa5, stream->window[stream->stop - 1 - i]);
+	}
+	EQ(byte_at(stream, stream->stop + 1024), QCOW2_E_TRUNCATED);
+	EQ(byte_at(stream, UINT32_MAX), QCOW2_E_TRUNCATED);
+	stream->done = stream->stop;
+	return QCOW2_OK;
+}
+
+static const struct qcow2_codec reverse_codec = { .type = QCOW2_COMPRESSION_ZSTD,
+	                                          .whole = true,
+	                                          .work_len = 21,
+	                                          .begin = no_begin,
+	                                          .decode = reverse_decode,
+	                                          .pieces = true };
+static const struct qcow2_codec *const reverse_only[] = { &reverse_codec, NULL };
+static const struct qcow2_codec *const with_reverse[] = { &reverse_codec, &qcow2_deflate_small,
+	                                                  NULL };
+
+enum { REVERSE_NEEDS = 24 + 512 }; /* work and packed bytes */
+
+/* A disk of three packed clusters; with `cut`, the last of `cut` bytes, at the end of the file. */
+static void make_reverse(struct test_image *s, unsigned bits, size_t cut)
+{
+	size_t cluster = (size_t)1 << bits;
+	uint8_t *packed = malloc(cluster);
+
+	TRUE(packed != NULL);
+	image_init(&s->img, 3, bits, 3 * cluster);
+	s->img.compression_type = QCOW2_COMPRESSION_ZSTD;
+	for (uint64_t i = 0; i < 3; i++) {
+		image_fill(packed, cluster, s->img.active.seed, i * cluster);
+		for (size_t k = 0; k < cluster / 2; k++) {
+			uint8_t first = packed[k];
+
+			packed[k] = packed[cluster - 1 - k] ^ 0xa5;
+			packed[cluster - 1 - k] = first ^ 0xa5;
+		}
+		if (i == 2 && cut != 0)
+			image_add_last_packed(&s->img, &s->img.active, i, packed, cut, 13,
+			                      (unsigned)(cluster / 512 + 1));
+		else
+			image_add_packed(&s->img, &s->img.active, i, packed, cluster, 511, 0, NULL);
+	}
+	free(packed);
+	test_image_open(s);
+}
+
+/* A codec that reads its input from the end; with the least memory, and with more. */
+static void test_pieces(void **state)
+{
+	(void)state;
+	for (unsigned bits = 9; bits <= 14; bits++) {
+		uint32_t cluster = UINT32_C(1) << bits;
+		struct test_image s = { 0 };
+		uint8_t *want = malloc(3 * cluster);
+		size_t min, good;
+
+		TRUE(want != NULL);
+		make_reverse(&s, bits, 0);
+		image_expect(&s.img, &s.img.active, 0, want, 3 * cluster);
+		EQ(qcow2_reader_memory(&s.image, reverse_only, &min, &good), QCOW2_OK);
+		EQ(min, QCOW2_READER_SLICE + REVERSE_NEEDS + cluster);
+		for (unsigned i = 0; i < 3; i++) {
+			struct test_reader reader;
+
+			test_case("cluster_bits %u, memory %u", bits, i);
+			test_reader_init(&reader, &s.image,
+			                 i == 0   ? min
+			                 : i == 1 ? good - 8
+			                          : good,
+			                 reverse_only);
+			EQ(test_reader_read(&reader, 0, want, 3 * cluster), QCOW2_OK);
+			EQ(test_reader_read(&reader, 100, want + 100, cluster), QCOW2_OK);
+			EQ(test_reader_read(&reader, 1, want + 1, 1), QCOW2_OK);
+			test_reader_free(&reader);
+		}
+		free(want);
+		test_image_free(&s);
+	}
+}
+
+/* The file ends before the packed bytes do, or a read fails. */
+static void test_pieces_fail(void **state)
+{
+	enum { CUT = 1000 };
+	struct test_image s = { 0 };
+	struct test_reader reader;
+	uint8_t want[3 * CLUSTER] = { 0 };
+	uint32_t n_pieces = 0;
+
+	(void)state;
+	make_reverse(&s, BITS, CUT);
+	image_expect(&s.img, &s.img.active, 0, want, 2 * CLUSTER);
+	test_reader_init(&reader, &s.image, 0, reverse_only);
+	EQ(test_reader_read(&reader, 0, want, 2 * CLUSTER), QCOW2_OK);
+	EQ(test_reader_read(&reader, 2 * CLUSTER, want, CLUSTER), QCOW2_E_TRUNCATED);
+	EQ(reader.q.error.pos, s.img.file.len);
+	EQ(test_reader_read(&reader, 2 * CLUSTER + 5, want, 1), QCOW2_E_TRUNCATED);
+	test_case("the codec wants more than the entry states");
+	want_at = UINT32_MAX;
+	EQ(test_reader_read(&reader, 2 * CLUSTER, want, CLUSTER), QCOW2_E_COMPRESSED);
+	want_at = 0;
+	for (unsigned n = 2;; n++) {
+		test_case("read %u fails", n);
+		EQ(test_reader_read(&reader, CLUSTER, want + CLUSTER, 7), QCOW2_OK);
+		test_io_reset(&s.io);
+		s.io.fail_at = n;
+		if (qcow2_reader_read(&reader.q, 0, want, 1) == QCOW2_OK)
+			break;
+		EQ(reader.q.error.status, QCOW2_E_IO);
+		EQ(reader.q.error.io_code, IO_FAULT);
+		EQ(s.io.calls, n);
+		/* The other reads are of tables. */
+		if (reader.q.error.pos - s.img.active.clusters[0].pos < CLUSTER)
+			n_pieces++;
+		EQ(test_reader_read(&reader, 0, want, CLUSTER), QCOW2_OK);
+	}
+	EQ(n_pieces, 2 * (CLUSTER / 512) - 1); /* back and forth, with one turn */
+	test_reader_free(&reader);
+	test_image_free(&s);
+}
+
+/*
+ * The window of a chain is as long as the clusters of the codec that needs whole ones. Longer
+ * clusters of another image pass through it in parts, and shorter ones fit into it.
+ */
+static void test_pieces_in_chain(void **state)
+{
+	static const struct {
+		unsigned bits, deflate_bits;
+		uint32_t window;
+	} cases[] = { { 9, 16, 4096 }, { 13, 16, 8192 }, { 14, 10, 16384 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t size = (size_t)3 << cases[i].bits;
+		struct test_image s = { 0 };
+		struct test_image d = { 0 };
+		struct test_reader reader;
+		uint8_t *want = malloc(size);
+		size_t min, good;
+
+		test_case("clusters of %u and %u bits", cases[i].bits, cases[i].deflate_bits);
+		TRUE(want != NULL);
+		make_reverse(&s, cases[i].bits, 0);
+		image_expect(&s.img, &s.img.active, 0, want, size);
+		image_init(&d.img, 3, cases[i].deflate_bits, size);
+		test_image_open(&d);
+		EQ(qcow2_image_attach_backing(&d.image, &s.image), QCOW2_OK);
+		EQ(qcow2_reader_memory(&d.image, with_reverse, &min, &good), QCOW2_OK);
+		EQ(min, QCOW2_READER_SLICE + ((qcow2_deflate_small.work_len + 7) & ~7u) + 512 +
+		                cases[i].window);
+		test_reader_init(&reader, &d.image, min, with_reverse);
+		EQ(reader.q.window_len, cases[i].window);
+		EQ(test_reader_read(&reader, 3, want + 3, size - 3), QCOW2_OK);
+		EQ(test_reader_read(&reader, 0, want, size), QCOW2_OK);
+		test_reader_free(&reader);
+		free(want);
+		test_image_free(&d);
+		test_image_free(&s);
+	}
+}
+
 /* If a codec returns a status that it must not, the reader reports damage. */
 static int odd_status;
 
@@ -348,7 +564,8 @@ int main(void)
 		cmocka_unit_test(test_whole_codec),  cmocka_unit_test(test_promises),
 		cmocka_unit_test(test_odd_statuses), cmocka_unit_test(test_two_codecs),
 		cmocka_unit_test(test_no_codec),     cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_good),         cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_pieces_fail),  cmocka_unit_test(test_pieces_in_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -590,7 +590,7 @@ static void test_interleaved(void **state)
 	image_expect(&s.img, &s.img.active, 0, want, 6 * len);
 	for (unsigned m = 0; m < N_MEMORIES; m++) {
 		test_reader_init(&reader, &s.image, memory_of(m, 16), deflate_only);
-		for (unsigned i = 0; i < 200; i++) {
+		for (unsigned i = 0; i < test_turns(200); i++) {
 			size_t off = (size_t)test_random(i % 4 == 0 ? 6 * len : 2 * len);
 			size_t n = 1 + (size_t)test_random(i % 7 == 0 ? 2 * len : 3000);
 

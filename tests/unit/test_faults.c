@@ -400,7 +400,7 @@ static void test_fault_loop(void **state)
 	(void)state;
 	fixture_make(&f);
 	for (size_t i = 0; i < COUNT(jobs); i++) {
-		for (size_t k = 0; k < COUNT(memories) * 2; k++) {
+		for (size_t k = 0; k < COUNT(memories) * 2; k += test_brief() ? 3 : 1) {
 			for (unsigned which = 0; which < COUNT(f.ios); which++) {
 				if (jobs[i].ios >> which & 1)
 					fault_loop(&f, &jobs[i], which, memories[k / 2], k % 2);
@@ -422,7 +422,7 @@ static void test_flaky(void **state)
 	fixture_make(&f);
 	for (size_t m = 0; m < COUNT(memories); m++) {
 		start(&f, memories[m]);
-		for (unsigned i = 0; i < 3000; i++) {
+		for (unsigned i = 0; i < test_turns(3000); i++) {
 			uint64_t off = test_random(f.top.img.size);
 			uint64_t len = 1 + test_random(i % 5 ? 3000 : 100000);
 			struct test_io *io = f.ios[test_random(3)];
@@ -441,8 +441,8 @@ static void test_flaky(void **state)
 		}
 		stop(&f);
 	}
-	LE(300, good);
-	LE(300, bad);
+	LE(test_turns(300), good);
+	LE(test_turns(300), bad);
 	fixture_free(&f);
 }
 

@@ -97,7 +97,7 @@ static void test_against_deflate(void **state)
 	uint32_t i;
 
 	(void)state;
-	for (i = 0; i < 350; i++) {
+	for (i = 0; i < test_turns(350); i++) {
 		uint32_t len = 1 + below(i % 10 == 0 ? 65536 : 6000);
 		int window_bits = 9 + (int)below(7);
 		struct run run = random_run(len);
@@ -138,7 +138,7 @@ static void test_against_damage(void **state)
 	uint32_t i, k;
 
 	(void)state;
-	for (i = 0; i < 160; i++) {
+	for (i = 0; i < test_turns(160); i++) {
 		uint32_t len = 1 + below(3000);
 		size_t n;
 
@@ -249,7 +249,7 @@ static void test_against_random_streams(void **state)
 	uint32_t i, made, k;
 
 	(void)state;
-	for (i = 0; i < 900; i++) {
+	for (i = 0; i < test_turns(900); i++) {
 		random_stream(&made);
 		for (k = 0; k < 3; k++)
 			check_verdict(writer.bytes, stream_len(), random_run(1 + below(made + 2)));
@@ -263,7 +263,7 @@ static void test_against_noise(void **state)
 	uint32_t i, len;
 
 	(void)state;
-	for (i = 0; i < 8000; i++) {
+	for (i = 0; i < test_turns(8000); i++) {
 		random_bytes(noise, sizeof(noise), 256);
 		if (i % 2 == 0)
 			noise[0] = (uint8_t)((noise[0] & 0xf8u) | 4u | (i & 2u) >> 1);

@@ -84,7 +84,7 @@ static void check_reads(struct geometry *g, struct test_reader *reader, bool lar
 		check_read(g, reader, 0, g->len);
 	check_read(g, reader, g->len - 1, 1);
 	check_read(g, reader, 0, 1);
-	for (unsigned i = 0; i < (large ? 6 : 60); i++) {
+	for (unsigned i = 0; i < (large ? 6 : test_turns(60)); i++) {
 		uint64_t at = test_random(g->len);
 		uint64_t len = 1 + test_random(i % 2 == 0 ? 700 : large ? cluster : 3 * cluster);
 
@@ -139,7 +139,7 @@ static void test_smallest(void **state)
 {
 	(void)state;
 	test_random_state = 7;
-	for (unsigned bits = 9; bits <= 21; bits++) {
+	for (unsigned bits = 9; bits <= (test_brief() ? 16 : 21); bits++) {
 		struct test_image s = { 0 };
 		struct test_reader reader;
 		uint64_t cluster = UINT64_C(1) << bits;
@@ -156,7 +156,7 @@ static void test_smallest(void **state)
 		guard_init(&reader.memory, QCOW2_READER_MEMORY, 8);
 		LE(sizeof(struct qcow2_image) + sizeof reader.q + QCOW2_READER_MEMORY, 1024);
 		EQ(qcow2_reader_init(&reader.q, &s.image, reader.memory.p, QCOW2_READER_MEMORY), 0);
-		for (unsigned i = 0; i < 100; i++) {
+		for (unsigned i = 0; i < test_turns(100); i++) {
 			uint64_t off = test_random(s.img.size);
 			uint64_t len =
 				test_random(s.img.size - off < 3 * cluster ? s.img.size - off + 1

@@ -480,6 +480,155 @@ static void test_l1(void **state)
 	}
 }
 
+/*
+ * The state of the machine is behind the disk, at the next L1 entry. An entry of the L1 table maps
+ * 2 MiB, and the table begins a slice, so the first entries of the state may be in any slice.
+ */
+struct state_case {
+	uint64_t disk_size;
+	uint32_t first; /* L1 entry */
+	uint64_t len;
+	uint32_t extra_len;
+};
+
+static const struct state_case state_cases[] = {
+	{ 0, 0, 1, 16 },
+	{ 1, 1, 4097, 16 },
+	{ 2 * MIB, 1, 2 * MIB, 16 },
+	{ 2 * MIB + 1, 2, 2 * MIB + 1, 24 },
+	{ 3 * MIB, 2, 5 * MIB + 3, 0 }, /* no sizes in the extra data: that of the image, 32 bits */
+	{ 126 * MIB, 63, 4 * MIB, 16 },
+	{ 128 * MIB, 64, 300000, 16 },
+};
+
+static void test_state(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(state_cases); i++) {
+		const struct state_case *c = &state_cases[i];
+		struct test_image s = { 0 };
+		struct image_snapshot *snap = NULL;
+		struct test_reader reader;
+		struct qcow2_image below;
+		struct qcow2_image image;
+		struct qcow2_snapshot e;
+		uint8_t *want = calloc((size_t)c->len, 1);
+
+		test_case("state %u", (unsigned)i);
+		image_init(&s.img, 3, BITS, 3 * MIB);
+		image_set_backing(&s.img, "below", 5, 0);
+		image_add_range(&s.img, &s.img.active, 0, 20, IMAGE_DATA);
+		snap = image_add_snapshot(&s.img, "1", "x");
+		snap->disk_size = c->disk_size;
+		snap->vm_state_size = c->extra_len == 0 ? (uint32_t)c->len : 1;
+		snap->vm_state_size_large = c->len;
+		snap->extra_len = c->extra_len;
+		snap->table.l1_entries = c->first + (uint32_t)(c->len / (2 * MIB)) + 1;
+		image_add_range(&s.img, &snap->table, c->first * 512, 40, IMAGE_DATA);
+		image_add_range(&s.img, &snap->table, c->first * 512 + 41, 3, IMAGE_COMPRESSED);
+		image_add(&s.img, &snap->table, c->first * 512 + (c->len - 1) / CLUSTER,
+		          IMAGE_DATA);
+		test_image_open(&s);
+		EQ(qcow2_image_raw(&below, &s.io.io), QCOW2_OK);
+		EQ(qcow2_image_attach_backing(&s.image, &below), QCOW2_OK);
+		check_next(&s, &e, true);
+		test_io_reset(&s.io);
+		EQ(qcow2_snapshot_state_image(&image, &s.image, &e, NULL), QCOW2_OK);
+		EQ(s.io.calls, 0);
+		EQ(image.size, c->len);
+		EQ(image.l1_pos, e.l1_pos + 8 * c->first);
+		EQ(image.l1_entries, e.l1_entries - c->first);
+		image_expect(&s.img, &s.img.snapshots[0].table, c->first * 2 * MIB, want,
+		             (size_t)c->len);
+		test_reader_init(&reader, &image, QCOW2_READER_MEMORY_DEFLATE, deflate_only);
+		EQ(test_reader_read(&reader, 0, want, (size_t)c->len), QCOW2_OK);
+		EQ(test_reader_read(&reader, c->len - 1, want + c->len - 1, 1), QCOW2_OK);
+		EQ(test_reader_read(&reader, c->len, want, 1), QCOW2_E_RANGE);
+		test_reader_free(&reader);
+		free(want);
+		test_image_free(&s);
+	}
+}
+
+struct no_state_case {
+	const char *name;
+	uint64_t len, disk_size;
+	uint32_t l1_entries;
+	int status;
+	uint64_t detail;
+};
+
+static const struct no_state_case no_state_cases[] = {
+	{ "none", 0, 2 * MIB, 1, QCOW2_E_NOT_FOUND, 0 },
+	{ "fills its L1 entry", 2 * MIB, 2 * MIB, 2, QCOW2_OK, 0 },
+	{ "one byte more than its L1 entry", 2 * MIB + 1, 2 * MIB, 2, QCOW2_E_L1, 2 * MIB + 1 },
+	{ "no L1 entry", 1, 2 * MIB, 1, QCOW2_E_L1, 1 },
+	{ "2^64-1 bytes", UINT64_MAX, 2 * MIB, 2, QCOW2_E_L1, UINT64_MAX },
+	{ "the disk does not open", 5, 2 * MIB + 1, 1, QCOW2_E_L1, 1 },
+};
+
+static void test_no_state(void **state)
+{
+	struct qcow2_error err;
+	struct qcow2_image image;
+	struct qcow2_snapshot e;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(no_state_cases); i++) {
+		const struct no_state_case *c = &no_state_cases[i];
+		struct test_image s = { 0 };
+		struct image_snapshot *snap = NULL;
+
+		test_case("state: %s", c->name);
+		image_init(&s.img, 3, BITS, MIB);
+		snap = image_add_snapshot(&s.img, "1", "x");
+		snap->disk_size = c->disk_size;
+		snap->vm_state_size_large = c->len;
+		snap->table.l1_entries = c->l1_entries;
+		test_image_open(&s);
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
+		EQ(qcow2_snapshot_state_image(&image, &s.image, &e, &err), c->status);
+		EQ(err.status, c->status);
+		if (c->status != QCOW2_OK) {
+			TRUE(err.io == &s.image.io);
+			ALL(&image, 0, sizeof image); /* closed */
+			EQ(err.detail, c->detail);
+		}
+		test_image_free(&s);
+	}
+	/* The entry has no disk size, and the image has grown past the table. */
+	{
+		struct test_image s = { 0 };
+		struct image_snapshot *snap = NULL;
+
+		test_case("state of a disk that has grown");
+		image_init(&s.img, 3, BITS, 7 * MIB);
+		snap = image_add_snapshot(&s.img, "1", "x");
+		snap->extra_len = 0;
+		snap->vm_state_size = 1;
+		snap->table.l1_entries = 3;
+		test_image_open(&s);
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
+		EQ(qcow2_snapshot_state_image(&image, &s.image, &e, &err), QCOW2_E_L1);
+		EQ(err.detail, 1);
+		EQ(qcow2_snapshot_state_image(&image, NULL, &e, NULL), QCOW2_E_ARGUMENT);
+		test_image_free(&s);
+	}
+	{
+		struct test_image s = { 0 };
+
+		test_case("state of an image with AES");
+		image_init(&s.img, 3, BITS, MIB);
+		image_add_snapshot(&s.img, "1", "x")->vm_state_size_large = 5;
+		image_set(&s.img, IMAGE_CRYPT_METHOD, 1);
+		test_image_open_flags(&s, QCOW2_OPEN_INSPECT);
+		EQ(qcow2_snapshot_next(&s.image, NULL, &e, NULL), QCOW2_OK);
+		EQ(qcow2_snapshot_state_image(&image, &s.image, &e, &err), QCOW2_E_ENCRYPTED);
+		EQ(err.detail, 1);
+		test_image_free(&s);
+	}
+}
+
 static void test_refused(void **state)
 {
 	struct test_image s = { 0 };
@@ -537,7 +686,8 @@ int main(void)
 		cmocka_unit_test(test_short_l1),   cmocka_unit_test(test_extra),
 		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_l1),
 		cmocka_unit_test(test_refused),    cmocka_unit_test(test_no_strings_at_end),
-		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_lengths),    cmocka_unit_test(test_state),
+		cmocka_unit_test(test_no_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

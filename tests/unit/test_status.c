@@ -34,6 +34,10 @@ static const int statuses[] = {
 	QCOW2_E_TRUNCATED,
 	QCOW2_E_REFCOUNT,
 	QCOW2_E_BITMAP,
+	QCOW2_E_INCONSISTENT,
+	QCOW2_E_KEY,
+	QCOW2_E_CRYPTO,
+	QCOW2_E_LUKS,
 };
 
 static bool known(int status)

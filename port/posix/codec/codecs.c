@@ -12,7 +12,7 @@
 static const struct {
 	uint8_t type;
 	const char *name;
-	bool (*init)(struct qp_codec *codec);
+	void (*init)(struct qp_codec *codec);
 	void (*end)(struct qp_codec *codec); /* NULL if it keeps nothing to free */
 	const char *const *decoder;
 } codec_table[] = {
@@ -26,7 +26,7 @@ typedef char codecs_fit[CODECS <= QP_CODECS_MAX ? 1 : -1];
 
 void qp_codecs_init(struct qp_codecs *codecs)
 {
-	size_t i, n = 0;
+	size_t i;
 
 	memset(codecs, 0, sizeof *codecs);
 	for (i = 0; i < CODECS; i++) {
@@ -34,8 +34,8 @@ void qp_codecs_init(struct qp_codecs *codecs)
 
 		codec->state = &codecs->state[i];
 		codec->last = &codecs->last;
-		if (codec_table[i].init(codec))
-			codecs->list[n++] = &codec->core;
+		codec_table[i].init(codec);
+		codecs->list[i] = &codec->core;
 	}
 }
 

@@ -64,10 +64,10 @@ static inline bool qp_codec_claim(const struct qp_codec *codec)
 	return same;
 }
 
-/* Each sets codec->core, or returns false if this build does not have the decompressor. */
-bool qp_deflate_init(struct qp_codec *codec);
-bool qp_zstd_init(struct qp_codec *codec);
-/* What decodes each in this build, for qcow2_get_decoder; NULL: nothing. */
+/* Each sets codec->core. */
+void qp_deflate_init(struct qp_codec *codec);
+void qp_zstd_init(struct qp_codec *codec);
+/* What decodes each in this build, for qcow2_get_decoder. */
 extern const char *const qp_deflate_decoder;
 extern const char *const qp_zstd_decoder;
 /* Frees *codec->state. */

@@ -34,11 +34,10 @@ static int library_decode(const struct qcow2_codec *self, void *work, struct qco
 	return qcow2_deflate_small.decode(&qcow2_deflate_small, work, stream);
 }
 
-bool qp_deflate_init(struct qp_codec *codec)
+void qp_deflate_init(struct qp_codec *codec)
 {
 	codec->core = qcow2_deflate_small;
 	codec->core.whole = true;
 	codec->core.begin = library_begin;
 	codec->core.decode = library_decode;
-	return true;
 }

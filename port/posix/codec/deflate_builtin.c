@@ -12,11 +12,10 @@ static void builtin_begin(const struct qcow2_codec *self, void *work)
 	qcow2_deflate_fast.begin(&qcow2_deflate_fast, work);
 }
 
-bool qp_deflate_init(struct qp_codec *codec)
+void qp_deflate_init(struct qp_codec *codec)
 {
 	codec->core = qcow2_deflate_fast;
 	codec->core.begin = builtin_begin;
-	return true;
 }
 
 void qp_deflate_end(struct qp_codec *codec)

@@ -106,7 +106,7 @@ static int zstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_
 	return rc;
 }
 
-bool qp_zstd_init(struct qp_codec *codec)
+void qp_zstd_init(struct qp_codec *codec)
 {
 	struct qcow2_codec *core = &codec->core;
 
@@ -115,5 +115,4 @@ bool qp_zstd_init(struct qp_codec *codec)
 	core->work_len = (uint32_t)((ZSTD_estimateDCtxSize() + 7u) & ~(size_t)7);
 	core->begin = zstd_begin;
 	core->decode = zstd_decode;
-	return true;
 }

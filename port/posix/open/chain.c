@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "../failure.h"
+#include "../key/unlock.h"
 #include "cut.h"
 #include "find.h"
+#include "qcow2/version1.h"
 
 static struct qp_layer *layer_new(unsigned depth)
 {
@@ -41,6 +43,7 @@ void qp_chain_free(struct qp_layer *top)
 		qp_file_close(&top->file);
 		qp_file_close(&top->data);
 		qp_directory_close(&top->dir);
+		qp_lock(top);
 		for (i = 0; i < QP_NAMES; i++)
 			free(top->names[i]);
 		free(top);
@@ -71,27 +74,43 @@ static bool attach_data(struct qp_plan *plan, struct qp_layer *layer)
 	return true;
 }
 
+/* The static texts of failures about an image of a version that is not expected. */
+static const char is_qcow[] = "the image has version 1: its format is qcow, not qcow2";
+static const char is_qcow2[] = "the image has version 2 or 3: its format is qcow2, not qcow";
+
+/* Reads the header of the version that is expected, and its extensions. */
+static int header_open(struct qp_layer *layer, const struct qp_found *found, unsigned flags,
+                       struct qcow2_error *err)
+{
+	int rc = QCOW2_E_VERSION;
+
+	if (!found->is_v1)
+		rc = qcow2_image_open(&layer->image, &layer->file.io, flags, err);
+	if (found->is_v1 || (found->is_any && rc == QCOW2_E_VERSION && err->detail == 1u))
+		return qcow2_image_open_v1(&layer->image, &layer->file.io, flags, err);
+	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
+	return rc == QCOW2_OK ? qcow2_image_extensions(&layer->image, err) : rc;
+}
+
 /* Opens the image of a layer. One pread reads the header and usually all that belongs to it. */
-static bool image_open(struct qp_plan *plan, struct qp_layer *layer)
+static bool image_open(struct qp_plan *plan, struct qp_layer *layer, const struct qp_found *found)
 {
 	unsigned options = plan->options->flags;
 	struct qcow2_error err;
-	unsigned flags = 0;
+	/* An encrypted image gets its key later, when all files are open. */
+	unsigned flags = QCOW2_OPEN_INSPECT;
 	int rc;
 
 	if ((options & QCOW2_ALLOW_TRUNCATED) != 0u)
 		flags |= QCOW2_OPEN_TRUNCATED;
 	if ((options & QCOW2_LAYER_ONLY) != 0u)
 		flags |= QCOW2_OPEN_LAYER;
-	if ((options & QCOW2_INSPECT) != 0u)
-		flags |= QCOW2_OPEN_INSPECT;
 	if (!qp_file_keep_head(&layer->file, plan->head))
 		return false;
-	rc = qcow2_image_open(&layer->image, &layer->file.io, flags, &err);
-	/* Reading the disk does not need the extensions, but QEMU refuses damaged ones. */
-	if (rc == QCOW2_OK)
-		rc = qcow2_image_extensions(&layer->image, &err);
-	if (rc == QCOW2_E_TRUNCATED)
+	rc = header_open(layer, found, flags, &err);
+	if (rc == QCOW2_E_VERSION && err.detail - 1u < 3u)
+		qp_fail_file(&layer->file, ENOTSUP, found->is_v1 ? is_qcow2 : is_qcow, NULL);
+	else if (rc == QCOW2_E_TRUNCATED)
 		qp_fail_open_cut(&layer->file, flags, &err);
 	else if (rc != QCOW2_OK)
 		qp_fail_core(rc, &err);
@@ -112,7 +131,7 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 		qcow2_image_raw(&layer->image, &layer->file.io);
 		return true;
 	}
-	if (!image_open(plan, layer))
+	if (!image_open(plan, layer, &found))
 		return false;
 	if ((layer->image.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) == 0u ||
 	    (options & QCOW2_INSPECT) != 0u)
@@ -124,8 +143,9 @@ static bool layer_open(struct qp_plan *plan, struct qp_layer *layer, struct qp_f
 static bool wants_backing(const struct qp_plan *plan, const struct qp_layer *layer)
 {
 	const struct qcow2_options *o = plan->options;
+	unsigned alone = QCOW2_LAYER_ONLY | QCOW2_INSPECT | QCOW2_VM_STATE;
 
-	if (layer->image.version == 0u || (o->flags & (QCOW2_LAYER_ONLY | QCOW2_INSPECT)) != 0u)
+	if (layer->image.version == 0u || (o->flags & alone) != 0u)
 		return false;
 	return layer->image.backing_name.len != 0u || plan->n_taken < o->n_backing;
 }
@@ -192,6 +212,15 @@ static void join_layers(struct qp_layer *top, const struct qp_layer *bottom)
 	}
 }
 
+/* Last, so that nobody types a password for a chain that does not open. */
+static bool unlock_all(struct qp_layer *layer, const struct qcow2_options *options)
+{
+	for (; layer != NULL; layer = layer->below)
+		if (!qp_unlock(layer, options))
+			return false;
+	return true;
+}
+
 /* A file that was given but is not needed is an error, not ignored. */
 static bool all_taken(const struct qp_plan *plan)
 {
@@ -248,13 +277,15 @@ static bool given_image(struct qp_found *found, const char *path)
 	return found->path != NULL;
 }
 
-/* Is the caller's image raw? Fails if the format is not one that is read. */
+/* Notes the format of the caller's image. Fails if it is not one that is read. */
 static bool given_format(struct qp_found *found, const char *format)
 {
 	found->is_raw = format != NULL && strcmp(format, "raw") == 0;
-	if (format == NULL || found->is_raw || strcmp(format, "qcow2") == 0)
+	found->is_v1 = format != NULL && strcmp(format, "qcow") == 0;
+	found->is_any = format == NULL;
+	if (format == NULL || found->is_raw || found->is_v1 || strcmp(format, "qcow2") == 0)
 		return true;
-	qp_fail_text(EINVAL, 0, "the format given for the image is neither raw nor qcow2");
+	qp_fail_text(EINVAL, 0, "the format given for the image is neither raw, qcow2 nor qcow");
 	return false;
 }
 
@@ -280,7 +311,7 @@ static bool chain_fill(struct qp_plan *plan, struct qp_layer **top, int fd)
 	if (!all_taken(plan))
 		return false;
 	join_layers(*top, layer);
-	return true;
+	return unlock_all(*top, plan->options);
 }
 
 bool qp_chain_open(struct qp_layer **top, int fd, const struct qcow2_options *options)

@@ -17,6 +17,7 @@
 
 #include "../posix.h"
 
+#include "../key/sealed.h"
 #include "directory.h"
 #include "file.h"
 #include "qcow2/image.h"
@@ -30,10 +31,12 @@ enum qp_name { QP_NAME_BACKING, QP_NAME_FORMAT, QP_NAME_DATA, QP_NAMES };
 struct qp_layer {
 	struct qcow2_image image;
 	struct qp_file file;
-	struct qp_file data;     /* the external data file; its fd is -1 if there is none */
-	struct qp_layer *below;  /* the backing file, or NULL */
-	struct qp_directory dir; /* of the image; open only while its names are followed */
-	char *names[QP_NAMES];   /* NULL if not read yet. Threads access it atomically (names.c). */
+	struct qp_file data;         /* the external data file; its fd is -1 if there is none */
+	struct qp_layer *below;      /* the backing file, or NULL */
+	struct qp_directory dir;     /* of the image; open only while its names are followed */
+	struct qcow2_cipher *cipher; /* with the key of the image; NULL: none */
+	struct qcow2_cipher sealed;  /* in its place, if the image is opened without its key */
+	char *names[QP_NAMES]; /* NULL if not read yet. Threads access it atomically (names.c). */
 };
 
 /*

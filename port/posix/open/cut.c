@@ -7,6 +7,7 @@
 #include "../failure.h"
 #include "file.h"
 #include "qcow2/refcount.h"
+#include "qcow2/version1.h"
 
 enum { L1_ENTRY_LEN = 8 };
 
@@ -46,6 +47,9 @@ bool qp_looks_cut(const struct qcow2_image *image, uint64_t pos, uint64_t len)
 	/* The file ends in the middle of it. */
 	if (pos < image->io.size && len > image->io.size - pos)
 		return true;
+	/* Version 1 has no refcounts. QEMU writes what the entries point to before the entries. */
+	if (image->version == 1u)
+		return true;
 	/* The refcounts of a dirty image may lack the clusters that were allocated last. */
 	if ((image->incompatible & QCOW2_INCOMPATIBLE_DIRTY) != 0u)
 		return true;
@@ -72,8 +76,9 @@ void qp_fail_open_cut(const struct qp_file *file, unsigned flags, const struct q
 	struct qcow2_image image;
 	uint64_t l1_len;
 
-	if (qcow2_image_open(&image, &file->io, flags | QCOW2_OPEN_TRUNCATED, &unused) !=
-	    QCOW2_OK) {
+	flags |= QCOW2_OPEN_TRUNCATED;
+	if (qcow2_image_open(&image, &file->io, flags, &unused) != QCOW2_OK &&
+	    qcow2_image_open_v1(&image, &file->io, flags, &unused) != QCOW2_OK) {
 		/* No option helps here: without its header, an image tells nothing. */
 		qp_fail_missing(file, false,
 		                "image is truncated: the header is cut off at the end of the file "

@@ -25,7 +25,7 @@
 /* The static texts of failures, which qcow2_open returns in *error_ret. */
 static const char need_backing[] = "the image needs a backing file, which was not given";
 static const char need_data[] = "the image needs an external data file, which was not given";
-static const char need_format[] = "no format given for the backing file (raw or qcow2)";
+static const char need_format[] = "no format given for the backing file (raw, qcow2 or qcow)";
 
 /* Reads from the image which file it needs. The strings belong to the layer. */
 static bool request_read(struct qp_layer *layer, int kind, struct qcow2_file_request *request)
@@ -55,7 +55,7 @@ static bool is_raw_format(const char *format)
 
 static bool is_readable_format(const char *format)
 {
-	return is_raw_format(format) || strcmp(format, "qcow2") == 0;
+	return is_raw_format(format) || strcmp(format, "qcow2") == 0 || strcmp(format, "qcow") == 0;
 }
 
 /* Notes that the caller neither gave the file nor allows the library to open it. */
@@ -175,7 +175,8 @@ static void format_missing(const struct qcow2_file_request *request, int fd)
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format, "%s%s", need_format, looks);
 	else
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
-		        "no format given for the backing file '%s' (raw or qcow2)%s", name, looks);
+		        "no format given for the backing file '%s' (raw, qcow2 or qcow)%s", name,
+		        looks);
 }
 
 /* Makes sure that a format is one that the library reads. */
@@ -232,6 +233,7 @@ static bool find_backing(struct qp_plan *plan, struct qp_layer *layer,
 	if (format == NULL || !format_supported(format, request))
 		return false;
 	found->is_raw = is_raw_format(format);
+	found->is_v1 = strcmp(format, "qcow") == 0;
 	return true;
 }
 

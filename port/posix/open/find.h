@@ -21,13 +21,15 @@ struct qp_plan {
 struct qp_found {
 	int fd;                  /* -1 if none */
 	char *path;              /* from malloc; NULL if unknown */
-	bool is_raw;             /* not a qcow2 image */
+	bool is_raw;             /* no image, the disk itself */
+	bool is_v1;              /* an image of version 1; only that */
+	bool is_any;             /* an image of any version */
 	struct qp_directory dir; /* that has the file, if a name led there */
 };
 
 #define QP_FOUND_NONE                                                                              \
 	{                                                                                          \
-		-1, NULL, false,                                                                   \
+		-1, NULL, false, false, false,                                                     \
 		{                                                                                  \
 			-1, NULL                                                                   \
 		}                                                                                  \

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "../failure.h"
+#include "../key/sealed.h"
 #include "../open/cut.h"
 #include "../open/file.h"
 
@@ -29,6 +30,9 @@ enum { CLUSTERS_ABOVE = 65536 };
 /* Bits 9-55 of an L1 entry or a standard L2 entry. */
 #define ENTRY_POS UINT64_C(0x00fffffffffffe00)
 
+/* The position in a sector, which is decrypted as a whole. */
+#define SECTOR_MASK UINT64_C(511)
+
 /* A failure while it is explored. */
 struct failure {
 	struct qcow2_reader *reader;
@@ -40,6 +44,18 @@ struct failure {
 	struct qp_damage *damage;
 };
 
+/* What an L1 entry or a standard L2 entry points to. In version 1 it has no flags. */
+static uint64_t pointer_of(const struct qcow2_image *image, uint64_t entry)
+{
+	return image->version == 1u ? entry : entry & ENTRY_POS;
+}
+
+/* Are its bytes in the file as many as in the disk? */
+static bool is_stored(const struct qcow2_extent *e)
+{
+	return e->kind == QCOW2_EXTENT_DATA || e->kind == QCOW2_EXTENT_ENCRYPTED;
+}
+
 /* Is this the extent whose bytes could not be read? */
 static bool failed_in(const struct failure *f, const struct qcow2_extent *e)
 {
@@ -50,6 +66,10 @@ static bool failed_in(const struct failure *f, const struct qcow2_extent *e)
 		return false;
 	if (e->kind == QCOW2_EXTENT_DATA)
 		return f->status == QCOW2_E_IO && before < e->len;
+	/* A read of encrypted data begins at the sector in which the extent does. */
+	if (e->kind == QCOW2_EXTENT_ENCRYPTED)
+		return (f->status == QCOW2_E_IO || f->status == QCOW2_E_CRYPTO) &&
+		       f->err.pos - (e->pos & ~SECTOR_MASK) < e->len + (e->pos & SECTOR_MASK);
 	return e->kind == QCOW2_EXTENT_COMPRESSED &&
 	       qcow2_reader_read(f->reader, e->off, &byte, 1) == f->status;
 }
@@ -74,7 +94,7 @@ static bool find_offset(struct failure *f, uint64_t offset, uint64_t len)
 		if (failed_in(f, e)) {
 			f->is_mapped = true;
 			f->damage->offset = offset;
-			if (e->kind == QCOW2_EXTENT_DATA)
+			if (is_stored(e) && f->err.pos > e->pos)
 				f->damage->offset += f->err.pos - e->pos;
 			return true;
 		}
@@ -153,13 +173,25 @@ static uint64_t l1_entry_pos(const struct failure *f)
 	return f->image->l1_pos + (f->damage->offset >> f->image->l1_entry_bits << L1_ENTRY_BITS);
 }
 
+/* Version 1 has only entries of 8 bytes. */
+static unsigned l2_entry_bits(const struct qcow2_image *image)
+{
+	return image->version == 1u ? L1_ENTRY_BITS : image->l2_entry_bits;
+}
+
+/* The length of an L2 table: in version 2 that of a cluster. */
+static uint64_t l2_table_len(const struct qcow2_image *image)
+{
+	return UINT64_C(1) << (image->l1_entry_bits - image->cluster_bits + l2_entry_bits(image));
+}
+
 /* The position in its table of the L2 entry for the damage. */
 static uint64_t l2_entry_at(const struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
 	uint64_t in_table = f->damage->offset & ((UINT64_C(1) << image->l1_entry_bits) - 1u);
 
-	return in_table / image->cluster_len << image->l2_entry_bits;
+	return in_table / image->cluster_len << l2_entry_bits(image);
 }
 
 /*
@@ -173,13 +205,13 @@ static unsigned explore_pointer(struct failure *f)
 
 	if (!entry_read(image, l1_entry_pos(f), &l1_entry))
 		return image->cluster_bits;
-	table = l1_entry & ENTRY_POS;
-	if (table > image->io.size || image->cluster_len > image->io.size - table) {
-		points_past(f, "L1", l1_entry_pos(f), "an L2 table", table, image->cluster_len);
+	table = pointer_of(image, l1_entry);
+	if (table > image->io.size || l2_table_len(image) > image->io.size - table) {
+		points_past(f, "L1", l1_entry_pos(f), "an L2 table", table, l2_table_len(image));
 		return image->l1_entry_bits;
 	}
 	if (entry_read(image, table + l2_entry_at(f), &l2_entry))
-		points_past(f, "L2", table + l2_entry_at(f), "data", l2_entry & ENTRY_POS,
+		points_past(f, "L2", table + l2_entry_at(f), "data", pointer_of(image, l2_entry),
 		            image->cluster_len);
 	return image->cluster_bits;
 }
@@ -211,7 +243,7 @@ static void explore_compressed(struct failure *f)
 
 	if (f->status != QCOW2_E_TRUNCATED || !entry_read(f->image, l1_entry_pos(f), &l1_entry))
 		return;
-	points_past(f, "L2", (l1_entry & ENTRY_POS) + l2_entry_at(f), "compressed data",
+	points_past(f, "L2", pointer_of(f->image, l1_entry) + l2_entry_at(f), "compressed data",
 	            f->extent.pos, f->extent.packed_len);
 	f->damage->looks_cut = false;
 }
@@ -219,7 +251,7 @@ static void explore_compressed(struct failure *f)
 /* Log2 of the bytes that 512 bytes of an L2 table map. */
 static unsigned l2_slice_bits(const struct qcow2_image *image)
 {
-	unsigned bits = image->cluster_bits + SLICE_BITS - image->l2_entry_bits;
+	unsigned bits = image->cluster_bits + SLICE_BITS - l2_entry_bits(image);
 
 	return bits < image->l1_entry_bits ? bits : image->l1_entry_bits;
 }
@@ -228,12 +260,14 @@ static unsigned l2_slice_bits(const struct qcow2_image *image)
 static unsigned explore_slice(const struct failure *f)
 {
 	const struct qcow2_image *image = f->image;
-	uint64_t entry = f->damage->offset >> image->l1_entry_bits << L1_ENTRY_BITS;
-	uint64_t slice = image->l1_pos + (entry >> SLICE_BITS << SLICE_BITS);
+	uint64_t slice = l1_entry_pos(f) >> SLICE_BITS << SLICE_BITS;
 
-	if (f->err.pos == slice)
-		return image->l1_entry_bits + SLICE_BITS - L1_ENTRY_BITS;
-	return l2_slice_bits(image);
+	if (f->err.pos != slice)
+		return l2_slice_bits(image);
+	/* The table of a saved state begins inside a slice: then only this entry is sure. */
+	if (image->l1_pos % (1u << SLICE_BITS) != 0u)
+		return image->l1_entry_bits;
+	return image->l1_entry_bits + SLICE_BITS - L1_ENTRY_BITS;
 }
 
 /*
@@ -306,7 +340,7 @@ static void find_length(struct failure *f)
 	struct qp_damage *damage = f->damage;
 	uint64_t left = f->image->size - damage->offset;
 
-	if (f->is_mapped && f->extent.kind == QCOW2_EXTENT_DATA) {
+	if (f->is_mapped && is_stored(&f->extent)) {
 		damage->length = f->extent.off + f->extent.len - damage->offset;
 	} else if (f->is_mapped) {
 		damage->length = to_multiple(damage->offset, f->image->cluster_bits);
@@ -335,5 +369,9 @@ void qp_fail_reader(struct qcow2_reader *reader, int status, uint64_t offset, ui
 	if (find_offset(&f, offset, len))
 		find_length(&f);
 	clip_by_layers(&f, depth);
+	if (status == QCOW2_E_CRYPTO && f.image->cipher->decrypt == qp_sealed_decrypt) {
+		status = QCOW2_E_ENCRYPTED;
+		f.err.detail = f.image->crypt_method;
+	}
 	qp_fail_damage(status, &f.err, &damage);
 }

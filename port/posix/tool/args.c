@@ -203,7 +203,9 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->length = UINT64_MAX;
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
-	return args->backing != NULL;
+	args->keys = calloc((size_t)argc, sizeof *args->keys);
+	args->bitmaps = calloc((size_t)argc, sizeof *args->bitmaps);
+	return args->backing != NULL && args->keys != NULL && args->bitmaps != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -221,6 +223,15 @@ static bool has_backing(const struct args *args)
 {
 	return args->options.n_backing != 0u ||
 	       (args->second != NULL && args->second->options.n_backing != 0u);
+}
+
+/* Is the saved state of a snapshot wanted, and no snapshot? */
+static bool lacks_snapshot(const struct args *args)
+{
+	const struct snapshot_wanted *s = &args->snapshot;
+
+	return (args->options.flags & QCOW2_VM_STATE) != 0u && s->id_or_name == NULL &&
+	       s->id == NULL && s->name == NULL;
 }
 
 /* Looks for options that exclude each other, or that do nothing without another. */
@@ -241,6 +252,9 @@ static int check_combinations(const struct args *args, const struct command *com
 		{ "summary", "svg", args->summary, args->svg != NULL },
 		{ "picture", "svg", args->picture, args->svg != NULL },
 		{ "scan", "no-scan", args->scan, args->no_scan },
+		{ "bitmap", "picture", args->n_bitmaps != 0u, args->picture },
+		{ "bitmap", "svg", args->n_bitmaps != 0u, args->svg != NULL },
+		{ "bitmap", "salvage", args->n_bitmaps != 0u, args->salvage },
 	};
 	size_t i;
 
@@ -248,8 +262,14 @@ static int check_combinations(const struct args *args, const struct command *com
 		if (pairs[i].has_a && pairs[i].has_b)
 			return usage(command, "--%s and --%s cannot be combined", pairs[i].a,
 			             pairs[i].b);
+	if (lacks_snapshot(args))
+		return usage(command, "--vm-state needs --snapshot");
+	if (args->second != NULL && lacks_snapshot(args->second))
+		return usage(command, "--vm-state-b needs --snapshot-b");
 	if (args->report != NULL && !args->salvage)
 		return usage(command, "--report needs --salvage");
+	if (args->inconsistent && args->n_bitmaps == 0u)
+		return usage(command, "--inconsistent needs --bitmap");
 	return EXIT_OK;
 }
 
@@ -277,8 +297,13 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 
 void args_free(struct args *args)
 {
-	if (args->second != NULL)
+	if (args->second != NULL) {
 		free(args->second->backing);
+		free(args->second->keys);
+		free(args->second->bitmaps);
+	}
 	free(args->second);
 	free(args->backing);
+	free(args->keys);
+	free(args->bitmaps);
 }

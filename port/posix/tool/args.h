@@ -18,7 +18,8 @@ enum {
 	FOR_CONVERT = 1 << 5,
 	FOR_SNAPSHOTS = 1 << 6,
 	FOR_COMPARE = 1 << 7,
-	FOR_CHECK = 1 << 12,
+	FOR_BITMAPS = 1 << 8,
+	FOR_CHECK = 1 << 9,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
@@ -26,6 +27,15 @@ enum {
 /* Whether the output has holes: where it can, or only if it can, or not at all. */
 enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
 enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+/* Where the password of encrypted images is. */
+struct key_source {
+	const char *file; /* NULL: in fd */
+	int fd;
+	bool has_depth; /* for the image at this depth; otherwise for all that have none of their
+	                   own */
+	unsigned depth;
+};
 
 /* What the user asks for. The strings are those of argv. */
 struct args {
@@ -63,9 +73,14 @@ struct args {
 	uint64_t offset; /* bytes; --skip */
 	uint64_t length; /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
+	const char **bitmaps; /* the names of --bitmap; room for as many as there are words */
+	size_t n_bitmaps;
+	bool inconsistent;            /* also bitmaps that are in use */
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */
 	struct qcow2_file data_file;
+	struct key_source *keys; /* room for as many as the command line has words */
+	unsigned n_keys;
 	/* What the options for the second image say, such as --snapshot-b, in the same fields; NULL
 	 * if the command has no second image. */
 	struct args *second;

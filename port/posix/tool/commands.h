@@ -8,6 +8,7 @@
 
 #include "args.h"
 
+int run_bitmaps(struct args *args);
 int run_cat(struct args *args);
 int run_check(struct args *args);
 int run_compare(struct args *args);

@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	  run_check },
 	{ "snapshots", FOR_SNAPSHOTS, "IMAGE", "List the internal snapshots.", 1, 1, false,
 	  run_snapshots },
+	{ "bitmaps", FOR_BITMAPS, "IMAGE", "List the persistent dirty bitmaps.", 1, 1, false,
+	  run_bitmaps },
 	{ "help", FOR_HELP, "[COMMAND]", "Print this help, or that of COMMAND.", 0, 1, false,
 	  run_help },
 	{ "version", FOR_VERSION, "", "Print the version and the built-in decoders.", 0, 0, false,

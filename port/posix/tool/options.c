@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "size.h"
@@ -54,7 +55,7 @@ static const char *store_follow(struct args *args, const struct option_row *row,
 
 static bool is_format(const char *text)
 {
-	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0;
+	return strcmp(text, "raw") == 0 || strcmp(text, "qcow2") == 0 || strcmp(text, "qcow") == 0;
 }
 
 /* Splits FILE[,FORMAT], in place. A comma that no format follows is part of the name. */
@@ -73,10 +74,17 @@ static const char *store_backing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
+static const char *store_bitmap(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->bitmaps[args->n_bitmaps++] = value;
+	return NULL;
+}
+
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
 	store_text(args, row, value);
-	return is_format(value) ? NULL : "raw or qcow2";
+	return is_format(value) ? NULL : "raw, qcow2 or qcow";
 }
 
 /* For qemu-img's -O. It says what is done anyway. */
@@ -160,6 +168,40 @@ static const char *store_color(struct args *args, const struct option_row *row, 
 	return "always, auto or never";
 }
 
+/* Takes "DEPTH=" off the front. What is not a number before the "=" is part of the name. */
+static char *take_depth(struct key_source *source, char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+
+	if (digits == 0u || digits > 3u || value[digits] != '=')
+		return value;
+	source->has_depth = true;
+	source->depth = (unsigned)strtoul(value, NULL, 10);
+	return value + digits + 1;
+}
+
+static const char *store_key_file(struct args *args, const struct option_row *row, char *value)
+{
+	struct key_source *source = &args->keys[args->n_keys++];
+
+	(void)row;
+	source->file = take_depth(source, value);
+	return NULL;
+}
+
+static const char *store_key_fd(struct args *args, const struct option_row *row, char *value)
+{
+	struct key_source *source = &args->keys[args->n_keys++];
+	char *number = take_depth(source, value);
+	size_t digits = strspn(number, "0123456789");
+
+	(void)row;
+	if (digits == 0u || digits > 9u || number[digits] != '\0')
+		return "a descriptor, such as 3";
+	source->fd = (int)strtoul(number, NULL, 10);
+	return NULL;
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -188,13 +230,13 @@ static const char *store_image_at(struct args *args, const struct option_row *ro
  */
 const struct option_row options[] = {
 	/* clang-format off */
-	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_CHECK,
+	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_BITMAPS | FOR_CHECK,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
 	{ "json", '\0', NULL, FOR_COMPARE,
 	  "print JSON",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_CHECK,
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_BITMAPS | FOR_CHECK,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
@@ -212,6 +254,15 @@ const struct option_row options[] = {
 	{ "summary", '\0', NULL, FOR_MAP,
 	  "print only how many bytes are of each kind and depth",
 	  store_true, FIELD(summary) },
+	{ "bitmap", '\0', "NAME", FOR_MAP,
+	  "also show what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "bitmap", '\0', "NAME", FOR_CAT | FOR_CONVERT,
+	  "write only what the bitmap NAME marks as dirty; with several, what any of them marks",
+	  store_bitmap, 0 },
+	{ "inconsistent", '\0', NULL, FOR_MAP | FOR_CAT | FOR_CONVERT,
+	  "also use bitmaps that are in use, which may lack changes",
+	  store_true, FIELD(inconsistent) },
 	{ "picture", '\0', NULL, FOR_MAP,
 	  "draw the disk in rows of characters as wide as the terminal",
 	  store_true, FIELD(picture) },
@@ -221,6 +272,9 @@ const struct option_row options[] = {
 	{ "svg", '\0', "FILE", FOR_MAP,
 	  "draw the disk to FILE as SVG, and where its parts are in the file; -: standard output",
 	  store_text, FIELD(svg) },
+	{ "vm-state", '\0', NULL, FOR_MAP | FOR_CAT | FOR_CONVERT | FOR_COMPARE,
+	  "with --snapshot: read the state of the machine that was saved with the snapshot",
+	  store_library_flag, QCOW2_VM_STATE },
 	{ "skip", 's', "OFFSET", FOR_CAT,
 	  "start at OFFSET bytes; suffixes K, M, G and T, or KiB, MiB and so on, are powers of 1024",
 	  store_size, FIELD(offset) },
@@ -233,18 +287,27 @@ const struct option_row options[] = {
 	{ "strict", 's', NULL, FOR_COMPARE,
 	  "disks of different sizes are different, whatever they hold",
 	  store_true, FIELD(strict) },
-	{ "format-b", 'F', "raw|qcow2", FOR_COMPARE,
+	{ "format-b", 'F', "raw|qcow2|qcow", FOR_COMPARE,
 	  "like --format, for IMAGE-B",
 	  store_format, FIELD(options.format) },
 	{ "snapshot-b", '\0', "ID|NAME", FOR_COMPARE,
 	  "like --snapshot, for IMAGE-B",
 	  store_snapshot, 0 },
-	{ "backing-b", '\0', "FILE[,raw|,qcow2]", FOR_COMPARE,
+	{ "vm-state-b", '\0', NULL, FOR_COMPARE,
+	  "like --vm-state, for IMAGE-B",
+	  store_library_flag, QCOW2_VM_STATE },
+	{ "backing-b", '\0', "FILE[,raw|,qcow2|,qcow]", FOR_COMPARE,
 	  "like --backing, for IMAGE-B",
 	  store_backing, 0 },
 	{ "data-file-b", '\0', "FILE", FOR_COMPARE,
 	  "like --data-file, for IMAGE-B",
 	  store_data_file, 0 },
+	{ "key-file-b", '\0', "FILE|DEPTH=FILE", FOR_COMPARE,
+	  "like --key-file, for IMAGE-B",
+	  store_key_file, 0 },
+	{ "key-fd-b", '\0', "N|DEPTH=N", FOR_COMPARE,
+	  "like --key-fd, for IMAGE-B",
+	  store_key_fd, 0 },
 	{ "image-at-b", '\0', "OFFSET[,LENGTH]", FOR_COMPARE,
 	  "like --image-at, for IMAGE-B",
 	  store_image_at, 0 },
@@ -299,8 +362,8 @@ const struct option_row options[] = {
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
-	{ "format", 'f', "raw|qcow2", FOR_IMAGES,
-	  "the format of the image, which is never guessed; qcow2 if it is not given",
+	{ "format", 'f', "raw|qcow2|qcow", FOR_IMAGES,
+	  "the format of the image; if it is not given, a version of qcow2, or qcow, as the header says",
 	  store_format, FIELD(options.format) },
 	{ "force-share", 'U', NULL, FOR_IMAGES,
 	  "accepted as in qemu-img; images are never locked",
@@ -309,15 +372,22 @@ const struct option_row options[] = {
 	  "open the backing and data files that an image names, if they are in the image's "
 	  "directory or below it; =any: wherever they are",
 	  store_follow, 0 },
-	{ "backing", '\0', "FILE[,raw|,qcow2]", FOR_IMAGES,
+	{ "backing", '\0', "FILE[,raw|,qcow2|,qcow]", FOR_IMAGES,
 	  "use FILE as the backing file; repeat it for each file below",
 	  store_backing, 0 },
-	{ "backing-format", '\0', "raw|qcow2", FOR_IMAGES,
+	{ "backing-format", '\0', "raw|qcow2|qcow", FOR_IMAGES,
 	  "the format of backing files for which none is given",
 	  store_format, FIELD(options.backing_format) },
 	{ "data-file", '\0', "FILE", FOR_IMAGES,
 	  "use FILE as the external data file",
 	  store_data_file, 0 },
+	{ "key-file", '\0', "FILE|DEPTH=FILE", FOR_IMAGES,
+	  "FILE is the password of encrypted images, or of the one at DEPTH of the chain; all its bytes "
+	  "count",
+	  store_key_file, 0 },
+	{ "key-fd", '\0', "N|DEPTH=N", FOR_IMAGES,
+	  "like --key-file, from the open file descriptor N",
+	  store_key_fd, 0 },
 	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
 	  "the image is inside the file IMAGE: it begins at OFFSET and has LENGTH bytes",
 	  store_image_at, 0 },

@@ -12,7 +12,7 @@ static const struct {
 } missing[] = {
 	{ "amend", "; 'qcow2 info' shows the options of an image" },
 	{ "bench", "; 'qcow2 cat IMAGE >/dev/null' reads a whole disk" },
-	{ "bitmap", "; 'qcow2 info' lists the bitmaps" },
+	{ "bitmap", "; 'qcow2 bitmaps' lists the bitmaps" },
 	{ "commit", "; 'qcow2 convert --follow' writes the disk of a whole chain to one file" },
 	{ "create", "; 'qcow2 convert' writes the disk of an image to a raw file" },
 	{ "dd", "; 'qcow2 cat --skip=OFFSET --length=LENGTH' writes a part of the disk" },

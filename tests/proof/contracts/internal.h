@@ -45,16 +45,15 @@ int q2_table_check(const struct qcow2_image *image, uint32_t len, uint64_t pos);
 /*@ requires good_cache(reader) && good_io(reader->error.io) && \valid_read(e);
     requires reader->fetch == &q2_io_read;
     requires apart_from_cache(reader, reader->error.io) && \separated(reader, e);
-    requires entry % 8 == 0 && table + entry <= UINT64_MAX;
     assigns reader->error.pos, reader->error.io_code, reader->misses, reader->spare, reader->mask,
             reader->memory[0 .. 512 * room(reader->keys) - 1],
             reader->keys[1 - room(reader->keys) .. 0];
     ensures good_cache(reader);
-    ensures \result != \null ==> reader->error.pos == table + entry;
-    ensures \result != \null ==> (\result - reader->memory) % 512 == entry % 512;
-    ensures \result != \null ==> good_entry(reader, \result); */
+    ensures \result != \null ==> reader->error.pos == pos;
+    ensures \result != \null ==> (\result - reader->memory) % 512 == pos % 512;
+    ensures \result != \null && pos % 8 == 0 ==> good_entry(reader, \result); */
 const uint8_t *q2_table_entry(struct qcow2_reader *reader, const struct qcow2_extent *e,
-                              uint64_t table, uint32_t entry);
+                              uint64_t pos);
 
 /*@ requires good_reader(reader);
     assigns reader->error, reader->want, reader->extent, reader->misses, reader->spare,
@@ -68,7 +67,7 @@ int q2_map(struct qcow2_reader *reader, uint64_t off, uint64_t len);
 
 /*@ requires good_reader(reader) && has_file(&reader->extent);
     requires 0 < len <= reader->extent.len && apart_buffer(reader, buf, len);
-    assigns reader->error, reader->packed_left, reader->stream, reader->window_image,
+    assigns reader->error, reader->stream, reader->window_image,
             reader->window_off, buf[0 .. len - 1];
     ensures good_reader(reader);
     ensures \result == QCOW2_E_TRUNCATED ==> tells_file(&reader->error); */

@@ -46,12 +46,16 @@ static void standard_clusters(const struct qcow2_reader *reader, const uint8_t *
 /*@ requires \valid(e) && good_shape(e->image) && \separated(e, e->image, reader);
     requires \separated(e, e->io) && \separated(reader, e->io);
     requires \valid(reader) && \valid_read(e->io) && e->io->size <= INT64_MAX && 1 <= e->len;
-    assigns e->len, reader->error.io;
+    assigns e->kind, e->len, reader->error.io;
     ensures \result == 0 ==> 1 <= e->len <= \old(e->len);
+    ensures e->kind == (e->image->crypt_method == 0 ? \old(e->kind) : QCOW2_EXTENT_ENCRYPTED);
     ensures \result == 0 && (e->image->flags & QCOW2_OPEN_TRUNCATED) == 0 &&
-            e->pos >= e->off % e->image->cluster_len ==>
-              e->pos - e->off % e->image->cluster_len < e->io->size; */
-static int data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
+            e->image->crypt_method == 0 && e->pos >= e->off % e->image->cluster_len ==>
+              e->pos - e->off % e->image->cluster_len < e->io->size;
+    ensures \result == 0 && (e->image->flags & QCOW2_OPEN_TRUNCATED) == 0 &&
+            e->image->crypt_method != 0 && e->pos >= e->off % e->image->cluster_len % 512 ==>
+              e->pos - e->off % e->image->cluster_len % 512 < e->io->size - e->io->size % 512; */
+int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
 /*@ requires \valid(reader) && good_entry(reader, raw) && \valid(e) && good_files(e->image);
     requires is_extended(e->image) ==> (raw - reader->memory) % 512 <= 496;

@@ -34,7 +34,7 @@ static int cat(struct stream *s)
 {
 	const struct args *args = s->args;
 
-	if (find_range(s) != EXIT_OK ||
+	if (marks_begin(&s->marks, args, s->q) != EXIT_OK || find_range(s) != EXIT_OK ||
 	    place_check_stream(s->name, s->fd, s->q, args->force, s->end - s->from) != EXIT_OK ||
 	    salvage_begin(&s->salvage, args, s->q) != EXIT_OK)
 		return EXIT_FAILED;
@@ -53,6 +53,7 @@ int run_cat(struct args *args)
 	if (s.q == NULL)
 		return EXIT_FAILED;
 	rc = cat(&s);
+	marks_end(&s.marks);
 	qcow2_close(s.q);
 	return rc;
 }

@@ -253,7 +253,7 @@ int run_compare(struct args *args)
 	memset(&c, 0, sizeof c);
 	b->image = args->images[1];
 	/* What has no option for the second image counts for both. */
-	b->options.flags = args->options.flags;
+	b->options.flags |= args->options.flags & ~(unsigned)QCOW2_VM_STATE;
 	b->options.backing_format = args->options.backing_format;
 	workers_begin(&c.helpers);
 	c.args[0] = args;

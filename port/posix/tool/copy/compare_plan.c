@@ -13,7 +13,7 @@ void compare_plan_begin(struct compare_plan *p, struct qcow2 *const q[2], size_t
 	memset(p, 0, sizeof *p);
 	p->room = room;
 	for (i = 0; i < 2u; i++)
-		copy_plan_begin(&p->side[i].plan, q[i], NULL, false);
+		copy_plan_begin(&p->side[i].plan, q[i], NULL, NULL, false);
 }
 
 void compare_plan_end(struct compare_plan *p)

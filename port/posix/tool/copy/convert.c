@@ -33,7 +33,8 @@ struct copy {
 	struct qcow2 *q;
 	struct output out;
 	struct salvage *salvage; /* NULL without --salvage */
-	size_t room;             /* bytes in the buffer of each thread */
+	struct marks marks;
+	size_t room; /* bytes in the buffer of each thread */
 
 	pthread_mutex_t mutex; /* for plan, progress and failed */
 	struct copy_plan plan;
@@ -179,7 +180,7 @@ static void *help(void *copy)
 
 static bool copy_disk(struct copy *c)
 {
-	copy_plan_begin(&c->plan, c->q, c->salvage, !c->out.reads_zero);
+	copy_plan_begin(&c->plan, c->q, c->salvage, &c->marks, !c->out.reads_zero);
 	copy_pieces(c, true);
 	workers_wait(&c->helpers);
 	copy_plan_end(&c->plan);
@@ -217,6 +218,9 @@ static int convert(struct copy *c)
 	int rc = output_begin(o, c->args, c->q);
 
 	c->room = tool_buffer_size(c->q, COPY_BUFFER);
+	if (rc == EXIT_OK && o->is_stream && c->marks.set != NULL)
+		rc = tool_error(o->name, "--bitmap needs a file or a device; 'qcow2 cat --bitmap' "
+		                         "writes to pipes");
 	if (rc == EXIT_OK) {
 		sandbox_enter(
 			c->args->no_sandbox,
@@ -242,10 +246,13 @@ int run_convert(struct args *args)
 	if (c.q == NULL)
 		return EXIT_FAILED;
 	pthread_mutex_init(&c.mutex, NULL);
-	rc = salvage_begin(&c.salvage, args, c.q);
+	rc = marks_begin(&c.marks, args, c.q);
+	if (rc == EXIT_OK)
+		rc = salvage_begin(&c.salvage, args, c.q);
 	if (rc == EXIT_OK)
 		rc = convert(&c);
 	rc = salvage_end(c.salvage, rc);
+	marks_end(&c.marks);
 	pthread_mutex_destroy(&c.mutex);
 	qcow2_close(c.q);
 	return rc;

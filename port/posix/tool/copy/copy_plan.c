@@ -11,11 +11,13 @@
 /* The longest piece of zeros: between two pieces, progress is shown. */
 enum { ZEROS_MAX = 64 << 20 };
 
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage, bool zeros)
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage,
+                     struct marks *marks, bool zeros)
 {
 	memset(p, 0, sizeof *p);
 	p->q = q;
 	p->salvage = salvage;
+	p->marks = marks;
 	p->zeros = zeros;
 	hole_cache_begin(&p->holes, q);
 }
@@ -83,14 +85,18 @@ int copy_plan_next(struct copy_plan *p, size_t room, struct copy_piece *piece)
 	piece->zeros = false;
 	piece->compressed = false;
 	while ((rc = segment_refill(p)) > 0) {
-		bool data;
+		bool data, dirty;
 		uint64_t n = segment_part(p, &data), left;
 
-		if (!data && piece->len != 0u)
+		if (!marks_find(p->marks, p->at, &n, &dirty)) {
+			rc = -1;
+			break;
+		}
+		if (!(data && dirty) && piece->len != 0u)
 			return 1;
-		if (!data && p->zeros)
+		if (!data && dirty && p->zeros)
 			return take_zeros(p, n, piece);
-		if (!data) {
+		if (!data || !dirty) {
 			segment_advance(p, n);
 			continue;
 		}

@@ -7,6 +7,7 @@
 #define QCOW2_TOOL_COPY_PLAN_H
 
 #include "../disk/holes.h"
+#include "../disk/marks.h"
 #include "../disk/past_end.h"
 #include "../disk/salvage.h"
 
@@ -14,6 +15,7 @@
 struct copy_plan {
 	struct qcow2 *q;
 	struct salvage *salvage; /* notes what cannot be mapped, and the plan goes on; or NULL */
+	struct marks *marks;     /* what they mark as clean is left out; or NULL */
 	bool zeros;              /* pieces of zeros are not left out */
 	uint64_t at;             /* the plan is done up to this offset of the disk */
 	struct qcow2_segment segment; /* the rest of the current one, which begins at `at` */
@@ -32,7 +34,8 @@ struct copy_piece {
  * `zeros`: the output does not read as zeros where nothing is written. End the plan with
  * copy_plan_end.
  */
-void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage, bool zeros);
+void copy_plan_begin(struct copy_plan *p, struct qcow2 *q, struct salvage *salvage,
+                     struct marks *marks, bool zeros);
 void copy_plan_end(struct copy_plan *p);
 
 /*

@@ -49,13 +49,13 @@ static int write_failed(const struct stream *s)
  * cannot be done. After a failure or the end of the file, copy_out continues, and reports the
  * error.
  */
-static uint64_t splice_out(const struct stream *s, uint64_t at)
+static uint64_t splice_out(const struct stream *s, uint64_t at, uint64_t end)
 {
 	struct qcow2_segment data;
 	uint64_t done = 0;
 	off_t pos;
 
-	if (!s->to_pipe || qcow2_map(s->q, at, s->end - at, &data) <= 0)
+	if (!s->to_pipe || qcow2_map(s->q, at, end - at, &data) <= 0)
 		return 0;
 	if ((data.flags & QCOW2_SEGMENT_DATA) == 0u || (data.flags & QCOW2_SEGMENT_AT) == 0u ||
 	    data.length < SPLICE_MIN)
@@ -76,12 +76,12 @@ static uint64_t splice_out(const struct stream *s, uint64_t at)
 }
 
 /* Reads and writes up to the next multiple of s->room, so that whole clusters are decoded. */
-static int copy_out(const struct stream *s, uint64_t at, uint64_t *done)
+static int copy_out(const struct stream *s, uint64_t at, uint64_t end, uint64_t *done)
 {
 	size_t len = s->room - (size_t)(at % s->room);
 
-	if (len > s->end - at)
-		len = (size_t)(s->end - at);
+	if (len > end - at)
+		len = (size_t)(end - at);
 	if (!salvage_read(s->salvage, s->q, s->buf, len, at))
 		return tool_failed(s->args);
 	*done = len;
@@ -100,19 +100,36 @@ static void warn_if_cut(const struct stream *s)
 	past_end_warn_cut(&past_end, s->args);
 }
 
+static int write_part(struct stream *s, uint64_t at, uint64_t end)
+{
+	int rc = EXIT_OK;
+
+	while (at < end && rc == EXIT_OK) {
+		uint64_t n = splice_out(s, at, end);
+
+		if (n == 0u)
+			rc = copy_out(s, at, end, &n);
+		at += n;
+		if (rc == EXIT_OK)
+			progress_show(&s->progress, at - s->from, s->end - s->from);
+	}
+	return rc;
+}
+
 static int write_range(struct stream *s)
 {
 	uint64_t at = s->from;
 	int rc = EXIT_OK;
 
 	while (at < s->end && rc == EXIT_OK) {
-		uint64_t n = splice_out(s, at);
+		uint64_t len = s->end - at;
+		bool dirty;
 
-		if (n == 0u)
-			rc = copy_out(s, at, &n);
-		at += n;
-		if (rc == EXIT_OK)
-			progress_show(&s->progress, at - s->from, s->end - s->from);
+		if (!marks_find(&s->marks, at, &len, &dirty))
+			return tool_failed(s->args);
+		if (dirty)
+			rc = write_part(s, at, at + len);
+		at += len;
 	}
 	return rc;
 }

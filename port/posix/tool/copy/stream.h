@@ -5,6 +5,7 @@
 #ifndef QCOW2_TOOL_STREAM_H
 #define QCOW2_TOOL_STREAM_H
 
+#include "../disk/marks.h"
 #include "../disk/salvage.h"
 #include "../show/progress.h"
 
@@ -12,6 +13,7 @@ struct stream {
 	const struct args *args;
 	struct qcow2 *q;
 	struct salvage *salvage; /* NULL without --salvage */
+	struct marks marks;      /* what they mark as clean is left out */
 	int fd;                  /* what is written; place.c has checked it */
 	const char *name;        /* of fd, for messages */
 	uint64_t from, end;      /* the range of the disk */

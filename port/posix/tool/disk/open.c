@@ -12,11 +12,21 @@
 
 #include "../info/filetype.h"
 #include "../message.h"
+#include "keys.h"
 #include "qcow2/status.h"
 
 /* NO_FILE: errno has the reason. NO_SNAPSHOT: the image has no snapshot with the id or the name
  * that is wanted. */
 enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
+
+/* What became of opening an image. */
+struct opening {
+	struct qcow2 *q; /* NULL: it failed */
+	enum open_result result;
+	const char *key_file; /* whose password could not be read; NULL: none */
+	int key_error;        /* the reason, an errno */
+	bool has_line_end;    /* the last password ends with a newline */
+};
 
 static bool is_standard_input(const struct args *args)
 {
@@ -36,8 +46,14 @@ static const char *failure_hint(const struct args *args, const struct qcow2_fail
 	if (failure->status == QCOW2_E_DATA_FILE)
 		return follow_helps ? "; use --follow or --data-file FILE"
 		                    : "; use --data-file FILE";
+	/* The method is known, and this build can decrypt. */
+	if (failure->status == QCOW2_E_ENCRYPTED && !failure->has_pos && qcow2_get_crypto() != NULL)
+		return failure->depth > 0u ? "; use --key-file DEPTH=FILE"
+		                           : "; use --key-file FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use --backing-format FORMAT";
+	if (failure->status == QCOW2_E_INCONSISTENT)
+		return "; use --inconsistent to use it anyway";
 	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
 		return "; use --allow-truncated to read zeros there (compressed data still fails)";
 	/* The name leaves the image's directory, or goes through a symbolic link. */
@@ -120,6 +136,7 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 		return NO_FILE;
 	}
 	inspect.flags |= QCOW2_INSPECT;
+	inspect.flags &= ~(unsigned)QCOW2_VM_STATE; /* needs a snapshot */
 	*q = qcow2_open_options(copy, &inspect, NULL);
 	if (*q != NULL)
 		i = snapshot_find(&args->snapshot, *q, &list);
@@ -135,44 +152,66 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 	return i == SNAPSHOT_NONE ? NO_SNAPSHOT : OPENED;
 }
 
-/* Sets *q, to NULL after a failure. With OPENED, qcow2_last_failure has the reason. */
-static enum open_result open_image(const struct args *args, struct qcow2 **q)
+static enum open_result open_fd(const struct args *args, struct qcow2_options *options, int fd,
+                                struct qcow2 **q)
+{
+	options->reader_memory = 1; /* the least: all commands go through a disk in order */
+	if (!is_standard_input(args))
+		options->path = args->image;
+	if (args->snapshot.id != NULL || args->snapshot.name != NULL)
+		return open_snapshot(args, options, fd, q);
+	*q = qcow2_open_options(fd, options, NULL);
+	return OPENED;
+}
+
+/* With OPENED, qcow2_last_failure has the reason of a failure; with NO_FILE, errno. */
+static void open_image(const struct args *args, struct opening *o)
 {
 	struct qcow2_options options = args->options;
-	int fd = image_fd(args);
+	struct keys keys;
+	int fd, error;
 
-	*q = NULL;
-	if (fd < 0)
-		return NO_FILE;
-	options.reader_memory = 1; /* the least: all commands go through a disk in order */
-	if (!is_standard_input(args))
-		options.path = args->image;
-	if (args->snapshot.id != NULL || args->snapshot.name != NULL)
-		return open_snapshot(args, &options, fd, q);
-	*q = qcow2_open_options(fd, &options, NULL);
-	return OPENED;
+	memset(o, 0, sizeof *o);
+	o->result = NO_FILE;
+	if (!keys_begin(&keys, args, &options))
+		return;
+	fd = image_fd(args);
+	if (fd >= 0)
+		o->result = open_fd(args, &options, fd, &o->q);
+	error = errno;
+	o->key_file = keys.failed;
+	o->key_error = error;
+	o->has_line_end = keys.line_ends;
+	keys_end(&keys);
+	errno = error;
 }
 
 struct qcow2 *tool_open_quietly(const struct args *args)
 {
-	struct qcow2 *q;
+	struct opening o;
 
-	open_image(args, &q);
-	return q;
+	open_image(args, &o);
+	return o.q;
 }
 
 struct qcow2 *tool_open(const struct args *args)
 {
-	struct qcow2 *q;
-	enum open_result result = open_image(args, &q);
+	const struct qcow2_failure *failure = qcow2_last_failure();
+	struct opening o;
 
-	if (result == NO_FILE)
+	open_image(args, &o);
+	if (o.result == NO_FILE)
 		tool_error(args->image, "%s", strerror(errno));
-	else if (result == NO_SNAPSHOT)
+	else if (o.result == NO_SNAPSHOT)
 		tool_error(args->image, "the image has no snapshot with this id or name");
-	else if (q == NULL)
+	else if (o.q == NULL && o.key_file != NULL)
+		tool_error(o.key_file, "%s", strerror(o.key_error));
+	else if (o.q == NULL && failure->status == QCOW2_E_KEY && o.has_line_end)
+		tool_error(args->image, "%s; the newline at its end belongs to the password",
+		           failure->message);
+	else if (o.q == NULL)
 		tool_failed(args);
-	return q;
+	return o.q;
 }
 
 /* Warns of the first file of the chain that another process writes. */

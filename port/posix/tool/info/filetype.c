@@ -55,7 +55,6 @@ static const struct magic magics[] = {
 	MAGIC(0, "WithoutFreeSpace", IMAGE("parallels")),
 	MAGIC(0, "WithouFreSpacExt", IMAGE("parallels")),
 	MAGIC(0, "Bochs Virtual HD Image", IMAGE("bochs")),
-	MAGIC(0, "QFI\xfb\0\0\0\1", IMAGE("qcow (version 1)")),
 	MAGIC(0, "MSWIM\0\0\0", "a Windows image (wim), not a disk image"),
 	MAGIC(0, "\x3a\xff\x26\xed", "an Android sparse image; convert it with simg2img"),
 	MAGIC(0, "partclone-image", "an image of partclone; restore it with partclone"),

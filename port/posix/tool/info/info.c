@@ -32,13 +32,17 @@ static void choose_flags(struct target *t)
 {
 	struct qcow2_options *o = &t->args.options;
 
+	if (t->args.n_keys == 0u)
+		o->flags |= QCOW2_WITHOUT_KEYS;
 	if (t->args.backing_chain && (o->flags & (QCOW2_FOLLOW_ANY | QCOW2_LAYER_ONLY)) == 0u)
 		o->flags |= QCOW2_FOLLOW;
 	if ((o->flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) != 0u || o->n_backing != 0u ||
 	    o->data_file != NULL)
 		return;
 	t->alone = (o->flags & QCOW2_LAYER_ONLY) == 0u;
-	o->flags |= QCOW2_INSPECT | QCOW2_LAYER_ONLY; /* the layer alone can also be mapped */
+	o->flags |= QCOW2_LAYER_ONLY; /* the layer alone can also be mapped */
+	if (t->args.n_keys == 0u)
+		o->flags |= QCOW2_INSPECT;
 }
 
 /* If the file is cut, warns and opens what is left of it. */

@@ -16,6 +16,8 @@ struct info {
 	const char *filename; /* of the image, as on the command line */
 	struct qcow2 *q;
 	struct qcow2_info image;
+	struct qcow2_encryption encryption; /* its method is NULL if the image has none, and its
+	                                     * cipher if the LUKS header cannot be read */
 	uint64_t actual_size; /* bytes that the file system stores for the image file */
 	char *backing_path;   /* of the backing file, from the current directory; or NULL */
 	size_t backing_path_len;
@@ -39,8 +41,7 @@ void info_free(struct info *info);
 
 /*
  * Adds how full the image is, and warns of what is odd in its tables; `whole` as for usage_count.
- * If the tables cannot be read because the image is encrypted or its data file is not open, this
- * does nothing.
+ * If the tables cannot be read because the data file is not open, this does nothing.
  */
 void info_load_usage(struct info *info, bool whole);
 

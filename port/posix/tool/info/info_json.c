@@ -53,6 +53,43 @@ static void json_version_3(struct json *j, const struct info *info)
 	json_bool(j, "extended-l2", (flags & QCOW2_INFO_EXTENDED_L2) != 0u);
 }
 
+static void json_key_slot(struct json *j, const struct qcow2_key_slot *slot)
+{
+	json_begin(j, NULL, '{');
+	json_bool(j, "active", slot->active);
+	if (slot->active) {
+		json_number(j, "iters", slot->iterations);
+		json_number(j, "stripes", slot->stripes);
+	}
+	json_number(j, "key-offset", slot->offset);
+	json_end(j, '}');
+}
+
+/* qemu-img tells no more of the method AES than its name. */
+static void json_encryption(struct json *j, const struct qcow2_encryption *e)
+{
+	unsigned i;
+
+	json_begin(j, "encrypt", '{');
+	json_text(j, "format", e->method);
+	if (e->hash != NULL) {
+		json_text(j, "cipher-alg", e->cipher);
+		json_text(j, "cipher-mode", e->mode);
+		json_text(j, "ivgen-alg", e->iv);
+		if (e->iv_hash != NULL)
+			json_text(j, "ivgen-hash-alg", e->iv_hash);
+		json_text(j, "hash-alg", e->hash);
+		json_text(j, "uuid", e->uuid);
+		json_number(j, "payload-offset", e->payload_offset);
+		json_number(j, "master-key-iters", e->iterations);
+		json_begin(j, "slots", '[');
+		for (i = 0; i < QCOW2_KEY_SLOTS; i++)
+			json_key_slot(j, &e->slots[i]);
+		json_end(j, ']');
+	}
+	json_end(j, '}');
+}
+
 static void json_format_specific(struct json *j, const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
@@ -63,11 +100,8 @@ static void json_format_specific(struct json *j, const struct info *info)
 	json_text(j, "compat", image->version >= 3u ? "1.1" : "0.10");
 	json_text(j, "compression-type", image->compression);
 	json_number(j, "refcount-bits", image->refcount_bits);
-	if (image->encryption != NULL) {
-		json_begin(j, "encrypt", '{');
-		json_text(j, "format", image->encryption);
-		json_end(j, '}');
-	}
+	if (image->encryption != NULL)
+		json_encryption(j, &info->encryption);
 	if (image->version >= 3u)
 		json_version_3(j, info);
 	json_end(j, '}');
@@ -125,6 +159,8 @@ static void json_usage(struct json *j, const struct info *info)
 	json_number(j, "scanned", usage->scanned);
 	json_number(j, "data", usage->data);
 	json_number(j, "compressed", usage->compressed);
+	if (info->image.encryption != NULL) /* compressed data is stored as plain text */
+		json_number(j, "not-encrypted", usage->compressed);
 	json_number(j, "zero", usage->zero);
 	if (usage->damaged != 0u)
 		json_number(j, "damaged", usage->damaged);
@@ -179,7 +215,7 @@ void info_print_json(struct json *j, const struct info *info)
 		json_number(j, "cluster-size", image->cluster_size);
 	json_text(j, "format", image->format);
 	json_number(j, "actual-size", info->actual_size);
-	if (image->version != 0u)
+	if (image->version >= 2u)
 		json_format_specific(j, info);
 	json_optional(j, "full-backing-filename", info->backing_path, info->backing_path_len);
 	json_optional(j, "backing-filename", image->backing_file.bytes, image->backing_file.len);

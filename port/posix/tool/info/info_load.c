@@ -11,6 +11,9 @@
 #include "../message.h"
 #include "qcow2/status.h"
 
+/* qcow2.txt "Header", autoclear_features: the bitmaps are up to date. */
+#define AUTOCLEAR_BITMAPS UINT64_C(1)
+
 /* Warns that something cannot be read, with the library's reason. */
 static void warn(const struct info *info, bool cut, const char *what)
 {
@@ -55,12 +58,20 @@ void info_load(struct info *info, const char *filename, struct qcow2 *q, bool cu
 	qcow2_get_info(q, 0, &info->image); /* never fails for the image that was opened */
 	if (info->image.incomplete)
 		warn(info, cut, "cannot read a name in the header: ");
+	info->encryption.struct_size = sizeof info->encryption;
+	if (qcow2_get_encryption(q, 0, &info->encryption) < 0) {
+		warn(info, cut, "");
+		info->encryption.method = info->image.encryption;
+	}
 	join_backing_path(info);
 	info->n_snapshots = qcow2_list_snapshots(q, &info->snapshots);
 	if (info->n_snapshots < 0)
 		warn(info, cut, "cannot list the snapshots: ");
 	if (cut && info->n_snapshots > 0 && ends_in_zeros(&info->snapshots[info->n_snapshots - 1]))
 		info->n_snapshots--;
+	/* As in qemu-img: bitmaps that a program without them has made out of date do not count. */
+	if ((info->image.autoclear & AUTOCLEAR_BITMAPS) == 0u)
+		return;
 	info->n_bitmaps = qcow2_list_bitmaps(q, &info->bitmaps);
 	if (info->n_bitmaps < 0)
 		warn(info, cut, "cannot list the bitmaps: ");
@@ -74,7 +85,7 @@ void info_load_usage(struct info *info, bool whole)
 		return;
 	info->has_usage = usage_count(info->q, whole, &info->usage);
 	status = qcow2_last_failure()->status;
-	if (!info->has_usage && status != QCOW2_E_ENCRYPTED && status != QCOW2_E_DATA_FILE)
+	if (!info->has_usage && status != QCOW2_E_DATA_FILE)
 		warn(info, false, "cannot count what is allocated: ");
 	if (info->has_usage && info->usage.damaged != 0u)
 		tool_error(info->filename, "warning: cannot count all that is allocated: %s",
@@ -90,8 +101,6 @@ void info_load_partitions(struct info *info, bool alone)
 {
 	struct partition_disk disk = { qcow2_get_size(info->q), disk_read, info->q };
 
-	if (info->image.encryption != NULL)
-		return;
 	if (alone && (info->image.backing_file.bytes != NULL || info->image.incomplete)) {
 		info->partitions_need = "backing file";
 		return;
@@ -106,6 +115,8 @@ void info_load_partitions(struct info *info, bool alone)
 		return;
 	if (qcow2_last_failure()->status == QCOW2_E_DATA_FILE)
 		info->partitions_need = "data file";
+	else if (qcow2_last_failure()->status == QCOW2_E_ENCRYPTED)
+		info->partitions_need = "key";
 	else
 		warn(info, false, "cannot read the partition table: ");
 	free(info->partitions);

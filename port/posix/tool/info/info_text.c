@@ -65,7 +65,10 @@ static void print_usage(const struct info *info)
 		puts(" (--scan counts all)");
 	}
 	if (usage->compressed != 0u)
-		print_size("allocated compressed", usage->compressed);
+		print_size(info->image.encryption != NULL
+		                   ? "allocated compressed, which is not encrypted"
+		                   : "allocated compressed",
+		           usage->compressed);
 	if (usage->zero != 0u)
 		print_size("zero clusters", usage->zero);
 	if (usage->damaged != 0u)
@@ -142,22 +145,43 @@ static void print_partitions(const struct info *info)
 		print_partition(&table->list[i], qcow2_get_size(info->q));
 }
 
-/* What only a qcow2 image has. */
+static void print_encryption(const struct qcow2_encryption *e)
+{
+	unsigned i;
+
+	if (e->method == NULL)
+		return;
+	printf("encrypted: %s\n", e->method);
+	if (e->cipher != NULL)
+		printf("cipher: %s, %s, %s%s%s\n", e->cipher, e->mode, e->iv,
+		       e->iv_hash != NULL ? ":" : "", e->iv_hash != NULL ? e->iv_hash : "");
+	if (e->hash == NULL)
+		return;
+	printf("LUKS uuid: ");
+	text_print(stdout, e->uuid, strlen(e->uuid));
+	printf("\nkey hash: %s, %" PRIu32 " iterations\n", e->hash, e->iterations);
+	for (i = 0; i < QCOW2_KEY_SLOTS; i++)
+		if (e->slots[i].active)
+			printf("key slot %u: %" PRIu32 " iterations\n", i, e->slots[i].iterations);
+}
+
+/* What a raw disk does not have. */
 static void print_header(const struct info *info)
 {
 	const struct qcow2_info *image = &info->image;
 
 	printf("cluster size: %" PRIu64 "\n", image->cluster_size);
 	printf("compression: %s\n", image->compression);
-	printf("refcount bits: %u\n", image->refcount_bits);
-	if (image->encryption != NULL)
-		printf("encrypted: %s\n", image->encryption);
+	if (image->version >= 2u)
+		printf("refcount bits: %u\n", image->refcount_bits);
+	print_encryption(&info->encryption);
 	print_string("backing file", image->backing_file);
 	if (info->backing_path_len != image->backing_file.len)
 		print_bytes("backing file path", info->backing_path, info->backing_path_len);
 	print_string("backing file format", image->backing_format);
 	print_string("data file", image->data_file);
-	print_flags(image->flags);
+	if (image->version >= 2u)
+		print_flags(image->flags);
 }
 
 void info_print_text(const struct info *info)
@@ -166,8 +190,8 @@ void info_print_text(const struct info *info)
 
 	printf("image: ");
 	text_print(stdout, info->filename, strlen(info->filename));
-	if (image->version == 0u)
-		printf("\nformat: raw\n");
+	if (image->version < 2u)
+		printf("\nformat: %s\n", image->format);
 	else
 		printf("\nformat: qcow2 version %u (compat %s)\n", image->version,
 		       image->version >= 3u ? "1.1" : "0.10");

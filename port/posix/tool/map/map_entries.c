@@ -16,9 +16,10 @@ enum {
 	HOLES_PREALLOCATED = 3 /* zeros in allocated clusters: both "zero" and "data" */
 };
 
-void map_walk_begin(struct map_walk *w, struct qcow2 *q)
+void map_walk_begin(struct map_walk *w, struct qcow2 *q, struct marks *marks)
 {
 	w->q = q;
+	w->marks = marks;
 	w->at = 0;
 	w->segment.length = 0;
 	w->has_entry = false;
@@ -82,8 +83,11 @@ static void damaged_take(struct map_walk *w, struct map_entry *e)
 	w->segment.length = 0;
 }
 
-/* Cuts an entry off the front of the segment: all of it, or up to where a hole begins or ends. */
-static void entry_take(struct map_walk *w, struct map_entry *e)
+/*
+ * Cuts an entry off the front of the segment: all of it, or up to where a hole begins or ends, or
+ * where the marks of a bitmap do. Returns false if the library failed.
+ */
+static bool entry_take(struct map_walk *w, struct map_entry *e)
 {
 	struct qcow2_segment *s = &w->segment;
 	bool hole;
@@ -108,9 +112,12 @@ static void entry_take(struct map_walk *w, struct map_entry *e)
 			e->data = !hole || w->holes[e->depth] == HOLES_PREALLOCATED;
 		}
 	}
+	if (!marks_find(w->marks, e->start, &e->length, &e->dirty))
+		return false;
 	s->start += e->length;
 	s->file_offset += e->length;
 	s->length -= e->length;
+	return true;
 }
 
 static bool entries_join(const struct map_entry *a, const struct map_entry *b)
@@ -118,7 +125,7 @@ static bool entries_join(const struct map_entry *a, const struct map_entry *b)
 	if (a->damaged || b->damaged)
 		return a->damaged && b->damaged && a->status == b->status && a->depth == b->depth;
 	if (a->present != b->present || a->zero != b->zero || a->data != b->data ||
-	    a->compressed != b->compressed || a->depth != b->depth ||
+	    a->compressed != b->compressed || a->depth != b->depth || a->dirty != b->dirty ||
 	    a->has_offset != b->has_offset)
 		return false;
 	return !a->has_offset || a->offset + a->length == b->offset;
@@ -131,10 +138,12 @@ static int entry_collect(struct map_walk *w, struct map_entry *entry)
 	int rc;
 
 	while ((rc = walk_refill(w)) > 0) {
-		if (w->damaged)
+		if (w->damaged) {
 			damaged_take(w, &next);
-		else
-			entry_take(w, &next);
+		} else if (!entry_take(w, &next)) {
+			rc = -1;
+			break;
+		}
 		if (!w->has_entry) {
 			w->entry = next;
 			w->has_entry = true;

@@ -7,6 +7,7 @@
 #define QCOW2_TOOL_MAP_ENTRIES_H
 
 #include "../disk/holes.h"
+#include "../disk/marks.h"
 #include "../disk/past_end.h"
 
 /* The flags mean what the keys of qemu-img map --output=json mean. */
@@ -20,6 +21,7 @@ struct map_entry {
 	bool data;
 	bool compressed;
 	bool has_offset;
+	bool dirty;   /* --bitmap marks it; true without --bitmap */
 	bool damaged; /* what is there cannot be told; then only start, length and reason count */
 	int status;   /* of the failure, if damaged */
 	const char *reason; /* its message, printable; valid until the next call */
@@ -49,10 +51,11 @@ struct map_walk {
 	char reasons[2][sizeof((struct qcow2_failure *)NULL)->message];
 	unsigned char holes[MAP_DEPTH_MAX]; /* HOLES_*, for the file of each image */
 	struct hole_cache cache;
+	struct marks *marks;
 };
 
-/* End the walk with map_report or map_walk_end. */
-void map_walk_begin(struct map_walk *w, struct qcow2 *q);
+/* End the walk with map_report or map_walk_end. marks: of --bitmap, or NULL. */
+void map_walk_begin(struct map_walk *w, struct qcow2 *q, struct marks *marks);
 void map_walk_end(struct map_walk *w);
 
 /*

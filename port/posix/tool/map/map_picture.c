@@ -32,7 +32,7 @@ static int walk(struct map_walk *w, struct qcow2 *q, struct picture *p, struct p
 	struct map_entry entry;
 	int rc;
 
-	map_walk_begin(w, q);
+	map_walk_begin(w, q, NULL);
 	while ((rc = map_walk_next(w, &entry)) > 0) {
 		picture_add(p, &entry);
 		if (plot != NULL)

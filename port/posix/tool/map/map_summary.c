@@ -17,6 +17,17 @@ void map_summary_add(struct map_summary *s, const struct map_entry *entry)
 	of->bytes += entry->length;
 	s->total.entries++;
 	s->total.bytes += entry->length;
+	if (entry->dirty && !entry->damaged)
+		s->dirty += entry->length;
+}
+
+static void print_dirty(const struct map_summary *s, bool human)
+{
+	char share[TEXT_SIZE_MAX];
+
+	printf("%-10s %5s %10s ", "dirty", "", "");
+	text_print_bytes(s->dirty, human, human ? 10 : 20);
+	printf(" %8s\n", text_share(share, s->dirty, s->total.bytes));
 }
 
 static void print_line(const char *kind, const char *depth, const struct map_sum *sum,
@@ -27,7 +38,7 @@ static void print_line(const char *kind, const char *depth, const struct map_sum
 	printf(" %8s\n", share);
 }
 
-void map_summary_print(const struct map_summary *s, bool human)
+void map_summary_print(const struct map_summary *s, bool human, bool bitmaps)
 {
 	char share[TEXT_SIZE_MAX], depth[TEXT_SIZE_MAX];
 	unsigned kind, d;
@@ -46,9 +57,11 @@ void map_summary_print(const struct map_summary *s, bool human)
 		}
 	text_share(share, s->total.bytes, s->total.bytes);
 	print_line("total", "", &s->total, share, human);
+	if (bitmaps)
+		print_dirty(s, human);
 }
 
-void map_summary_print_json(const struct map_summary *s)
+void map_summary_print_json(const struct map_summary *s, bool bitmaps)
 {
 	struct json j = { stdout, 0, true };
 	unsigned kind, d;
@@ -56,6 +69,8 @@ void map_summary_print_json(const struct map_summary *s)
 	json_begin(&j, NULL, '{');
 	json_number(&j, "length", s->total.bytes);
 	json_number(&j, "entries", s->total.entries);
+	if (bitmaps)
+		json_number(&j, "dirty", s->dirty);
 	json_begin(&j, "kinds", '[');
 	for (kind = 0; kind < MAP_KINDS; kind++)
 		for (d = 0; d < MAP_DEPTH_MAX; d++) {

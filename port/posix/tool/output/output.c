@@ -141,7 +141,8 @@ static int discard_old(struct output *o)
 	uint64_t discarded;
 
 	o->reads_zero = o->args->target_is_zero;
-	if (o->reads_zero || o->args->sparse == SPARSE_NEVER)
+	/* With --bitmap, what is clean stays. */
+	if (o->reads_zero || o->args->sparse == SPARSE_NEVER || o->args->n_bitmaps != 0u)
 		return EXIT_OK;
 	discarded = device_discard(o->fd, o->size);
 	o->reads_zero = discarded == o->size;

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decrypts by libcrypto.
+ */
+#include "crypto.h"
+
+#include "../../crypto/adapters.h"
+
+const struct qcow2_crypto *const qp_crypto = &qcow2_libcrypto;
+const char *const qp_crypto_name = "libcrypto";

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decrypts by libgcrypt.
+ */
+#include "crypto.h"
+
+#include "../../crypto/adapters.h"
+
+const struct qcow2_crypto *const qp_crypto = &qcow2_libgcrypt;
+const char *const qp_crypto_name = "libgcrypt";

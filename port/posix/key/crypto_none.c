@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No decryption in this build: an encrypted image opens only without its key.
+ */
+#include "crypto.h"
+
+const struct qcow2_crypto *const qp_crypto = NULL;
+const char *const qp_crypto_name = NULL;

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unlocks the key of a LUKS header with a password, or checks a key, through the primitives of the
+ * caller. luks.c has checked the header.
+ *
+ * The key material of a slot is the key, split into 4000 stripes that are all needed, and encrypted
+ * under a key that PBKDF2 makes of the password:
+ *
+ *	password --PBKDF2--> slot key --decrypts--> stripes --merge--> key --PBKDF2--> digest
+ *
+ * A merged key is right if its digest is that of the header. Merging goes through the stripes in
+ * order and keeps only a running sum, so it needs one sector of them at a time.
+ */
+#include "internal.h"
+#include "qcow2/luks.h"
+
+enum {
+	AT_LUKS_DIGEST = 112,
+	AT_LUKS_SALT = 132, /* of the digest */
+	AT_SLOT_SALT = 8,
+	LUKS_DIGEST_LEN = 20
+};
+
+/* The memory of the caller. The cipher of the slot follows. All of it is secret. */
+struct luks_work {
+	uint8_t piece[QCOW2_SECTOR_LEN]; /* a sector of key material */
+	uint8_t key[QCOW2_KEY_MAX];      /* the key of the slot; then digests */
+	uint8_t sum[QCOW2_KEY_MAX];      /* of the stripes so far; in the end, the key */
+};
+
+/* luks.h promises the size, which also aligns the cipher. */
+Q2_STATIC_ASSERT(work_fits, sizeof(struct luks_work) == QCOW2_LUKS_WORK);
+Q2_STATIC_ASSERT(work_aligns, QCOW2_LUKS_WORK % 8u == 0u);
+Q2_STATIC_ASSERT(digest_fits, QCOW2_DIGEST_MAX <= QCOW2_KEY_MAX);
+
+/*
+ * Hashes the running sum: each piece of it that is as long as a digest, with its number in front.
+ * The last one may be shorter.
+ */
+static int sum_hash(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
+                    struct luks_work *work)
+{
+	uint8_t prefix[4] = { 0, 0, 0, 0 };
+	uint32_t left = luks->spec.key_len;
+	uint8_t *piece = work->sum;
+
+	for (;;) {
+		uint32_t n = qcow2_digest_len(luks->hash);
+		int rc;
+
+		if (n > left)
+			n = left;
+		rc = crypto->hash(crypto, luks->hash, prefix, piece, n, work->key);
+		if (rc != QCOW2_OK)
+			return rc;
+		memcpy(piece, work->key, n);
+		piece += n;
+		left -= n;
+		if (left == 0u)
+			return QCOW2_OK;
+		prefix[3]++; /* at most 3: 64 bytes of key, digests of 16 bytes */
+	}
+}
+
+/*
+ * Merges the stripes at `pos`: adds one after the other to the sum, and hashes the sum between two
+ * of them. They fill whole sectors.
+ */
+static int stripes_merge(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
+                         struct luks_work *work, uint64_t pos, q2_cursor *at)
+{
+	const struct qcow2_cipher *cipher = (const void *)(work + 1);
+	uint32_t in_stripe = 0;
+	uint32_t done;
+
+	memset(work->sum, 0, sizeof work->sum);
+	for (done = 0; done < luks->slot_len; done++) {
+		uint32_t in_sector = done % QCOW2_SECTOR_LEN;
+		int rc = QCOW2_OK;
+
+		if (in_sector == 0u) {
+			rc = q2_image_read(luks->image, pos + done, work->piece, QCOW2_SECTOR_LEN,
+			                   at);
+			if (rc == QCOW2_OK)
+				rc = cipher->decrypt(cipher, done / QCOW2_SECTOR_LEN, work->piece,
+				                     1);
+		}
+		if (rc != QCOW2_OK)
+			return rc;
+		if (in_stripe >= luks->spec.key_len) {
+			in_stripe = 0;
+			rc = sum_hash(luks, crypto, work);
+			if (rc != QCOW2_OK)
+				return rc;
+		}
+		work->sum[in_stripe++] ^= work->piece[in_sector];
+	}
+	return QCOW2_OK;
+}
+
+/* Merges the key of a slot into work->sum. */
+static int slot_merge(const struct qcow2_luks *luks, unsigned i, const struct qcow2_crypto *crypto,
+                      const struct qcow2_luks_password *password, struct luks_work *work,
+                      q2_cursor *at)
+{
+	uint64_t from = (uint64_t)luks->slots[i].sector * QCOW2_SECTOR_LEN;
+	const uint8_t *salt =
+		luks->header + QCOW2_LUKS_SLOTS_AT + QCOW2_LUKS_SLOT_LEN * i + AT_SLOT_SALT;
+	struct qcow2_cipher *cipher = (void *)(work + 1);
+	int rc;
+
+	at->pos = luks->pos + from;
+	at->detail = luks->slots[i].iterations;
+	if (luks->slots[i].iterations > password->max_iterations)
+		return QCOW2_E_TOO_BIG;
+	if (q2_left(luks->len, from) < luks->slot_len)
+		return QCOW2_E_LUKS;
+	rc = crypto->pbkdf2(crypto, luks->hash, password->bytes, password->len, salt,
+	                    luks->slots[i].iterations, work->key, luks->spec.key_len);
+	if (rc == QCOW2_OK)
+		rc = crypto->open(crypto, &luks->spec, work->key, cipher);
+	if (rc != QCOW2_OK)
+		return rc;
+	rc = stripes_merge(luks, crypto, work, luks->pos + from, at);
+	crypto->close(crypto, cipher);
+	return rc;
+}
+
+int qcow2_luks_verify(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
+                      const uint8_t *key, uint32_t max_iterations, struct qcow2_error *err)
+{
+	uint8_t digest[LUKS_DIGEST_LEN];
+	struct qcow2_error unseen;
+	uint32_t differences = 0;
+	unsigned i;
+	int rc;
+
+	err = q2_err(err, &unseen);
+	if (luks == NULL || luks->image == NULL || crypto == NULL || key == NULL)
+		return q2_note(err, QCOW2_E_ARGUMENT);
+	err->io = &luks->image->io;
+	err->pos = luks->pos;
+	err->detail = luks->digest_iterations;
+	if (luks->digest_iterations > max_iterations)
+		return q2_note(err, QCOW2_E_TOO_BIG);
+	rc = crypto->pbkdf2(crypto, luks->hash, key, luks->spec.key_len,
+	                    luks->header + AT_LUKS_SALT, luks->digest_iterations, digest,
+	                    LUKS_DIGEST_LEN);
+	/* The time that this takes must not tell where they differ. */
+	for (i = 0; rc == QCOW2_OK && i < LUKS_DIGEST_LEN; i++)
+		differences |= (uint32_t)digest[i] ^ luks->header[AT_LUKS_DIGEST + i];
+	qcow2_wipe(digest, sizeof digest);
+	if (differences != 0u)
+		rc = QCOW2_E_KEY;
+	return q2_note(err, rc);
+}
+
+int qcow2_luks_unlock(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
+                      const struct qcow2_luks_password *password, void *work, size_t work_len,
+                      uint8_t *key, struct qcow2_error *err)
+{
+	struct luks_work *w = work;
+	struct qcow2_error unseen;
+	uint32_t tried = 0;
+	size_t least;
+	unsigned i;
+	int rc = QCOW2_E_KEY;
+
+	err = q2_err(err, &unseen);
+	if (luks == NULL || luks->image == NULL || crypto == NULL || password == NULL ||
+	    w == NULL || ((uintptr_t)work & 7u) != 0u || key == NULL)
+		return q2_note(err, QCOW2_E_ARGUMENT);
+	err->io = &luks->image->io;
+	least = sizeof *w + crypto->cipher_len;
+	err->detail = least;
+	if (work_len < least)
+		return q2_note(err, QCOW2_E_MEMORY);
+	for (i = 0; rc == QCOW2_E_KEY && i < QCOW2_LUKS_SLOTS; i++) {
+		if (luks->slots[i].iterations == 0u)
+			continue;
+		tried++;
+		rc = slot_merge(luks, i, crypto, password, w, err);
+		if (rc == QCOW2_OK)
+			rc = qcow2_luks_verify(luks, crypto, w->sum, password->max_iterations, err);
+	}
+	if (rc == QCOW2_OK)
+		memcpy(key, w->sum, luks->spec.key_len);
+	if (rc == QCOW2_E_KEY)
+		err->detail = tried;
+	qcow2_wipe(work, least);
+	return q2_note(err, rc);
+}

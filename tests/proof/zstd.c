@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A zstd decoder: any frames in pieces of any length, which may fail, any state of the memory.
+ * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its
+ * memory.
+ */
+#include "proof.h"
+#include "qcow2/codec.h"
+#include "qcow2/status.h"
+
+#ifndef CODEC
+#define CODEC  qcow2_zstd_small
+#define WORK   QCOW2_ZSTD_SMALL_WORK
+#define WINDOW 4096
+#endif
+
+static uint8_t window[WINDOW];
+static uint8_t piece[64];
+static uint64_t work[WORK / 8];
+
+static int any_fill(struct qcow2_stream *stream)
+{
+	Frama_C_make_unknown((char *)piece, sizeof piece);
+	stream->next = piece;
+	stream->end = piece + Frama_C_unsigned_int_interval(0, sizeof piece);
+	stream->fill_at = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	return Frama_C_interval(-128, 0);
+}
+
+int main(void)
+{
+	struct qcow2_stream stream;
+
+	Frama_C_make_unknown((char *)work, sizeof work);
+	Frama_C_make_unknown((char *)window, sizeof window);
+	stream.next = piece;
+	stream.end = piece;
+	stream.fill = any_fill;
+	stream.fill_at = 0;
+	stream.window = window;
+	stream.window_len = WINDOW;
+	stream.done = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	stream.window_at = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	stream.stop = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+	CODEC.begin(&CODEC, work);
+	(void)CODEC.decode(&CODEC, work, &stream);
+	return 0;
+}
