@@ -69,7 +69,8 @@ enum { ZFAST_RAW, ZFAST_RLE, ZFAST_COMPRESSED, ZFAST_TREELESS };
 enum { ZFAST_PREDEFINED, ZFAST_ONE, ZFAST_FSE, ZFAST_REPEAT };
 
 /* The FSE tables, in their order in a block, and that of the weights of a Huffman code. */
-enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_TABLES, ZFAST_WEIGHTS = ZFAST_TABLES, ZFAST_KINDS };
+enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_WEIGHTS, ZFAST_KINDS };
+enum { ZFAST_TABLES = ZFAST_WEIGHTS }; /* those of a block */
 
 /*
  * What the symbols of each table mean (3.1.1.3.2.1.1), without what extra bits add. Those below
@@ -255,6 +256,28 @@ static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 }
 
 /*
+ * Reads from bit number *at on how many symbols after `symbol` do not occur either: 4.1.1, "Repeat
+ * Flag", 2 bits each time. Returns false if there are not so many symbols. Moves *symbol to the
+ * last of them.
+ */
+static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, uint32_t *symbol)
+{
+	uint32_t n = 3;
+
+	while (n == 3) {
+		uint32_t i;
+
+		n = zfast_ahead(s, *at) & 3u;
+		*at += 2;
+		if (n > n_symbols - 1 - *symbol)
+			return false;
+		for (i = 0; i < n; i++)
+			s->counts[++*symbol] = 0;
+	}
+	return true;
+}
+
+/*
  * Reads the probabilities of the symbols of a table: 4.1.1, "FSE Table Description". Returns false
  * if they do not make a table.
  */
@@ -288,18 +311,8 @@ static bool zfast_read_counts(struct zfast *s, uint32_t kind)
 		}
 		s->counts[symbol] = (int16_t)((int32_t)value - 1);
 		left -= value != 0 ? value - 1 : 1;
-		/* After a symbol that does not occur: how many more do not, 2 bits each time. */
-		while (value == 1) {
-			uint32_t more = zfast_ahead(s, at) & 3u;
-
-			at += 2;
-			if (more > n_symbols - 1 - symbol)
-				return false;
-			for (bits = 0; bits < more; bits++)
-				s->counts[++symbol] = 0;
-			if (more != 3)
-				break;
-		}
+		if (value == 1 && !zfast_read_zeros(s, n_symbols, &at, &symbol))
+			return false;
 	}
 	for (; symbol < n_symbols; symbol++)
 		s->counts[symbol] = 0;
@@ -409,7 +422,7 @@ static bool zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 	if (mode == ZFAST_PREDEFINED) {
 		s->log[kind] = k->log;
 		for (i = 0; i < k->n_symbols; i++)
-			s->counts[i] = zfast_predefined[k->counts + i];
+			s->counts[i] = (int16_t)zfast_predefined[k->counts + i];
 	} else if (!zfast_read_counts(s, kind)) {
 		return false;
 	}
