@@ -40,6 +40,8 @@ $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
 
+$(OUT)/fuzz_check: $(O)/tests/support/check_model.o
+
 # The dictionary of the target, or else the one for images.
 $(OUT)/fuzz_%.dict: $(wildcard fuzz/*.dict)
 	@mkdir -p $(@D)

@@ -649,6 +649,95 @@ int qcow2_map_bitmaps(struct qcow2 *q, const struct qcow2_bitmap_set *set, uint6
  */
 int qcow2_count_clusters(struct qcow2 *q, unsigned depth, uint64_t enough, uint64_t *count);
 
+/* What qcow2_check found. */
+enum {
+	QCOW2_FINDING_CORRUPTION = 1, /* data is lost or wrong, or a writer would destroy it */
+	QCOW2_FINDING_LEAK = 2,       /* a cluster is marked as used, and is not */
+	QCOW2_FINDING_ERROR = 3,      /* a part of the image could not be checked */
+	QCOW2_FINDING_NOTE = 4        /* neither: the dirty bit, what refers to a cluster, ... */
+};
+
+struct qcow2_finding {
+	int kind;            /* QCOW2_FINDING_* */
+	const char *text;    /* one line, printable, as in `qemu-img check`; without a newline */
+	uint64_t cluster;    /* number of a cluster of the image file; UINT64_MAX: none */
+	uint64_t refcount;   /* of the cluster, as the image has it, if the text names it */
+	uint64_t references; /* to the cluster, as counted, if the text names them */
+	uint64_t position;   /* in the file, of the entry that the finding is about; or 0 */
+};
+
+/* Flags of qcow2_check. */
+enum {
+	/* Also reads everything that the disk has, and decodes what is compressed. */
+	QCOW2_CHECK_DEEP = 1,
+	/* For a cluster that has more references than its refcount, also tells what these are. */
+	QCOW2_CHECK_TELL_OWNERS = 2
+};
+
+/* Set struct_size to sizeof(struct qcow2_check_options), and zero every field that you do not use.
+ */
+struct qcow2_check_options {
+	size_t struct_size;
+	unsigned flags;     /* QCOW2_CHECK_*, or 0 */
+	unsigned depth;     /* of the image to check; 0: the one that was opened */
+	size_t memory;      /* bytes, at most; less than the image needs makes the check slower.
+	                     * 0: as much as the image needs, one byte for each cluster of the file,
+	                     * at most 64 MiB */
+	uint64_t max_reads; /* the check ends when it needs more reads of tables; 0: no limit */
+	/*
+	 * Gets each finding, in any order. It is valid during the call only. Another result than 0
+	 * ends the check. NULL: findings are only counted.
+	 */
+	int (*report)(void *ctx, const struct qcow2_finding *finding);
+	/*
+	 * Called now and then, with `done` growing up to `total`, in bytes: of the file, and then
+	 * of the disk, if that is read, too. Another result than 0 ends the
+	 * check. NULL: not called.
+	 */
+	int (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx; /* passed to both */
+};
+
+struct qcow2_check_result {
+	size_t struct_size;   /* set by the caller: sizeof(struct qcow2_check_result) */
+	uint64_t corruptions; /* findings by kind */
+	uint64_t leaks;
+	uint64_t errors;
+	uint64_t notes;
+	uint64_t total_clusters;      /* that the disk has */
+	uint64_t allocated_clusters;  /* of these: they have a place in a file */
+	uint64_t fragmented_clusters; /* of the allocated: not behind the one before */
+	uint64_t compressed_clusters; /* of the allocated: compressed */
+	uint64_t image_end;           /* end of the last cluster in use, bytes of the file */
+	/* Entries of snapshots whose COPIED flag does not agree with the refcount. The format says
+	 * that it need not. */
+	uint64_t snapshot_copied;
+};
+
+/*
+ * Checks an image: counts the references to each cluster of the file and compares them with the
+ * refcounts that the image records, as `qemu-img check` does, with the same numbers. It changes
+ * nothing. The image may be encrypted, and may need other files: QCOW2_INSPECT is enough, but for
+ * QCOW2_CHECK_DEEP, which reads the disk of the handle.
+ *
+ * The callbacks run in the calling thread, and must not use the handle for another check of theirs.
+ * Other threads may use the handle meanwhile.
+ *
+ * Returns 0 if the check got to its end, whatever it found, and 1 if max_reads or a callback ended
+ * it before; *result has what was found. Returns -1 with errno set, and *result unchanged, if the
+ * image cannot be checked: EINVAL if struct_size is not set or an option of a later version is
+ * used, or if the refcount table or the snapshot table is damaged; ENOENT if the chain has no image
+ * at this depth; ENOTSUP if it is raw; EFBIG if the refcount table is larger than 8 MiB, QEMU's
+ * limit; ENOMEM if there is no memory; and the errno of pread(2). QCOW2_CHECK_DEEP may also fail as
+ * qcow2_read does.
+ *
+ * Cost: one pread(2) for each L2 table, or each 64 KiB of it, and for each 64 entries of other
+ * tables; four for each refcount block. With too little memory for all clusters, all of this again
+ * for each part of the file that the memory can count.
+ */
+int qcow2_check(struct qcow2 *q, const struct qcow2_check_options *options,
+                struct qcow2_check_result *result);
+
 /*
  * Names the compression types of qcow2 images, and what decodes each of them in this build of the
  * library. Call it with index 0, 1 and so on until it returns 0.

@@ -17,6 +17,7 @@ const char *qcow2_status_text(int status)
 	case QCOW2_E_DEPTH: return "backing chain is too long or a loop";
 	case QCOW2_E_NOT_FOUND: return "not found";
 	case QCOW2_E_KEY: return "wrong password or key";
+	case QCOW2_E_LIMIT: return "ended before it was complete";
 	case QCOW2_E_IO: return "read error";
 	case QCOW2_E_CRYPTO: return "cipher or hash failed";
 	case QCOW2_E_NOT_QCOW2: return "not a qcow2 image";

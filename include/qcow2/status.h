@@ -38,6 +38,8 @@ enum qcow2_status {
 	QCOW2_E_NOT_FOUND = -7,
 	/* The password opens no slot; detail is the number of slots tried. Or the key is wrong. */
 	QCOW2_E_KEY = -8,
+	/* A check needs more io calls than the caller allows, or one of its callbacks ended it. */
+	QCOW2_E_LIMIT = -9,
 
 	/* ---- The storage or a library failed: -16 to -17 ---- */
 
@@ -85,7 +87,7 @@ enum qcow2_status {
 	QCOW2_E_TRUNCATED = -54,
 	/* The refcount table, or an entry of it, is invalid; pos is that of the entry. */
 	QCOW2_E_REFCOUNT = -55,
-	/* The bitmap directory, or an entry of it or of a bitmap table, is invalid; pos is where. */
+	/* The bitmap directory, an entry of it or of a bitmap table is invalid; pos is where. */
 	QCOW2_E_BITMAP = -56,
 	/* The bitmap may lack changes of the disk; pos is that of its entry in the directory. */
 	QCOW2_E_INCONSISTENT = -57,

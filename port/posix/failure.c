@@ -161,7 +161,7 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	case QCOW2_E_ENCRYPTED: encrypted_message(detail, buf, len); break;
 	case QCOW2_E_CRYPTO:
 		snprintf(buf, len, "%s, which this build uses, lacks the cipher or hash, or failed",
-		         qp_crypto_name != NULL ? qp_crypto_name : "a cipher");
+		         qp_crypto_name != NULL ? qp_crypto_name : "");
 		break;
 	case QCOW2_E_KEY:
 		snprintf(buf, len, "wrong password: it opens none of the %llu active key slots",

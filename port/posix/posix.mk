@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c dirty.c clusters.c \
-	in_use.c failure.c printable.c words.c \
+	in_use.c check.c check_deep.c check_text.c failure.c printable.c words.c \
 	open/chain.c open/find.c open/names.c open/resolve.c open/beneath.c open/cut.c \
 	open/directory.c open/file.c open/direct.c \
 	read/pool.c read/fork.c read/ahead.c read/grown.c read/damage.c \
@@ -26,8 +26,9 @@ POSIX_LIBS_libgcrypt = -lgcrypt -lgpg-error
 POSIX_LIBS_libcrypto = -lcrypto
 
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c size.c version.c \
-	disk/damage.c disk/files.c disk/holes.c disk/keys.c disk/lost.c disk/marks.c disk/open.c disk/past_end.c disk/prompt.c \
-	disk/salvage.c \
+	check/check.c check/check_print.c \
+	disk/damage.c disk/files.c disk/holes.c disk/keys.c disk/lost.c disk/marks.c \
+	disk/open.c disk/past_end.c disk/prompt.c disk/salvage.c \
 	disk/snapshot_find.c disk/workers.c \
 	show/json.c show/progress.c show/svg.c show/terminal.c show/text.c \
 	info/bitmaps.c info/filetype.c info/gpt.c info/info.c info/info_chain.c info/info_json.c info/info_load.c \

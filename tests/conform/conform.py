@@ -326,8 +326,30 @@ def assert_same_content(image, directory, *options):
     assert_same_bytes(theirs, out.read_bytes(), "convert")
 
 
+def check_answer(result):
+    """What a check found: exit status, numbers, and lines. Our notes, and what QEMU says about itself,
+    are left out."""
+    numbers = json.loads(result.out)
+    lines = sorted(line for line in result.err.splitlines()
+                   if not line.startswith(("note: ", "qcow2: ", "qemu-img: ", "Use qemu-img amend")))
+    return result.code, {key: n for key, n in numbers.items()
+                         if key not in ("notes", "snapshot-copied-flags")}, lines
+
+
+def qemu_check(image):
+    return run("qemu-img", "check", "-U", "--output=json", "-f", "qcow2", image,
+               cwd=Path(image).parent)
+
+
+def assert_same_check(image, *options):
+    theirs = check_answer(qemu_check(image))
+    assert check_answer(qcow2("check", "--json", *options, image)) == theirs
+    return theirs
+
+
 def assert_same(image, directory, *options):
-    """Compares content, map and info of an image with what QEMU prints."""
+    """Compares content, map, info and check of an image with what QEMU prints."""
     assert_same_content(image, directory, *options)
     assert_same_map(image, *options)
     assert_same_info(image)
+    assert_same_check(image)

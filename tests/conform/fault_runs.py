@@ -21,6 +21,7 @@ COMMANDS = {
     "info": ("info", "disk"), "info --json": ("info", "--json", "listed"),
     "info --backing-chain": ("info", "--backing-chain", "listed"),
     "map of a snapshot": ("map", "--layer-only", "-l", "snapshot.name=first", "listed"),
+    "check": ("check", "listed"), "check --deep": ("check", "--deep", "disk"),
     "compare": ("compare", "disk", "disk"),
     "bitmaps": ("bitmaps", "listed"),
     "map of a bitmap": ("map", "--layer-only", "--bitmap", "a bitmap", "listed"),

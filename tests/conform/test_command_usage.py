@@ -7,7 +7,7 @@ import pytest
 
 from conform import BROKEN, ROOT, qcow2, qcow2_ok, qemu_img, refused
 
-COMMANDS = ("info", "map", "cat", "convert", "compare", "snapshots", "bitmaps", "help", "version")
+COMMANDS = ("info", "map", "cat", "convert", "compare", "check", "snapshots", "bitmaps", "help", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,6 +25,7 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   cat        Write the content of the disk to standard output.
   convert    Write the content of the disk to OUT: a sparse raw file, a device or a pipe.
   compare    Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.
+  check      Find damage. Exit status: 0 none, 1 trouble, 2 corruption, 3 leaked clusters only.
   snapshots  List the internal snapshots.
   bitmaps    List the persistent dirty bitmaps.
   help       Print this help, or that of COMMAND.

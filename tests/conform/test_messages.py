@@ -147,9 +147,9 @@ SITUATIONS = {
         S("cat disk", V3, fault="calloc 1 1 12"),
         S("cat -s 65537 disk", V3), S("cat --f disk"), S("info --output=xml disk"),
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
-        *(S(command) for command in ("amend bench bitmap check commit create dd measure rebase resize "
+        *(S(command) for command in ("amend bench bitmap commit create dd measure rebase resize "
                                      "snapshot").split()),
-        S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
+        S("check -r all disk", V3), S("check --memory=x disk"), S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),

@@ -47,6 +47,7 @@ CAPABILITIES = [  # the functions to link for it
     ("+ feature names", READ + ["qcow2_feature_name"]),
     ("+ status texts", READ + ["qcow2_status_text"]),
     ("+ block adapter", READ + ["qcow2_block_init"]),
+    ("+ check", READ + ["qcow2_image_check"]),
     ("every object", None),
 ]
 # The most bytes of code on one processor.
@@ -62,12 +63,15 @@ BUDGET_CODE = {
     # Both with extension.c, which takes 320 of them.
     "+ LUKS headers": 1344,
     "+ LUKS keys": 2176,
+    # With the refcounts, and the walks through snapshots and bitmaps.
+    "+ check": 4096 + 512 + 1024,
     # 10 KiB for everything but what follows, and the budgets of that.
-    "every object": 10240 + 512 + 1024 + 384 + 717 + 1728 + 4608 + 9216,
+    "every object": 10240 + 512 + 1024 + 384 + 717 + 1728 + 4096 + 4608 + 9216,
 }
 BUDGET_CODE_ON = "Cortex-M4"
 
-STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block", "luks"]
+STRUCTS = ["image", "reader", "extent", "error", "io", "stream", "snapshot", "bitmap", "block", "luks",
+           "check"]
 MEMORY = ["QCOW2_READER_MEMORY", "QCOW2_READER_MEMORY_DEFLATE", "QCOW2_READER_MEMORY_ZSTD(12)"]
 BUDGET_READER = 1024  # image, reader and memory of uncompressed reading
 BUDGET_DEFLATE = 8192  # beyond that, for deflate
@@ -79,6 +83,9 @@ BUDGET_STACK = 512  # on 32-bit processors
 INDIRECT = {
     "io.c": [],
     "block.c": [],
+    "check.c": [],
+    "check_count.c": [],
+    "check_walk.c": [],
     "cache.c": ["q2_io_read"],
     "image.c": ["q2_header_read", "v1_header_read"],
     "map.c": ["raw_extent", "v1_extent"],
@@ -216,7 +223,7 @@ def code_table(cc, out, objects, budgets):
 def memory_table(cc, out):
     source, path = os.path.join(out, "sizes.c"), os.path.join(out, "sizes.o")
     with open(source, "w") as f:
-        for header in ("reader", "snapshot", "bitmap", "block", "luks"):
+        for header in ("reader", "snapshot", "bitmap", "block", "luks", "check"):
             f.write('#include "qcow2/%s.h"\n' % header)
         for name in STRUCTS:
             f.write("char %s[sizeof(struct qcow2_%s)];\n" % (name, name))

@@ -200,6 +200,64 @@ static void test_without_keys(void **state)
 	encrypted_free(&img);
 }
 
+/* What is wrong with the LUKS header, in the messages. */
+static void test_header(void **state)
+{
+	static const struct {
+		unsigned at, bytes;
+		uint64_t value;
+		const char *text;
+	} cases[] = {
+		{ 0, 4, 0, "the magic number is missing (at file offset " },
+		{ CRYPT_AT_HASH, 4, 0, "the hash is unknown" },
+		{ CRYPT_AT_ITERATIONS, 4, 0, "the digest has no iterations" },
+		{ CRYPT_AT_SLOTS + 6 * CRYPT_SLOT_LEN, 4, 7, "the place of key slot 6" },
+	};
+	struct qcow2_encryption e = { .struct_size = sizeof e };
+	struct asked asked = { .answer = "abc" };
+	struct qcow2_options options = options_for(&asked);
+	struct qcow2_options inspect = { .struct_size = sizeof inspect, .flags = QCOW2_INSPECT };
+	struct image img;
+	struct qcow2 *q;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		encrypted_image(&img, true);
+		q = qcow2_open_options(image_to_fd(&img), &inspect, NULL);
+		EQ(qcow2_get_encryption(q, 0, &e), 1);
+		qcow2_close(q);
+		image_put(&img.file, e.header_offset + cases[i].at, cases[i].value, cases[i].bytes);
+		q = qcow2_open_options(image_to_fd(&img), &inspect, NULL);
+		EQ(qcow2_get_encryption(q, 0, &e), -1);
+		EQ(errno, EINVAL);
+		HAS(qcow2_last_failure()->message, cases[i].text);
+		qcow2_close(q);
+		if (qcow2_get_crypto() != NULL)
+			refuses(&img, &options, EINVAL, QCOW2_E_LUKS);
+		encrypted_free(&img);
+	}
+	small_image(&img);
+	image_set(&img, IMAGE_CRYPT_METHOD, 2);
+	q = qcow2_open_options(image_to_fd(&img), &inspect, NULL);
+	EQ(qcow2_get_encryption(q, 0, &e), -1);
+	HAS(qcow2_last_failure()->message, "the image has none");
+	qcow2_close(q);
+	image_free(&img);
+	encrypted_image(&img, true);
+	image_put(&img.file, img.ext_pos + 8, 513, 8);
+	q = qcow2_open_options(image_to_fd(&img), &inspect, NULL);
+	EQ(qcow2_get_encryption(q, 0, &e), -1);
+	HAS(qcow2_last_failure()->message, "its place or length is invalid");
+	qcow2_close(q);
+	image_put(&img.file, img.ext_pos + 8, UINT64_C(1) << 40, 8);
+	q = qcow2_open_options(image_to_fd(&img), &inspect, NULL);
+	EQ(qcow2_get_encryption(q, 0, &e), -1);
+	EQ(errno, EIO);
+	qcow2_close(q);
+	encrypted_free(&img);
+}
+
 static void test_describe(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -359,12 +417,14 @@ int main(void)
 		cmocka_unit_test(test_no_library),
 		cmocka_unit_test(test_without_keys),
 		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_header),
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_without_keys),
 		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_encrypted_threads),
 		cmocka_unit_test(test_encrypted_faults),
 	};

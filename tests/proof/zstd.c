@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A zstd decoder: any frames in pieces of any length, which may fail, any state of the memory.
- * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its memory.
+ * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its
+ * memory.
  */
 #include "proof.h"
 #include "qcow2/codec.h"

@@ -175,7 +175,8 @@ static void format_missing(const struct qcow2_file_request *request, int fd)
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format, "%s%s", need_format, looks);
 	else
 		qp_fail(ENOTSUP, QCOW2_E_ARGUMENT, need_format,
-		        "no format given for the backing file '%s' (raw, qcow2 or qcow)%s", name, looks);
+		        "no format given for the backing file '%s' (raw, qcow2 or qcow)%s", name,
+		        looks);
 }
 
 /* Makes sure that a format is one that the library reads. */

@@ -19,6 +19,7 @@ enum {
 	FOR_SNAPSHOTS = 1 << 6,
 	FOR_COMPARE = 1 << 7,
 	FOR_BITMAPS = 1 << 8,
+	FOR_CHECK = 1 << 9,
 	FOR_ALL = 0x7fffffff,
 	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION) /* the commands that open images */
 };
@@ -65,6 +66,9 @@ struct args {
 	bool scan; /* however long it takes */
 	bool no_scan;
 	const char *report; /* the file of --report, or NULL */
+	bool deep;
+	bool repair;
+	uint64_t memory; /* bytes; 0: not given */
 	enum args_color color;
 	uint64_t offset; /* bytes; --skip */
 	uint64_t length; /* bytes; UINT64_MAX without --length */

@@ -10,6 +10,7 @@
 
 int run_bitmaps(struct args *args);
 int run_cat(struct args *args);
+int run_check(struct args *args);
 int run_compare(struct args *args);
 int run_convert(struct args *args);
 int run_info(struct args *args);

@@ -30,6 +30,9 @@ static const struct command commands[] = {
 	{ "compare", FOR_COMPARE, "IMAGE-A IMAGE-B",
 	  "Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.", 2, 2,
 	  false, run_compare },
+	{ "check", FOR_CHECK, "IMAGE",
+	  "Find damage. Exit status: 0 none, 1 trouble, 2 corruption, 3 leaked clusters only.", 1,
+	  1, false, run_check },
 	{ "snapshots", FOR_SNAPSHOTS, "IMAGE", "List the internal snapshots.", 1, 1, false,
 	  run_snapshots },
 	{ "bitmaps", FOR_BITMAPS, "IMAGE", "List the persistent dirty bitmaps.", 1, 1, false,
@@ -87,6 +90,13 @@ static int failure_status(const char *command)
 	return strcmp(command, "compare") == 0 ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* The status of a wrong command line. That of `check` is another one, because EXIT_USAGE is its
+ * answer "corrupt". */
+static int usage_status(const char *command)
+{
+	return strcmp(command, "check") == 0 ? EXIT_FAILED : EXIT_USAGE;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct args args;
@@ -94,6 +104,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 	if (rc == EXIT_FAILED)
 		rc = failure_status(command->name);
+	else if (rc == EXIT_USAGE)
+		rc = usage_status(command->name);
 	if (rc == EXIT_OK)
 		rc = command->run(&args);
 	args_free(&args);

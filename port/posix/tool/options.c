@@ -112,6 +112,14 @@ static const char *store_nothing(struct args *args, const struct option_row *row
 	return NULL;
 }
 
+/* The words are those of qemu-img. */
+static const char *store_repair(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->repair = true;
+	return strcmp(value, "leaks") == 0 || strcmp(value, "all") == 0 ? NULL : "leaks or all";
+}
+
 static const char *store_snapshot(struct args *args, const struct option_row *row, char *value)
 {
 	(void)row;
@@ -222,13 +230,13 @@ static const char *store_image_at(struct args *args, const struct option_row *ro
  */
 const struct option_row options[] = {
 	/* clang-format off */
-	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_BITMAPS,
+	{ "json", '\0', NULL, FOR_INFO | FOR_MAP | FOR_SNAPSHOTS | FOR_BITMAPS | FOR_CHECK,
 	  "print JSON, with the keys of qemu-img",
 	  store_true, FIELD(json) },
 	{ "json", '\0', NULL, FOR_COMPARE,
 	  "print JSON",
 	  store_true, FIELD(json) },
-	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_BITMAPS,
+	{ "output", '\0', "json|human", FOR_INFO | FOR_MAP | FOR_COMPARE | FOR_SNAPSHOTS | FOR_BITMAPS | FOR_CHECK,
 	  "print JSON, or text for people",
 	  store_output, 0 },
 	{ "backing-chain", '\0', NULL, FOR_INFO,
@@ -306,7 +314,16 @@ const struct option_row options[] = {
 	{ "output-format", 'O', "raw", FOR_CONVERT,
 	  "the format of OUT, as in qemu-img",
 	  store_output_format, 0 },
-	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE,
+	{ "deep", '\0', NULL, FOR_CHECK,
+	  "also read all data, and decode what is compressed",
+	  store_true, FIELD(deep) },
+	{ "memory", '\0', "SIZE", FOR_CHECK,
+	  "use at most SIZE bytes to count; less than a byte for each cluster takes longer",
+	  store_size, FIELD(memory) },
+	{ "repair", 'r', "leaks|all", FOR_CHECK,
+	  "refused, because this program only reads",
+	  store_repair, 0 },
+	{ "progress", 'p', NULL, FOR_CONVERT | FOR_COMPARE | FOR_CHECK,
 	  "show progress even if standard error is no terminal",
 	  store_true, FIELD(progress) },
 	{ "progress", 'p', NULL, FOR_CAT,
@@ -314,6 +331,9 @@ const struct option_row options[] = {
 	  store_true, FIELD(progress) },
 	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
+	  store_true, FIELD(quiet) },
+	{ "quiet", 'q', NULL, FOR_CHECK,
+	  "print no result, only what is found; the exit status is the answer",
 	  store_true, FIELD(quiet) },
 	{ "quiet", 'q', NULL, FOR_COMPARE,
 	  "print nothing but errors; the exit status is the answer",

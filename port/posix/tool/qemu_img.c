@@ -13,7 +13,6 @@ static const struct {
 	{ "amend", "; 'qcow2 info' shows the options of an image" },
 	{ "bench", "; 'qcow2 cat IMAGE >/dev/null' reads a whole disk" },
 	{ "bitmap", "; 'qcow2 bitmaps' lists the bitmaps" },
-	{ "check", "; 'qcow2 map' reads all L1 and L2 tables and reports damage" },
 	{ "commit", "; 'qcow2 convert --follow' writes the disk of a whole chain to one file" },
 	{ "create", "; 'qcow2 convert' writes the disk of an image to a raw file" },
 	{ "dd", "; 'qcow2 cat --skip=OFFSET --length=LENGTH' writes a part of the disk" },

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks an image: counts the references to each cluster of the image file, and compares them with
+ * the refcounts that the image records. It reads only tables, never data, and changes nothing.
+ *
+ * The counters are in memory of the caller. If there are not enough for all clusters of the file,
+ * the call takes several passes over the tables, each for a window of the clusters:
+ *
+ *	           first      window_end
+ *	file       [ window ]
+ *	clusters   0 1 2 3 4 5 6 7 8 9 ...
+ *
+ * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. The
+ *codes from QCOW2_CHECK_TABLE_CUT on are found here only.
+ */
+#ifndef QCOW2_CHECK_H
+#define QCOW2_CHECK_H
+
+#include <stdbool.h>
+
+#include "qcow2/bitmap.h"
+#include "qcow2/image.h"
+#include "qcow2/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What refers to a cluster of the image file. */
+enum qcow2_check_owner {
+	QCOW2_OWNER_HEADER = 0,
+	QCOW2_OWNER_L1 = 1,
+	QCOW2_OWNER_L2 = 2,   /* an entry of the L1 table; the cluster is an L2 table */
+	QCOW2_OWNER_DATA = 3, /* an entry of an L2 table */
+	QCOW2_OWNER_COMPRESSED = 4,
+	QCOW2_OWNER_SNAPSHOT_L1 = 5,
+	QCOW2_OWNER_SNAPSHOT_TABLE = 6,
+	QCOW2_OWNER_REFCOUNT_TABLE = 7,
+	QCOW2_OWNER_REFCOUNT_BLOCK = 8,
+	QCOW2_OWNER_CRYPTO = 9,
+	QCOW2_OWNER_BITMAP_DIRECTORY = 10,
+	QCOW2_OWNER_BITMAP_TABLE = 11,
+	QCOW2_OWNER_BITMAP_DATA = 12
+};
+
+/*
+ * What a finding is. "entry", "cluster" and so on are members of struct qcow2_check_finding. `pos`
+ * is that of the entry, unless the comment says otherwise.
+ */
+enum qcow2_check_code {
+	/* ---- Corruptions: below QCOW2_CHECK_LEAK ---- */
+
+	/* The cluster has more references than its refcount says. */
+	QCOW2_CHECK_REFCOUNT = 0,
+	/* The cluster has one reference more than a refcount can count. */
+	QCOW2_CHECK_OVERFLOW,
+	/* The refcount block with the number `index` has other references, too: `references`. */
+	QCOW2_CHECK_BLOCK_SHARED,
+	/* An entry of the refcount table, with the number `index`, has reserved bits. */
+	QCOW2_CHECK_BLOCK_RESERVED,
+	/* ... is not aligned to a cluster. */
+	QCOW2_CHECK_BLOCK_UNALIGNED,
+	/* ... points past the end of the file. */
+	QCOW2_CHECK_BLOCK_OUTSIDE,
+	/* The `length` bytes at `value` end a cluster or more past the end of the file. */
+	QCOW2_CHECK_PAST_END,
+	/* An L1 entry has reserved bits. */
+	QCOW2_CHECK_L1_RESERVED,
+	/* The L2 table at `value` is not aligned to a cluster. */
+	QCOW2_CHECK_L2_UNALIGNED,
+	/* Bit 63 of the L1 entry with the number `index` does not agree with `refcount`. */
+	QCOW2_CHECK_L1_COPIED,
+	/* An L2 entry has reserved bits. */
+	QCOW2_CHECK_L2_RESERVED,
+	/* Bit 63 of an L2 entry does not agree with `refcount`. */
+	QCOW2_CHECK_L2_COPIED,
+	/* The data cluster at `value` is not aligned. */
+	QCOW2_CHECK_DATA_UNALIGNED,
+	/* The same, of a cluster that has a place, but no data. */
+	QCOW2_CHECK_ZERO_UNALIGNED,
+	/* The entry of a compressed cluster at `value` has bit 63. */
+	QCOW2_CHECK_COMPRESSED_COPIED,
+	/* A compressed cluster, of an image with an external data file. */
+	QCOW2_CHECK_COMPRESSED_EXTERNAL,
+	/* A compressed cluster with bits of subclusters. */
+	QCOW2_CHECK_COMPRESSED_SUBCLUSTERS,
+	/* A subcluster, of the cluster at `value`, is data and zeros at the same time. */
+	QCOW2_CHECK_SUBCLUSTERS,
+	/* Subclusters are allocated, but the cluster has no place. */
+	QCOW2_CHECK_SUBCLUSTERS_NOWHERE,
+	/* The L1 table, at `value`, of the snapshot with the number `index` is not aligned. */
+	QCOW2_CHECK_SNAPSHOT_UNALIGNED,
+	/* ... has `value` entries, which is too many. */
+	QCOW2_CHECK_SNAPSHOT_TOO_BIG,
+	/* The entry lacks extra data that version 3 needs. */
+	QCOW2_CHECK_SNAPSHOT_INCOMPLETE,
+	/* The image has `value` snapshots and an external data file. */
+	QCOW2_CHECK_SNAPSHOT_EXTERNAL,
+	/* An entry of a bitmap table is invalid. */
+	QCOW2_CHECK_BITMAP_ENTRY,
+
+	/* The bitmap directory is invalid. QEMU does not open such an image. */
+	QCOW2_CHECK_BITMAP_DIRECTORY,
+	/* The file ends inside the L2 table at `value`: reading fails with QCOW2_E_TRUNCATED. */
+	QCOW2_CHECK_TABLE_CUT,
+	/* The compressed data at `value` begins past the end of the file. */
+	QCOW2_CHECK_COMPRESSED_OUTSIDE,
+	/* Version 2, and bit 0 of an L2 entry is set. */
+	QCOW2_CHECK_ZERO_VERSION,
+	/* The cluster at `value` of the external data file is not at its offset in the disk. */
+	QCOW2_CHECK_EXTERNAL_OFFSET,
+	/* The L1 table of the snapshot with the number `index` is too short for its disk. */
+	QCOW2_CHECK_SNAPSHOT_SHORT,
+
+	/* ---- Leaks ---- */
+
+	/* The cluster has fewer references than its refcount says. */
+	QCOW2_CHECK_LEAK = 64,
+
+	/* ---- The refcount of the cluster cannot be read, because of a bad refcount table ---- */
+	QCOW2_CHECK_UNREADABLE = 65,
+
+	/* ---- Notes ---- */
+
+	/* The image is marked dirty: a writer did not close it. */
+	QCOW2_CHECK_DIRTY = 66,
+	/* The image is marked corrupt: QEMU found damage when it wrote to it. */
+	QCOW2_CHECK_MARKED_CORRUPT,
+	/* With QCOW2_CHECK_OWNERS: `owner` refers to a cluster that was found to be
+	 * QCOW2_CHECK_REFCOUNT. */
+	QCOW2_CHECK_OWNER
+};
+
+/* Members that the code does not name mean nothing. */
+struct qcow2_check_finding {
+	uint32_t code;       /* enum qcow2_check_code */
+	uint32_t owner;      /* enum qcow2_check_owner: what pos is a part of */
+	uint32_t index;      /* of the entry in its table */
+	uint32_t cluster;    /* number of a cluster of the image file: position >> cluster_bits */
+	uint32_t references; /* to the cluster, as counted */
+	uint64_t refcount;   /* that the image records for the cluster */
+	uint64_t pos;        /* byte position in the image file */
+	uint64_t entry;      /* what is there, as a number */
+	uint64_t value;      /* a position, or a number, that comes from the entry */
+	uint64_t length;     /* bytes */
+};
+
+/* Flags of qcow2_check. */
+enum {
+	/*
+	 * After QCOW2_CHECK_REFCOUNT, one more pass over the tables reports everything that refers
+	 * to the cluster.
+	 */
+	QCOW2_CHECK_OWNERS = 1
+};
+
+struct qcow2_check {
+	/* ---- Filled in by the caller ---- */
+
+	/*
+	 * Gets each finding, in any order. It is valid during the call only. A result other than 0
+	 * ends the check with QCOW2_E_LIMIT. NULL: findings are only counted.
+	 */
+	int (*report)(void *ctx, const struct qcow2_check_finding *finding);
+	/*
+	 * Called once for each 64 L1 entries, to show progress: see `first` and the members after
+	 * it. A result other than 0 ends the check with QCOW2_E_LIMIT. NULL: not called.
+	 */
+	int (*step)(void *ctx, const struct qcow2_check *check);
+	void *ctx;          /* passed to both */
+	uint32_t flags;     /* QCOW2_CHECK_OWNERS, or 0 */
+	uint64_t max_calls; /* the check ends with QCOW2_E_LIMIT when it needs more io calls */
+
+	/* ---- How far the check is ---- */
+
+	uint32_t n_clusters; /* of the file, with the incomplete last one */
+	uint32_t first;      /* the window: the first cluster */
+	uint32_t window_end; /* the cluster after the last one */
+	uint32_t l1_done;    /* entries of the active L1 table in this pass */
+
+	/* ---- Private ---- */
+
+	struct qcow2_check_finding finding;
+	struct qcow2_error *error; /* the caller's */
+	uint8_t *slice;            /* 512 bytes for L1 entries, and the like */
+	uint8_t *buffer;           /* for L2 entries, or refcounts */
+	uint8_t *counters;         /* of the clusters of the window */
+	uint32_t buffer_len;
+	size_t n_counters;       /* bytes */
+	int ended;               /* a status, if the check is over before its time */
+	uint32_t next;           /* the first cluster in use after the window */
+	uint32_t settled;        /* clusters below it had bit 63 compared; 0: the first pass */
+	uint32_t blocks_settled; /* the same, for the walk through the refcount table */
+	uint32_t mode;           /* of the walk */
+	uint8_t wide;            /* log2 of the bytes of a counter: 0 or 2 */
+	bool active;             /* the walk is in the active tables, not in those of a snapshot */
+	bool in_header;          /* a bad L1 entry makes the header an L2 table */
+	bool saturated;          /* a counter of one byte cannot count on */
+	bool suspects;           /* the window has clusters whose owners are wanted */
+	uint64_t room;           /* no reference may end past this position */
+	uint64_t expected;       /* where a cluster must be to continue the last one; 0: anywhere */
+	uint64_t subclusters;    /* the second half of an extended L2 entry */
+	uint64_t guest;          /* offset in the disk of the L2 entry */
+	uint64_t guest_table;    /* and of the next L2 table */
+
+	/* ---- Results; valid whenever the call returns, for what has been checked ---- */
+
+	uint64_t corruptions; /* findings by kind */
+	uint64_t leaks;
+	uint64_t unreadable;
+	uint64_t notes;
+	uint64_t n_guest;    /* clusters that the disk has */
+	uint64_t allocated;  /* those that have a place in a file, by the active tables */
+	uint64_t fragmented; /* of these: not right behind the one before, or compressed */
+	uint64_t compressed; /* of these: compressed */
+	/*
+	 * Entries of the tables of snapshots whose bit 63 does not agree with the refcount. That is
+	 * no damage: "This information is only accurate in the active L1 table". Entries of one L2
+	 * table count once for each L1 entry that leads to it.
+	 */
+	uint64_t snapshot_copied;
+	uint64_t n_calls; /* io calls, at most */
+	uint32_t end;     /* the cluster after the last one in use */
+
+	/* ---- Private ---- */
+
+	struct qcow2_image image;       /* as if it were opened with QCOW2_OPEN_TRUNCATED */
+	struct qcow2_snapshot snapshot; /* where the walks are */
+	struct qcow2_bitmap bitmap;
+};
+
+/*
+ * Bytes of memory for a check. It must be aligned to 8. A window has about 7/8 of it in clusters.
+ *
+ *	QCOW2_CHECK_MEMORY          the least
+ *	QCOW2_CHECK_MEMORY_WHOLE    enough for one pass over an image file of n clusters, unless
+ *	    (n)                     one of them has more than 126 references
+ */
+#define QCOW2_CHECK_MEMORY          2048u
+#define QCOW2_CHECK_MEMORY_WHOLE(n) ((n) + 66048u + 8u)
+
+/*
+ * Checks an image, which is open and not raw, with any flags. Nothing needs to be attached to it,
+ * and an encrypted image needs no key. Call qcow2_image_extensions before, so that bitmaps and the
+ * LUKS header are counted. memory has len bytes; it and *check are free when the call returns.
+ *
+ * Returns QCOW2_OK if the check got to its end, whatever it found.
+ *
+ * Fails with
+ *	QCOW2_E_ARGUMENT   check, image or memory is NULL, image is closed or raw, memory is
+ *	                   misaligned
+ *	QCOW2_E_MEMORY     len is less than QCOW2_CHECK_MEMORY; err->detail is what is needed
+ *	QCOW2_E_LIMIT      max_calls io calls were made, or a callback ended the check
+ *	QCOW2_E_TOO_BIG    the file has 2^31 clusters or more, err->detail is its size; or the
+ *	                   refcount table is longer than 8 MiB, err->detail is the number of its
+ *	                   clusters
+ *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster
+ *	QCOW2_E_SNAPSHOT   an entry of the snapshot table is invalid; err->pos is its position
+ *	QCOW2_E_IO         the io callback failed
+ *
+ * Cost: for each window, one io call for each 64 L1 entries of the image and of each snapshot, and
+ * one for each L2 table, or each piece of it that is as long as 1/16 of the memory, at most 64 KiB;
+ * two for each bitmap and snapshot, and one for each 64 entries of a bitmap table. For the
+ *refcounts four io calls for each refcount block, or for as many refcounts as 1/128 of the memory,
+ *and two for each 64 entries of the refcount table. Windows in which nothing is in use are passed
+ *over. A hostile image can make this very long; max_calls bounds it.
+ */
+int qcow2_image_check(struct qcow2_check *check, const struct qcow2_image *image, void *memory,
+                      size_t len, struct qcow2_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
