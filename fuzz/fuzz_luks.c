@@ -195,7 +195,12 @@ static void check_unlock(const struct qcow2_luks *luks, struct fuzz_file *file)
 	toy.opens = fuzz_choose(&choices, 2) != 0;
 	if (fuzz_choose(&choices, 2) != 0)
 		toy.fail_in = 1 + fuzz_choose(&choices, 5000);
+	/* Any limit, or one that a slot just keeps or just exceeds. */
 	password.max_iterations = (uint32_t)fuzz_choose(&choices, UINT64_C(1) << 32);
+	i = (size_t)fuzz_choose(&choices, 2 * QCOW2_LUKS_SLOTS);
+	if (i < QCOW2_LUKS_SLOTS)
+		password.max_iterations =
+			luks->slots[i].iterations - (uint32_t)fuzz_choose(&choices, 2);
 	toy.max_iterations = password.max_iterations;
 	file->fail_at = fuzz_choose(&choices, 3) == 0 ? 1 + fuzz_choose(&choices, 600) : 0;
 	file->n_calls = 0;

@@ -95,10 +95,9 @@ static int open_features(const struct fuzz_model *m, struct qcow2_image *want, u
 		return QCOW2_E_HEADER;
 	want->refcount_table_pos = number(m, 48, 8);
 	want->refcount_table_clusters = (uint32_t)number(m, 56, 4);
-	want->crypt_method = (uint32_t)number(m, 32, 4);
-	if (want->crypt_method > 2 ||
-	    (want->crypt_method != 0 && (m->flags & QCOW2_OPEN_INSPECT) == 0))
+	if (number(m, 32, 4) > 2 || (number(m, 32, 4) != 0 && (m->flags & QCOW2_OPEN_INSPECT) == 0))
 		return QCOW2_E_ENCRYPTED;
+	want->crypt_method = (uint8_t)number(m, 32, 4);
 	return QCOW2_OK;
 }
 

@@ -453,8 +453,9 @@ static void disks(void)
 
 /* ---- LUKS headers, for fuzz_luks.c ---- */
 
+/* The payload begins `gap` sectors behind the last slot. Some headers are only just invalid. */
 static void luks(const char *name, const char *cipher, const char *mode, const char *hash,
-                 unsigned key_len)
+                 unsigned key_len, int gap)
 {
 	struct image_buf buf = { 0 };
 	unsigned slot = (key_len * 4000 + 4095) / 4096 * 8;
@@ -464,7 +465,7 @@ static void luks(const char *name, const char *cipher, const char *mode, const c
 	image_buf_put(&buf, 8, cipher, strlen(cipher));
 	image_buf_put(&buf, 40, mode, strlen(mode));
 	image_buf_put(&buf, 72, hash, strlen(hash));
-	image_put(&buf, 104, 8 + 8 * slot, 4);
+	image_put(&buf, 104, (uint64_t)((int)(8 + 8 * slot) + gap), 4);
 	image_put(&buf, 108, key_len, 4);
 	image_buf_fill(&buf, 112, 0x5a, 52);
 	image_put(&buf, 164, 1000, 4);
@@ -483,11 +484,15 @@ static void luks(const char *name, const char *cipher, const char *mode, const c
 
 static void luks_headers(void)
 {
-	luks("default", "aes", "xts-plain64", "sha256", 64);
-	luks("essiv", "aes", "cbc-essiv:sha256", "sha1", 32);
-	luks("serpent", "serpent", "ctr-plain64:sha1", "ripemd160", 16);
-	luks("cast5", "cast5", "cbc-essiv:md5", "sha512", 16);
-	luks("twofish", "twofish", "xts-plain", "md5", 48);
+	luks("default", "aes", "xts-plain64", "sha256", 64, 0);
+	luks("essiv", "aes", "cbc-essiv:sha256", "sha1", 32, 0);
+	luks("serpent", "serpent", "ctr-plain64:sha1", "ripemd160", 16, 5);
+	luks("cast5", "cast5", "cbc-essiv:md5", "sha512", 16, 0);
+	luks("twofish", "twofish", "xts-plain", "md5", 48, 1);
+	luks("short", "aes", "xts-plain64", "sha256", 64, -1);
+	luks("cast5-essiv", "cast5", "cbc-essiv:sha256", "sha1", 16, 0);
+	luks("cast5-long", "cast5", "cbc-plain", "sha1", 32, 0);
+	luks("cast5-xts", "cast5", "xts-plain", "sha1", 32, 0);
 }
 
 int main(int argc, char **argv)

@@ -221,7 +221,7 @@ struct qcow2_key {
  * A file that an image needs comes from the first of these that is set: data_file or backing, then
  * open_file, then QCOW2_FOLLOW or QCOW2_FOLLOW_ANY.
  *
- * The format of a backing file is "qcow2" or "raw". QEMU's "file" and "host_device" are the same as
+ * The format of a backing file is "qcow2", "qcow" (version 1) or "raw". QEMU's "file" and "host_device" are the same as
  * "raw".
  */
 struct qcow2_options {
@@ -236,7 +236,7 @@ struct qcow2_options {
 	const struct qcow2_file *data_file; /* the image's external data file; NULL: not given */
 	const struct qcow2_file *backing;   /* the file below the image, then the one below that */
 	size_t n_backing;                   /* number of files in backing */
-	const char *backing_format; /* "raw" or "qcow2": for backing files without a format, which
+	const char *backing_format; /* "raw", "qcow2" or "qcow": for backing files without a format, which
 	                             * are never probed; NULL: not given */
 	/*
 	 * Opens a file that an image names, or refuses it. Returns a descriptor, which the library
@@ -252,8 +252,8 @@ struct qcow2_options {
 	 */
 	uint64_t image_offset;
 	uint64_t image_length;
-	const char *format; /* of the image: "qcow2", or "raw" if the file is the disk itself; it is
-	                     * never guessed; NULL: "qcow2" */
+	const char *format; /* of the image: "qcow2", "qcow" for version 1 only, or "raw" if the
+	                     * file is the disk itself; NULL: "qcow2" or "qcow", by its header */
 	/*
 	 * Gives the password of an encrypted image. It is called once for each of them, from the
 	 * top of the chain down, after all files are open. Returns 1 and sets *key, whose bytes
@@ -277,11 +277,11 @@ struct qcow2_options {
  *
  * In addition to the errors of qcow2_open, for every file of the chain: fails with ENOTSUP if a
  * file or a key is needed but not given, if the cryptographic library of this build lacks the
- * cipher, or if the format of a backing file is unknown or neither raw nor qcow2; with EACCES if
- * the password of an image opens none of its key slots; with EFBIG if a LUKS header asks for too
+ * cipher, or if the format of a backing file is unknown or neither raw, qcow2 nor qcow; with EACCES
+ * if the password of an image opens none of its key slots; with EFBIG if a LUKS header asks for too
  * many iterations; with EINVAL if struct_size is not set, if an option of a later version is used,
- * if format is neither raw nor qcow2, if a LUKS header is invalid, if a file is given that no image
- * needs, if a name in the image contains a NUL, or if the file ends before image_offset; with
+ * if format is neither raw, qcow2 nor qcow, if a LUKS header is invalid, if a file is given that no
+ * image needs, if a name in the image contains a NUL, or if the file ends before image_offset; with
  * ENOENT if the snapshot or a file does not exist; with ELOOP if the chain contains a file twice or
  * more than 256 files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of
  * open(2), of open_file or of get_key.
@@ -402,8 +402,8 @@ enum {
 /* Describes an image of the chain. */
 struct qcow2_info {
 	size_t struct_size; /* set by the caller: sizeof(struct qcow2_info) */
-	const char *format; /* static: "qcow2" or "raw" */
-	unsigned version;   /* 2 or 3; 0: raw */
+	const char *format; /* static: "qcow2", "qcow" or "raw" */
+	unsigned version;   /* 2 or 3; 1: qcow; 0: raw */
 	unsigned flags;     /* QCOW2_INFO_* */
 	int incomplete;     /* not 0: a string below could not be read and is NULL */
 	uint64_t size;      /* of the virtual disk, bytes; of the active disk, not a snapshot's */

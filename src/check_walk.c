@@ -27,7 +27,7 @@ static void first_report(struct qcow2_check *c, uint32_t code)
 		q2_check_report(c, code);
 }
 
-static bool is_aligned(const struct qcow2_check *c, uint64_t pos)
+static bool is_cluster_aligned(const struct qcow2_check *c, uint64_t pos)
 {
 	return ((uint32_t)pos & (c->image.cluster_len - 1u)) == 0u;
 }
@@ -188,7 +188,7 @@ static void placed_entry(struct qcow2_check *c, uint64_t pos, bool has_data)
 	bool external = q2_has_external_data(&c->image);
 
 	c->finding.value = pos;
-	if (!is_aligned(c, pos))
+	if (!is_cluster_aligned(c, pos))
 		first_report(c, has_data ? QCOW2_CHECK_DATA_UNALIGNED : QCOW2_CHECK_ZERO_UNALIGNED);
 	if (c->active && q2_check_is_first(c)) {
 		c->allocated++;
@@ -281,7 +281,7 @@ static void l1_entry(struct qcow2_check *c)
 		first_report(c, QCOW2_CHECK_L1_RESERVED);
 	refer(c, pos, c->image.cluster_len);
 	c->finding.value = pos;
-	if (!is_aligned(c, pos))
+	if (!is_cluster_aligned(c, pos))
 		first_report(c, QCOW2_CHECK_L2_UNALIGNED);
 	if (left != 0u && left < c->image.cluster_len)
 		first_report(c, QCOW2_CHECK_TABLE_CUT);
@@ -323,7 +323,7 @@ static void walk_snapshot(struct qcow2_check *c)
 	c->finding.value = s->l1_pos;
 	if (c->image.version >= 3u && !s->has_disk_size)
 		first_report(c, QCOW2_CHECK_SNAPSHOT_INCOMPLETE);
-	if (!is_aligned(c, s->l1_pos)) {
+	if (!is_cluster_aligned(c, s->l1_pos)) {
 		first_report(c, QCOW2_CHECK_SNAPSHOT_UNALIGNED);
 		return;
 	}
@@ -372,7 +372,7 @@ static void bitmap_entry(struct qcow2_check *c)
 	uint64_t entry = c->finding.entry, pos = entry & ENTRY_POS;
 
 	/* An entry without a place is all zeros or all ones, as bit 0 says. */
-	if ((entry & BITMAP_ENTRY_RESERVED) != 0u || !is_aligned(c, pos) ||
+	if ((entry & BITMAP_ENTRY_RESERVED) != 0u || !is_cluster_aligned(c, pos) ||
 	    (pos != 0u && (entry & BITMAP_ENTRY_ALL_ONES) != 0u))
 		first_report(c, QCOW2_CHECK_BITMAP_ENTRY);
 	else if (pos != 0u)
@@ -471,7 +471,7 @@ static void block_entry(struct qcow2_check *c)
 
 	if ((pos & BLOCK_ENTRY_RESERVED) != 0u)
 		block_report(c, QCOW2_CHECK_BLOCK_RESERVED);
-	else if (!is_aligned(c, pos))
+	else if (!is_cluster_aligned(c, pos))
 		block_report(c, QCOW2_CHECK_BLOCK_UNALIGNED);
 	else if (pos >= c->image.io.size)
 		block_report(c, QCOW2_CHECK_BLOCK_OUTSIDE);

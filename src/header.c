@@ -147,15 +147,17 @@ static int check_features(const struct header *h, struct qcow2_image *image, str
 static int read_refcounts_and_encryption(const struct header *h, struct qcow2_image *image,
                                          struct field *f)
 {
+	uint32_t method;
+
 	if (field32(h, f, AT_REFCOUNT_ORDER) > 6u)
 		return QCOW2_E_HEADER;
 	image->refcount_order = (uint8_t)f->value;
 	image->refcount_table_pos = field64(h, f, AT_REFCOUNT_TABLE_POS);
 	image->refcount_table_clusters = field32(h, f, AT_REFCOUNT_TABLE_CLUSTERS);
-	image->crypt_method = field32(h, f, AT_CRYPT_METHOD);
-	if (image->crypt_method > Q2_CRYPT_LUKS ||
-	    (image->crypt_method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
+	method = field32(h, f, AT_CRYPT_METHOD);
+	if (method > Q2_CRYPT_LUKS || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
+	image->crypt_method = (uint8_t)method;
 	return QCOW2_OK;
 }
 

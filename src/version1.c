@@ -45,6 +45,7 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 {
 	unsigned cluster_bits = h[AT_V1_CLUSTER_BITS];
 	unsigned l2_bits = h[AT_V1_L2_BITS];
+	uint32_t method;
 
 	f->pos = AT_V1_SIZE;
 	image->size = q2_be64(h + AT_V1_SIZE);
@@ -61,11 +62,11 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 		return QCOW2_E_HEADER;
 	image->l1_entry_bits = (uint8_t)(cluster_bits + l2_bits);
 	f->pos = AT_V1_CRYPT_METHOD;
-	image->crypt_method = q2_be32(h + AT_V1_CRYPT_METHOD);
-	f->value = image->crypt_method;
-	if (image->crypt_method > Q2_CRYPT_AES ||
-	    (image->crypt_method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
+	method = q2_be32(h + AT_V1_CRYPT_METHOD);
+	f->value = method;
+	if (method > Q2_CRYPT_AES || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
+	image->crypt_method = (uint8_t)method;
 	return QCOW2_OK;
 }
 
@@ -90,11 +91,10 @@ static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 	image->backing_name.pos = q2_be32(h + AT_V1_BACKING_POS + 4);
 	if (q2_be32(h + AT_V1_BACKING_POS) != 0u || len > QCOW2_NAME_MAX)
 		return QCOW2_E_HEADER;
-	if (image->backing_name.pos != 0u)
-		image->backing_name.len = len;
-	return q2_is_inside(image, image->backing_name.len, image->backing_name.pos)
-	               ? QCOW2_OK
-	               : QCOW2_E_TRUNCATED;
+	if (image->backing_name.pos == 0u)
+		len = 0;
+	image->backing_name.len = len;
+	return q2_is_inside(image, len, image->backing_name.pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
 
 /*

@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fast decoder for zstd (RFC 8878). It needs all input in one piece, room for all output, and
- * 10 KiB of memory. Section numbers are those of the RFC. What makes it fast:
+ * 10 KiB of memory; zstd_small.c needs a third of that, and input in pieces. Section numbers are
+ * those of the RFC. What makes it fast:
  *
  *  - One table look-up decodes a literal. The four streams of literals are decoded in turns,
- *several symbols at a time, so that the processor works on all of them at once.
- *  - A cell of a sequence table has all that a sequence needs: no table of baselines is read.
+ *    several symbols at a time, so that the processor works on all of them at once.
+ *  - A cell of a sequence table has all that a sequence needs, so no table of baselines is read.
  *  - On 64-bit processors, a turn of the main loop, zfast_run, decodes a sequence with one load of
  *    input, and copies 16 bytes at a time. This may write up to 15 bytes too many, which the next
  *    sequences overwrite.
  *
  * The window of a frame is the cluster, so all output stays in memory. What is still free of it
- *also holds the literals of a block, so there is no buffer for them: they are decoded into the end
- *of the room that the block has, and its sequences move them to their places.
+ * also holds the literals of a block, so there is no buffer for them. They are decoded into the
+ * end of the room that the block has, and its sequences move them to their places:
  *
  *	out    [ made before | of this block |    room    | literals left ]
- *	       0                             at           lit             at + room + n_lits
+ *	       0                             at           lit             lit + n_lits
  *
  * A copy of literals advances both `at` and `lit`, and so keeps the room. A match takes its length
- *off the room. So a sequence never overwrites literals that are still needed.
+ * off the room. So a sequence never overwrites literals that are still needed.
  *
- * A cell of a sequence table, an FSE decoding table (section 4.1.1), is a uint32_t:
+ * A cell of a sequence table, which is an FSE decoding table (section 4.1.1), is a uint32_t:
  *
  *   bits 0-5    number of extra bits
  *   bits 8-13   number of bits to take for the next state
  *   bits 14-22  what to add to these bits, which makes the index of the next cell
  *   bits 23-31  the value without its extra bits, which follow it as its lowest bits
  *
- * The sum of three cells has the sums of the first two fields. An entry of the Huffman table, which
- * the next 11 bits of a stream are the index of, has the length of the code in bits 0-7, and the
- *literal in bits 8-15.
+ * The sum of three cells has the sums of the first two fields. The index into the Huffman table is
+ * the next 11 bits of a stream. An entry has the length of the code in bits 0-7, and the literal in
+ * bits 8-15.
  *
  * Streams of literals and sequences are read backwards, from the last byte to the first, and must
- *be used up exactly. The bits of a stream are numbered from the lowest bit of its first byte;
- *`left` is the number of those not yet taken, so the next one is left - 1.
+ * be used up exactly. The bits of a stream are numbered from the lowest bit of its first byte.
+ * `left` is the number of those not yet taken, so the next one is left - 1.
  */
 #include "internal.h"
 #include "zstd_format.h"
@@ -68,7 +69,8 @@ enum { ZFAST_RAW, ZFAST_RLE, ZFAST_COMPRESSED, ZFAST_TREELESS };
 enum { ZFAST_PREDEFINED, ZFAST_ONE, ZFAST_FSE, ZFAST_REPEAT };
 
 /* The FSE tables, in their order in a block, and that of the weights of a Huffman code. */
-enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_TABLES, ZFAST_WEIGHTS = ZFAST_TABLES, ZFAST_KINDS };
+enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_WEIGHTS, ZFAST_KINDS };
+enum { ZFAST_TABLES = ZFAST_WEIGHTS }; /* those of a block */
 
 /*
  * What the symbols of each table mean (3.1.1.3.2.1.1), without what extra bits add. Those below
@@ -239,7 +241,8 @@ static inline zfast_word zfast_peek_word(const uint8_t *bytes, uint32_t left)
 
 /* ---- FSE tables ---- */
 
-/* Returns the 16 bits from bit number `at` of the input on; those past the end of the block are 0.
+/*
+ * Returns the 16 bits from bit number `at` of the input on. Those past the end of the block are 0.
  */
 static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 {
@@ -250,6 +253,28 @@ static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 	for (n = 0; n < 24 && p < s->block_end; n += 8)
 		value |= (uint32_t)*p++ << n;
 	return value >> (at & 7u);
+}
+
+/*
+ * Reads from bit number *at on how many symbols after `symbol` do not occur either: 4.1.1, "Repeat
+ * Flag", 2 bits each time. Returns false if there are not so many symbols. Moves *symbol to the
+ * last of them.
+ */
+static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, uint32_t *symbol)
+{
+	uint32_t n = 3;
+
+	while (n == 3) {
+		uint32_t i;
+
+		n = zfast_ahead(s, *at) & 3u;
+		*at += 2;
+		if (n > n_symbols - 1 - *symbol)
+			return false;
+		for (i = 0; i < n; i++)
+			s->counts[++*symbol] = 0;
+	}
+	return true;
 }
 
 /*
@@ -286,18 +311,8 @@ static bool zfast_read_counts(struct zfast *s, uint32_t kind)
 		}
 		s->counts[symbol] = (int16_t)((int32_t)value - 1);
 		left -= value != 0 ? value - 1 : 1;
-		/* After a symbol that does not occur: how many more do not, 2 bits each time. */
-		while (value == 1) {
-			uint32_t more = zfast_ahead(s, at) & 3u;
-
-			at += 2;
-			if (more > n_symbols - 1 - symbol)
-				return false;
-			for (bits = 0; bits < more; bits++)
-				s->counts[++symbol] = 0;
-			if (more != 3)
-				break;
-		}
+		if (value == 1 && !zfast_read_zeros(s, n_symbols, &at, &symbol))
+			return false;
 	}
 	for (; symbol < n_symbols; symbol++)
 		s->counts[symbol] = 0;
@@ -407,7 +422,7 @@ static bool zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 	if (mode == ZFAST_PREDEFINED) {
 		s->log[kind] = k->log;
 		for (i = 0; i < k->n_symbols; i++)
-			s->counts[i] = zfast_predefined[k->counts + i];
+			s->counts[i] = (int16_t)zfast_predefined[k->counts + i];
 	} else if (!zfast_read_counts(s, kind)) {
 		return false;
 	}
@@ -417,7 +432,9 @@ static bool zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 
 /* ---- Huffman codes and literals ---- */
 
-/* Reads weights that are coded by FSE, in the next len bytes: 4.2.1.2. Returns their number, or 0.
+/*
+ * Reads weights that are coded by FSE, in the next len bytes: 4.2.1.2. Returns their number, or 0
+ * if they are invalid.
  */
 static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 {
@@ -440,7 +457,8 @@ static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 	cell[1] = cells[zfast_take(&bits, s->log[ZFAST_WEIGHTS])];
 	if (bits.over)
 		return 0;
-	/* The two states take turns. Where one cannot go on, the other one makes the last weight.
+	/*
+	 * The two states take turns. Where one cannot go on, the other one makes the last weight.
 	 */
 	while (n < ZSTD_FORMAT_WEIGHTS_MAX - 1) {
 		uint32_t *now = &cell[n & 1u];
@@ -478,8 +496,8 @@ static uint32_t zfast_read_weights(struct zfast *s)
 
 /*
  * Checks the weights, and adds the last one, which makes the code complete: 4.2.1. Counts the
- * entries of all symbols of a weight in first[weight]. Returns the length of the longest code, or
- * 0.
+ * entries of all symbols of a weight in first[weight]. Returns the length of the longest code, or 0
+ * if the weights are invalid.
  */
 static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 {

@@ -113,8 +113,9 @@ struct qcow2_image {
 	uint8_t compression_type; /* QCOW2_COMPRESSION_* of codec.h */
 	uint8_t l2_entry_bits;    /* log2 of the bytes of an L2 entry: 3, or 4 if extended */
 	uint8_t l1_entry_bits;    /* log2 of the bytes of the disk that an L1 entry maps */
+	uint8_t crypt_method;     /* 0: not encrypted, 1: AES, 2: LUKS */
 	uint32_t cluster_len;     /* 1 << cluster_bits */
-	uint32_t crypt_method;    /* 0: not encrypted, 1: AES, 2: LUKS */
+	uint32_t header_len;      /* bytes of the header, without its extensions */
 
 	uint64_t incompatible; /* feature bits, QCOW2_INCOMPATIBLE_*; 0 in version 2 */
 	uint64_t compatible;   /* feature bits, QCOW2_COMPATIBLE_*; 0 in version 2 */
@@ -124,7 +125,6 @@ struct qcow2_image {
 	uint64_t snapshots_pos;           /* position of the snapshot table in io */
 	uint32_t refcount_table_clusters; /* length of the refcount table; not validated */
 	uint32_t n_snapshots;             /* at most 65536 */
-	uint32_t header_len;              /* bytes of the header, without its extensions */
 
 	/*
 	 * Where the strings of the image are. They have no terminator. qcow2_image_bytes reads

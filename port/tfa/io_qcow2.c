@@ -7,7 +7,8 @@
  * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
  *	include .../src/sources.mk
  *	BL2_SOURCES += .../io_qcow2.c $(addprefix .../src/,$(QCOW2_CORE_READ) \
- *		$(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) status.c)
+ *		$(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) $(QCOW2_CORE_ZSTD_SMALL) \
+ *		status.c)
  *	PLAT_INCLUDES += -I.../include
  * In the platform's io setup, as for the FIP device:
  *	register_io_dev_qcow2(&qcow2_dev_con);
@@ -51,9 +52,21 @@ static struct {
 static bool is_ready;
 static struct qcow2_image image;
 static struct qcow2_reader reader;
-static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
 
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
+/*
+ * Decoding zstd needs a whole cluster in memory, so IO_QCOW2_ZSTD_CLUSTER_BITS is the log2 of the
+ * longest cluster of an image that is compressed with zstd. Such an image with longer clusters is
+ * refused. Deflate needs less, at any cluster size.
+ */
+#ifndef IO_QCOW2_ZSTD_CLUSTER_BITS
+#define IO_QCOW2_ZSTD_CLUSTER_BITS 16
+#endif
+#if IO_QCOW2_ZSTD_CLUSTER_BITS < 12
+#error IO_QCOW2_ZSTD_CLUSTER_BITS must be at least 12
+#endif
+static uint64_t memory[QCOW2_READER_MEMORY_ZSTD(IO_QCOW2_ZSTD_CLUSTER_BITS) / 8];
+
+static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, &qcow2_zstd_small, NULL };
 
 static int below_read(void *ctx, uint64_t pos, void *buf, size_t len)
 {

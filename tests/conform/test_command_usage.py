@@ -25,7 +25,7 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   cat        Write the content of the disk to standard output.
   convert    Write the content of the disk to OUT: a sparse raw file, a device or a pipe.
   compare    Compare the content of two disks. Exit status: 0 equal, 1 different, 2 trouble.
-  check      Find damage. Exit status: 0 none, 1 trouble, 2 corruption, 3 leaked clusters only.
+  check      Find damage. Exit status: 0 none, 1 trouble, 2 corruption, 3 only leaks.
   snapshots  List the internal snapshots.
   bitmaps    List the persistent dirty bitmaps.
   help       Print this help, or that of COMMAND.

@@ -107,8 +107,11 @@ def test_qemu_made(options, tmp_path):
             succeed("qemu-io", "-f", "qcow", "-c", f"write -q -P {i + 1} {off} {length}", image)
     else:
         (tmp_path / "raw").write_bytes(disk_content(rng, 3 * M))
-        qemu_img("convert", "-O", "qcow", *(["-c"] if options == "compressed" else []), "-f", "raw",
-                 tmp_path / "raw", image)
+        # With -c, qemu-img 7.2 exits with status 1 at the end, without a message.
+        done = run("qemu-img", "convert", "-O", "qcow", *(["-c"] if options == "compressed" else []),
+                   "-f", "raw", tmp_path / "raw", image)
+        assert not done.err, done
+        assert_same_bytes((tmp_path / "raw").read_bytes(), qcow2_ok("cat", image), options)
     assert_same(image)
 
 
@@ -171,7 +174,7 @@ BROKEN = {  # field, format, value, our words, QEMU's words
     "small tables": (33, ">B", 5, "invalid header field", "L2 table size must be"),
     "large tables": (33, ">B", 14, "invalid header field", "L2 table size must be"),
     "large disk": (24, ">Q", 1 << 62, "size exceeds", "Image too large"),
-    "cipher": (36, ">I", 2, "encrypted images", "invalid encryption method"),
+    "cipher": (36, ">I", 2, "the image is encrypted", "invalid encryption method"),
     "long name": (8, ">QI", (4096, 1024), "invalid header field", "Backing file name too long"),
 }
 
@@ -190,8 +193,7 @@ def test_refused(case, tmp_path):
 
 def test_aes(tmp_path):
     image = Writer(12, 9, 1 * M, crypt=1).save(tmp_path / "disk.qcow")
-    refused(qcow2("cat", image), "encrypted images (aes) are not supported")
-    assert qcow2_json("info", image)["encrypted"] is True
+    refused(qcow2("cat", image), "the image is encrypted (aes)")
 
 
 def test_damage(tmp_path):

@@ -139,31 +139,39 @@ static int read_part(const uint8_t *want, size_t length, size_t *got)
 	return rc;
 }
 
-static void reads_all(void **state)
+static void check_reads(struct glue_disk *disk)
 {
 	static const size_t steps[] = { 1000, 4096, 100000, 1000000 };
-	struct glue_disk disk;
 	size_t len, got;
 
-	(void)state;
-	glue_disk_init(&disk);
-	insert(&disk.img.file);
+	insert(&disk->img.file);
 	EQ(init(), 0);
 	EQ(open_part(0, 0), 0);
 	EQ(dev->funcs->size(&entity, &len), 0);
-	EQ(len, disk.size);
+	EQ(len, disk->size);
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		EQ(dev->funcs->seek(&entity, IO_SEEK_SET, 0), 0);
-		for (size_t at = 0; at < disk.size; at += got) {
-			EQ(read_part(disk.want + at, steps[i], &got), 0);
-			EQ(got, disk.size - at < steps[i] ? disk.size - at : steps[i]);
+		for (size_t at = 0; at < disk->size; at += got) {
+			EQ(read_part(disk->want + at, steps[i], &got), 0);
+			EQ(got, disk->size - at < steps[i] ? disk->size - at : steps[i]);
 		}
 		EQ(read_part(NULL, 1, &got), 0);
 		EQ(got, 0);
 	}
 	EQ(dev->funcs->close(&entity), 0);
 	eject();
-	glue_disk_free(&disk);
+	glue_disk_free(disk);
+}
+
+static void reads_all(void **state)
+{
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	check_reads(&disk);
+	glue_disk_init_zstd(&disk);
+	check_reads(&disk);
 }
 
 static void reads_a_part(void **state)

@@ -86,7 +86,7 @@ prove src/io.c 130 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64 \
 	q2_has_extended_l2 q2_is_inside q2_image_read q2_table_check
 prove src/wide.c 8 q2_left q2_extent_clip
 provers=z3,cvc4 prove src/cache.c 124 cache_grow first_of_set key_find q2_table_entry
-prove src/map.c 196 in_cluster host_cluster standard_clusters q2_data_check l2_extent
+prove src/map.c 205 in_cluster host_cluster standard_clusters q2_data_check l2_extent
 provers=z3,cvc4 prove src/map.c 94 compressed_extent subclusters
 prove src/reader.c 52 qcow2_reader_read
 prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
