@@ -35,10 +35,11 @@ $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
 # The target makes these calls of the library fail.
 $(OUT)/fuzz_posix: FUZZ_LDFLAGS = \
 	$(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
+$(OUT)/fuzz_zstd: FUZZ_ORACLE = -lzstd
 $(OUT)/fuzz_partitions: $(addprefix $(O)/port/posix/tool/info/,filetype.o gpt.o partition_types.o partitions.o)
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz -o $@
+	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz $(FUZZ_ORACLE) -o $@
 
 $(OUT)/fuzz_check: $(O)/tests/support/check_model.o
 
@@ -58,6 +59,7 @@ FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
 FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
+FUZZ_SEEDS_zstd = inflate
 FUZZ_SEEDS_posix = image snapshot chain
 fuzz_seeds = $(or $(FUZZ_SEEDS_$(1)),image snapshot)
 $(OUT)/fuzz_%_seed_corpus.zip: $(O)/fuzz/seed

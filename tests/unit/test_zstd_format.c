@@ -359,7 +359,7 @@ static void letter_code(void)
 
 	memset(&zstd_tree, 0, sizeof(zstd_tree));
 	zstd_tree.n = 'g' + 1;
-	memcpy(zstd_tree.weights + 'a', weights, sizeof(weights));
+	memcpy(&zstd_tree.weights['a'], weights, sizeof(weights));
 }
 
 enum form { ONE, FOUR_10, FOUR_14, FOUR_18 };
@@ -508,7 +508,7 @@ static void test_weights(void **state)
 	zstd_tree.n = 129;
 	for (unsigned i = 0; i < 129; i++)
 		zstd_tree.weights[i] = i < 2 ? 1 : 0;
-	memset(zstd_tree.weights + 'a', 4, 7);
+	memset(&zstd_tree.weights['a'], 4, 7);
 	zstd_tree.weights[128] = 2;
 	zstd_tree.weights[2] = 3;
 	{
