@@ -221,8 +221,8 @@ struct qcow2_key {
  * A file that an image needs comes from the first of these that is set: data_file or backing, then
  * open_file, then QCOW2_FOLLOW or QCOW2_FOLLOW_ANY.
  *
- * The format of a backing file is "qcow2", "qcow" (version 1) or "raw". QEMU's "file" and "host_device" are the same as
- * "raw".
+ * The format of a backing file is "qcow2", "qcow" (version 1) or "raw". QEMU's "file" and
+ * "host_device" are the same as "raw".
  */
 struct qcow2_options {
 	size_t struct_size;   /* sizeof(struct qcow2_options) */
@@ -236,8 +236,8 @@ struct qcow2_options {
 	const struct qcow2_file *data_file; /* the image's external data file; NULL: not given */
 	const struct qcow2_file *backing;   /* the file below the image, then the one below that */
 	size_t n_backing;                   /* number of files in backing */
-	const char *backing_format; /* "raw", "qcow2" or "qcow": for backing files without a format, which
-	                             * are never probed; NULL: not given */
+	const char *backing_format;         /* "raw", "qcow2" or "qcow": for backing files without a
+	                                     * format, which are never probed; NULL: not given */
 	/*
 	 * Opens a file that an image names, or refuses it. Returns a descriptor, which the library
 	 * then owns, or -1 with errno set. On entry *format is request->format; the callback may

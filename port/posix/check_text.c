@@ -30,8 +30,8 @@ static void snapshot_label(char *buf, size_t room, const struct qcow2_check *che
 	free(text);
 }
 
-static void snapshot_text(char *buf, size_t room, const struct qcow2_check *check,
-                          const struct qcow2_check_finding *f)
+static void owner_snapshot(char *buf, size_t room, const struct qcow2_check *check,
+                           const struct qcow2_check_finding *f)
 {
 	char label[2 * QP_PRINTABLE + 8];
 
@@ -217,7 +217,7 @@ int qp_check_text(char *buf, size_t room, const struct qcow2_check *check,
 {
 	if (f->code == QCOW2_CHECK_SNAPSHOT_UNALIGNED || f->code == QCOW2_CHECK_SNAPSHOT_TOO_BIG ||
 	    f->code == QCOW2_CHECK_SNAPSHOT_SHORT)
-		snapshot_text(buf, room, check, f);
+		owner_snapshot(buf, room, check, f);
 	else if (!refcount_text(buf, room, check, f) && !entry_text(buf, room, f))
 		line_text(buf, room, f);
 	if (f->code < QCOW2_CHECK_LEAK)

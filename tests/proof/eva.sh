@@ -65,17 +65,17 @@ done
 prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/feature.c \
 	src/bitmap.c src/refcount.c src/cache.c src/reader.c
 # shellcheck disable=SC2086
-prove crypt 90 gcc_x86_64 '' tests/proof/crypt.c $open src/cache.c src/cipher.c src/crypto.c src/luks.c src/luks_unlock.c
+prove crypt 90 gcc_x86_64 '' tests/proof/crypt.c $open src/cache.c src/cipher.c src/crypto.c \
+	src/luks.c src/luks_unlock.c
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c
 prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c src/wide.c
 for window in 512 4096 2097152; do
 	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate_small.c
-	prove "inflate-$window-32" 95 gcc_x86_32 "-DWINDOW=$window" tests/proof/inflate.c src/inflate_small.c
 	prove "fast-$window" 95 gcc_x86_64 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
 		src/inflate_fast.c
-	prove "fast-$window-32" 95 gcc_x86_32 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
-		src/inflate_fast.c
 done
+prove inflate-4096-32 95 gcc_x86_32 -DWINDOW=4096 tests/proof/inflate.c src/inflate_small.c
+prove fast-4096-32 95 gcc_x86_32 "-DFAST -DWINDOW=4096" tests/proof/inflate.c src/inflate_fast.c
 small='-DCODEC=qcow2_zstd_small -DWORK=QCOW2_ZSTD_SMALL_WORK'
 prove zstd-small 98 gcc_x86_64 "$small -DWINDOW=4096" tests/proof/zstd.c src/zstd_small.c
 prove zstd-small-32 98 gcc_x86_32 "$small -DWINDOW=4096" tests/proof/zstd.c src/zstd_small.c
@@ -93,7 +93,6 @@ unpack() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP BITS PACKED WINDOW WHOLE
 unpack 512 89 gcc_x86_64 9 512 512 false
 unpack parts 89 gcc_x86_64 13 512 4096 false
 unpack parts-32 89 gcc_x86_32 13 512 4096 false
-unpack more-parts 89 gcc_x86_64 14 512 4096 false
 unpack kept 89 gcc_x86_64 13 512 8192 false
 unpack pieces 88 gcc_x86_64 13 512 8192 true
 unpack whole 88 gcc_x86_64 13 16384 8192 true

@@ -5,7 +5,8 @@
  * memory.
  *
  * The checksum is a model that reads nothing: Eva does not relate where a frame begins and ends, so
- * it cannot see that the checksum reads only the window. xxh64.c shows that it reads what it is told.
+ * it cannot see that the checksum reads only the window. xxh64.c shows that it reads what it is
+ * told.
  */
 #include "proof.h"
 #include "qcow2/codec.h"
