@@ -31,7 +31,7 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 		 * header.c refuses an unknown feature before it reads the encryption method.
 		 * Assuming LUKS lets the extensions contain the pointer to a LUKS header.
 		 */
-		image->crypt_method = Q2_CRYPT_LUKS;
+		image->crypt_method = QCOW2_CRYPT_LUKS;
 		rc = q2_extensions_read(image, err);
 	}
 	/* If an extension after the table is damaged, the table is still good. */

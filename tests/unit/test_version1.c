@@ -115,8 +115,11 @@ static const struct header_case header_cases[] = {
 	{ "method 2", 36, 4, 2, QCOW2_OPEN_INSPECT, QCOW2_E_ENCRYPTED, 36, 2 },
 	{ "L1 past the end", 40, 8, 1 << 20, 0, QCOW2_E_TRUNCATED, ANY, ANY },
 	{ "L1 past the end, allowed", 40, 8, 1 << 20, QCOW2_OPEN_TRUNCATED, QCOW2_OK, 0, 0 },
-	{ "L1 at 2^64-8", 40, 8, UINT64_MAX - 7, 0, QCOW2_E_TRUNCATED, ANY, ANY },
-	{ "name at 0", 16, 4, 5000, 0, QCOW2_E_HEADER, 8, ANY },
+	{ "L1 at 2^64-8", 40, 8, UINT64_MAX - 7, QCOW2_OPEN_TRUNCATED, QCOW2_E_L1, 40, ANY },
+	{ "L1 at 2^63-2^32", 40, 8, UINT64_C(0x7fffffff00000000), 0, QCOW2_E_L1, 40, ANY },
+	{ "L1 before that", 40, 8, UINT64_C(0x7ffffffeffffffff), 0, QCOW2_E_TRUNCATED, ANY, ANY },
+	{ "a length but no name", 16, 4, 5000, 0, QCOW2_OK, 0, 0 },
+	{ "name too long", 12, 8, UINT64_C(5000) << 32 | 1024, 0, QCOW2_E_HEADER, 16, ANY },
 	{ "name of 0 bytes", 8, 8, 5000, 0, QCOW2_OK, 0, 0 },
 	{ "name behind 4 GiB", 8, 8, UINT64_C(1) << 32, 0, QCOW2_E_HEADER, 8, ANY },
 };
@@ -141,6 +144,7 @@ static void test_headers(void **state)
 			EQ(v.image.size, image_get(&v.file, 24, 8));
 			EQ(v.image.l1_pos, image_get(&v.file, 40, 8));
 			EQ(v.image.flags, c->flags);
+			EQ(v.image.header_len, 48);
 			EQ(v.image.backing_name.len, 0);
 		} else {
 			ALL(&v.image, 0, sizeof v.image);

@@ -526,6 +526,7 @@ static void test_described_weights(void **state)
 {
 	static const int often[6] = { 20, 3, 2, 2, 2, 3 };
 	static const int high[64] = { 28, [62] = 2, [63] = 2 };
+	static const int unused[64] = { 19, 3, 2, 2, 2, 3, [63] = -1 };
 	static struct zstd_table t;
 	size_t at;
 
@@ -549,6 +550,18 @@ static void test_described_weights(void **state)
 		end_packed(0, 10, at);
 		zstd_good(10);
 	}
+	test_case("symbols of the table that are no weights, and do not occur");
+	memset(&zstd_tree, 0, sizeof(zstd_tree));
+	zstd_tree.n = 6;
+	zstd_tree.weights[0] = zstd_tree.weights[1] = 1;
+	zstd_tree.weights[5] = 2;
+	memset(zstd_wanted, 1, 10);
+	zstd_wanted[3] = 5;
+	at = begin_packed(0, 10);
+	zstd_described(5, unused, COUNT(unused));
+	zstd_coded_all(zstd_wanted, 10);
+	end_packed(0, 10, at);
+	zstd_good(10);
 	test_case("a table whose states never need a bit: endless weights");
 	at = begin_packed(0, 10);
 	t = (struct zstd_table){ .log = 5, .n = 2, .often = { 0, 32 } };
