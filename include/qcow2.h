@@ -670,7 +670,7 @@ struct qcow2_finding {
 enum {
 	/* Also reads everything that the disk has, and decodes what is compressed. */
 	QCOW2_CHECK_DEEP = 1,
-	/* For a cluster that has more references than its refcount, also tells what these are. */
+	/* For a cluster that has more references than its refcount, also reports what they are. */
 	QCOW2_CHECK_TELL_OWNERS = 2
 };
 
@@ -685,14 +685,14 @@ struct qcow2_check_options {
 	                     * at most 64 MiB */
 	uint64_t max_reads; /* the check ends when it needs more reads of tables; 0: no limit */
 	/*
-	 * Gets each finding, in any order. It is valid during the call only. Another result than 0
+	 * Gets each finding, in any order. It is valid only during the call. A result other than 0
 	 * ends the check. NULL: findings are only counted.
 	 */
 	int (*report)(void *ctx, const struct qcow2_finding *finding);
 	/*
 	 * Called now and then, with `done` growing up to `total`, in bytes: of the file, and then
-	 * of the disk, if that is read, too. Another result than 0 ends the
-	 * check. NULL: not called.
+	 * of the disk if that is read as well. A result other than 0 ends the check. NULL: not
+	 * called.
 	 */
 	int (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx; /* passed to both */
@@ -705,8 +705,8 @@ struct qcow2_check_result {
 	uint64_t errors;
 	uint64_t notes;
 	uint64_t total_clusters;      /* that the disk has */
-	uint64_t allocated_clusters;  /* of these: they have a place in a file */
-	uint64_t fragmented_clusters; /* of the allocated: not behind the one before */
+	uint64_t allocated_clusters;  /* of these, those that have a place in a file */
+	uint64_t fragmented_clusters; /* of the allocated: not right after the one before */
 	uint64_t compressed_clusters; /* of the allocated: compressed */
 	uint64_t image_end;           /* end of the last cluster in use, bytes of the file */
 	/* Entries of snapshots whose COPIED flag does not agree with the refcount. The format says
