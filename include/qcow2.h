@@ -122,7 +122,7 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
  * early, with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, or if the data is
  * encrypted and the image was opened without a key, with ENOMEM if there is no memory for a reader,
- * and with the errno of pread(2). qcow2_last_failure tells where the damage is and how far it
+ * and with the errno of pread(2). qcow2_last_failure says where the damage is and how far it
  * reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
@@ -367,7 +367,7 @@ struct qcow2_segment {
  * -1 and sets errno on failure. *segment is only written if the result is 1.
  *
  * Fails with EIO if the table entry for offset is damaged, or if a file ends before its table or
- * before the data of a cluster begins; qcow2_last_failure tells how far the damage reaches. Fails
+ * before the data of a cluster begins; qcow2_last_failure says how far the damage reaches. Fails
  * with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no
  * memory for a reader, and with the errno of pread(2).
  *
