@@ -674,8 +674,7 @@ enum {
 	QCOW2_CHECK_TELL_OWNERS = 2
 };
 
-/* Set struct_size to sizeof(struct qcow2_check_options), and zero every field that you do not use.
- */
+/* Set struct_size to sizeof(struct qcow2_check_options), and zero every field you do not use. */
 struct qcow2_check_options {
 	size_t struct_size;
 	unsigned flags;     /* QCOW2_CHECK_*, or 0 */

@@ -228,8 +228,8 @@ static const struct change {
 	  "entry "
 	  "corrupted",
 	  SNAPSHOT, 8, UINT64_C(0x1000000000010003) },
-	{ "ERROR snapshot 1 (a\\x0ab): L1 table is too short for the size of its disk", SNAPSHOT, 48,
-	  1ULL << 40 },
+	{ "ERROR snapshot 1 (a\\x0ab): L1 table is too short for the size of its disk", SNAPSHOT,
+	  48, 1ULL << 40 },
 	{ "ERROR 1 snapshots in image with data file", HEADER, IMAGE_INCOMPATIBLE_FEATURES, 4 },
 	{ "the image is marked corrupt", HEADER, IMAGE_INCOMPATIBLE_FEATURES, 2 },
 };
@@ -376,6 +376,39 @@ static void test_ends(void **state)
 		EQ(run(q, &seen, &options), 1);
 		EQ(seen.n_progress, seen.end_at_progress);
 	}
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* 65,536 snapshots whose L1 entries all lead to one L2 table: billions of entries. */
+static void test_hostile(void **state)
+{
+	enum { N = 65536, ENTRY = 56, MOST = 5000 };
+	struct seen seen = { .end_at = NEVER };
+	struct qcow2_check_options options = options_for(&seen, 0);
+	struct image img;
+	struct qcow2 *q;
+	uint64_t l1, pos, l2_table;
+
+	(void)state;
+	sound_image(&img);
+	l1 = (img.file.len + CLUSTER - 1) / CLUSTER * CLUSTER;
+	pos = l1 + 8 * N;
+	l2_table = image_get(&img.file, image_l1_entry_pos(&img, &img.active, 0), 8);
+	image_buf_resize(&img.file, pos + N * ENTRY);
+	for (unsigned i = 0; i < N; i++) {
+		image_put(&img.file, l1 + 8 * i, l2_table, 8);
+		image_put(&img.file, pos + ENTRY * i, l1, 8);
+		image_put(&img.file, pos + ENTRY * i + 8, N, 4);
+		image_put(&img.file, pos + ENTRY * i + 36, 16, 4);
+	}
+	image_put(&img.file, image_field_pos(IMAGE_NB_SNAPSHOTS), N, 4);
+	image_put(&img.file, image_field_pos(IMAGE_SNAPSHOTS_OFFSET), pos, 8);
+	q = open_good(image_to_fd(&img));
+	options.max_reads = MOST;
+	hooks_reset();
+	EQ(run(q, &seen, &options), 1);
+	LE(hooks.n[CALL_PREAD], MOST);
 	qcow2_close(q);
 	image_free(&img);
 }
@@ -643,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_lines_of_shapes),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_wrong_options),
 		cmocka_unit_test_setup_teardown(test_other_images, dir_setup, dir_teardown),
 		cmocka_unit_test(test_damaged_tables),

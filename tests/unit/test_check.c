@@ -456,8 +456,7 @@ static void test_header_as_table(void **state)
 	}
 }
 
-/* L2 tables and refcount blocks between clusters, and a table that the file does not have wholly.
- */
+/* L2 tables and refcount blocks between clusters, and a table that the file ends in. */
 static void test_misplaced(void **state)
 {
 	struct found found = { 0 };
