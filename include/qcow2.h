@@ -674,8 +674,7 @@ enum {
 	QCOW2_CHECK_TELL_OWNERS = 2
 };
 
-/* Set struct_size to sizeof(struct qcow2_check_options), and zero every field that you do not use.
- */
+/* Set struct_size to sizeof(struct qcow2_check_options), and zero every field you do not use. */
 struct qcow2_check_options {
 	size_t struct_size;
 	unsigned flags;     /* QCOW2_CHECK_*, or 0 */
@@ -717,17 +716,16 @@ struct qcow2_check_result {
 /*
  * Checks an image: counts the references to each cluster of the file and compares them with the
  * refcounts that the image records, as `qemu-img check` does, with the same numbers. It changes
- * nothing. The image may be encrypted, and may need other files: QCOW2_INSPECT is enough, but for
- * QCOW2_CHECK_DEEP, which reads the disk of the handle.
+ * nothing. The image may be encrypted, and may need other files: QCOW2_INSPECT is enough to open it.
+ * QCOW2_CHECK_DEEP also reads the disk of the handle, with everything below.
  *
- * The callbacks run in the calling thread, and must not use the handle for another check of theirs.
- * Other threads may use the handle meanwhile.
+ * The callbacks run in the calling thread. They and other threads may use the handle meanwhile.
  *
  * Returns 0 if the check got to its end, whatever it found, and 1 if max_reads or a callback ended
  * it before; *result has what was found. Returns -1 with errno set, and *result unchanged, if the
  * image cannot be checked: EINVAL if struct_size is not set or an option of a later version is
  * used, or if the refcount table or the snapshot table is damaged; ENOENT if the chain has no image
- * at this depth; ENOTSUP if it is raw; EFBIG if the refcount table is larger than 8 MiB, QEMU's
+ * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the refcount table is larger than 8 MiB, QEMU's
  * limit; ENOMEM if there is no memory; and the errno of pread(2). QCOW2_CHECK_DEEP may also fail as
  * qcow2_read does.
  *
