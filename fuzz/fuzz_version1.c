@@ -9,7 +9,7 @@
 #include "qcow2/cipher.h"
 #include "qcow2/version1.h"
 
-enum { STEPS_MAX = 100, PROBES_MAX = 40, READ_MAX = 5000, HEADER = 48 };
+enum { STEPS_MAX = 60, PROBES_MAX = 10, READ_MAX = 2000, HEADER = 48 };
 
 /* ---- The model ---- */
 
@@ -313,7 +313,7 @@ static void check_disk(struct subject *w)
 		fuzz_reader_stop(&w->reader);
 	}
 	CHECK(fuzz_reader_start(&w->reader, &w->image, FUZZ_LARGE) == QCOW2_OK);
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 4; i++) {
 		uint64_t off =
 			fuzz_choose_offset(&w->choices, &w->image, w->file.bytes, w->file.io.size);
 		uint64_t len = 1 + fuzz_choose(&w->choices, i % 2 == 0 ? 700 : READ_MAX);

@@ -295,13 +295,14 @@ static uint64_t any_v1_entry(struct mutation *m, uint64_t now)
 	uint64_t pos = below(m, (uint32_t)m->len + 600);
 	uint64_t len = below(m, below(m, 2) == 0 ? 100 : 1u << m->bits);
 
-	switch (below(m, 8)) {
+	switch (below(m, 10)) {
 	case 0: return 0;
 	case 1: return pos;
 	case 2: return any_number(m, now);
 	case 3: return (uint64_t)1 << 63 | len << (63 - m->bits) | pos;
 	case 4: return now ^ (uint64_t)1 << below(m, 64);
 	case 5: return now + ((uint64_t)1 << m->bits);
+	case 6: return m->len - below(m, 20); /* an entry may be there only in part */
 	default: return pos / 512 * 512;
 	}
 }
