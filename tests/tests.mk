@@ -37,7 +37,7 @@ include tests/glue/glue.mk
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
 $(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): $(ZSTD_SUPPORT)
 $(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): ZSTD_ORACLE = -lzstd
-$(O)/tests/unit/test_cipher $(O)/tests/unit/test_luks: $(TOY_CRYPTO)
+$(addprefix $(O)/tests/unit/test_,cipher luks version1): $(TOY_CRYPTO)
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(O)/libqcow2-core.a \
 		-lcmocka -lz $(ZSTD_ORACLE) -o $@
