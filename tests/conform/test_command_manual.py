@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conform import QCOW2, ROOT, qcow2_ok, qemu_img, qemu_io, run, succeed
+from conform import QCOW2, ROOT, make, qcow2_ok, qemu_img, qemu_io, run, succeed
 
 TOOL = ROOT / "port/posix/tool"
 MANUAL = (TOOL / "qcow2.1").read_text()
@@ -128,12 +128,15 @@ def template(tmp_path_factory):
     qemu_img("create", "-q", "-f", "qcow2", disk, "4M")
     qemu_io(disk, "write -P 1 0 64k", "write -P 2 1M 300k")
     qemu_img("snapshot", "-c", "before", disk)
+    qemu_img("bitmap", "--add", disk, "daily")
     qemu_io(disk, "write -P 3 64k 192k")
     qemu_img("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", overlay)
     qemu_io(overlay, "write -P 4 2M 64k")
     shutil.copy(disk, home / "moved")
     shutil.copy(disk, home / "partial.qcow2")
     os.truncate(home / "partial.qcow2", disk.stat().st_size - 100000)
+    make("cluster_bits 12\nsize 64k\nencrypt luks password=abc\nl2 0-3 data\n", home / "encrypted.qcow2")
+    (home / "key").write_bytes(b"abc")
     (home / "vm.ovf").write_bytes(b"<Envelope/>")
     with tarfile.open(home / "appliance.ova", "w", format=tarfile.USTAR_FORMAT) as archive:
         for member in ("vm.ovf", "disk.qcow2"):
@@ -165,10 +168,11 @@ def test_example(example, files, template, shell):
     before = set(os.listdir(files))
     out = shell("bash", "-o", "pipefail", "-c", example)
     made = new_files(files, before)
-    assert out or made
+    assert out or made or " -n " in example
     disk, whole = ((template.parent / name).read_bytes() for name in ("disk", "whole"))
     if "disk.raw" in made and "partial" not in example:
         assert made["disk.raw"] == (whole if "overlay" in example else disk)
+    assert (files / "copy.raw").read_bytes() == disk
     if "part.raw" in made:
         assert made["part.raw"] == disk[1 << 20:2 << 20]
     if "map.json" in made:
@@ -192,6 +196,8 @@ def test_coming_from_qemu_img(theirs, ours, files, shell):
         assert facts[0] == facts[1]
     elif "compare" in theirs:
         assert printed == ["Images are identical.\n", "The disks are equal.\n"]
+    elif " check " in theirs:
+        assert all("No errors were found on the image.\n" in text for text in printed)
     elif not written[0]:
         name = "before" if "snapshot" in theirs else "4 MiB (4194304 bytes)"
         assert all(name in text for text in printed)
