@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The consistency check, with any memory, against a model with an exact counter for each cluster.
- */
+/* The consistency check, with any memory, against a model that has a counter for each cluster. */
 #include "common.h"
 
 #include "../tests/support/check_model.h"

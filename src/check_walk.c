@@ -456,8 +456,7 @@ static void refer_to_block(struct qcow2_check *c, uint64_t pos)
 		q2_check_report(c, QCOW2_CHECK_BLOCK_SHARED);
 }
 
-/* The refcount table is gone through after the first pass over the rest, if that must be repeated.
- */
+/* Bad entries of the refcount table are reported when it is first gone through. */
 static void block_report(struct qcow2_check *c, uint32_t code)
 {
 	if (c->blocks_settled == 0u)

@@ -11,7 +11,7 @@
  *	clusters   0 1 2 3 4 5 6 7 8 9 ...
  *
  * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. The
- *codes from QCOW2_CHECK_TABLE_CUT on are found here only.
+ * codes from QCOW2_CHECK_TABLE_CUT on are found here only.
  */
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
@@ -240,15 +240,16 @@ struct qcow2_check {
 #define QCOW2_CHECK_MEMORY_WHOLE(n) ((n) + 66048u + 8u)
 
 /*
- * Checks an image, which is open and not raw, with any flags. Nothing needs to be attached to it,
- * and an encrypted image needs no key. Call qcow2_image_extensions before, so that bitmaps and the
- * LUKS header are counted. memory has len bytes; it and *check are free when the call returns.
+ * Checks an image of version 2 or 3 that qcow2_image_open has opened, with any flags. Nothing needs
+ * to be attached to it, and an encrypted image needs no key. Call qcow2_image_extensions before, so
+ * that bitmaps and the LUKS header are counted. memory has len bytes; it and *check are free when
+ * the call returns.
  *
  * Returns QCOW2_OK if the check got to its end, whatever it found.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   check, image or memory is NULL, image is closed or raw, memory is
- *	                   misaligned
+ *	QCOW2_E_ARGUMENT   check, image or memory is NULL, image is closed, raw or of version 1,
+ *	                   memory is misaligned
  *	QCOW2_E_MEMORY     len is less than QCOW2_CHECK_MEMORY; err->detail is what is needed
  *	QCOW2_E_LIMIT      max_calls io calls were made, or a callback ended the check
  *	QCOW2_E_TOO_BIG    the file has 2^31 clusters or more, err->detail is its size; or the
@@ -261,9 +262,9 @@ struct qcow2_check {
  * Cost: for each window, one io call for each 64 L1 entries of the image and of each snapshot, and
  * one for each L2 table, or each piece of it that is as long as 1/16 of the memory, at most 64 KiB;
  * two for each bitmap and snapshot, and one for each 64 entries of a bitmap table. For the
- *refcounts four io calls for each refcount block, or for as many refcounts as 1/128 of the memory,
- *and two for each 64 entries of the refcount table. Windows in which nothing is in use are passed
- *over. A hostile image can make this very long; max_calls bounds it.
+ * refcounts four io calls for each refcount block, or for as many refcounts as 1/128 of the memory,
+ * and two for each 64 entries of the refcount table. Windows in which nothing is in use are passed
+ * over. A hostile image can make this very long; max_calls bounds it.
  */
 int qcow2_image_check(struct qcow2_check *check, const struct qcow2_image *image, void *memory,
                       size_t len, struct qcow2_error *err);

@@ -82,6 +82,8 @@ static const struct qcow2_image *image_to_check(const struct qcow2 *q, unsigned 
 		qp_fail_text(ENOENT, 0, "the backing chain has no image at this depth");
 	else if (layer->image.version == 0u)
 		qp_fail_text(ENOTSUP, 0, "a raw image has nothing to check");
+	else if (layer->image.version == 1u)
+		qp_fail_text(ENOTSUP, 0, "an image of version 1 has no refcounts to check");
 	else
 		return &layer->image;
 	return NULL;
@@ -120,6 +122,7 @@ static bool check_tables(struct qp_check *check, const struct qcow2_image *image
 	if ((check->options->flags & QCOW2_CHECK_TELL_OWNERS) != 0u)
 		check->core.flags = QCOW2_CHECK_OWNERS;
 	check->total = image->io.size;
+	check->has_data_file = (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 	rc = qcow2_image_check(&check->core, image, memory, len, &err);
 	free(memory);
 	if (rc == QCOW2_E_LIMIT)

@@ -15,9 +15,10 @@ struct qp_check {
 	const struct qcow2_check_options *options;
 	uint64_t shown; /* what the progress callback got last */
 	uint64_t total;
-	uint64_t unread; /* findings of qp_check_disk: clusters that do not decode */
-	uint64_t errors; /* and what could not be read */
-	bool ended;      /* a callback has ended the check */
+	uint64_t unread;    /* findings of qp_check_disk: data that is lost */
+	uint64_t errors;    /* and what could not be read */
+	bool has_data_file; /* the image keeps its data in an external file */
+	bool ended;         /* a callback has ended the check */
 };
 
 /* These two are in check_text.c. */

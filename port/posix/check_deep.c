@@ -14,36 +14,53 @@
 
 enum { READ_LEN = 2 * 1024 * 1024 }; /* the longest cluster */
 
-/* Has the check of the tables told this failure already? */
-static bool is_of_tables(int status)
+/* Has the check of the tables told this failure already? That checks one image, and not its data.
+ */
+static bool is_of_tables(const struct qp_check *check, const struct qcow2_failure *failure)
 {
-	return status == QCOW2_E_L2_ENTRY || status == QCOW2_E_TRUNCATED;
+	if (failure->depth != check->options->depth)
+		return false;
+	return failure->status == QCOW2_E_L2_ENTRY ||
+	       (failure->status == QCOW2_E_TRUNCATED && !check->has_data_file);
+}
+
+/* The kind of finding that a failure in a part of the disk is; 0: the check cannot go on. */
+static int finding_kind(const struct qcow2_failure *failure)
+{
+	if (failure->length == 0u)
+		return 0;
+	switch (failure->status) {
+	case QCOW2_E_IO: return QCOW2_FINDING_ERROR;
+	case QCOW2_E_L2_ENTRY:
+	case QCOW2_E_COMPRESSED:
+	case QCOW2_E_TRUNCATED: return QCOW2_FINDING_CORRUPTION;
+	default: return 0;
+	}
 }
 
 /*
- * The last read or map failed in the part of the disk that *failure has. Tells it, unless the check
- * of the tables has. Returns false if the check cannot go on.
+ * The last read or map failed in a part of the disk. Tells it, unless the check of the tables has,
+ * and sets *offset to the end of the part. Returns false if the check cannot go on.
  */
-static bool tell_failure(struct qp_check *check, const struct qcow2_failure *failure)
+static bool tell_failure(struct qp_check *check, uint64_t *offset)
 {
-	char text[sizeof failure->message + 8];
-	struct qcow2_finding finding = { .cluster = UINT64_MAX, .text = text };
+	/* The callback may make calls of its own, which change the last failure. */
+	struct qcow2_failure failure = *qcow2_last_failure();
+	struct qcow2_finding finding = { .kind = finding_kind(&failure), .cluster = UINT64_MAX };
+	char text[sizeof failure.message + 8];
 
-	if (failure->length == 0u)
+	if (finding.kind == 0)
 		return false;
-	if (is_of_tables(failure->status))
+	*offset = failure.offset + failure.length;
+	if (is_of_tables(check, &failure))
 		return true;
-	if (failure->status == QCOW2_E_COMPRESSED) {
-		finding.kind = QCOW2_FINDING_CORRUPTION;
-		check->unread++;
-	} else if (failure->status == QCOW2_E_IO) {
-		finding.kind = QCOW2_FINDING_ERROR;
+	if (finding.kind == QCOW2_FINDING_ERROR)
 		check->errors++;
-	} else {
-		return false;
-	}
-	snprintf(text, sizeof text, "ERROR %s", failure->message);
-	finding.position = failure->pos;
+	else
+		check->unread++;
+	snprintf(text, sizeof text, "ERROR %s", failure.message);
+	finding.text = text;
+	finding.position = failure.pos;
 	qp_check_tell(check, &finding);
 	return true;
 }
@@ -53,17 +70,12 @@ static bool read_part(struct qp_check *check, struct qcow2 *q, uint64_t *offset,
                       void *buf)
 {
 	size_t len = end - *offset < READ_LEN ? (size_t)(end - *offset) : READ_LEN;
-	const struct qcow2_failure *failure;
 
 	if (qcow2_read(q, buf, len, *offset) >= 0) {
 		*offset += len;
 		return true;
 	}
-	failure = qcow2_last_failure();
-	if (!tell_failure(check, failure))
-		return false;
-	*offset = failure->offset + failure->length;
-	return true;
+	return tell_failure(check, offset);
 }
 
 /* Finds the next part of the disk that has data, from *offset on. Returns false if it cannot. */
@@ -73,15 +85,8 @@ static bool find_part(struct qp_check *check, struct qcow2 *q, uint64_t *offset,
 	struct qcow2_segment s;
 
 	*end = *offset;
-	if (qcow2_map(q, *offset, size - *offset, &s) < 0) {
-		const struct qcow2_failure *failure = qcow2_last_failure();
-
-		if (!tell_failure(check, failure))
-			return false;
-		*offset = failure->offset + failure->length;
-		*end = *offset;
-		return true;
-	}
+	if (qcow2_map(q, *offset, size - *offset, &s) < 0)
+		return tell_failure(check, offset);
 	*end = s.start + s.length;
 	if ((s.flags & QCOW2_SEGMENT_DATA) == 0u)
 		*offset = *end;

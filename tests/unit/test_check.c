@@ -456,8 +456,7 @@ static void test_header_as_table(void **state)
 	}
 }
 
-/* L2 tables and refcount blocks between clusters, and a table that the file does not have wholly.
- */
+/* L2 tables and refcount blocks between clusters, and a table that the file ends in. */
 static void test_misplaced(void **state)
 {
 	struct found found = { 0 };
@@ -559,7 +558,8 @@ static void test_gaps(void **state)
 	put(&s, l2(&s, 13), COPIED | UINT64_C(1) << 40);
 	put(&s, l2(&s, 10), COPIED | 1500 * CLUSTER);
 	put(&s, l2(&s, 11), COPIED | 7000 * CLUSTER);
-	put(&s, l2(&s, 12), PACKED | UINT64_C(7) << 59 | (7000 * CLUSTER - 20));
+	put(&s, l2(&s, 12), PACKED | UINT64_C(1) << 61 | (7000 * CLUSTER - 20));
+	put(&s, l2(&s, 14), PACKED | UINT64_C(1) << 61 | (1024 * CLUSTER - 20));
 	put(&s, block_entry(&s, 50), COPIED >> 20);
 	put(&s, block_entry(&s, 49), 12000 * CLUSTER);
 	put(&s, block_entry(&s, 62), 12000 * CLUSTER);
