@@ -48,7 +48,8 @@
  *	EACCES   the password of an encrypted image is wrong
  *	EINVAL   the file is not a qcow2 image; the header, or a table that the call checks, is
  *	         invalid; or an argument is invalid
- *	EFBIG    a size in the image exceeds a limit of QEMU
+ *	EFBIG    a size in the image exceeds a limit of QEMU, or a LUKS header asks for more
+ *	         iterations than the caller allows
  *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
  *	         early
  *	ENOMEM   there is not enough memory
@@ -91,8 +92,7 @@ struct qcow2;
  * The call opens no other file. It fails with ENOTSUP if the image needs a backing file or an
  * external data file, or if it is encrypted: use qcow2_open_options for these. It also fails with
  * ENOTSUP if the version, an incompatible feature or the compression of the image is not supported,
- * with
- * EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
+ * with EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
  * table is larger than QEMU allows, with EIO if the file ends before its tables, with ESPIPE or
  * EISDIR if fd is not seekable or a directory, with ENOMEM if there is not enough memory, and with
  * the errno of fstat(2) or pread(2) if one of these fails.
@@ -265,8 +265,9 @@ struct qcow2_options {
 	void *get_key_ctx; /* passed to get_key */
 	/*
 	 * The most iterations of PBKDF2 that a LUKS header may ask for, for a key slot and for the
-	 * digest; 0: ten million, some seconds of work. qemu-img chooses as many as take two
-	 * seconds.
+	 * digest; 0: a hundred million, tens of seconds of work for each slot that is tried.
+	 * qemu-img chooses as many as take two seconds where the image is made: more than ten
+	 * million on a fast machine.
 	 */
 	uint32_t max_iterations;
 };

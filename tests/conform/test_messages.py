@@ -177,7 +177,12 @@ SITUATIONS = {
     ],
     "Passwords": [
         S("cat --key-file missing disk", LUKS), S("cat --key-fd 77 disk", LUKS),
-        S("cat --key-fd x disk", LUKS),
+        S("cat --key-fd x disk", LUKS), S("cat --key-file 256=x disk", LUKS),
+        S("cat --max-iterations 0 disk", LUKS),
+        S("cat --key-file key disk", LUKS, files={"key": b"x" * ((1 << 20) + 1)}),
+        S("cat --key-file key disk", V3, files={"key": b"abc"}),
+        S("cat --key-file a --key-file b disk", LUKS), S("cat --key-file 1=a --key-file 1=b disk", LUKS),
+        S("cat --key-file key disk", V3.replace("l2", "encrypt aes x\nl2"), files={"key": b"abc\n"}),
         S("cat --key-file key disk", LUKS, files={"key": b"wrong"}),
         S("cat --key-file key disk", LUKS, files={"key": b"abc\n"}),
         *(S("cat --key-file key disk", LUKS + change + "\n", files={"key": b"abc"}) for change in (
@@ -226,7 +231,8 @@ SITUATIONS = {
         S("map --bitmap=bits disk", BITS + "put8 $e+16 2\n"),
         S("map --bitmap=bits disk", BITS + "put64 $t 1<<40\n"),
         S("map --bitmap=bits --snapshot=1 disk", BITS_OF_A_SNAPSHOT),
-        S("convert --bitmap=bits disk -", BITS), S("bitmaps disk", BITS + "put32 $ext+8 2\n"),
+        S("convert --bitmap=bits disk -", BITS), S("convert --bitmap=bits disk out", BITS, files={"out": b""}),
+        S("convert --bitmap=bits --in-place disk out", BITS), S("bitmaps disk", BITS + "put32 $ext+8 2\n"),
     ],
     "Backing files": [
         S("cat disk", OVERLAY), S("cat disk", over("base", "")),
