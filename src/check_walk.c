@@ -488,7 +488,7 @@ void q2_check_walk_refcounts(struct qcow2_check *c)
 	refer(c, c->image.refcount_table_pos, (uint64_t)n * ENTRY_LEN);
 	for (i = 0; i < n; i++, first += each) {
 		if (!entry_at(c, QCOW2_OWNER_REFCOUNT_BLOCK, c->image.refcount_table_pos, i))
-			return;
+			break;
 		if (c->finding.entry == 0u)
 			continue;
 		if (first + each > c->window_end && c->window_end < c->n_clusters &&

@@ -542,6 +542,12 @@ static void test_many_blocks(void **state)
 		put(&s, s.img.file.len - 4 * CLUSTER + 8 * i, get(&s, block_entry(&s, 0)));
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_BLOCK_SHARED], 199);
+	test_case("the file ends inside the table");
+	put(&s, s.img.file.len - 4 * CLUSTER + 8 * 150, UINT64_C(1) << 40);
+	image_buf_resize(&s.img.file, s.img.file.len - 600);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_BLOCK_OUTSIDE], 1);
+	LE(1, found.n[QCOW2_CHECK_OWNER]);
 	test_image_free(&s);
 }
 
