@@ -628,6 +628,7 @@ static void test_owners(void **state)
 	EQ(found.last[QCOW2_CHECK_REFCOUNT].cluster, s.img.refcount_table_pos >> BITS);
 	EQ(found.last[QCOW2_CHECK_OWNER].owner, QCOW2_OWNER_REFCOUNT_TABLE);
 	EQ(found.last[QCOW2_CHECK_OWNER].cluster, s.img.refcount_table_pos >> BITS);
+	EQ(found.last[QCOW2_CHECK_OWNER].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
 	test_case("without");
 	{
 		struct qcow2_check check = { .max_calls = UINT64_MAX };
