@@ -245,6 +245,8 @@ def test_exit_status_of_failures(build, tmp_path):
     raw = build(PLAIN)
     result = qcow2("check", "--format=raw", raw)
     assert result.code == 1 and "a raw image has nothing to check" in result.err
+    qemu_img("create", "-q", "-f", "qcow", tmp_path / "old", "1M")
+    refused(qcow2("check", "--format=qcow", tmp_path / "old"), "version 1 has no refcounts to check")
 
 
 def test_quiet_and_progress(build):
