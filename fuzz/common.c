@@ -130,12 +130,11 @@ static uint64_t used_l1_entry(const struct qcow2_image *image, const uint8_t *by
 uint64_t fuzz_choose_offset(struct fuzz_choices *choices, const struct qcow2_image *image,
                             const uint8_t *bytes, size_t len)
 {
-	bool extended = (image->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2) != 0;
-	unsigned l1_bits = 2u * image->cluster_bits - (extended ? 4 : 3);
 	uint64_t off = 0;
 
-	if (image->version != 0 && l1_bits < 63)
-		off = used_l1_entry(image, bytes, len, fuzz_choose(choices, 16)) << l1_bits;
+	if (image->version != 0)
+		off = used_l1_entry(image, bytes, len, fuzz_choose(choices, 16))
+		      << image->l1_entry_bits;
 	switch (fuzz_choose(choices, 6)) {
 	case 0: off += fuzz_choose(choices, FUZZ_WINDOW); break;
 	case 1: off += fuzz_choose(choices, 256) << image->cluster_bits; break;

@@ -59,6 +59,7 @@ FUZZ_SEEDS_chain = chain
 FUZZ_SEEDS_inflate = inflate
 FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
+FUZZ_SEEDS_version1 = version1
 FUZZ_SEEDS_zstd = inflate
 FUZZ_SEEDS_posix = image snapshot chain
 fuzz_seeds = $(or $(FUZZ_SEEDS_$(1)),image snapshot)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A mutator that knows the format: header fields, extensions, table entries, descriptors of
- * compressed clusters, snapshots. libFuzzer calls it (LLVMFuzzerCustomMutator), and so does AFL++
- * through afl_mutator.c. Half of the time it calls the mutator of the engine instead. It always
- * does so if the input is not an image, or if FUZZ_PLAIN is in the environment.
+ * compressed clusters, snapshots; and version 1. libFuzzer calls it (LLVMFuzzerCustomMutator), and
+ * so does AFL++ through afl_mutator.c. Half of the time it calls the mutator of the engine instead.
+ * It always does so if the input is not an image, or if FUZZ_PLAIN is in the environment.
  *
  * In a container of fuzz_chain.c it changes one of the layers; their lengths stay.
  */
@@ -24,6 +24,7 @@ struct mutation {
 	uint64_t random;
 	unsigned bits; /* log2 of the cluster size */
 	bool extended;
+	bool is_v1;
 };
 
 static uint32_t below(struct mutation *m, uint32_t n)
@@ -270,6 +271,63 @@ static void mutate_snapshot(struct mutation *m)
 	    f.len);
 }
 
+/* ---- Version 1 ---- */
+
+static void mutate_v1_header(struct mutation *m)
+{
+	static const struct field fields[] = { { 8, 8 },  { 16, 4 }, { 24, 8 }, { 32, 1 },
+		                               { 33, 1 }, { 36, 4 }, { 40, 8 } };
+	struct field f = fields[below(m, 7)];
+
+	if (f.pos == 32)
+		put(m, 32, 8 + below(m, 10), 1);
+	else if (f.pos == 33)
+		put(m, 33, 5 + below(m, 10), 1);
+	else if (f.pos == 36)
+		put(m, 36, below(m, 3), 4);
+	else
+		put(m, f.pos, any_number(m, get(m, f.pos, f.len)), f.len);
+}
+
+/* Positions of data are multiples of 512, and those of packed data and of tables any. */
+static uint64_t any_v1_entry(struct mutation *m, uint64_t now)
+{
+	uint64_t pos = below(m, (uint32_t)m->len + 600);
+	uint64_t len = below(m, below(m, 2) == 0 ? 100 : 1u << m->bits);
+
+	switch (below(m, 10)) {
+	case 0: return 0;
+	case 1: return pos;
+	case 2: return any_number(m, now);
+	case 3: return (uint64_t)1 << 63 | len << (63 - m->bits) | pos;
+	case 4: return now ^ (uint64_t)1 << below(m, 64);
+	case 5: return now + ((uint64_t)1 << m->bits);
+	case 6: return m->len - below(m, 20); /* an entry may be there only in part */
+	default: return pos / 512 * 512;
+	}
+}
+
+/* Changes an entry of the L1 table, or of the L2 table that one of its first entries is about. */
+static void mutate_v1_entry(struct mutation *m)
+{
+	size_t pos = (size_t)get(m, 40, 8) + 8 * below(m, 4);
+	uint64_t table = get(m, pos, 8);
+
+	if (table != 0 && table < m->len && below(m, 8) != 0)
+		pos = (size_t)table + 8 * below(m, 40);
+	put(m, pos, any_v1_entry(m, get(m, pos, 8)), 8);
+}
+
+static void mutate_v1(struct mutation *m)
+{
+	switch (below(m, 8)) {
+	case 0:
+	case 1: mutate_v1_header(m); break;
+	case 2: mutate_choices(m); break;
+	default: mutate_v1_entry(m); break;
+	}
+}
+
 /* ---- All ---- */
 
 /* Flips any bit of the image, such as one of packed data. */
@@ -304,7 +362,8 @@ static bool find_image(struct mutation *m, uint8_t *data, size_t len)
 	}
 	if (!is_image(m->data, m->len))
 		return false;
-	m->bits = (unsigned)get(m, 20, 4);
+	m->is_v1 = get(m, 4, 4) == 1;
+	m->bits = (unsigned)(m->is_v1 ? get(m, 32, 1) : get(m, 20, 4));
 	if (m->bits < 9 || m->bits > 21)
 		m->bits = 9;
 	m->extended = (get(m, 72, 8) & 16) != 0 && get(m, 4, 4) == 3;
@@ -316,6 +375,10 @@ static void mutate_image(struct mutation *m)
 	uint32_t n = 1 + below(m, 4);
 
 	while (n-- > 0) {
+		if (m->is_v1) {
+			mutate_v1(m);
+			continue;
+		}
 		switch (below(m, 16)) {
 		case 0:
 		case 1: mutate_header(m); break;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate,
- * DIR/disk and DIR/luks. They are the same every time and small, and together they have every
- * feature of the format.
+ * DIR/disk, DIR/luks and DIR/version1. They are the same every time and small, and together they
+ * have every feature of the format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -495,6 +495,71 @@ static void luks_headers(void)
 	luks("cast5-xts", "cast5", "xts-plain", "sha1", 32, 0);
 }
 
+/* ---- Images of version 1, for fuzz_version1.c ---- */
+
+struct v1_seed {
+	const char *name;
+	unsigned bits, l2_bits, method, n_entries;
+	uint64_t table; /* its L2 table; bytes 48-59 of the file are for choices */
+	size_t cut;     /* bytes that are missing at the end */
+};
+
+static void v1_image(const struct v1_seed *s)
+{
+	struct image_buf buf = { 0 };
+	size_t len = (size_t)1 << s->bits;
+	uint64_t span = UINT64_C(1) << (s->bits + s->l2_bits);
+	uint8_t *plain = malloc(len), *packed = malloc(pack_bound(len));
+	uint64_t pos;
+	unsigned i;
+
+	if (plain == NULL || packed == NULL)
+		abort();
+	image_put(&buf, 0, 0x514649fb00000001, 8);
+	image_put(&buf, 24, 2 * span + 700, 8);
+	image_put(&buf, 32, s->bits << 8 | s->l2_bits, 2);
+	image_put(&buf, 36, s->method, 4);
+	image_put(&buf, 40, 64, 8);
+	image_put(&buf, 64 + 8, s->table, 8);
+	image_buf_fill(&buf, s->table, 0, (size_t)8 << s->l2_bits);
+	pos = (buf.len + 511) / 512 * 512;
+	for (i = 0; i < s->n_entries; i++) {
+		uint64_t entry = s->table + 8 * (i + i / 3);
+		size_t n = len;
+
+		image_fill(plain, len, i, 0);
+		if (i % 4 == 3) {
+			memset(plain, (int)i, len / 2);
+			n = pack_fixed(packed, plain, len, 4096);
+			image_put(&buf, entry,
+			          UINT64_C(1) << 63 | (uint64_t)n << (63 - s->bits) | pos, 8);
+		} else {
+			image_put(&buf, entry, pos, 8);
+		}
+		image_buf_put(&buf, pos, i % 4 == 3 ? packed : plain, n);
+		pos = (pos + n + 511) / 512 * 512;
+	}
+	write_file("version1", s->name, buf.data, buf.len - s->cut);
+	free(buf.data);
+	free(plain);
+	free(packed);
+}
+
+static void version1(void)
+{
+	static const struct v1_seed seeds[] = {
+		{ "512", 9, 6, 0, 20, 512, 0 },      { "4k", 12, 9, 0, 9, 4096, 0 },
+		{ "odd", 9, 7, 0, 30, 1021, 0 },     { "64k", 16, 6, 0, 2, 512, 0 },
+		{ "aes", 9, 6, 1, 20, 509, 0 },      { "aes-4k", 12, 13, 1, 6, 600, 0 },
+		{ "cut", 12, 6, 0, 5, 512, 1000 },   { "aes-cut", 12, 6, 1, 3, 512, 700 },
+		{ "overlay", 9, 12, 0, 12, 100, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof seeds / sizeof seeds[0]; i++)
+		v1_image(&seeds[i]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -517,5 +582,6 @@ int main(int argc, char **argv)
 	streams();
 	disks();
 	luks_headers();
+	version1();
 	return 0;
 }

@@ -121,7 +121,7 @@ uint64_t qcow2_get_size(struct qcow2 *q);
  * Fails with EIO if a table entry or compressed data is damaged or if a file of the chain ends too
  * early, with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, or if the data is
  * encrypted and the image was opened without a key, with ENOMEM if there is no memory for a reader,
- * and with the errno of pread(2). qcow2_last_failure tells where the damage is and how far it
+ * and with the errno of pread(2). qcow2_last_failure says where the damage is and how far it
  * reaches.
  *
  * Cost: one pread(2) for each run of data, straight into dest, and some for tables that are not in
@@ -366,7 +366,7 @@ struct qcow2_segment {
  * -1 and sets errno on failure. *segment is only written if the result is 1.
  *
  * Fails with EIO if the table entry for offset is damaged, or if a file ends before its table or
- * before the data of a cluster begins; qcow2_last_failure tells how far the damage reaches. Fails
+ * before the data of a cluster begins; qcow2_last_failure says how far the damage reaches. Fails
  * with ENOTSUP if QCOW2_INSPECT opened an image that cannot be read, with ENOMEM if there is no
  * memory for a reader, and with the errno of pread(2).
  *
@@ -674,7 +674,7 @@ enum {
 	 * file does not have is a corruption, even if the tables have shown it already.
 	 */
 	QCOW2_CHECK_DEEP = 1,
-	/* For a cluster that has more references than its refcount, also tells what these are. */
+	/* For a cluster that has more references than its refcount, also reports what they are. */
 	QCOW2_CHECK_TELL_OWNERS = 2
 };
 
@@ -688,13 +688,13 @@ struct qcow2_check_options {
 	                     * at most 64 MiB */
 	uint64_t max_reads; /* the check ends when it needs more reads of tables; 0: no limit */
 	/*
-	 * Gets each finding, in any order. It is valid during the call only. Another result than 0
+	 * Gets each finding, in any order. It is valid only during the call. A result other than 0
 	 * ends the check. NULL: findings are only counted.
 	 */
 	int (*report)(void *ctx, const struct qcow2_finding *finding);
 	/*
 	 * Called now and then, with `done` growing up to `total`, in bytes: of the file, and then
-	 * of the disk, if that is also read. Another result than 0 ends the check. NULL: not
+	 * of the disk if that is read as well. A result other than 0 ends the check. NULL: not
 	 * called.
 	 */
 	int (*progress)(void *ctx, uint64_t done, uint64_t total);
@@ -708,8 +708,8 @@ struct qcow2_check_result {
 	uint64_t errors;
 	uint64_t notes;
 	uint64_t total_clusters;      /* that the disk has */
-	uint64_t allocated_clusters;  /* of these: they have a place in a file */
-	uint64_t fragmented_clusters; /* of the allocated: not behind the one before */
+	uint64_t allocated_clusters;  /* of these, those that have a place in a file */
+	uint64_t fragmented_clusters; /* of the allocated: not right after the one before */
 	uint64_t compressed_clusters; /* of the allocated: compressed */
 	uint64_t image_end;           /* end of the last cluster in use, bytes of the file */
 	/* Entries of snapshots whose COPIED flag does not agree with the refcount. The format says

@@ -13,27 +13,29 @@ enum {
 };
 
 /*
- * Finds the table, in an image that does not open. Without a usable header, image->feature_names
- * stays absent and this succeeds.
+ * Finds the table, in an image that does not open. Without a usable header, *table stays empty and
+ * this succeeds. The image is a variable of this function, so that its 168 bytes of stack and the
+ * record of the caller can be in the same place.
  */
-static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
-                         struct qcow2_error *err)
+static int feature_table(const struct qcow2_io *io, struct qcow2_span *table, q2_cursor *at)
 {
-	int rc = q2_image_reset(image, io);
+	struct qcow2_image image;
+	int rc = q2_image_reset(&image, io);
 
 	if (rc != QCOW2_OK)
 		return rc;
-	err->io = io;
-	image->flags = QCOW2_OPEN_INSPECT;
-	rc = q2_header_read(image, err);
+	at->io = io;
+	image.flags = QCOW2_OPEN_INSPECT;
+	rc = q2_header_read(&image, at);
 	if (rc == QCOW2_OK || rc == QCOW2_E_FEATURE) {
 		/*
 		 * header.c refuses an unknown feature before it reads the encryption method.
 		 * Assuming LUKS lets the extensions contain the pointer to a LUKS header.
 		 */
-		image->crypt_method = Q2_CRYPT_LUKS;
-		rc = q2_extensions_read(image, err);
+		image.crypt_method = Q2_CRYPT_LUKS;
+		rc = q2_extensions_read(&image, at);
 	}
+	*table = image.feature_names;
 	/* If an extension after the table is damaged, the table is still good. */
 	return rc == QCOW2_E_IO ? rc : QCOW2_OK;
 }
@@ -41,30 +43,32 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_image *image,
 int qcow2_feature_name(const struct qcow2_io *io, unsigned kind, unsigned bit,
                        char name[QCOW2_FEATURE_NAME_ROOM])
 {
-	struct qcow2_image image;
-	uint8_t record[FEATURE_RECORD_LEN];
-	struct qcow2_error unseen;
-	uint32_t at;
+	struct qcow2_span table;
+	q2_cursor at;
 	int rc;
 
 	if (name == NULL)
 		return QCOW2_E_ARGUMENT;
-	rc = feature_table(io, &image, &unseen);
+	rc = feature_table(io, &table, &at);
 	if (rc != QCOW2_OK)
 		return rc;
-	for (at = 0; image.feature_names.len - at >= FEATURE_RECORD_LEN; at += FEATURE_RECORD_LEN) {
-		rc = q2_image_read(&image, image.feature_names.pos + at, record, sizeof record,
-		                   &unseen);
-		if (rc == QCOW2_E_IO)
+	for (; table.len >= FEATURE_RECORD_LEN; table.len -= FEATURE_RECORD_LEN) {
+		uint8_t record[FEATURE_RECORD_LEN];
+
+		if (q2_left(io->size, table.pos) < FEATURE_RECORD_LEN)
+			break;
+		at.pos = table.pos;
+		rc = q2_io_read(&at, record, sizeof record);
+		if (rc != QCOW2_OK)
 			return rc;
-		/* An empty name, or the end of the file, ends the table. */
-		if (rc != QCOW2_OK || record[FEATURE_NAME_AT] == 0u)
+		if (record[FEATURE_NAME_AT] == 0u) /* an empty name ends the table */
 			break;
 		if (record[0] == kind && record[1] == bit) {
 			memcpy(name, record + FEATURE_NAME_AT, FEATURE_NAME_LEN);
 			name[FEATURE_NAME_LEN] = '\0';
 			return QCOW2_OK;
 		}
+		table.pos += FEATURE_RECORD_LEN;
 	}
 	return QCOW2_E_NOT_FOUND;
 }

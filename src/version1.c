@@ -161,6 +161,7 @@ static int v1_extent(struct qcow2_reader *reader, const struct qcow2_image *imag
 	uint32_t index = (uint32_t)q2_shr64(e->off, bits);
 	uint64_t entry = image->l1_pos;
 
+	reader->error.pos = AT_V1_L1_POS; /* of what is at fault if that is the place of the table */
 	for (;;) {
 		int rc = v1_entry(reader, e, index, &entry);
 

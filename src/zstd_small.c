@@ -16,7 +16,7 @@
  * goes backwards, which takes back `end`.
  *
  * A failure does not interrupt anything. It is noted in `status`, from then on the input reads as
- * zeros, and whoever has made a part of the output looks at the status.
+ * zeros, and the code that makes a part of the output checks the status.
  */
 #include "internal.h"
 #include "zstd_format.h"
@@ -839,7 +839,7 @@ static void unzstd_frame(struct unzstd *s)
 	s->n_sorted = 0;
 	while (s->status == QCOW2_OK && !unzstd_block(s))
 		continue;
-	/* A frame that tells the size of its content must have that size. */
+	/* A frame that states the size of its content must have that size. */
 	unzstd_check(s, stream->done == s->limit || (head & 0xe0u) == 0);
 	if ((head & 4u) != 0 && s->status == QCOW2_OK)
 		unzstd_check(s, unzstd_take32(s) == (uint32_t)q2_xxh64(stream->window + s->begin,

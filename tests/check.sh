@@ -35,13 +35,14 @@ if [ "$(sed -n 's|^#include "src/\(.*\.c\)"$|\1|p' "$build/core_sources.h" | sor
 	rc=1
 fi
 
-# port/baremetal/README.md shows layer.c as it is.
-layer() { # FILE: what follows its #include, up to the end of the block
-	awk '/^#include "layer.h"/ { on = 1; next } /^```$/ { on = 0 } on' "$1"
+# port/baremetal/README.md shows layer.c and buffer.c as they are.
+bare=$here/../port/baremetal
+code() { # FILE...: what follows #include "layer.h", up to the end of the file or block
+	awk '/^```$/ || FNR == 1 { on = 0 } on { print } /^#include "layer.h"/ { on = 1 }' "$@"
 }
-shown=$(layer "$here/../port/baremetal/README.md")
-if [ -z "$shown" ] || [ "$shown" != "$(layer "$here/../port/baremetal/layer.c")" ]; then
-	echo 'FAILED: port/baremetal/README.md shows another layer.c'
+shown=$(code "$bare/README.md")
+if [ -z "$shown" ] || [ "$shown" != "$(code "$bare/layer.c" "$bare/buffer.c")" ]; then
+	echo 'FAILED: port/baremetal/README.md shows another layer.c or buffer.c'
 	rc=1
 fi
 

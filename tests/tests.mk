@@ -23,9 +23,10 @@ TOY_CRYPTO = $(O)/tests/unit/toy_crypto.o
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
 COMMAND_WILD = $(O)/tests/conform/qcow2-wild
 COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
+CORE_CAT = $(O)/tests/conform/core_cat
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
 	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) \
-	$(COMMAND_SHARED)
+	$(COMMAND_SHARED) $(CORE_CAT)
 TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
 	$(IMAGE_WRITER) $(CRYPT_WRITER) $(TEST_SUPPORT) \
 	$(INFLATE_SUPPORT) $(ZSTD_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
@@ -37,7 +38,7 @@ include tests/glue/glue.mk
 $(filter $(O)/tests/unit/test_inflate%,$(CORE_TESTS)): $(INFLATE_SUPPORT)
 $(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): $(ZSTD_SUPPORT)
 $(filter $(O)/tests/unit/test_zstd%,$(CORE_TESTS)): ZSTD_ORACLE = -lzstd
-$(O)/tests/unit/test_cipher $(O)/tests/unit/test_luks: $(TOY_CRYPTO)
+$(addprefix $(O)/tests/unit/test_,cipher luks version1): $(TOY_CRYPTO)
 $(CORE_TESTS): $(O)/%: $(O)/%.o $(TEST_SUPPORT) $(IMAGE_WRITER) $(O)/libqcow2-core.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(O)/libqcow2-core.a \
 		-lcmocka -lz $(ZSTD_ORACLE) -o $@
@@ -68,3 +69,7 @@ $(COMMAND_WILD): $(O)/tests/conform/wild.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqco
 $(COMMAND_SHARED): $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.so.$(SOVERSION)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -Wl,-rpath,$(abspath $(O)) -o $@
+
+# The core with its own decoders, for tests/conform.
+$(CORE_CAT): $(CORE_CAT).o $(O)/libqcow2-core.a
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@

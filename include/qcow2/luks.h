@@ -11,7 +11,7 @@
  *	qcow2_image_attach_cipher(&image, &my_cipher.base);
  *
  * Unlocking is slow on purpose: each slot has a count of iterations, often millions. A small device
- * had better be given the key itself; qcow2_luks_verify tells if it is right.
+ * had better be given the key itself; qcow2_luks_verify finds out whether it is right.
  *
  * qcow2.txt "Full disk encryption header pointer" says where the header is. Its format is version 1
  * of the LUKS On-Disk Format Specification. The conventions are in image.h.

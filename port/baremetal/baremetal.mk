@@ -24,19 +24,30 @@ BARE_LDFLAGS = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=
 	-Wl,--fatal-warnings
 BARE_START = $(addprefix port/baremetal/,semihost.S start.c stack.c console.c) \
 	$(addprefix src/,$(QCOW2_MEM_SRCS))
-BARE_SRCS = $(addprefix port/baremetal/,main.c layer.c disk.c) \
+BARE_BOTH = $(addprefix port/baremetal/,main.c layer.c disk.c) \
 	$(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
 		block.c status.c)
-BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf)
+BARE_SRCS = $(BARE_BOTH) port/baremetal/buffer.c
+# With zstd: the longest cluster, and the RAM that it needs.
+BARE_ZSTD_SRCS = $(BARE_BOTH) port/baremetal/buffer_zstd.c \
+	$(addprefix src/,$(QCOW2_CORE_ZSTD_SMALL))
+BARE_ZSTD_microbit = -DCLUSTER_BITS=12
+BARE_ZSTD_netduinoplus2 = -DCLUSTER_BITS=16 -Wl,--defsym=RAM_LEN=128K
+BARE_ZSTD = $(BARE)/zstd-microbit.elf $(BARE)/zstd-netduinoplus2.elf
+BARE_PROGRAMS = $(BARE_BOARDS:%=$(BARE)/%.elf) $(BARE_ZSTD)
 BARE_DEPS = $(wildcard $(addprefix port/baremetal/,*.h *.S *.ld *.mk) include/qcow2/*.h src/*.h) $(O)/flags
 
 # BOARD, output, sources
 bare_link = $(BARE_CC_$(1)) $(BARE_CFLAGS) $(BARE_LDFLAGS) -Lport/baremetal \
 	-T port/baremetal/$(BARE_ARCH_$(1)).ld port/baremetal/$(BARE_ARCH_$(1)).S $(BARE_START) $(3) -o $(2)
 
-$(BARE_PROGRAMS): $(BARE)/%.elf: $(BARE_SRCS) $(BARE_START) $(BARE_DEPS)
+$(BARE_BOARDS:%=$(BARE)/%.elf): $(BARE)/%.elf: $(BARE_SRCS) $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(call bare_link,$*,$@,$(BARE_SRCS))
+
+$(BARE_ZSTD): $(BARE)/zstd-%.elf: $(BARE_ZSTD_SRCS) $(BARE_START) $(BARE_DEPS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(call bare_link,$*,$@,$(BARE_ZSTD_SRCS)) $(BARE_ZSTD_$*)
 
 # The tests use this to show that a board faults at an unaligned address.
 $(BARE)/unaligned-%.elf: tests/firmware/unaligned.c $(BARE_START) $(BARE_DEPS)

@@ -7,7 +7,8 @@
  *	ARCH.S       the entry and the exceptions of a processor
  *	start.c      sets up the memory and calls main
  *	main.c       the program
- *	layer.c      from the driver of the disk to the bytes of an image
+ *	buffer.c     the decoders and the memory of the reader; with zstd, buffer_zstd.c
+ *	layer.c      from the driver of the disk to an image
  *	disk.c       the driver of the disk
  *	console.c    messages, the command line, the exit status
  *	stack.c      measures the stack

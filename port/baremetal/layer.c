@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From a driver that reads blocks to the bytes of a disk: this is all that a port has to add. */
+/* From a driver that reads blocks to the bytes of a disk: this is what a port has to add. */
 #include "layer.h"
 
 static const struct qcow2_block_ops disk_ops = { disk_read };
-static const struct qcow2_codec *const codecs[] = { &qcow2_deflate_small, NULL };
-static uint64_t memory[QCOW2_READER_MEMORY_DEFLATE / 8];
 
 int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow2_error *error)
 {
@@ -23,9 +21,4 @@ int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow
 	if (rc == QCOW2_OK && below != NULL)
 		rc = qcow2_image_attach_backing(&layer->image, below);
 	return rc;
-}
-
-int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top)
-{
-	return qcow2_reader_start(reader, top, codecs, memory, sizeof memory); /* one buffer */
 }

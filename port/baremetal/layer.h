@@ -18,7 +18,7 @@ struct layer {
 
 /* Opens the image on layer->disk. `below` is its backing file, or NULL. Returns a qcow2_status. */
 int layer_open(struct layer *layer, const struct qcow2_image *below, struct qcow2_error *error);
-/* Prepares the only reader. Returns a qcow2_status. */
+/* Prepares the only reader: buffer.c or buffer_zstd.c. Returns a qcow2_status. */
 int reader_start(struct qcow2_reader *reader, const struct qcow2_image *top);
 
 #endif

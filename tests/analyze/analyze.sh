@@ -15,13 +15,14 @@ passed=0
 failed=0
 choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_builtin.c'
 choices="$choices port/posix/key/crypto_libcrypto.c port/posix/key/crypto_none.c"
+choices="$choices port/baremetal/buffer_zstd.c"
 
 # The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine,
 # because its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
 	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
-	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal ;;
+	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -DCLUSTER_BITS=12 ;;
 	port/uboot/*) echo "-Itests -I$glue/uboot" ;;
 	port/grub/*) echo "-Itests -I$glue/grub" ;;
 	port/tfa/*) echo "-Itests -I$glue/tfa -Iport/tfa" ;;

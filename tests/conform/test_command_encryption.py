@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conform import (K, M, QCOW2, SECONDS, assert_same_bytes, assert_same_info, assert_subset, make, qcow2,
+from conform import (K, M, QCOW2, SECONDS, SIGNALS, assert_same_bytes, assert_same_info, assert_subset, make, qcow2,
                      qcow2_json, qcow2_ok, qemu_img, refused, run, without_compressed)
 
 SHAPE = "cluster_bits 12\nsize 64k\n"
@@ -312,13 +312,23 @@ def test_no_password_in_arguments():
 
 # ---- The terminal ----
 
+def start_on_terminal(*argv):
+    """Starts a program on a terminal of its own. It ignores no signal, whatever the parent of the tests
+    ignores, and ends if it waits for SECONDS. Returns its pid and the other end of the terminal."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        for number in (*SIGNALS, signal.SIGTSTP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.alarm(SECONDS)
+        os.execvp(argv[0], list(map(os.fspath, argv)))
+    return pid, fd
+
+
 class Terminal:
     """The command on a terminal of its own."""
 
     def __init__(self, *args):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execv(QCOW2, [QCOW2, *map(os.fspath, args)])
+        self.pid, self.fd = start_on_terminal(QCOW2, *args)
         self.shown = b""
 
     def wait_for(self, text):
@@ -377,10 +387,8 @@ def test_terminal_stopped(image):
     """After Ctrl-Z and `fg`, the command asks again."""
     make(SHAPE + LUKS + "l2 0 data\n", image)
     # The shell is the leader of the session: a process in an orphaned group is not stopped.
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execvp("sh", ["sh", "-mc", '"$0" cat -n 1 "$1" >/dev/null; fg >/dev/null; echo "end $?"', QCOW2,
-                         os.fspath(image)])
+    pid, fd = start_on_terminal(
+        "sh", "-mc", '"$0" cat -n 1 "$1" >/dev/null; fg >/dev/null; echo "end $?"', QCOW2, image)
     shown = b""
     for answer in (b"\x1a", b"abc\n"):
         while b"Password of " not in shown:

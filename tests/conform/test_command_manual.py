@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conform import QCOW2, ROOT, qcow2_ok, qemu_img, qemu_io, run, succeed
+from conform import QCOW2, ROOT, make, qcow2_ok, qemu_img, qemu_io, run, succeed
 
 TOOL = ROOT / "port/posix/tool"
 MANUAL = (TOOL / "qcow2.1").read_text()
@@ -117,6 +117,10 @@ def formatted(start):
 EXAMPLES = re.findall(r"^\.Dl (.*)", section("EXAMPLES"), re.M)
 PAIRS = re.findall(r"^\.It Ql (qemu-img .*)\n\.Ql (qcow2 .*)", MANUAL, re.M)
 
+# A machine with its state, and an encrypted disk.
+MACHINE = "size 4M\nsnapshot 1 saved extra=0 vm_state_size=17000\nl1_entries 2\nl2 8192 data\nactive\n"
+SECRET = "size 4M\nencrypt luks password=abc\nl2 0-3 data\n"
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
@@ -128,12 +132,17 @@ def template(tmp_path_factory):
     qemu_img("create", "-q", "-f", "qcow2", disk, "4M")
     qemu_io(disk, "write -P 1 0 64k", "write -P 2 1M 300k")
     qemu_img("snapshot", "-c", "before", disk)
+    qemu_img("convert", "-O", "raw", disk, home / "old.raw")
+    qemu_img("bitmap", "--add", disk, "daily")
     qemu_io(disk, "write -P 3 64k 192k")
     qemu_img("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", overlay)
     qemu_io(overlay, "write -P 4 2M 64k")
     shutil.copy(disk, home / "moved")
     shutil.copy(disk, home / "partial.qcow2")
-    os.truncate(home / "partial.qcow2", disk.stat().st_size - 100000)
+    os.truncate(home / "partial.qcow2", disk.stat().st_size - 300000)
+    make(MACHINE, home / "machine.qcow2")
+    make(SECRET, home / "secret.qcow2")
+    (home / "password").write_bytes(b"abc")
     (home / "vm.ovf").write_bytes(b"<Envelope/>")
     with tarfile.open(home / "appliance.ova", "w", format=tarfile.USTAR_FORMAT) as archive:
         for member in ("vm.ovf", "disk.qcow2"):
@@ -165,9 +174,13 @@ def test_example(example, files, template, shell):
     before = set(os.listdir(files))
     out = shell("bash", "-o", "pipefail", "-c", example)
     made = new_files(files, before)
-    assert out or made
+    assert out or made or "old.raw" in example
     disk, whole = ((template.parent / name).read_bytes() for name in ("disk", "whole"))
-    if "disk.raw" in made and "partial" not in example:
+    if "old.raw" in example:
+        assert (template / "old.raw").read_bytes() != (files / "old.raw").read_bytes() == disk
+    if "state" in made:
+        assert len(made["state"]) == 17000 and any(made["state"])
+    if "disk.raw" in made and "partial" not in example and "secret" not in example:
         assert made["disk.raw"] == (whole if "overlay" in example else disk)
     if "part.raw" in made:
         assert made["part.raw"] == disk[1 << 20:2 << 20]
@@ -186,7 +199,9 @@ def test_coming_from_qemu_img(theirs, ours, files, shell):
         for name in written[-1]:
             (files / name).unlink()
     assert written[0] == written[1]
-    if "json" in theirs:
+    if "check" in theirs:
+        assert json.loads(printed[0]).items() <= json.loads(printed[1]).items()
+    elif "json" in theirs:
         facts = [[(one.get("start"), one.get("length"), one.get("filename")) for one in json.loads(text)]
                  for text in printed]
         assert facts[0] == facts[1]

@@ -3,7 +3,7 @@
 import pytest
 
 from conform import (K, M, assert_same, assert_same_bytes, assert_same_content, assert_same_info,
-                     assert_same_map, cat_spans, qcow2_json, qcow2_ok, qemu_img, qemu_io,
+                     assert_same_map, cat_spans, core_cat, qcow2_json, qcow2_ok, qemu_img, qemu_io,
                      qemu_spans, write_file)
 from qemu_made import (ALL, MOST, SECTOR, create, create_in_place, disk_content, paint, painted,
                        random_for, size_for)
@@ -73,6 +73,8 @@ def test_convert_compressed(bits, kind, image):
              f"cluster_size={1 << bits},compression_type={kind}", raw, image)
     assert_same(image, image.parent)
     assert_same_bytes(content, qcow2_ok("cat", image), "source")
+    for decoders in ("small", "fast"):
+        assert_same_bytes(content, core_cat(decoders, image), decoders)
 
 
 @pytest.mark.parametrize("bits", (9, 12, 16, 21))

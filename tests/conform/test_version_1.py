@@ -191,9 +191,68 @@ def test_refused(case, tmp_path):
     assert qemu.code == 1 and theirs in qemu.err, qemu
 
 
-def test_aes(tmp_path):
-    image = Writer(12, 9, 1 * M, crypt=1).save(tmp_path / "disk.qcow")
+SECRET = ("--object", "secret,id=s,data=abc")
+
+
+def aes_opts(image, backing=""):
+    return f"driver=qcow,file.filename={image.name},encrypt.key-secret=s{backing}"
+
+
+def assert_same_aes(image, backing="", *options):
+    """The disk is the one that QEMU decrypts with the same password."""
+    (image.parent / "key").write_bytes(b"abc")
+    qemu_img("convert", *SECRET, "--image-opts", "-O", "raw", aes_opts(image, backing), "theirs.raw",
+             cwd=image.parent)
+    theirs = image.with_name("theirs.raw").read_bytes()
+    given = ("--key-file", image.parent / "key", *options)
+    assert_same_bytes(theirs, qcow2_ok("cat", *given, image), "cat")
+    qcow2_ok("convert", *given, image, image.with_name("ours.raw"))
+    assert_same_bytes(theirs, image.with_name("ours.raw").read_bytes(), "convert")
+    assert qcow2_ok("cat", *given, "-s", "700", "-n", "5000", image) == theirs[700:5700]
+    return theirs
+
+
+@pytest.mark.parametrize("backing", ["", "base.raw"])
+def test_aes_made_by_qemu(backing, tmp_path):
+    """Clusters of 4 KiB; with a backing file, of 512 bytes."""
+    image = tmp_path / "disk.qcow"
+    (tmp_path / "base.raw").write_bytes(disk_content(random_for("aes"), 300 * K))
+    qemu_img("create", "-q", *SECRET, "-f", "qcow", "-o", "encrypt.format=aes,encrypt.key-secret=s",
+             *(["-b", backing, "-F", "raw"] if backing else []), image, "1M")
+    below = ",backing.driver=raw,backing.file.filename=base.raw" if backing else ""
+    succeed("qemu-io", *SECRET, "--image-opts", "-c", "write -q -P 7 1000 5000", "-c", "write -q -P 8 600k 100k",
+            aes_opts(image, below), cwd=tmp_path)
+    disk = assert_same_aes(image, below, *(["--follow", "--backing-format=raw"] if backing else []))
+    assert disk[1000:6000] == bytes([7]) * 5000
+    assert disk[600 * K:700 * K] == bytes([8]) * 100 * K
+    assert disk[:1000] == ((tmp_path / backing).read_bytes()[:1000] if backing else bytes(1000))
+    assert bytes([8]) * 16 not in image.read_bytes()
+    assert qemu_info(image)["encrypted"] and qcow2_json("info", image)["encrypted"]
+    assert "encrypted: aes\ncipher: aes-128, cbc, plain64\n" in qcow2_ok("info", image).decode()
+
+
+@pytest.mark.parametrize("bits", range(9, 17))
+def test_aes_crafted(bits, tmp_path):
+    """Noise decrypts to the same noise. Compressed clusters are not encrypted, and tables are not."""
+    rng = random_for(f"aes {bits}")
+    w = Writer(bits, 6, 100 << bits, l1=53, crypt=1)
+    for cluster in (0, 1, 3, 64, 70, 99):
+        w.data(cluster, rng.randbytes(1 << bits), odd=5)
+    w.packed(2, b"plain" * 40)
+    w.packed(98, b"text" * 50)
+    disk = assert_same_aes(w.save(tmp_path / "disk.qcow"))
+    assert disk[2 << bits:][:5] == b"plain"
+
+
+def test_aes_without_the_key(tmp_path):
+    w = Writer(12, 9, 64 * K, crypt=1)
+    w.data(3, b"x")
+    w.packed(5, b"y" * 200)
+    image = w.save(tmp_path / "disk.qcow")
     refused(qcow2("cat", image), "the image is encrypted (aes)")
+    data = [e for e in qcow2_json("map", image) if e["data"]]
+    assert [e["start"] for e in data] == [12 * K, 20 * K]
+    assert not any("offset" in e for e in data)
 
 
 def test_damage(tmp_path):

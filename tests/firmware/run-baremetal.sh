@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
-# a compressed image with the largest clusters and from a chain of two, and report damage. At the end
-# this compares ROM, RAM and stack of each board with the table in port/baremetal/README.md.
+# a compressed image with the largest clusters and from a chain of two, and report damage; with zstd,
+# from images with the largest clusters that it has memory for. At the end this compares ROM, RAM and
+# stack of each program with the tables in port/baremetal/README.md.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
@@ -30,11 +31,18 @@ make_images() {
 		cp packed.qcow2 bad-data.qcow2 && bad_data=$(images break-data bad-data.qcow2 2) &&
 		cp base.qcow2 bad-entry.qcow2 &&
 		bad_entry=$(images break-entry bad-entry.qcow2 3) &&
-		head -c 1000000 packed.qcow2 >short.qcow2
+		head -c 1000000 packed.qcow2 >short.qcow2 &&
+		zstd_image zstd-4k.qcow2 4k && zstd_image zstd-64k.qcow2 64k &&
+		cp zstd-4k.qcow2 bad-zstd.qcow2 && bad_zstd=$(images break-data bad-zstd.qcow2 300)
 }
 
-emulator() { # BOARD PROGRAM ARGUMENT...
-	local board=$1 program=$2 machine=() config=enable=on,target=native,arg=program word
+zstd_image() { # IMAGE CLUSTER-SIZE
+	qemu-img convert -c -f raw -O qcow2 -o "compression_type=zstd,cluster_size=$2" content.raw "$1" &&
+		qemu-img convert -f qcow2 -O raw "$1" zstd.raw && cmp zstd.raw content.raw
+}
+
+emulator() { # [zstd-]BOARD PROGRAM ARGUMENT...
+	local board=${1#zstd-} program=$2 machine=() config=enable=on,target=native,arg=program word
 	shift 2
 	for word in "$@"; do config+=,arg=$word; done
 	case $board in
@@ -80,10 +88,25 @@ board_tests() { # BOARD
 		top.qcow2 no.qcow2
 }
 
+# A program that reads zstd reads deflate as well, in clusters of any size.
+zstd_tests() { # BOARD CLUSTER-SIZE...
+	local board=zstd-$1 size
+	for size in "${@:2}"; do
+		expect "$size clusters" "$board" 0 "zstd-$size.qcow2: $(images check content.raw)" \
+			"zstd-$size.qcow2"
+	done
+	expect deflate "$board" 0 "packed.qcow2: $(images check packed.raw)" packed.qcow2
+	expect 'damaged data' "$board" 1 \
+		"bad-zstd.qcow2: compressed data is corrupt, at byte $bad_zstd" bad-zstd.qcow2
+}
+
 make_images || { echo 'cannot make the images'; echo '0 passed, 1 failed'; exit 1; }
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	board_tests "$board"
 done
+zstd_tests microbit 4k
+expect 'too long clusters' zstd-microbit 1 'zstd-64k.qcow2: not enough memory' zstd-64k.qcow2
+zstd_tests netduinoplus2 64k 4k
 # Check that the emulated Cortex-M0 faults at an unaligned access, so that the runs above had none.
 out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
 check_line 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"
@@ -109,15 +132,19 @@ readme_has() { # ROW
 		failed=$((failed + 1))
 	fi
 }
-roms='| ROM: the whole program |'
-rams='| RAM: two images, reader, deflate memory, 2 KiB of stack |'
-stacks='| stack used, at most |'
-for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
-	read -r rom ram stack < <(column $board)
-	roms+=" $(kib "$rom") |" rams+=" $(kib "$ram") |" stacks+=" $stack bytes |"
-done
-readme_has "$roms"
-readme_has "$rams"
-readme_has "$stacks"
+rows() { # LABEL-OF-RAM BOARD...
+	local roms='| ROM: the whole program |' rams="| RAM: $1 |" stacks='| stack used, at most |'
+	local board rom ram stack
+	for board in "${@:2}"; do
+		read -r rom ram stack < <(column "$board")
+		roms+=" $(kib "$rom") |" rams+=" $(kib "$ram") |" stacks+=" $stack bytes |"
+	done
+	readme_has "$roms"
+	readme_has "$rams"
+	readme_has "$stacks"
+}
+rows 'two images, reader, deflate memory, 2 KiB of stack' \
+	microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64
+rows 'two images, reader, zstd memory, 2 KiB of stack' zstd-microbit zstd-netduinoplus2
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

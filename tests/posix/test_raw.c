@@ -144,7 +144,7 @@ static void test_wrong_options(void **state)
 	(void)state;
 	options.format = "vmdk";
 	fails_with("raw", &options, EINVAL);
-	HAS(qcow2_last_failure()->message, "neither raw nor qcow2");
+	HAS(qcow2_last_failure()->message, "neither raw, qcow2 nor qcow");
 	options.format = "raw";
 	options.backing = &file;
 	options.n_backing = 1;

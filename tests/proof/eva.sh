@@ -67,6 +67,8 @@ prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/featur
 # shellcheck disable=SC2086
 prove crypt 90 gcc_x86_64 '' tests/proof/crypt.c $open src/cache.c src/cipher.c src/crypto.c \
 	src/luks.c src/luks_unlock.c
+prove version1 88 gcc_x86_64 '' tests/proof/version1.c src/io.c src/wide.c src/image.c \
+	src/version1.c src/cipher.c src/cache.c src/map.c src/chain.c src/reader.c
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c
 prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c src/wide.c
 for window in 512 4096 2097152; do

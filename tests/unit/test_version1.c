@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Version 1 of the format: headers, tables at any byte, clusters, chains. */
-#include "support.h"
+/* Version 1 of the format: headers, tables at any byte, clusters, chains, AES. */
+#include "toy_crypto.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +373,24 @@ static void test_entries(void **state)
 	}
 }
 
+/* An L1 table that no file can have: the error names the field of the header. */
+static void test_l1_too_high(void **state)
+{
+	struct test_reader reader;
+	struct qcow2_extent e;
+	struct v1 v;
+
+	(void)state;
+	v1_begin(&v, 12, 9, MIB, 48);
+	image_put(&v.file, 40, UINT64_C(1) << 63, 8);
+	EQ(v1_open(&v, QCOW2_OPEN_TRUNCATED, NULL), QCOW2_OK);
+	test_reader_init(&reader, &v.image, 0, NULL);
+	EQ(qcow2_reader_map(&reader.q, 0, MIB, &e), QCOW2_E_L2_ENTRY);
+	EQ(reader.q.error.pos, 40);
+	test_reader_free(&reader);
+	v1_free(&v);
+}
+
 /* Each io call fails once; then the same read succeeds. */
 static void test_faults(void **state)
 {
@@ -445,13 +463,133 @@ static void test_chain(void **state)
 	free(base.data);
 }
 
+/* ---- AES: data is encrypted, with sectors that are numbered from the beginning of the disk ----
+ */
+
+enum { AES_KEY = 99, AES_BITS = 12, AES_SIZE = 16 * 4096 + 700 };
+
+/*
+ * Encrypted clusters 0, 1, 3 and 16, not in the order of the disk, and compressed cluster 5. The
+ * last cluster has `there` bytes in the file. `want` becomes what the disk has.
+ */
+static void aes_begin(struct v1 *v, size_t there, uint8_t want[AES_SIZE])
+{
+	static const uint8_t numbers[] = { 3, 0, 1, 16 };
+	uint64_t table = 1021, data = 16384 + 512;
+	uint8_t disk[17 * 4096] = { 0 };
+
+	v1_begin(v, AES_BITS, 9, AES_SIZE, 48);
+	image_put(&v->file, 36, 1, 4);
+	v1_l2(v, 0, table);
+	v1_packed(v, table + 5 * 8, 8001, 77);
+	memset(disk + 5 * 4096, 77, 4096);
+	for (unsigned i = 0; i < COUNT(numbers); i++, data += 4096) {
+		uint8_t *cluster = disk + numbers[i] * 4096;
+		uint8_t bytes[4096];
+
+		image_fill(cluster, 4096, i + 1, 0);
+		memcpy(bytes, cluster, 4096);
+		toy_crypt(AES_KEY, numbers[i] * 8, bytes, 8);
+		image_buf_put(&v->file, data, bytes, 4096);
+		image_put(&v->file, table + numbers[i] * 8, data, 8);
+	}
+	image_buf_resize(&v->file, data - 4096 + there);
+	memcpy(want, disk, AES_SIZE);
+}
+
+static void test_aes(void **state)
+{
+	uint8_t *want = malloc(AES_SIZE);
+	struct image_buf base = { 0 };
+	struct toy_log log = { 0 };
+	struct toy_cipher cipher;
+	struct test_reader reader;
+	struct qcow2_image raw;
+	struct qcow2_extent e;
+	struct test_io io;
+	struct v1 v;
+
+	(void)state;
+	aes_begin(&v, 4096, want);
+	toy_cipher_init(&cipher, &log, AES_KEY);
+	image_buf_resize(&base, 20000);
+	image_fill(base.data, base.len, 7, 0);
+	memcpy(want + 2 * 4096, base.data + 2 * 4096, 4096);
+	memcpy(want + 4 * 4096, base.data + 4 * 4096, base.len - 4 * 4096);
+	test_io_init(&io, &base);
+	EQ(qcow2_image_raw(&raw, &io.io), QCOW2_OK);
+	EQ(v1_open(&v, QCOW2_OPEN_INSPECT, NULL), QCOW2_OK);
+	EQ(v.image.crypt_method, QCOW2_CRYPT_AES);
+	EQ(qcow2_image_attach_backing(&v.image, &raw), QCOW2_OK);
+	EQ(qcow2_image_ready(&v.image, NULL), QCOW2_E_ENCRYPTED);
+	EQ(qcow2_image_attach_cipher(&v.image, &cipher.base), QCOW2_OK);
+	test_reader_init(&reader, &v.image, 0, deflate_only);
+	EQ(test_reader_read(&reader, 0, want, AES_SIZE), QCOW2_OK);
+	for (uint64_t off = 0; off + 1500 < AES_SIZE; off += 777)
+		EQ(test_reader_read(&reader, off, want + off, 1500), QCOW2_OK);
+	EQ(qcow2_reader_map(&reader.q, 100, AES_SIZE - 100, &e), QCOW2_OK);
+	EQ(e.kind, QCOW2_EXTENT_ENCRYPTED);
+	EQ(e.pos, 16384 + 512 + 4096 + 100);
+	EQ(e.len, 2 * 4096 - 100);
+	EQ(qcow2_reader_map(&reader.q, 3 * 4096 + 1030, 4096, &e), QCOW2_OK);
+	EQ(e.kind, QCOW2_EXTENT_ENCRYPTED);
+	EQ(e.pos, 16384 + 512 + 1030);
+	EQ(qcow2_extent_sector(&e), 3 * 8 + 2);
+	EQ(qcow2_reader_map(&reader.q, 5 * 4096, 4096, &e), QCOW2_OK);
+	EQ(e.kind, QCOW2_EXTENT_COMPRESSED);
+	EQ(qcow2_reader_map(&reader.q, 4 * 4096, 1, &e), QCOW2_OK);
+	EQ(e.kind, QCOW2_EXTENT_DATA);
+	EQ(e.depth, 1);
+	test_reader_free(&reader);
+	free(base.data);
+	free(want);
+	v1_free(&v);
+}
+
+/* P15: a sector that is cut cannot be decrypted. */
+static void test_aes_cut(void **state)
+{
+	static const size_t lengths[] = { 0, 1, 511, 512, 699, 700, 1023, 1024, 4095, 4096 };
+	uint8_t *want = malloc(AES_SIZE);
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(lengths); i++) {
+		size_t there = lengths[i / 2], whole = there / 512 * 512;
+		unsigned flags = i % 2 == 0 ? 0 : QCOW2_OPEN_TRUNCATED;
+		struct toy_log log = { 0 };
+		struct toy_cipher cipher;
+		struct test_reader reader;
+		struct v1 v;
+
+		test_case("%u bytes of the last cluster, flags %u", (unsigned)there, flags);
+		aes_begin(&v, there, want);
+		toy_cipher_init(&cipher, &log, AES_KEY);
+		EQ(v1_open(&v, QCOW2_OPEN_INSPECT | flags, NULL), QCOW2_OK);
+		EQ(qcow2_image_attach_cipher(&v.image, &cipher.base), QCOW2_OK);
+		test_reader_init(&reader, &v.image, 0, deflate_only);
+		if (whole < 700)
+			memset(want + 16 * 4096 + whole, 0, 700 - whole);
+		EQ(test_reader_read(&reader, 0, want, AES_SIZE),
+		   flags != 0 || whole >= 700 ? QCOW2_OK : QCOW2_E_TRUNCATED);
+		EQ(test_reader_read(&reader, 0, want, 16 * 4096), QCOW2_OK);
+		if (whole != 0)
+			EQ(test_reader_read(&reader, 16 * 4096 + 9, want + 16 * 4096 + 9, 503),
+			   QCOW2_OK);
+		test_reader_free(&reader);
+		v1_free(&v);
+	}
+	free(want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers), cmocka_unit_test(test_header_ends),
-		cmocka_unit_test(test_name),    cmocka_unit_test(test_clusters),
-		cmocka_unit_test(test_no_l2),   cmocka_unit_test(test_entries),
-		cmocka_unit_test(test_faults),  cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_headers),     cmocka_unit_test(test_header_ends),
+		cmocka_unit_test(test_name),        cmocka_unit_test(test_clusters),
+		cmocka_unit_test(test_no_l2),       cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_faults),      cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_l1_too_high), cmocka_unit_test(test_aes),
+		cmocka_unit_test(test_aes_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
