@@ -21,6 +21,9 @@ enum { ENTRY_LEN = 8, SLICE_ENTRIES = Q2_SLICE_LEN / ENTRY_LEN, BITMAP_ENTRY_ALL
 #define BITMAP_ENTRY_RESERVED UINT64_C(0xff000000000001fe)
 #define BLOCK_ENTRY_RESERVED  UINT64_C(0x1ff)
 
+/* qcow2.txt "Header": where the positions of these tables are. */
+enum { HEADER_L1 = 40, HEADER_REFCOUNT_TABLE = 48 };
+
 static void first_report(struct qcow2_check *c, uint32_t code)
 {
 	if (q2_check_is_first(c))
@@ -485,10 +488,11 @@ void q2_check_walk_refcounts(struct qcow2_check *c)
 	uint64_t first = 0; /* of the clusters whose refcounts the block has */
 
 	c->finding.owner = QCOW2_OWNER_REFCOUNT_TABLE;
+	c->finding.pos = HEADER_REFCOUNT_TABLE;
 	refer(c, c->image.refcount_table_pos, (uint64_t)n * ENTRY_LEN);
 	for (i = 0; i < n; i++, first += each) {
 		if (!entry_at(c, QCOW2_OWNER_REFCOUNT_BLOCK, c->image.refcount_table_pos, i))
-			return;
+			break;
 		if (c->finding.entry == 0u)
 			continue;
 		if (first + each > c->window_end && c->window_end < c->n_clusters &&
@@ -504,6 +508,7 @@ void q2_check_walk(struct qcow2_check *c)
 	c->finding.owner = QCOW2_OWNER_HEADER;
 	c->finding.pos = 0;
 	refer(c, 0, c->image.cluster_len);
+	c->finding.pos = HEADER_L1;
 	walk_l1(c, c->image.l1_pos, c->image.l1_entries, true);
 	walk_snapshots(c);
 	walk_crypto(c);

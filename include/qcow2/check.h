@@ -255,7 +255,7 @@ struct qcow2_check {
  *	QCOW2_E_TOO_BIG    the file has 2^31 clusters or more, err->detail is its size; or the
  *	                   refcount table is longer than 8 MiB, err->detail is the number of its
  *	                   clusters
- *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster
+ *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster, or at 2^63 or behind it
  *	QCOW2_E_SNAPSHOT   an entry of the snapshot table is invalid; err->pos is its position
  *	QCOW2_E_IO         the io callback failed
  *

@@ -542,6 +542,12 @@ static void test_many_blocks(void **state)
 		put(&s, s.img.file.len - 4 * CLUSTER + 8 * i, get(&s, block_entry(&s, 0)));
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_BLOCK_SHARED], 199);
+	test_case("the file ends inside the table");
+	put(&s, s.img.file.len - 4 * CLUSTER + 8 * 150, UINT64_C(1) << 40);
+	image_buf_resize(&s.img.file, s.img.file.len - 600);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_BLOCK_OUTSIDE], 1);
+	LE(1, found.n[QCOW2_CHECK_OWNER]);
 	test_image_free(&s);
 }
 
@@ -622,6 +628,7 @@ static void test_owners(void **state)
 	EQ(found.last[QCOW2_CHECK_REFCOUNT].cluster, s.img.refcount_table_pos >> BITS);
 	EQ(found.last[QCOW2_CHECK_OWNER].owner, QCOW2_OWNER_REFCOUNT_TABLE);
 	EQ(found.last[QCOW2_CHECK_OWNER].cluster, s.img.refcount_table_pos >> BITS);
+	EQ(found.last[QCOW2_CHECK_OWNER].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
 	test_case("without");
 	{
 		struct qcow2_check check = { .max_calls = UINT64_MAX };

@@ -35,6 +35,14 @@ static const char *store_size(struct args *args, const struct option_row *row, c
 	return size_parse(value, field) ? NULL : SIZE_EXPECTED;
 }
 
+/* For the library, 0 bytes are as many as it needs. */
+static const char *store_memory(struct args *args, const struct option_row *row, char *value)
+{
+	const char *expected = store_size(args, row, value);
+
+	return expected != NULL || args->memory != 0u ? expected : "at least 1 byte, such as 64M";
+}
+
 /* Sets a flag of the library. */
 static const char *store_library_flag(struct args *args, const struct option_row *row, char *value)
 {
@@ -338,7 +346,7 @@ const struct option_row options[] = {
 	  store_true, FIELD(deep) },
 	{ "memory", '\0', "SIZE", FOR_CHECK,
 	  "use at most SIZE bytes to count; less than a byte for each cluster takes longer",
-	  store_size, FIELD(memory) },
+	  store_memory, FIELD(memory) },
 	{ "repair", 'r', "leaks|all", FOR_CHECK,
 	  "refused, because this program only reads",
 	  store_repair, 0 },
