@@ -54,9 +54,10 @@ enum {
 	ZFAST_BLOCK_LEN = 3,        /* 3.1.1.2: Block_Header */
 	ZFAST_CHECKSUM_LEN = 4,     /* 3.1.1: Content_Checksum */
 	ZFAST_WINDOW_MAX = 17 << 3, /* 3.1.1.1.2: Window_Descriptor of 2^27, QEMU's limit */
-	ZFAST_TREE_BITS = ZSTD_FORMAT_WEIGHT_MAX,       /* of the longest Huffman code */
-	ZFAST_SYMBOLS_MAX = ZSTD_FORMAT_MATCH_LAST + 1, /* of an FSE table */
-	ZFAST_MATCH_MIN = 3                             /* 3.1.1.3.2.1.1 */
+	ZFAST_TREE_BITS = ZSTD_FORMAT_WEIGHT_MAX, /* of the longest Huffman code */
+	/* Of an FSE table. That of the weights may name symbols that are none, but not use them. */
+	ZFAST_SYMBOLS_MAX = 64,
+	ZFAST_MATCH_MIN = 3 /* 3.1.1.3.2.1.1 */
 };
 
 /* Parts of a Frame_Header_Descriptor: 3.1.1.1.1. */
@@ -91,7 +92,7 @@ static const struct zfast_kind {
 	{ 36, 9, 0, 6, 0, 16, 0, 25, 19 },
 	{ 32, 8, 2, 5, 36, 0, 0, 0, 0 },
 	{ 53, 9, 3, 6, 68, 32, 9, 43, 36 },
-	{ 12, 6, 5, 0, 0, 12, 0, 12, 0 },
+	{ ZFAST_SYMBOLS_MAX, 6, 5, 0, 0, ZFAST_SYMBOLS_MAX, 0, ZFAST_SYMBOLS_MAX, 0 },
 };
 
 /* The value in bits 0-4, the number of extra bits in bits 5-7: literal lengths, match lengths. */
