@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The built-in zstd decoders and libzstd, in the loop of QEMU. The first 4 bytes of the input
- *choose the length of the output, the pieces, the fill that fails, and what the rest of the input
- *is:
+ * choose the length of the output, the pieces, the fill that fails, and what the rest of the input
+ * is:
  *
  *	frames  What a decoder accepts, libzstd accepts as well, with the same bytes, except for the
  *	        blocks of is_newer(). libzstd accepts more (P18), so the other direction is not

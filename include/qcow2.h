@@ -48,7 +48,8 @@
  *	EACCES   the password of an encrypted image is wrong
  *	EINVAL   the file is not a qcow2 image; the header, or a table that the call checks, is
  *	         invalid; or an argument is invalid
- *	EFBIG    a size in the image exceeds a limit of QEMU
+ *	EFBIG    a size in the image exceeds a limit of QEMU, or a LUKS header asks for more
+ *	         iterations than the caller allows
  *	EIO      the image is damaged: a bad table entry, bad compressed data, or the file ends too
  *	         early
  *	ENOMEM   there is not enough memory
@@ -91,8 +92,7 @@ struct qcow2;
  * The call opens no other file. It fails with ENOTSUP if the image needs a backing file or an
  * external data file, or if it is encrypted: use qcow2_open_options for these. It also fails with
  * ENOTSUP if the version, an incompatible feature or the compression of the image is not supported,
- * with
- * EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
+ * with EINVAL if the file is no qcow2 image or its header is not valid, with EFBIG if the disk or a
  * table is larger than QEMU allows, with EIO if the file ends before its tables, with ESPIPE or
  * EISDIR if fd is not seekable or a directory, with ENOMEM if there is not enough memory, and with
  * the errno of fstat(2) or pread(2) if one of these fails.
@@ -265,8 +265,9 @@ struct qcow2_options {
 	void *get_key_ctx; /* passed to get_key */
 	/*
 	 * The most iterations of PBKDF2 that a LUKS header may ask for, for a key slot and for the
-	 * digest; 0: ten million, some seconds of work. qemu-img chooses as many as take two
-	 * seconds.
+	 * digest; 0: a hundred million, tens of seconds of work for each slot that is tried.
+	 * qemu-img chooses as many as take two seconds where the image is made: more than ten
+	 * million on a fast machine.
 	 */
 	uint32_t max_iterations;
 };
@@ -660,15 +661,20 @@ enum {
 struct qcow2_finding {
 	int kind;            /* QCOW2_FINDING_* */
 	const char *text;    /* one line, printable, as in `qemu-img check`; without a newline */
-	uint64_t cluster;    /* number of a cluster of the image file; UINT64_MAX: none */
-	uint64_t refcount;   /* of the cluster, as the image has it, if the text names it */
-	uint64_t references; /* to the cluster, as counted, if the text names them */
-	uint64_t position;   /* in the file, of the entry that the finding is about; or 0 */
+	uint64_t cluster;    /* number of the cluster of the image file that the finding is about;
+	                      * UINT64_MAX: none */
+	uint64_t refcount;   /* of the cluster, as the image has it; 0 if the text has no refcount */
+	uint64_t references; /* to the cluster, as counted; 0 if the text has none */
+	uint64_t position;   /* in the file, of the entry, or of the data, that the finding is
+	                      * about; 0: it is about no single entry */
 };
 
 /* Flags of qcow2_check. */
 enum {
-	/* Also reads everything that the disk has, and decodes what is compressed. */
+	/*
+	 * Also reads everything that the disk has, and decodes what is compressed. Data that the
+	 * file does not have is a corruption, even if the tables have shown it already.
+	 */
 	QCOW2_CHECK_DEEP = 1,
 	/* For a cluster that has more references than its refcount, also reports what they are. */
 	QCOW2_CHECK_TELL_OWNERS = 2
@@ -715,9 +721,15 @@ struct qcow2_check_result {
 
 /*
  * Checks an image: counts the references to each cluster of the file and compares them with the
- * refcounts that the image records, as `qemu-img check` does, with the same numbers. It changes
- * nothing. The image may be encrypted, and may need other files: QCOW2_INSPECT is enough to open it.
- * QCOW2_CHECK_DEEP also reads the disk of the handle, with everything below.
+ * refcounts that the image records, as `qemu-img check` does. It changes nothing. The image may be
+ * encrypted, and may need other files: QCOW2_INSPECT is enough to open it. QCOW2_CHECK_DEEP also
+ * reads the disk of the handle, with everything below.
+ *
+ * The numbers are those of `qemu-img check`, except that these corruptions count here only: an
+ * invalid bitmap directory, an L2 table that the file ends inside of, compressed data that begins
+ * past the end of the file, zero clusters in version 2, data that an external data file has at
+ * another offset than the disk, an L1 table too short for its snapshot, and what QCOW2_CHECK_DEEP
+ * finds.
  *
  * The callbacks run in the calling thread. They and other threads may use the handle meanwhile.
  *
@@ -725,13 +737,15 @@ struct qcow2_check_result {
  * it before; *result has what was found. Returns -1 with errno set, and *result unchanged, if the
  * image cannot be checked: EINVAL if struct_size is not set or an option of a later version is
  * used, or if the refcount table or the snapshot table is damaged; ENOENT if the chain has no image
- * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the refcount table is larger than 8 MiB, QEMU's
- * limit; ENOMEM if there is no memory; and the errno of pread(2). QCOW2_CHECK_DEEP may also fail as
- * qcow2_read does.
+ * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the
+ * refcount table is larger than 8 MiB, QEMU's limit; ENOMEM if there is no memory; and the errno of
+ * pread(2). QCOW2_CHECK_DEEP may also fail as qcow2_read does.
  *
  * Cost: one pread(2) for each L2 table, or each 64 KiB of it, and for each 64 entries of other
  * tables; four for each refcount block. With too little memory for all clusters, all of this again
- * for each part of the file that the memory can count.
+ * for each part of the file that the memory can count. A hostile image, whose entries all lead to
+ * the same tables, can make this take very long: set max_reads, or end the check from `progress`,
+ * if the image is not trusted.
  */
 int qcow2_check(struct qcow2 *q, const struct qcow2_check_options *options,
                 struct qcow2_check_result *result);

@@ -184,6 +184,7 @@ static void check_begin(struct qcow2_check *c, const struct qcow2_image *image)
  */
 static int check_limits(const struct qcow2_image *image, q2_cursor *at)
 {
+	at->pos = 0;
 	at->detail = image->io.size;
 	if (q2_shr64(image->io.size, image->cluster_bits) >= CLUSTERS_MAX - 1u)
 		return QCOW2_E_TOO_BIG;
@@ -201,14 +202,17 @@ int qcow2_image_check(struct qcow2_check *check, const struct qcow2_image *image
 	int rc;
 
 	err = q2_err(err, &unseen);
+	if (check != NULL)
+		memset(&check->n_clusters, 0,
+		       sizeof *check - offsetof(struct qcow2_check, n_clusters));
 	if (check == NULL || image == NULL || !q2_is_qcow2(image) || memory == NULL ||
 	    (uintptr_t)memory % 8u != 0u)
 		return q2_note(err, QCOW2_E_ARGUMENT);
-	memset(&check->n_clusters, 0, sizeof *check - offsetof(struct qcow2_check, n_clusters));
-	err->io = &image->io;
+	err->io = NULL;
 	err->detail = QCOW2_CHECK_MEMORY;
 	if (len < QCOW2_CHECK_MEMORY)
 		return q2_note(err, QCOW2_E_MEMORY);
+	err->io = &image->io;
 	rc = check_limits(image, err);
 	if (rc != QCOW2_OK)
 		return q2_note(err, rc);

@@ -21,10 +21,20 @@ enum { ENTRY_LEN = 8, SLICE_ENTRIES = Q2_SLICE_LEN / ENTRY_LEN, BITMAP_ENTRY_ALL
 #define BITMAP_ENTRY_RESERVED UINT64_C(0xff000000000001fe)
 #define BLOCK_ENTRY_RESERVED  UINT64_C(0x1ff)
 
+/* Where the header says where the tables are. */
+enum { AT_L1 = 40, AT_REFCOUNT_TABLE = 48, AT_SNAPSHOTS = 64 };
+
 static void first_report(struct qcow2_check *c, uint32_t code)
 {
 	if (q2_check_is_first(c))
 		q2_check_report(c, code);
+}
+
+/* The next findings are about the reference to this owner, which is at pos. */
+static void reference_at(struct qcow2_check *c, uint32_t owner, uint64_t pos)
+{
+	c->finding.owner = owner;
+	c->finding.pos = pos;
 }
 
 static bool is_cluster_aligned(const struct qcow2_check *c, uint64_t pos)
@@ -60,7 +70,9 @@ static void refer_to_cluster(struct qcow2_check *c, uint32_t cluster)
 		if (c->wide == 0u && (counter & Q2_COUNT_MOST) == Q2_COUNT_MOST)
 			c->saturated = true;
 		else
-			q2_counter_set(c, cluster, counter + 1u);
+			/* A wide counter stays at the most that it can count. */
+			q2_counter_set(c, cluster,
+			               counter + ((counter | Q2_COUNT_MARK) != UINT32_MAX));
 	} else if ((counter & Q2_COUNT_MARK) != 0u) {
 		c->finding.cluster = cluster;
 		q2_check_report(c, QCOW2_CHECK_OWNER);
@@ -109,9 +121,8 @@ static bool entry_at(struct qcow2_check *c, uint32_t owner, uint64_t table, uint
 	if (in_slice == 0u && (table >= c->image.io.size || pos >= c->image.io.size ||
 	                       !q2_check_read(c, pos, c->slice, Q2_SLICE_LEN)))
 		return false;
-	c->finding.owner = owner;
+	reference_at(c, owner, pos);
 	c->finding.index = index;
-	c->finding.pos = pos;
 	c->finding.entry = q2_be64(c->slice + in_slice * ENTRY_LEN);
 	return true;
 }
@@ -133,7 +144,11 @@ static void check_copied(struct qcow2_check *c, uint32_t code, uint64_t pos)
 	if (cluster > c->n_clusters) {
 		if (!c->active || !q2_check_is_first(c))
 			return;
-	} else if (!is_in_window(c, (uint32_t)cluster) || (uint32_t)cluster < c->settled ||
+	} else if (cluster >= c->window_end) {
+		/* Also if it is past the end, and so not referred to. */
+		note_next(c, (uint32_t)cluster);
+		return;
+	} else if ((uint32_t)cluster < c->first || (uint32_t)cluster < c->settled ||
 	           is_marked(c, (uint32_t)cluster) == copied) {
 		return;
 	} else if (!c->active) {
@@ -293,12 +308,10 @@ static void l1_entry(struct qcow2_check *c)
 
 static void walk_l1(struct qcow2_check *c, uint64_t table, uint32_t entries, bool active)
 {
-	uint32_t owner = active ? QCOW2_OWNER_L1 : QCOW2_OWNER_SNAPSHOT_L1;
 	uint32_t i;
 
 	c->active = active;
 	c->guest_table = 0;
-	c->finding.owner = owner;
 	refer(c, table, (uint64_t)entries * ENTRY_LEN);
 	for (i = 0; i < entries && entry_at(c, QCOW2_OWNER_L2, table, i); i++) {
 		if (active)
@@ -314,12 +327,13 @@ static void walk_l1(struct qcow2_check *c, uint64_t table, uint32_t entries, boo
 
 /* ---- Snapshots ---- */
 
-static void walk_snapshot(struct qcow2_check *c)
+/* Goes through the tables of c->snapshot, whose entry is at pos. */
+static void walk_snapshot(struct qcow2_check *c, uint64_t pos)
 {
 	const struct qcow2_snapshot *s = &c->snapshot;
 
+	reference_at(c, QCOW2_OWNER_SNAPSHOT_L1, pos);
 	c->finding.index = s->index;
-	c->finding.pos = s->id_pos;
 	c->finding.value = s->l1_pos;
 	if (c->image.version >= 3u && !s->has_disk_size)
 		first_report(c, QCOW2_CHECK_SNAPSHOT_INCOMPLETE);
@@ -341,8 +355,9 @@ static void walk_snapshot(struct qcow2_check *c)
 static void walk_snapshots(struct qcow2_check *c)
 {
 	const struct qcow2_snapshot *previous = NULL;
-	uint64_t end = c->image.snapshots_pos;
+	uint64_t pos = c->image.snapshots_pos;
 
+	reference_at(c, QCOW2_OWNER_SNAPSHOT_TABLE, AT_SNAPSHOTS);
 	c->finding.value = c->image.n_snapshots;
 	if (c->image.n_snapshots != 0u && q2_has_external_data(&c->image))
 		first_report(c, QCOW2_CHECK_SNAPSHOT_EXTERNAL);
@@ -356,12 +371,11 @@ static void walk_snapshots(struct qcow2_check *c)
 			return;
 		}
 		previous = &c->snapshot;
-		end = c->snapshot.next_pos;
-		walk_snapshot(c);
+		walk_snapshot(c, pos);
+		pos = c->snapshot.next_pos;
 	}
-	c->finding.owner = QCOW2_OWNER_SNAPSHOT_TABLE;
-	c->finding.pos = c->image.snapshots_pos;
-	refer(c, c->image.snapshots_pos, end - c->image.snapshots_pos);
+	reference_at(c, QCOW2_OWNER_SNAPSHOT_TABLE, AT_SNAPSHOTS);
+	refer(c, c->image.snapshots_pos, pos - c->image.snapshots_pos);
 }
 
 /* ---- Bitmaps, encryption ---- */
@@ -384,8 +398,8 @@ static void walk_bitmap(struct qcow2_check *c)
 	uint64_t table = c->bitmap.table_pos;
 	uint32_t i;
 
-	c->finding.owner = QCOW2_OWNER_BITMAP_TABLE;
-	c->finding.pos = c->bitmap.name_pos;
+	reference_at(c, QCOW2_OWNER_BITMAP_TABLE, c->bitmap.pos);
+	c->finding.index = c->bitmap.index;
 	refer(c, table, (uint64_t)c->bitmap.table_entries * ENTRY_LEN);
 	for (i = 0; i < c->bitmap.table_entries; i++) {
 		if (!entry_at(c, QCOW2_OWNER_BITMAP_DATA, table, i))
@@ -397,8 +411,7 @@ static void walk_bitmap(struct qcow2_check *c)
 /* Reads two numbers of a header extension to c->finding: value and length. */
 static bool extension_read(struct qcow2_check *c, uint32_t owner, uint32_t pos)
 {
-	c->finding.owner = owner;
-	c->finding.pos = pos;
+	reference_at(c, owner, pos);
 	if (!q2_check_read(c, pos, c->slice, 16))
 		return false;
 	c->finding.value = q2_be64(c->slice);
@@ -406,22 +419,43 @@ static bool extension_read(struct qcow2_check *c, uint32_t owner, uint32_t pos)
 	return true;
 }
 
+/*
+ * Goes through the bitmaps whose directory is at pos, up to the first that is invalid. Returns
+ * QCOW2_E_NOT_FOUND if there is none, and nothing follows the last one.
+ */
+static int walk_directory(struct qcow2_check *c, uint64_t pos)
+{
+	const struct qcow2_bitmap *previous = NULL;
+	int rc;
+
+	if (!is_cluster_aligned(c, pos))
+		return QCOW2_E_BITMAP;
+	while (q2_check_spend(c, 2)) {
+		rc = qcow2_bitmap_next(&c->image, previous, &c->bitmap, c->error);
+		reference_at(c, QCOW2_OWNER_BITMAP_DIRECTORY, pos);
+		if (rc == QCOW2_E_NOT_FOUND && (previous == NULL || previous->left != 0u))
+			return QCOW2_E_BITMAP;
+		if (rc != QCOW2_OK)
+			return rc;
+		if (!q2_bitmap_is_valid(&c->image, &c->bitmap))
+			return QCOW2_E_BITMAP;
+		walk_bitmap(c);
+		pos = c->bitmap.next_pos;
+		previous = &c->bitmap;
+	}
+	return QCOW2_E_NOT_FOUND;
+}
+
 /* "Bitmaps extension": the length of the directory is at byte 8, and its position behind it. */
 static void walk_bitmaps(struct qcow2_check *c)
 {
-	const struct qcow2_bitmap *previous = NULL;
-	int rc = QCOW2_OK;
+	int rc;
 
 	if (c->image.bitmaps.len == 0u || (c->image.autoclear & QCOW2_AUTOCLEAR_BITMAPS) == 0u ||
 	    !extension_read(c, QCOW2_OWNER_BITMAP_DIRECTORY, c->image.bitmaps.pos + 8u))
 		return;
 	refer(c, c->finding.length, c->finding.value);
-	while (rc == QCOW2_OK && q2_check_spend(c, 2)) {
-		rc = qcow2_bitmap_next(&c->image, previous, &c->bitmap, c->error);
-		previous = &c->bitmap;
-		if (rc == QCOW2_OK)
-			walk_bitmap(c);
-	}
+	rc = walk_directory(c, c->finding.length);
 	if (rc == QCOW2_E_IO)
 		c->ended = rc;
 	else if (rc != QCOW2_E_NOT_FOUND)
@@ -484,11 +518,11 @@ void q2_check_walk_refcounts(struct qcow2_check *c)
 	uint32_t each = 8u * c->image.cluster_len >> c->image.refcount_order;
 	uint64_t first = 0; /* of the clusters whose refcounts the block has */
 
-	c->finding.owner = QCOW2_OWNER_REFCOUNT_TABLE;
+	reference_at(c, QCOW2_OWNER_REFCOUNT_TABLE, AT_REFCOUNT_TABLE);
 	refer(c, c->image.refcount_table_pos, (uint64_t)n * ENTRY_LEN);
 	for (i = 0; i < n; i++, first += each) {
 		if (!entry_at(c, QCOW2_OWNER_REFCOUNT_BLOCK, c->image.refcount_table_pos, i))
-			return;
+			break;
 		if (c->finding.entry == 0u)
 			continue;
 		if (first + each > c->window_end && c->window_end < c->n_clusters &&
@@ -501,9 +535,9 @@ void q2_check_walk_refcounts(struct qcow2_check *c)
 
 void q2_check_walk(struct qcow2_check *c)
 {
-	c->finding.owner = QCOW2_OWNER_HEADER;
-	c->finding.pos = 0;
+	reference_at(c, QCOW2_OWNER_HEADER, 0);
 	refer(c, 0, c->image.cluster_len);
+	reference_at(c, QCOW2_OWNER_L1, AT_L1);
 	walk_l1(c, c->image.l1_pos, c->image.l1_entries, true);
 	walk_snapshots(c);
 	walk_crypto(c);

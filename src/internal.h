@@ -156,6 +156,16 @@ int q2_layer_extent(struct qcow2_reader *reader, const struct qcow2_image *image
  */
 int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 
+/* ---- bitmap.c ---- */
+
+struct qcow2_bitmap;
+
+/*
+ * Is the entry of the directory one with which QEMU opens the image? A bitmap that is in use need
+ * not fit the disk, whose size may have changed.
+ */
+bool q2_bitmap_is_valid(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
+
 /* ---- chain.c ---- */
 
 /*

@@ -54,8 +54,9 @@ enum {
 	ZFAST_BLOCK_LEN = 3,                      /* 3.1.1.2: Block_Header */
 	ZFAST_CHECKSUM_LEN = 4,                   /* 3.1.1: Content_Checksum */
 	ZFAST_TREE_BITS = ZSTD_FORMAT_WEIGHT_MAX, /* of the longest Huffman code */
-	ZFAST_SYMBOLS_MAX = 64,                   /* of an FSE table */
-	ZFAST_MATCH_MIN = 3                       /* 3.1.1.3.2.1.1 */
+	/* Of an FSE table. That of the weights may name symbols that are none, but not use them. */
+	ZFAST_SYMBOLS_MAX = 64,
+	ZFAST_MATCH_MIN = 3 /* 3.1.1.3.2.1.1 */
 };
 
 /* Parts of a Frame_Header_Descriptor: 3.1.1.1.1. */
@@ -74,8 +75,7 @@ enum { ZFAST_TABLES = ZFAST_WEIGHTS }; /* those of a block */
 /*
  * What the symbols of each table mean (3.1.1.3.2.1.1), without what extra bits add. Those below
  * `direct` stand for themselves. Those from `ones` on have symbol - minus extra bits below a 1.
- * Those between are in zfast_listed. A match length is 3 more than that. A table of weights may
- * have symbols that are no weights, as long as they are not used.
+ * Those between are in zfast_listed. A match length is 3 more than that.
  */
 static const struct zfast_kind {
 	uint8_t n_symbols;

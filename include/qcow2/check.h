@@ -10,8 +10,8 @@
  *	file       [ window ]
  *	clusters   0 1 2 3 4 5 6 7 8 9 ...
  *
- * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. The
- * codes from QCOW2_CHECK_TABLE_CUT on are found here only.
+ * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. Codes
+ * from QCOW2_CHECK_BITMAP_DIRECTORY on are found here only.
  */
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
@@ -45,7 +45,7 @@ enum qcow2_check_owner {
 
 /*
  * What a finding is. "entry", "cluster" and so on are members of struct qcow2_check_finding. `pos`
- * is that of the entry, unless the comment says otherwise.
+ * is that of the entry, or of the field in the header.
  */
 enum qcow2_check_code {
 	/* ---- Corruptions: below QCOW2_CHECK_LEAK ---- */
@@ -99,7 +99,11 @@ enum qcow2_check_code {
 	/* An entry of a bitmap table is invalid. */
 	QCOW2_CHECK_BITMAP_ENTRY,
 
-	/* The bitmap directory is invalid. QEMU does not open such an image. */
+	/*
+	 * The bitmap directory, or its entry at `pos`, is invalid, or something follows the last
+	 * entry. QEMU does not open such an image. What the rest of the directory refers to is not
+	 * counted.
+	 */
 	QCOW2_CHECK_BITMAP_DIRECTORY,
 	/* The file ends inside the L2 table at `value`: reading fails with QCOW2_E_TRUNCATED. */
 	QCOW2_CHECK_TABLE_CUT,
@@ -126,20 +130,19 @@ enum qcow2_check_code {
 	QCOW2_CHECK_DIRTY = 66,
 	/* The image is marked corrupt: QEMU found damage when it wrote to it. */
 	QCOW2_CHECK_MARKED_CORRUPT,
-	/* With QCOW2_CHECK_OWNERS: `owner` refers to a cluster that was found to be
-	 * QCOW2_CHECK_REFCOUNT. */
+	/* With QCOW2_CHECK_OWNERS: a cluster of QCOW2_CHECK_REFCOUNT is in the `owner`. */
 	QCOW2_CHECK_OWNER
 };
 
 /* Members that the code does not name mean nothing. */
 struct qcow2_check_finding {
 	uint32_t code;       /* enum qcow2_check_code */
-	uint32_t owner;      /* enum qcow2_check_owner: what pos is a part of */
+	uint32_t owner;      /* enum qcow2_check_owner: what is referred to */
 	uint32_t index;      /* of the entry in its table */
 	uint32_t cluster;    /* number of a cluster of the image file: position >> cluster_bits */
 	uint32_t references; /* to the cluster, as counted */
 	uint64_t refcount;   /* that the image records for the cluster */
-	uint64_t pos;        /* byte position in the image file */
+	uint64_t pos;        /* of what refers to it: a byte position in the image file */
 	uint64_t entry;      /* what is there, as a number */
 	uint64_t value;      /* a position, or a number, that comes from the entry */
 	uint64_t length;     /* bytes */
@@ -234,7 +237,7 @@ struct qcow2_check {
  *
  *	QCOW2_CHECK_MEMORY          the least
  *	QCOW2_CHECK_MEMORY_WHOLE    enough for one pass over an image file of n clusters, unless
- *	    (n)                     one of them has more than 126 references
+ *	    (n)                     one of them has more than 127 references
  */
 #define QCOW2_CHECK_MEMORY          2048u
 #define QCOW2_CHECK_MEMORY_WHOLE(n) ((n) + 66048u + 8u)
@@ -252,10 +255,10 @@ struct qcow2_check {
  *	                   memory is misaligned
  *	QCOW2_E_MEMORY     len is less than QCOW2_CHECK_MEMORY; err->detail is what is needed
  *	QCOW2_E_LIMIT      max_calls io calls were made, or a callback ended the check
- *	QCOW2_E_TOO_BIG    the file has 2^31 clusters or more, err->detail is its size; or the
+ *	QCOW2_E_TOO_BIG    the file has 2^31 - 1 clusters or more, err->detail is its size; or the
  *	                   refcount table is longer than 8 MiB, err->detail is the number of its
  *	                   clusters
- *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster
+ *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster, or at 2^63 or behind it
  *	QCOW2_E_SNAPSHOT   an entry of the snapshot table is invalid; err->pos is its position
  *	QCOW2_E_IO         the io callback failed
  *

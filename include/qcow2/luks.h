@@ -90,8 +90,11 @@ struct qcow2_luks_password {
 	uint32_t max_iterations;
 };
 
-/* Ten million: several times what QEMU writes. A limit for programs that have no better one. */
-#define QCOW2_LUKS_ITERATIONS UINT32_C(10000000)
+/*
+ * A hundred million: several times what QEMU writes, which measures the processor. A limit for
+ * programs that have no better one.
+ */
+#define QCOW2_LUKS_ITERATIONS UINT32_C(100000000)
 
 /* Bytes of work memory for qcow2_luks_unlock, to which the cipher_len of the primitives adds. */
 #define QCOW2_LUKS_WORK (512u + 2u * 64u)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cryptographic libraries, each as a struct of primitives for qcow2/luks.h. A program takes the
- *file of the library that it has: libgcrypt.c or libcrypto.c with handles.c, or mbedtls.c alone.
+ * file of the library that it has: libgcrypt.c or libcrypto.c with handles.c, or mbedtls.c alone.
  *
  *	library     ciphers                       hashes    for
  *	libgcrypt   all but twofish with 192 bits  all       programs with threads

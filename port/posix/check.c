@@ -12,6 +12,7 @@
 #include "check_text.h"
 #include "failure.h"
 #include "handle.h"
+#include "open/file.h"
 
 enum {
 	MEMORY_MOST = 64 * 1024 * 1024, /* unless the caller chooses */
@@ -19,23 +20,68 @@ enum {
 	LINE_ROOM = 1024
 };
 
+/* qcow2.txt "L1 table entry", "Standard Cluster Descriptor": bits 9-55 are a position. */
+#define ENTRY_POS UINT64_C(0x00fffffffffffe00)
+
 /* Where the structs ended when they were first published. */
 #define OPTIONS_MIN (offsetof(struct qcow2_check_options, ctx) + sizeof(void *))
 #define RESULT_MIN  (offsetof(struct qcow2_check_result, snapshot_copied) + sizeof(uint64_t))
 
+/* The cluster that an L1 or L2 entry leads to; UINT64_MAX if it is in an external data file. */
+static uint64_t entry_cluster(const struct qcow2_image *image, const struct qcow2_check_finding *f)
+{
+	if (f->code == QCOW2_CHECK_L2_COPIED &&
+	    (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u)
+		return UINT64_MAX;
+	return (f->entry & ENTRY_POS) >> image->cluster_bits;
+}
+
+/* The numbers of a finding: those members that mean something with its code. */
+static void numbers_fill(struct qcow2_finding *to, const struct qcow2_image *image,
+                         const struct qcow2_check_finding *f)
+{
+	to->cluster = UINT64_MAX;
+	to->position = qp_file_place(&image->io, f->pos);
+	switch (f->code) {
+	case QCOW2_CHECK_REFCOUNT:
+	case QCOW2_CHECK_LEAK:
+		to->cluster = f->cluster;
+		to->refcount = f->refcount;
+		to->references = f->references;
+		to->position = 0;
+		break;
+	case QCOW2_CHECK_OVERFLOW:
+	case QCOW2_CHECK_UNREADABLE:
+		to->cluster = f->cluster;
+		to->position = 0;
+		break;
+	case QCOW2_CHECK_BLOCK_SHARED:
+		to->cluster = f->cluster;
+		to->references = f->references;
+		break;
+	case QCOW2_CHECK_OWNER: to->cluster = f->cluster; break;
+	case QCOW2_CHECK_L1_COPIED:
+	case QCOW2_CHECK_L2_COPIED:
+		to->cluster = entry_cluster(image, f);
+		to->refcount = f->refcount;
+		break;
+	case QCOW2_CHECK_SNAPSHOT_EXTERNAL:
+	case QCOW2_CHECK_BITMAP_DIRECTORY:
+	case QCOW2_CHECK_DIRTY:
+	case QCOW2_CHECK_MARKED_CORRUPT: to->position = 0; break;
+	default: break;
+	}
+}
+
 static int report(void *ctx, const struct qcow2_check_finding *f)
 {
 	struct qp_check *check = ctx;
-	struct qcow2_finding finding = { .cluster = UINT64_MAX, .position = f->pos };
+	struct qcow2_finding finding = { 0 };
 	char text[LINE_ROOM];
 
 	finding.kind = qp_check_text(text, sizeof text, &check->core, f);
 	finding.text = text;
-	if (f->code == QCOW2_CHECK_REFCOUNT || f->code >= QCOW2_CHECK_LEAK) {
-		finding.cluster = f->cluster;
-		finding.refcount = f->refcount;
-		finding.references = f->references;
-	}
+	numbers_fill(&finding, &check->core.image, f);
 	return !qp_check_tell(check, &finding);
 }
 
@@ -122,7 +168,6 @@ static bool check_tables(struct qp_check *check, const struct qcow2_image *image
 	if ((check->options->flags & QCOW2_CHECK_TELL_OWNERS) != 0u)
 		check->core.flags = QCOW2_CHECK_OWNERS;
 	check->total = image->io.size;
-	check->has_data_file = (image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0u;
 	rc = qcow2_image_check(&check->core, image, memory, len, &err);
 	free(memory);
 	if (rc == QCOW2_E_LIMIT)

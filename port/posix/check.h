@@ -15,10 +15,9 @@ struct qp_check {
 	const struct qcow2_check_options *options;
 	uint64_t shown; /* what the progress callback got last */
 	uint64_t total;
-	uint64_t unread;    /* findings of qp_check_disk: data that is lost */
-	uint64_t errors;    /* and what could not be read */
-	bool has_data_file; /* the image keeps its data in an external file */
-	bool ended;         /* a callback has ended the check */
+	uint64_t unread; /* findings of qp_check_disk: data that is lost */
+	uint64_t errors; /* and what could not be read */
+	bool ended;      /* a callback has ended the check */
 };
 
 /* These two are in check_text.c. */
@@ -30,8 +29,8 @@ bool qp_check_tell(struct qp_check *check, const struct qcow2_finding *finding);
 bool qp_check_show(struct qp_check *check, uint64_t done);
 
 /*
- * Reads the disk of the handle, and tells what cannot be read. What the tables have wrong is not
- * told again. Returns false after a failure.
+ * Reads the disk of the handle, and tells what cannot be read. Entries of tables that are wrong are
+ * not told again. Returns false after a failure.
  */
 bool qp_check_disk(struct qp_check *check, struct qcow2 *q);
 

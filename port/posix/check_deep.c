@@ -14,14 +14,14 @@
 
 enum { READ_LEN = 2 * 1024 * 1024 }; /* the longest cluster */
 
-/* Has the check of the tables told this failure already? That checks one image, and not its data.
+/*
+ * Has the check of the tables told this failure already? That checks one image. It also tells some
+ * of what lies past the end of the file, but not what begins before it, nor what is in another
+ * file. So all of that is told here, even if it is the second time.
  */
 static bool is_of_tables(const struct qp_check *check, const struct qcow2_failure *failure)
 {
-	if (failure->depth != check->options->depth)
-		return false;
-	return failure->status == QCOW2_E_L2_ENTRY ||
-	       (failure->status == QCOW2_E_TRUNCATED && !check->has_data_file);
+	return failure->status == QCOW2_E_L2_ENTRY && failure->depth == check->options->depth;
 }
 
 /* The kind of finding that a failure in a part of the disk is; 0: the check cannot go on. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Describes the findings of a check, and passes them to the caller. Programs look for the lines of
- * `qemu-img check`, so a finding that QEMU has, too, has QEMU's line.
+ * `qemu-img check`, so a finding that QEMU also has gets QEMU's line.
  */
 #include "check_text.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "open/file.h"
 #include "printable.h"
 #include "qcow2.h"
 
@@ -30,8 +31,8 @@ static void snapshot_label(char *buf, size_t room, const struct qcow2_check *che
 	free(text);
 }
 
-static void owner_snapshot(char *buf, size_t room, const struct qcow2_check *check,
-                           const struct qcow2_check_finding *f)
+static void snapshot_finding_text(char *buf, size_t room, const struct qcow2_check *check,
+                                  const struct qcow2_check_finding *f)
 {
 	char label[2 * QP_PRINTABLE + 8];
 
@@ -98,7 +99,7 @@ static bool refcount_text(char *buf, size_t room, const struct qcow2_check *chec
 	case QCOW2_CHECK_OWNER:
 		snprintf(buf, room,
 		         "cluster %" PRIu32 " is used by %s (at file offset %" PRIu64 ")",
-		         f->cluster, owner_name(f->owner), f->pos);
+		         f->cluster, owner_name(f->owner), qp_file_place(&check->image.io, f->pos));
 		return true;
 	case QCOW2_CHECK_L1_COPIED:
 		snprintf(buf, room,
@@ -217,7 +218,7 @@ int qp_check_text(char *buf, size_t room, const struct qcow2_check *check,
 {
 	if (f->code == QCOW2_CHECK_SNAPSHOT_UNALIGNED || f->code == QCOW2_CHECK_SNAPSHOT_TOO_BIG ||
 	    f->code == QCOW2_CHECK_SNAPSHOT_SHORT)
-		owner_snapshot(buf, room, check, f);
+		snapshot_finding_text(buf, room, check, f);
 	else if (!refcount_text(buf, room, check, f) && !entry_text(buf, room, f))
 		line_text(buf, room, f);
 	if (f->code < QCOW2_CHECK_LEAK)

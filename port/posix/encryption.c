@@ -15,7 +15,8 @@
 #include "words.h"
 
 /* Where struct qcow2_encryption ended when it was first published. */
-#define ENCRYPTION_LEN_MIN sizeof(struct qcow2_encryption)
+#define ENCRYPTION_LEN_MIN                                                                         \
+	(offsetof(struct qcow2_encryption, slots) + QCOW2_KEY_SLOTS * sizeof(struct qcow2_key_slot))
 
 enum { BITS_128, BITS_192, BITS_256, BITS_KINDS };
 

@@ -27,11 +27,11 @@ POSIX_LIBS_libcrypto = -lcrypto
 
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c size.c version.c \
 	check/check.c check/check_print.c \
-	disk/damage.c disk/files.c disk/holes.c disk/keys.c disk/lost.c disk/marks.c \
+	disk/damage.c disk/files.c disk/holes.c disk/key_source.c disk/keys.c disk/lost.c disk/marks.c \
 	disk/open.c disk/past_end.c disk/prompt.c disk/salvage.c \
 	disk/snapshot_find.c disk/workers.c \
 	show/json.c show/progress.c show/svg.c show/terminal.c show/text.c \
-	info/bitmaps.c info/filetype.c info/gpt.c info/info.c info/info_chain.c info/info_json.c info/info_load.c \
+	info/bitmap_json.c info/bitmaps.c info/filetype.c info/gpt.c info/info.c info/info_chain.c info/info_json.c info/info_load.c \
 	info/info_text.c info/partition_types.c info/partitions.c info/snapshot_list.c info/snapshots.c \
 	info/usage.c \
 	map/map.c map/map_entries.c map/map_kind.c map/map_picture.c map/map_report.c map/map_summary.c \

@@ -226,6 +226,56 @@ def test_deep(build):
     assert qcow2_ok("check", "--deep", build(PLAIN)).startswith(b"No errors")
 
 
+def cut(path, n):
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - n)
+
+
+def deep_finds(count, *args):
+    """The tables are sound; this many parts of the data are lost."""
+    assert qcow2("check", "--json", *args).code == 0
+    result = qcow2("check", "--deep", "--json", *args)
+    assert result.code == 2 and result.err.count("ERROR ") == count, result
+    assert json.loads(result.out)["corruptions"] == count
+
+
+def test_deep_finds_what_the_file_does_not_have(image):
+    """The tables do not show that the file ends inside the last compressed cluster."""
+    qemu_img("create", "-q", "-f", "qcow2", image, "1M")
+    qemu_io(image, "write -P 7 0 64k")
+    packed = image.with_suffix(".packed")
+    qemu_img("convert", "-c", "-O", "qcow2", image, packed)
+    data = packed.read_bytes()
+    tables = Tables(bytearray(data))
+    cut(packed, len(data) - tables.get(tables.l2()) % (1 << 54) - 30)
+    deep_finds(1, packed)
+
+
+def test_deep_finds_what_a_data_file_does_not_have(image, tmp_path):
+    data = tmp_path / "d.raw"
+    qemu_img("create", "-q", "-f", "qcow2", "-o", f"data_file={data}", image, "4M")
+    qemu_io(image, "write -P 7 0 4M")
+    cut(data, 3 * M)
+    assert qcow2("check", "--json", image).code == 0
+    result = qcow2("check", "--deep", f"--data-file={data}", image)
+    assert result.code == 2 and "ERROR " in result.err
+
+
+def test_deep_finds_what_an_encrypted_image_does_not_have(image, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(b"pw")
+    secret = ("--object", "secret,id=s,data=pw")
+    qemu_img("create", "-q", "-f", "qcow2", *secret, "-o",
+             "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", image, "1M")
+    run("qemu-io", *secret, "-c", "write -P 7 0 1M", "--image-opts",
+        f"driver=qcow2,file.filename={image},encrypt.key-secret=s")
+    args = ("--deep", f"--key-file={key}", image)
+    assert qcow2("check", *args).code == 0
+    cut(image, 1000)
+    result = qcow2("check", *args)
+    assert result.code == 2 and "ERROR " in result.err
+
+
 def test_little_memory(damaged):
     """Several passes find the same as one."""
     image = damaged(*(DAMAGE[name] for name in ("refcount 3", "data past the end", "refcount 0")),
@@ -243,8 +293,19 @@ def test_exit_status_of_failures(build, tmp_path):
     assert qcow2("check", "--nonsense", "x").code == 1
     assert qcow2("check", tmp_path / "missing").code == 1
     raw = build(PLAIN)
+    for args in (("--memory=0", raw), ("--memory=x", raw)):
+        assert qcow2("check", *args).code == 1
+
+
+def test_formats_without_refcounts(build, image):
+    """QEMU has an exit status of its own for them."""
+    raw = build(PLAIN)
     result = qcow2("check", "--format=raw", raw)
-    assert result.code == 1 and "a raw image has nothing to check" in result.err
+    assert result.code == 63 and "a raw image has nothing to check" in result.err
+    qemu_img("create", "-q", "-f", "qcow", image, "1M")
+    result = qcow2("check", image)
+    assert result.code == 63 and "version 1" in result.err
+    assert run("qemu-img", "check", "-f", "qcow", image).code == 63
 
 
 def test_quiet_and_progress(build):

@@ -160,13 +160,11 @@ def test_increment(image, tmp_path):
     assert copy.read_bytes() == now + b"behind"
 
 
-@pytest.mark.parametrize("options", ((), ("--sparse=never",), ("--in-place",)))
+@pytest.mark.parametrize("options", ((), ("--sparse=never",)))
 def test_convert(options, image, tmp_path):
     """A new file is as long as the disk, and has nothing but the dirty ranges."""
     _, now = changed(image)
     out = tmp_path / "out"
-    if options:
-        out.write_bytes(b"\xff" * 9 * M)
     qcow2_ok("convert", *options, "--bitmap=b", image, out)
     want = bytearray(len(now))
     for at, length, dirty in our_dirty(image, "b"):
@@ -175,6 +173,25 @@ def test_convert(options, image, tmp_path):
     assert out.read_bytes() == want
     if not options:
         assert out.stat().st_blocks * 512 < M
+
+
+def test_convert_keeps_a_copy(image, tmp_path):
+    """A copy of the disk is not exchanged for one that has only the changes."""
+    create(image, M, (64 * K, "b"))
+    out = tmp_path / "out"
+    out.write_bytes(b"copy")
+    for options, words in (((), "exists; with --bitmap, use -n to bring it up to date"),
+                           (("--in-place",), "--bitmap and --in-place cannot be combined; -n brings"),
+                           (("-n", "--target-is-zero"), "--bitmap and --target-is-zero cannot be combined")):
+        done = qcow2("convert", *options, "--bitmap=b", image, out)
+        assert done.code in (1, 2) and words in done.err and out.read_bytes() == b"copy", done
+
+
+def test_progress(image):
+    """What is clean counts as done."""
+    create(image, M, (64 * K, "b"))
+    done = run(QCOW2, "cat", "-p", "--bitmap=b", image)
+    assert done.code == 0 and done.out == b"" and "100 %" in done.err, done
 
 
 def test_convert_to_a_pipe(image):

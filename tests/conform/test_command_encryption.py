@@ -279,9 +279,18 @@ def test_wrong_password(image):
 def test_iterations(image):
     """A hostile image cannot ask for hours of work."""
     for at in ("164", "208+4"):
-        make(SHAPE + LUKS + f"l2 0 data\nlayout\nput32 $luks+{at} 10000001\n", image)
+        make(SHAPE + LUKS + f"l2 0 data\nlayout\nput32 $luks+{at} 100000001\n", image)
         refused(qcow2("cat", "--key-file", key_file(image), image),
-                "asks for more iterations than are allowed: 10000001")
+                "asks for more iterations than are allowed: 100000001, and the limit is 100000000; "
+                "use --max-iterations N to try it anyway")
+    make(SHAPE + "encrypt luks iterations=1234 password=abc\nl2 0 data\n", image)
+    for command in (("cat",), ("compare", image)):
+        limited = (*command, image, "--key-file", key_file(image), "--max-iterations")
+        more = ("--key-file-b", key_file(image)) if command[0] == "compare" else ()
+        assert "1234, and the limit is 1233; use" in qcow2(*limited, "1233", *more).err
+        qcow2_ok(*limited, "1234", *more)
+    for number in ("0", "x", "-1", "1K", "4294967296", ""):
+        assert qcow2("cat", "--max-iterations", number, image).code == 2
 
 
 def test_key_sources(image):
@@ -291,17 +300,88 @@ def test_key_sources(image):
     key_file(image), key_file(image, "abc", "0=abc"), key_file(image, "no", "wrong")
     (home / "long").write_bytes(b"a" * (1 << 20) + b"a" * K)
     for options in (["--key-file=key"], ["--key-file", "0=key"], ["--key-file=./0=abc"],
-                    ["--key-file=wrong", "--key-file=0=key"], ["--key-file=key", "--key-file=wrong"],
-                    ["--key-file=1=wrong", "--key-file=key"], ["--key-fd=0"], ["--key-fd", "0=0"]):
+                    ["--key-fd=0"], ["--key-fd", "0=0"]):
         assert qcow2_ok("cat", *options, "disk.qcow2", cwd=home, stdin=b"abc") == disk, options
     assert qcow2("cat", "--key-file=none", "disk.qcow2", cwd=home).err == \
         "qcow2: none: No such file or directory\n"
-    assert qcow2("cat", "--key-fd=77", "disk.qcow2", cwd=home).err == "qcow2: --key-fd: Bad file descriptor\n"
-    assert qcow2("cat", "--key-file=long", "disk.qcow2", cwd=home).err == "qcow2: long: File too large\n"
-    assert qcow2("cat", "--key-fd=x", "disk.qcow2", cwd=home).code == 2
+    assert qcow2("cat", "--key-file=long", "disk.qcow2", cwd=home).err == \
+        "qcow2: long: a password has at most 1 MiB\n"
+    assert "qcow2: --key-fd 0: a password has" in qcow2("cat", "--key-fd=0", "disk.qcow2", cwd=home,
+                                                       stdin=b"a" * (2 << 20)).err
+    for number in ("3", "77", "x", "", "256=0"):
+        assert qcow2("cat", f"--key-fd={number}", "disk.qcow2", cwd=home).code == 2
+    assert qcow2("cat", "--key-file=256=key", "disk.qcow2", cwd=home).code == 2
     assert qcow2_ok("compare", "--key-file=key", "--key-file-b=0=key", "disk.qcow2", "disk.qcow2", cwd=home)
     assert qcow2_ok("compare", "--key-file=key", "--key-fd-b=0", "disk.qcow2", "disk.qcow2", cwd=home,
                     stdin=b"abc")
+
+
+def test_one_source_for_several_images(image):
+    """A pipe gives its bytes once. `info` opens an image that fails once, too."""
+    make(SHAPE + LUKS + "l2 0 data\n", image)
+    assert qcow2_ok("compare", "--key-fd=0", "--key-fd-b=0", image, image, stdin=b"abc")
+    assert qcow2_ok("compare", "--key-file=/dev/stdin", "--key-file-b=/dev/stdin", image, image, stdin=b"abc")
+    assert qcow2_ok("info", "--key-fd=0", image, image, stdin=b"abc").count(b"partitions: unknown") == 0
+    refused(qcow2("info", "--key-fd=0", image, stdin=b"abd"), "wrong password")
+
+
+def test_descriptor_is_closed(image):
+    """Whoever takes over the process does not find the password there."""
+    make("size 1M\n" + LUKS + "l2 0-15 data\n", image)
+    read, write = os.pipe()
+    os.write(write, b"abc")
+    os.close(write)
+    pipe = os.readlink(f"/proc/self/fd/{read}")
+    with subprocess.Popen([QCOW2, "cat", f"--key-fd={read}", image], pass_fds=(read,),
+                          stdout=subprocess.PIPE) as cat:
+        assert cat.stdout.read(1)
+        home = f"/proc/{cat.pid}/fd"
+        assert pipe not in {os.readlink(f"{home}/{fd}") for fd in os.listdir(home)}
+        cat.stdout.read()
+    os.close(read)
+    assert cat.returncode == 0
+
+
+def test_password_that_nothing_needs(image):
+    key, plain = key_file(image), image.with_name("plain")
+    make(SHAPE + LUKS + "l2 0 data\n", image)
+    make(SHAPE + "l2 0 data\n", plain)
+    unused = "qcow2: {}: no image needs this password\n"
+    for options, name in ((["--key-file", key, "--key-file=1=none"], "none"),
+                          (["--key-file", f"0={key}", "--key-file", "none"], "none"),
+                          (["--key-file", key, "--key-fd=7=0"], "--key-fd 0")):
+        assert qcow2("cat", *options, image).err == unused.format(name)
+    assert qcow2("cat", "--key-file", key, plain).err == unused.format(key)
+    assert qcow2("info", "--key-file", key, plain).err == unused.format(key)
+    qcow2_ok("info", "--key-file", key, plain, image)
+    for command in ("snapshots", "bitmaps"):  # they ask for none
+        qcow2_ok(command, "--key-file", key, image)
+    for options, words in ((("--key-file=a", "--key-fd=0"), "two passwords without a depth"),
+                           (("--key-file=3=a", "--key-file=3=b"), "two passwords for the image at depth 3")):
+        done = qcow2("cat", *options, image)
+        assert done.code == 2 and words in done.err, done
+    done = qcow2("compare", "--key-file-b=a", "--key-file-b=b", image, image)
+    assert done.code == 2 and "two passwords" in done.err, done
+
+
+def test_newline_with_aes(image):
+    """Nothing proves such a password wrong."""
+    make(SHAPE + "encrypt aes abc\nl2 0 data\n", image)
+    warning = "warning: the newline at the end of the password belongs to it"
+    assert warning in qcow2("cat", "--key-file", key_file(image, "abc\n"), image).err
+    assert warning not in qcow2("cat", "--key-file", key_file(image, "0123456789abcdef\n"), image).err
+
+
+def test_options_of_the_second_image(image):
+    """Messages about the second image name its options."""
+    plain, over = image.with_name("plain"), image.with_name("over")
+    make(SHAPE + LUKS + "l2 0 data\n", image)
+    make(SHAPE + "l2 0 data\n", plain)
+    make(SHAPE + 'backing "plain" qcow2\nl2 0 data\n', over)
+    for other, words in ((image, "; use --key-file-b FILE\n"),
+                         (over, "; use --follow, --backing-b FILE[,FORMAT] or --layer-only\n")):
+        done = qcow2("compare", plain, other)
+        assert done.code == 2 and words in done.err, done
 
 
 def test_no_password_in_arguments():
@@ -380,7 +460,22 @@ def test_terminal_interrupted(image):
         while not terminal.echoes():
             time.sleep(0.001)
         assert terminal.end() == code, what
+        if what == b"\x04":  # the message has a line of its own
+            assert b": \r\nqcow2: " in terminal.shown
         os.close(keeper)
+
+
+def test_terminal_and_progress(image):
+    """A request for progress does not end the prompt."""
+    make(SHAPE + LUKS + "l2 0 data\n", image)
+    terminal = Terminal("convert", "-q", image, image.with_name("out"))
+    terminal.wait_for(b": ")
+    terminal.wait_silent()
+    os.kill(terminal.pid, signal.SIGUSR1)
+    time.sleep(0.05)
+    assert not terminal.echoes()
+    terminal.type(b"abc\n")
+    assert terminal.end() == 0 and b"abc" not in terminal.shown
 
 
 def test_terminal_stopped(image):

@@ -87,6 +87,7 @@ def test_in_use(program, build):
             assert result.err.startswith(f"qcow2: {image}: ") and result.err.count("\n") == 1
             if command == "cat":
                 assert result.out == content
+        assert qcow2("check", image).err.count(WARNING) == 1
         assert qcow2("cat", "--quiet", image).err == ""
         assert b"\nin use: yes\n" in qcow2_ok("info", image)
         qcow2_json("info", image)

@@ -195,6 +195,54 @@ static void test_findings(void **state)
 	image_free(&img);
 }
 
+/* An image with a finding, inside a file; checks the numbers of the finding. */
+static void numbers(uint64_t entry_pos, uint64_t change, uint64_t position, uint64_t cluster,
+                    uint64_t refcount, uint64_t references)
+{
+	struct qcow2_options inside = { .struct_size = sizeof inside, .image_offset = CLUSTER };
+	static struct seen seen;
+	struct image img;
+	struct qcow2 *q;
+
+	sound_image(&img);
+	image_put(&img.file, entry_pos, image_get(&img.file, entry_pos, 8) ^ change, 8);
+	image_buf_resize(&img.file, img.file.len + CLUSTER);
+	memmove(img.file.data + CLUSTER, img.file.data, img.file.len - CLUSTER);
+	q = qcow2_open_options(image_to_fd(&img), &inside, NULL);
+	TRUE(q != NULL);
+	EQ(run_flags(q, &seen, 0), 0);
+	EQ(seen.n_all, 1);
+	EQ(seen.last.position, position);
+	EQ(seen.last.cluster, cluster);
+	EQ(seen.last.refcount, refcount);
+	EQ(seen.last.references, references);
+	qcow2_close(q);
+	image_free(&img);
+}
+
+/* Members that mean nothing are 0; positions are in the file, clusters in the image. */
+static void test_numbers(void **state)
+{
+	uint64_t entry, host, flag = UINT64_C(1) << 63;
+	uint64_t block, features = image_field_pos(IMAGE_INCOMPATIBLE_FEATURES);
+	struct image img;
+
+	(void)state;
+	sound_image(&img);
+	entry = l2(&img, 3);
+	host = (image_get(&img.file, entry, 8) & 0xffffffffffe00) >> BITS;
+	block = image_get(&img.file, img.refcount_table_pos, 8);
+	image_free(&img);
+	test_case("note");
+	numbers(features, 1, 0, UINT64_MAX, 0, 0);
+	test_case("leak");
+	numbers(block, UINT64_C(6) << 48, 0, 0, 7, 1);
+	test_case("flag");
+	numbers(entry, flag, entry + CLUSTER, host, 1, 0);
+	test_case("reserved bit");
+	numbers(entry, 2, entry + CLUSTER, UINT64_MAX, 0, 0);
+}
+
 /* Each change of an entry, and the line that it makes. */
 static const struct change {
 	const char *line;
@@ -672,6 +720,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sound),
 		cmocka_unit_test(test_findings),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_lines_of_shapes),
 		cmocka_unit_test(test_memory),

@@ -270,6 +270,21 @@ static void bitmap_table(struct model *w, uint64_t table, uint64_t entries)
 	}
 }
 
+/* Is the entry of the bitmap directory at pos valid, apart from its length? */
+static int bitmap_is_valid(const struct model *w, uint64_t pos)
+{
+	uint64_t table = number(w, pos, 8), entries = number(w, pos + 8, 4);
+	uint64_t flags = number(w, pos + 12, 4), bits = number(w, pos + 17, 1);
+	uint64_t name = number(w, pos + 18, 2), covered;
+
+	if (table == 0 || table % w->cluster != 0 || entries == 0 ||
+	    entries * w->cluster > 512 * 1024 * 1024 || flags > 3 || number(w, pos + 16, 1) != 1 ||
+	    bits < 9 || bits > 31 || name == 0 || name > 1023 || number(w, pos + 20, 4) != 0)
+		return 0;
+	covered = w->cluster * 8 << bits; /* by an entry of the table */
+	return (flags & 1) != 0 || (w->image->size + covered - 1) / covered == entries;
+}
+
 static void bitmaps(struct model *w)
 {
 	uint64_t at = w->image->bitmaps.pos, n, left, pos;
@@ -280,8 +295,8 @@ static void bitmaps(struct model *w)
 	left = number(w, at + 8, 8);
 	pos = number(w, at + 16, 8);
 	refer(w, pos, left);
-	if (w->image->bitmaps.len != 24 || n > 65535 || left > n * 1024 || pos > w->len ||
-	    left > w->len - pos) {
+	if (pos % w->cluster != 0 || w->image->bitmaps.len != 24 || n == 0 || n > 65535 ||
+	    left > n * 1024 || pos > w->len || left > w->len - pos) {
 		found(w, QCOW2_CHECK_BITMAP_DIRECTORY);
 		return;
 	}
@@ -289,7 +304,7 @@ static void bitmaps(struct model *w)
 		uint64_t name = left >= 24 ? number(w, pos + 18, 2) : 0;
 		uint64_t len = 24 + name, extra = left >= 24 ? number(w, pos + 20, 4) : 0;
 
-		if (len > left || extra > left - len || number(w, pos + 17, 1) > 63) {
+		if (len > left || extra > left - len || !bitmap_is_valid(w, pos)) {
 			found(w, QCOW2_CHECK_BITMAP_DIRECTORY);
 			return;
 		}
@@ -299,6 +314,8 @@ static void bitmaps(struct model *w)
 		pos += len;
 		left -= len;
 	}
+	if (left != 0)
+		found(w, QCOW2_CHECK_BITMAP_DIRECTORY);
 }
 
 static uint64_t most(const struct model *w)

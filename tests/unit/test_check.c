@@ -2,6 +2,7 @@
 /* The consistency check: each kind of damage, any memory, each limit and each fault. */
 #include "support.h"
 
+#include "../../src/walk.h"
 #include "../support/check_model.h"
 #include "qcow2/check.h"
 
@@ -134,22 +135,27 @@ static void add_snapshots(struct image *img)
 	image_add_snapshot(img, "2", "");
 }
 
-/* Bitmaps: a directory with two entries, a table, and a cluster of bits. */
+/*
+ * Bitmaps: a directory with two entries, a table, and a cluster of bits. The first bitmap is in
+ * use, so that its table may have any number of entries. The other one has all bits equal.
+ */
 static void add_bitmaps(struct image *img, uint64_t *directory)
 {
 	uint8_t extension[24] = { 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64 };
 	uint64_t table;
 
 	*directory = image_alloc(img, 1);
-	table = image_alloc(img, 2);
-	image_ref(img, *directory, 3 * image_cluster_size(img));
+	table = image_alloc(img, 3);
+	image_ref(img, *directory, 4 * image_cluster_size(img));
 	for (unsigned i = 0; i < 8; i++)
 		extension[16 + i] = (uint8_t)(*directory >> (56 - 8 * i));
 	image_add_ext(img, IMAGE_EXT_BITMAPS, 24, extension, 24);
 	image_set(img, IMAGE_AUTOCLEAR_FEATURES, 1);
 	for (unsigned i = 0; i < 2; i++) {
-		image_put(&img->file, *directory + 32 * i, i == 0 ? table : 0, 8);
-		image_put(&img->file, *directory + 32 * i + 8, i == 0 ? 4 : 0, 4);
+		image_put(&img->file, *directory + 32 * i, table + 2 * i * image_cluster_size(img),
+		          8);
+		image_put(&img->file, *directory + 32 * i + 8, i == 0 ? 4 : 1, 4);
+		image_put(&img->file, *directory + 32 * i + 12, i == 0, 4);
 		image_put(&img->file, *directory + 32 * i + 16, 0x01100001, 4);
 	}
 	image_put(&img->file, table, table + image_cluster_size(img), 8);
@@ -232,7 +238,6 @@ static void test_bitmaps(void **state)
 	EQ(found.n[QCOW2_CHECK_BITMAP_ENTRY], 3);
 	test_case("table past the end");
 	image_put(&s.img.file, directory + 32, UINT64_C(1) << 40, 8);
-	image_put(&s.img.file, directory + 40, 100, 4);
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_PAST_END], 1);
 	test_case("directory");
@@ -242,8 +247,83 @@ static void test_bitmaps(void **state)
 	test_case("a program that does not know bitmaps has written to the image");
 	image_put(&s.img.file, image_field_pos(IMAGE_AUTOCLEAR_FEATURES), 0, 8);
 	run_all(&s, &found);
-	EQ(found.n[QCOW2_CHECK_LEAK], 3);
+	EQ(found.n[QCOW2_CHECK_LEAK], 4);
 	test_image_free(&s);
+}
+
+/* What makes a bitmap directory invalid; the byte positions begin at the entry of a bitmap. */
+static const struct directory_damage {
+	const char *name;
+	unsigned bitmap, at, n;
+	uint64_t value;
+	uint32_t found;
+} directory_damages[] = {
+	{ "no table", 0, 0, 8, 0, 1 },
+	{ "table between clusters", 1, 0, 8, 0x1100, 1 },
+	{ "no entries", 0, 8, 4, 0, 1 },
+	{ "in use, too many entries", 0, 8, 4, 0x100001, 1 },
+	{ "in use, most entries", 0, 8, 4, 0x100000, 0 },
+	{ "entries that do not fit the disk", 1, 8, 4, 2, 1 },
+	{ "unknown flag", 1, 12, 4, 4, 1 },
+	{ "automatic", 1, 12, 4, 2, 0 },
+	{ "unknown type", 0, 16, 1, 2, 1 },
+	{ "granularity", 0, 17, 1, 8, 1 },
+	{ "granularity", 0, 17, 1, 32, 1 },
+	{ "granularity", 0, 17, 1, 31, 0 },
+	{ "no name", 1, 18, 2, 0, 1 },
+	{ "long name", 1, 18, 2, 1024, 1 },
+	{ "extra data", 1, 20, 4, 4, 1 },
+};
+
+static void test_bitmap_directory(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(directory_damages); i++) {
+		const struct directory_damage *d = &directory_damages[i];
+		struct found found = { 0 };
+		struct test_image s;
+		uint64_t directory;
+
+		start_image(&s, 3, 4);
+		add_bitmaps(&s.img, &directory);
+		image_finish(&s.img);
+		image_put(&s.img.file, directory + 32 * d->bitmap + d->at, d->value, d->n);
+		run_all(&s, &found);
+		test_case("%s, case %zu", d->name, i);
+		EQ(found.n[QCOW2_CHECK_BITMAP_DIRECTORY], d->found);
+		if (d->found != 0)
+			EQ(found.last[QCOW2_CHECK_BITMAP_DIRECTORY].pos,
+			   directory + 32 * d->bitmap);
+		test_image_free(&s);
+	}
+}
+
+/* The same, of what the header extension says; and a disk without bytes. */
+static void test_bitmap_extension(void **state)
+{
+	static const uint64_t fields[][3] = {
+		{ 0, 4, 0 }, { 0, 4, 1 }, { 0, 4, 3 }, { 8, 8, 0 }, { 16, 8, 0x1100 }
+	};
+	struct found found = { 0 };
+	struct test_image s;
+	uint64_t directory, extension;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		start_image(&s, 3, 4);
+		add_bitmaps(&s.img, &directory);
+		image_finish(&s.img);
+		test_image_open(&s);
+		EQ(qcow2_image_extensions(&s.image, NULL), QCOW2_OK);
+		extension = s.image.bitmaps.pos;
+		image_put(&s.img.file, extension + fields[i][0], fields[i][2],
+		          (unsigned)fields[i][1]);
+		run_all(&s, &found);
+		test_case("case %zu", i);
+		EQ(found.n[QCOW2_CHECK_BITMAP_DIRECTORY], 1);
+		EQ(found.last[QCOW2_CHECK_BITMAP_DIRECTORY].owner, QCOW2_OWNER_BITMAP_DIRECTORY);
+		test_image_free(&s);
+	}
 }
 
 /* A LUKS header of three clusters; the last one is not full. */
@@ -497,7 +577,7 @@ static void test_misplaced(void **state)
 	test_image_free(&s);
 }
 
-/* Counters of one byte count to 126. Refcounts of one bit count to 1. */
+/* Counters of one byte count to 127. Refcounts of one bit count to 1. */
 static void test_many_references(void **state)
 {
 	(void)state;
@@ -542,6 +622,12 @@ static void test_many_blocks(void **state)
 		put(&s, s.img.file.len - 4 * CLUSTER + 8 * i, get(&s, block_entry(&s, 0)));
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_BLOCK_SHARED], 199);
+	test_case("the file ends inside the table");
+	put(&s, s.img.file.len - 4 * CLUSTER + 8 * 150, UINT64_C(1) << 40);
+	image_buf_resize(&s.img.file, s.img.file.len - 600);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_BLOCK_OUTSIDE], 1);
+	LE(1, found.n[QCOW2_CHECK_OWNER]);
 	test_image_free(&s);
 }
 
@@ -569,6 +655,112 @@ static void test_gaps(void **state)
 	EQ(found.n[QCOW2_CHECK_LEAK], 1);
 	EQ(run(&s, &found, QCOW2_CHECK_MEMORY), QCOW2_OK);
 	LE(found.n_steps, 12 * 3);
+	test_image_free(&s);
+}
+
+/* Findings do not depend on the number of windows. */
+static void test_windows(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+
+	(void)state;
+	start_image(&s, 3, 4);
+	image_finish(&s.img);
+	image_buf_resize(&s.img.file, 5000 * CLUSTER);
+	test_case("the file ends inside the refcount table");
+	memcpy(s.img.file.data + 4999 * CLUSTER, s.img.file.data + s.img.refcount_table_pos,
+	       CLUSTER);
+	put(&s, 4999 * CLUSTER, get(&s, 4999 * CLUSTER) | 1);
+	put(&s, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), 4999 * CLUSTER);
+	image_put(&s.img.file, image_field_pos(IMAGE_REFCOUNT_TABLE_CLUSTERS), 2, 4);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_BLOCK_RESERVED], 1);
+	test_image_free(&s);
+	start_image(&s, 3, 4);
+	image_finish(&s.img);
+	image_buf_resize(&s.img.file, 5000 * CLUSTER);
+	for (unsigned i = 0; i < 2; i++) {
+		test_case("data that begins where the file ends, or ends a byte before, %u", i);
+		image_buf_resize(&s.img.file, 5000 * CLUSTER - i);
+		put(&s, l2(&s, 10), COPIED | 5000 * CLUSTER);
+		run_all(&s, &found);
+		EQ(found.n[QCOW2_CHECK_PAST_END], 1);
+		EQ(found.n[QCOW2_CHECK_L2_COPIED], 1);
+	}
+	test_image_free(&s);
+}
+
+/* A counter of four bytes stays at 2^31 - 1: more references than a test can make. */
+static void test_most_references(void **state)
+{
+	uint32_t counters[2] = { 0x7ffffffe | Q2_COUNT_MARK, 0x7ffffffe };
+	struct found found = { 0 };
+	struct test_image s = { 0 };
+	struct qcow2_check *c = &found.check;
+	uint8_t slice[Q2_SLICE_LEN], buffer[Q2_SLICE_LEN];
+
+	(void)state;
+	image_init(&s.img, 3, BITS, 1 * MIB);
+	image_finish(&s.img);
+	run_all(&s, &found);
+	c->first = 0;
+	c->window_end = 1;
+	c->counters = (uint8_t *)counters;
+	c->wide = 2;
+	c->mode = Q2_WALK_COUNT;
+	c->slice = slice;
+	c->buffer = buffer;
+	c->buffer_len = sizeof buffer;
+	for (unsigned i = 0; i < 3; i++) {
+		q2_check_walk(c);
+		EQ(counters[0], UINT32_MAX);
+		EQ(counters[1], 0x7ffffffe);
+	}
+	test_image_free(&s);
+}
+
+/* Where a finding is, and what is referred to there. */
+static void test_places(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint64_t value;
+		uint32_t code, owner;
+	} cases[] = {
+		{ 0, 0x1080, QCOW2_CHECK_SNAPSHOT_UNALIGNED, QCOW2_OWNER_SNAPSHOT_L1 },
+		{ 0, UINT64_C(1) << 40, QCOW2_CHECK_PAST_END, QCOW2_OWNER_SNAPSHOT_L1 },
+		{ 48, UINT64_C(1) << 30, QCOW2_CHECK_SNAPSHOT_SHORT, QCOW2_OWNER_SNAPSHOT_L1 },
+	};
+	struct found found = { 0 };
+	struct test_image s;
+	uint64_t directory;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		start_image(&s, 3, 4);
+		image_finish(&s.img);
+		put(&s, s.img.snapshots_pos + cases[i].at, cases[i].value);
+		run_all(&s, &found);
+		test_case("snapshot, case %zu", i);
+		EQ(found.n[cases[i].code], 1);
+		EQ(found.last[cases[i].code].owner, cases[i].owner);
+		EQ(found.last[cases[i].code].pos, s.img.snapshots_pos);
+		EQ(found.last[cases[i].code].index, 0);
+		test_image_free(&s);
+	}
+	start_image(&s, 3, 4);
+	add_bitmaps(&s.img, &directory);
+	image_finish(&s.img);
+	put(&s, directory + 32, UINT64_C(1) << 40);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_BITMAP_TABLE);
+	EQ(found.last[QCOW2_CHECK_PAST_END].pos, directory + 32);
+	EQ(found.last[QCOW2_CHECK_PAST_END].index, 1);
+	put(&s, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), UINT64_C(1) << 40);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_REFCOUNT_TABLE);
+	EQ(found.last[QCOW2_CHECK_PAST_END].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
 	test_image_free(&s);
 }
 
@@ -622,6 +814,7 @@ static void test_owners(void **state)
 	EQ(found.last[QCOW2_CHECK_REFCOUNT].cluster, s.img.refcount_table_pos >> BITS);
 	EQ(found.last[QCOW2_CHECK_OWNER].owner, QCOW2_OWNER_REFCOUNT_TABLE);
 	EQ(found.last[QCOW2_CHECK_OWNER].cluster, s.img.refcount_table_pos >> BITS);
+	EQ(found.last[QCOW2_CHECK_OWNER].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
 	test_case("without");
 	{
 		struct qcow2_check check = { .max_calls = UINT64_MAX };
@@ -649,13 +842,16 @@ static void test_arguments(void **state)
 	EQ(qcow2_image_raw(&raw, &s.io.io), QCOW2_OK);
 	EQ(qcow2_image_check(NULL, &s.image, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, NULL, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
+	check.corruptions = 9;
 	EQ(qcow2_image_check(&check, &raw, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
+	EQ(check.corruptions, 0);
 	EQ(qcow2_image_check(&check, &closed, memory, sizeof memory, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, NULL, sizeof memory, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, (char *)memory + 4, 2044, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, memory, QCOW2_CHECK_MEMORY - 1, &err),
 	   QCOW2_E_MEMORY);
 	EQ(err.detail, QCOW2_CHECK_MEMORY);
+	TRUE(err.io == NULL);
 	test_case("refcount table");
 	s.image.refcount_table_clusters = 16385;
 	EQ(run(&s, &found, 4096), QCOW2_E_TOO_BIG);
@@ -780,6 +976,8 @@ int main(void)
 		cmocka_unit_test(test_sound),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_bitmaps),
+		cmocka_unit_test(test_bitmap_directory),
+		cmocka_unit_test(test_bitmap_extension),
 		cmocka_unit_test(test_crypto),
 		cmocka_unit_test(test_damages),
 		cmocka_unit_test(test_shaped_damages),
@@ -788,6 +986,9 @@ int main(void)
 		cmocka_unit_test(test_many_references),
 		cmocka_unit_test(test_many_blocks),
 		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_most_references),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_random_damage),
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_arguments),

@@ -100,11 +100,12 @@ static bool core_failed(const struct unlocking *u, int status)
 }
 
 /* The header asks for more work than the caller allows. */
-static bool key_too_slow(const struct unlocking *u)
+static bool key_too_slow(const struct unlocking *u, uint32_t limit)
 {
-	char count[32];
+	char count[64];
 
-	snprintf(count, sizeof count, "%llu", (unsigned long long)u->err.detail);
+	snprintf(count, sizeof count, "%llu, and the limit is %lu",
+	         (unsigned long long)u->err.detail, (unsigned long)limit);
 	qp_fail_file(&u->layer->file, EFBIG,
 	             "the LUKS header asks for more iterations than are allowed", count);
 	qp_failure_status(QCOW2_E_TOO_BIG);
@@ -114,11 +115,12 @@ static bool key_too_slow(const struct unlocking *u)
 /* Tries the password on the slots of the LUKS header. */
 static bool luks_key(struct unlocking *u)
 {
-	uint32_t limit = u->options->max_iterations;
+	uint32_t asked = u->options->max_iterations;
+	uint32_t limit = asked != 0u ? asked : QCOW2_LUKS_ITERATIONS;
 	struct qcow2_luks_password password = {
 		.bytes = u->password.bytes,
 		.len = u->password.len,
-		.max_iterations = limit != 0u ? limit : QCOW2_LUKS_ITERATIONS,
+		.max_iterations = limit,
 	};
 	size_t work_len = QCOW2_LUKS_WORK + qp_crypto->cipher_len;
 	void *work = malloc(work_len);
@@ -131,7 +133,7 @@ static bool luks_key(struct unlocking *u)
 	rc = qcow2_luks_unlock(&u->luks, qp_crypto, &password, work, work_len, u->key, &u->err);
 	free(work); /* the core has wiped it */
 	if (rc == QCOW2_E_TOO_BIG)
-		return key_too_slow(u);
+		return key_too_slow(u, limit);
 	return rc == QCOW2_OK || core_failed(u, rc);
 }
 

@@ -234,6 +234,64 @@ static bool lacks_snapshot(const struct args *args)
 	       s->id == NULL && s->name == NULL;
 }
 
+/* Looks for two passwords for the same image. */
+static int check_keys_of(const struct args *args, const struct command *command)
+{
+	unsigned i, k;
+
+	for (i = 0; i < args->n_keys; i++)
+		for (k = 0; k < i; k++) {
+			const struct key_source *a = &args->keys[k], *b = &args->keys[i];
+
+			if (a->has_depth != b->has_depth || a->depth != b->depth)
+				continue;
+			if (a->has_depth)
+				return usage(command, "two passwords for the image at depth %u",
+				             a->depth);
+			return usage(command, "two passwords without a depth");
+		}
+	return EXIT_OK;
+}
+
+static int check_keys(const struct args *args, const struct command *command)
+{
+	int rc = check_keys_of(args, command);
+
+	if (rc == EXIT_OK && args->second != NULL)
+		rc = check_keys_of(args->second, command);
+	return rc;
+}
+
+/*
+ * Finds the first of the n sources in `list` with the same file or descriptor. NULL: none. The
+ * lists are so short that this takes no time.
+ */
+static struct key_source *find_same(struct key_source *list, unsigned n,
+                                    const struct key_source *source)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (key_source_is_same(&list[i], source))
+			return &list[i];
+	return NULL;
+}
+
+/* A file or descriptor that is named more than once, for both images too, is read once. */
+static void link_keys(struct args *args)
+{
+	struct args *b = args->second;
+	unsigned i;
+
+	for (i = 0; i < args->n_keys; i++)
+		args->keys[i].same = find_same(args->keys, i, &args->keys[i]);
+	for (i = 0; b != NULL && i < b->n_keys; i++) {
+		b->keys[i].same = find_same(args->keys, args->n_keys, &b->keys[i]);
+		if (b->keys[i].same == NULL)
+			b->keys[i].same = find_same(b->keys, i, &b->keys[i]);
+	}
+}
+
 /* Looks for options that exclude each other, or that do nothing without another. */
 static int check_combinations(const struct args *args, const struct command *command)
 {
@@ -255,6 +313,7 @@ static int check_combinations(const struct args *args, const struct command *com
 		{ "bitmap", "picture", args->n_bitmaps != 0u, args->picture },
 		{ "bitmap", "svg", args->n_bitmaps != 0u, args->svg != NULL },
 		{ "bitmap", "salvage", args->n_bitmaps != 0u, args->salvage },
+		{ "bitmap", "target-is-zero", args->n_bitmaps != 0u, args->target_is_zero },
 	};
 	size_t i;
 
@@ -270,7 +329,10 @@ static int check_combinations(const struct args *args, const struct command *com
 		return usage(command, "--report needs --salvage");
 	if (args->inconsistent && args->n_bitmaps == 0u)
 		return usage(command, "--inconsistent needs --bitmap");
-	return EXIT_OK;
+	if (args->in_place && args->n_bitmaps != 0u)
+		return usage(command, "--bitmap and --in-place cannot be combined; -n brings a "
+		                      "copy up to date");
+	return check_keys(args, command);
 }
 
 int args_parse(struct args *args, const struct command *command, int argc, char **argv)
@@ -292,18 +354,25 @@ int args_parse(struct args *args, const struct command *command, int argc, char 
 	rc = check_combinations(args, command);
 	if (rc != EXIT_OK)
 		return rc;
+	link_keys(args);
 	return parse_operands(args, command, argc - optind, argv + optind);
+}
+
+static void free_lists(struct args *args)
+{
+	unsigned i;
+
+	for (i = 0; args->keys != NULL && i < args->n_keys; i++)
+		key_source_wipe(&args->keys[i]);
+	free(args->backing);
+	free(args->keys);
+	free(args->bitmaps);
 }
 
 void args_free(struct args *args)
 {
-	if (args->second != NULL) {
-		free(args->second->backing);
-		free(args->second->keys);
-		free(args->second->bitmaps);
-	}
+	if (args->second != NULL)
+		free_lists(args->second);
 	free(args->second);
-	free(args->backing);
-	free(args->keys);
-	free(args->bitmaps);
+	free_lists(args);
 }

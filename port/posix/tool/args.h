@@ -5,6 +5,7 @@
 #ifndef QCOW2_TOOL_ARGS_H
 #define QCOW2_TOOL_ARGS_H
 
+#include "disk/key_source.h"
 #include "disk/snapshot_find.h"
 #include "tool.h"
 
@@ -27,15 +28,6 @@ enum {
 /* Whether the output has holes: where it can, or only if it can, or not at all. */
 enum sparse { SPARSE_AUTO, SPARSE_ALWAYS, SPARSE_NEVER };
 enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
-
-/* Where the password of encrypted images is. */
-struct key_source {
-	const char *file; /* NULL: in fd */
-	int fd;
-	bool has_depth; /* for the image at this depth; otherwise for all that have none of their
-	                   own */
-	unsigned depth;
-};
 
 /* What the user asks for. The strings are those of argv. */
 struct args {

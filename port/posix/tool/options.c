@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,14 @@ static const char *store_size(struct args *args, const struct option_row *row, c
 	uint64_t *field = (void *)((char *)args + row->at);
 
 	return size_parse(value, field) ? NULL : SIZE_EXPECTED;
+}
+
+/* For the library, 0 bytes are as many as it needs. */
+static const char *store_memory(struct args *args, const struct option_row *row, char *value)
+{
+	const char *expected = store_size(args, row, value);
+
+	return expected != NULL || args->memory != 0u ? expected : "at least 1 byte, such as 64M";
 }
 
 /* Sets a flag of the library. */
@@ -168,16 +177,18 @@ static const char *store_color(struct args *args, const struct option_row *row, 
 	return "always, auto or never";
 }
 
-/* Takes "DEPTH=" off the front. What is not a number before the "=" is part of the name. */
+/* Takes "DEPTH=" off the front. Returns what is left, or NULL if no chain has this depth. */
 static char *take_depth(struct key_source *source, char *value)
 {
 	size_t digits = strspn(value, "0123456789");
+	unsigned long depth;
 
-	if (digits == 0u || digits > 3u || value[digits] != '=')
+	if (digits == 0u || value[digits] != '=')
 		return value;
+	depth = strtoul(value, NULL, 10);
 	source->has_depth = true;
-	source->depth = (unsigned)strtoul(value, NULL, 10);
-	return value + digits + 1;
+	source->depth = (unsigned)depth;
+	return depth <= KEY_DEPTH_MAX ? value + digits + 1 : NULL;
 }
 
 static const char *store_key_file(struct args *args, const struct option_row *row, char *value)
@@ -186,20 +197,36 @@ static const char *store_key_file(struct args *args, const struct option_row *ro
 
 	(void)row;
 	source->file = take_depth(source, value);
-	return NULL;
+	return source->file != NULL ? NULL : "FILE or DEPTH=FILE; no DEPTH is above 255";
 }
 
+/*
+ * The descriptor must be open now. Otherwise the image could get its number, and its first bytes
+ * would be the password.
+ */
 static const char *store_key_fd(struct args *args, const struct option_row *row, char *value)
 {
 	struct key_source *source = &args->keys[args->n_keys++];
-	char *number = take_depth(source, value);
-	size_t digits = strspn(number, "0123456789");
+	const char *number = take_depth(source, value);
+	size_t digits = number != NULL ? strspn(number, "0123456789") : 0u;
 
 	(void)row;
 	if (digits == 0u || digits > 9u || number[digits] != '\0')
-		return "a descriptor, such as 3";
+		return "N or DEPTH=N, such as 3; no DEPTH is above 255";
 	source->fd = (int)strtoul(number, NULL, 10);
-	return NULL;
+	return fcntl(source->fd, F_GETFD) >= 0 ? NULL : "an open descriptor";
+}
+
+static const char *store_iterations(struct args *args, const struct option_row *row, char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+	unsigned long long n = strtoull(value, NULL, 10);
+
+	(void)row;
+	args->options.max_iterations = (uint32_t)n;
+	return digits != 0u && value[digits] == '\0' && n != 0u && n <= UINT32_MAX
+	               ? NULL
+	               : "a number from 1 to 4294967295";
 }
 
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
@@ -319,7 +346,7 @@ const struct option_row options[] = {
 	  store_true, FIELD(deep) },
 	{ "memory", '\0', "SIZE", FOR_CHECK,
 	  "use at most SIZE bytes to count; less than a byte for each cluster takes longer",
-	  store_size, FIELD(memory) },
+	  store_memory, FIELD(memory) },
 	{ "repair", 'r', "leaks|all", FOR_CHECK,
 	  "refused, because this program only reads",
 	  store_repair, 0 },
@@ -388,6 +415,9 @@ const struct option_row options[] = {
 	{ "key-fd", '\0', "N|DEPTH=N", FOR_IMAGES,
 	  "like --key-file, from the open file descriptor N",
 	  store_key_fd, 0 },
+	{ "max-iterations", '\0', "N", FOR_IMAGES,
+	  "try passwords of images whose header asks for at most N iterations; 100000000 if not given",
+	  store_iterations, 0 },
 	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
 	  "the image is inside the file IMAGE: it begins at OFFSET and has LENGTH bytes",
 	  store_image_at, 0 },

@@ -4,6 +4,7 @@
  */
 #include "../commands.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "../disk/open.h"
@@ -16,7 +17,7 @@
 enum { NOTES_MOST = 100 };
 
 /* The exit statuses of qemu-img check; EXIT_FAILED is "cannot check". */
-enum { EXIT_CORRUPT = 2, EXIT_LEAKS = 3 };
+enum { EXIT_CORRUPT = 2, EXIT_LEAKS = 3, EXIT_NOTHING_TO_CHECK = 63 };
 
 struct checking {
 	struct progress progress;
@@ -54,6 +55,15 @@ static int exit_status(const struct qcow2_check_result *result)
 	return result->leaks != 0u ? EXIT_LEAKS : EXIT_OK;
 }
 
+/* The check failed. With ENOTSUP, the format of the image has no refcounts. */
+static int check_failed(const struct args *args)
+{
+	bool nothing = qcow2_last_failure()->error == ENOTSUP;
+	int rc = tool_failed(args);
+
+	return nothing ? EXIT_NOTHING_TO_CHECK : rc;
+}
+
 static int check(const struct args *args, struct qcow2 *q)
 {
 	struct checking checking = { .n_notes = 0 };
@@ -72,7 +82,7 @@ static int check(const struct args *args, struct qcow2 *q)
 	rc = qcow2_check(q, &options, &result);
 	progress_end(&checking.progress);
 	if (rc < 0)
-		return tool_failed(args);
+		return check_failed(args);
 	if (checking.n_notes > NOTES_MOST)
 		fprintf(stderr, "note: %" PRIu64 " more notes like these\n",
 		        checking.n_notes - NOTES_MOST);
@@ -96,7 +106,7 @@ int run_check(struct args *args)
 	args->options.flags |=
 		args->deep ? QCOW2_LAYER_ONLY : QCOW2_INSPECT | QCOW2_ALLOW_TRUNCATED;
 	progress_catch_signals();
-	q = tool_open(args);
+	q = tool_open_disk(args);
 	if (q == NULL)
 		return EXIT_FAILED;
 	sandbox_enter_reading(args->no_sandbox);

@@ -255,6 +255,7 @@ int run_compare(struct args *args)
 	/* What has no option for the second image counts for both. */
 	b->options.flags |= args->options.flags & ~(unsigned)QCOW2_VM_STATE;
 	b->options.backing_format = args->options.backing_format;
+	b->options.max_iterations = args->options.max_iterations;
 	workers_begin(&c.helpers);
 	c.args[0] = args;
 	c.args[1] = b;

@@ -130,6 +130,8 @@ static int write_range(struct stream *s)
 		if (dirty)
 			rc = write_part(s, at, at + len);
 		at += len;
+		if (rc == EXIT_OK)
+			progress_show(&s->progress, at - s->from, s->end - s->from);
 	}
 	return rc;
 }

@@ -15,52 +15,68 @@
 #include "keys.h"
 #include "qcow2/status.h"
 
-/* NO_FILE: errno has the reason. NO_SNAPSHOT: the image has no snapshot with the id or the name
- * that is wanted. */
-enum open_result { OPENED, NO_FILE, NO_SNAPSHOT };
-
-/* What became of opening an image. */
-struct opening {
-	struct qcow2 *q; /* NULL: it failed */
-	enum open_result result;
-	const char *key_file; /* whose password could not be read; NULL: none */
-	int key_error;        /* the reason, an errno */
-	bool has_line_end;    /* the last password ends with a newline */
-};
-
 static bool is_standard_input(const struct args *args)
 {
 	return strcmp(args->image, "-") == 0;
 }
 
-/* The option that helps. The library's messages cannot name it: it is one of the command's. */
-static const char *failure_hint(const struct args *args, const struct qcow2_failure *failure)
+/* Is it the second image of a command that takes two? */
+static bool is_second(const struct args *args)
 {
-	unsigned flags = args->options.flags;
+	return strcmp(args->command, "compare") == 0 && args->second == NULL;
+}
+
+/* What a message ends with. For the second image, "-b" comes before the end. */
+struct hint {
+	const char *text;
+	const char *end; /* NULL: the text is all */
+};
+
+/* The options that help if a file or a password is missing. */
+static struct hint missing_hint(const struct args *args, const struct qcow2_failure *failure)
+{
 	bool follow_helps = failure->names_file && !is_standard_input(args) &&
-	                    (flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
+	                    (args->options.flags & (QCOW2_FOLLOW | QCOW2_FOLLOW_ANY)) == 0u;
 
 	if (failure->status == QCOW2_E_BACKING)
-		return follow_helps ? "; use --follow, --backing FILE[,FORMAT] or --layer-only"
-		                    : "; use --backing FILE[,FORMAT] or --layer-only";
+		return (struct hint){ follow_helps ? "; use --follow, --backing"
+			                           : "; use --backing",
+			              " FILE[,FORMAT] or --layer-only" };
 	if (failure->status == QCOW2_E_DATA_FILE)
-		return follow_helps ? "; use --follow or --data-file FILE"
-		                    : "; use --data-file FILE";
+		return (struct hint){ follow_helps ? "; use --follow or --data-file"
+			                           : "; use --data-file",
+			              " FILE" };
+	return (struct hint){ "; use --key-file", failure->depth > 0u ? " DEPTH=FILE" : " FILE" };
+}
+
+/* Is a file or a password missing? */
+static bool is_missing(const struct qcow2_failure *failure)
+{
 	/* The method is known, and this build can decrypt. */
-	if (failure->status == QCOW2_E_ENCRYPTED && !failure->has_pos && qcow2_get_crypto() != NULL)
-		return failure->depth > 0u ? "; use --key-file DEPTH=FILE"
-		                           : "; use --key-file FILE";
+	if (failure->status == QCOW2_E_ENCRYPTED)
+		return !failure->has_pos && qcow2_get_crypto() != NULL;
+	return failure->status == QCOW2_E_BACKING || failure->status == QCOW2_E_DATA_FILE;
+}
+
+/* The option that helps. The library's messages cannot name it: it is one of the command's. */
+static struct hint failure_hint(const struct args *args, const struct qcow2_failure *failure)
+{
+	unsigned flags = args->options.flags;
+	const char *text = "";
+
+	if (is_missing(failure))
+		return missing_hint(args, failure);
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
-		return "; use --backing-format FORMAT";
-	if (failure->status == QCOW2_E_INCONSISTENT)
-		return "; use --inconsistent to use it anyway";
-	if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
-		return "; use --allow-truncated to read zeros there (compressed data still fails)";
+		text = "; use --backing-format FORMAT";
+	else if (failure->status == QCOW2_E_INCONSISTENT)
+		text = "; use --inconsistent to use it anyway";
+	else if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
+		text = "; use --allow-truncated to read zeros there (compressed data still fails)";
 	/* The name leaves the image's directory, or goes through a symbolic link. */
-	if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
-	    (flags & QCOW2_FOLLOW) != 0u)
-		return "; use --follow=any to open it anyway";
-	return "";
+	else if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
+	         (flags & QCOW2_FOLLOW) != 0u)
+		text = "; use --follow=any to open it anyway";
+	return (struct hint){ text, NULL };
 }
 
 /* A copy of standard input, because the library closes it. At least 3, so not a standard one. */
@@ -92,25 +108,21 @@ static const char *wrong_type(const struct args *args, const struct qcow2_failur
 	return type;
 }
 
-/* Is it the second image of a command that takes two? */
-static bool is_second(const struct args *args)
-{
-	return strcmp(args->command, "compare") == 0 && args->second == NULL;
-}
-
 int tool_failed_with(const struct args *args, const struct qcow2_failure *failure)
 {
 	bool is_raw;
 	const char *type = wrong_type(args, failure, &is_raw);
-	const char *hint = "";
+	struct hint hint = failure_hint(args, failure);
+	const char *of_second = is_second(args) ? "-b" : "";
 
 	if (type == NULL)
-		return tool_error(args->image, "%s%s", failure->message,
-		                  failure_hint(args, failure));
-	if (is_raw)
-		hint = is_second(args) ? "; raw disks need --format-b raw"
-		                       : "; raw disks need --format raw";
-	return tool_error(args->image, "%s; the file is %s%s", failure->message, type, hint);
+		return tool_error(args->image, "%s%s%s%s", failure->message, hint.text,
+		                  hint.end != NULL ? of_second : "",
+		                  hint.end != NULL ? hint.end : "");
+	if (!is_raw)
+		return tool_error(args->image, "%s; the file is %s", failure->message, type);
+	return tool_error(args->image, "%s; the file is %s; raw disks need --format%s raw",
+	                  failure->message, type, of_second);
 }
 
 int tool_failed(const struct args *args)
@@ -133,7 +145,7 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 		i = errno;
 		close(fd);
 		errno = i;
-		return NO_FILE;
+		return OPEN_NO_FILE;
 	}
 	inspect.flags |= QCOW2_INSPECT;
 	inspect.flags &= ~(unsigned)QCOW2_VM_STATE; /* needs a snapshot */
@@ -149,7 +161,7 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 		close(fd);
 	}
 	free(list);
-	return i == SNAPSHOT_NONE ? NO_SNAPSHOT : OPENED;
+	return i == SNAPSHOT_NONE ? OPEN_NO_SNAPSHOT : OPEN_DONE;
 }
 
 static enum open_result open_fd(const struct args *args, struct qcow2_options *options, int fd,
@@ -161,56 +173,69 @@ static enum open_result open_fd(const struct args *args, struct qcow2_options *o
 	if (args->snapshot.id != NULL || args->snapshot.name != NULL)
 		return open_snapshot(args, options, fd, q);
 	*q = qcow2_open_options(fd, options, NULL);
-	return OPENED;
+	return OPEN_DONE;
 }
 
-/* With OPENED, qcow2_last_failure has the reason of a failure; with NO_FILE, errno. */
-static void open_image(const struct args *args, struct opening *o)
+void tool_try_open(const struct args *args, struct opening *o)
 {
 	struct qcow2_options options = args->options;
 	struct keys keys;
-	int fd, error;
+	int fd;
 
 	memset(o, 0, sizeof *o);
-	o->result = NO_FILE;
-	if (!keys_begin(&keys, args, &options))
-		return;
+	o->result = OPEN_NO_FILE;
+	keys_begin(&keys, args, &options);
 	fd = image_fd(args);
 	if (fd >= 0)
 		o->result = open_fd(args, &options, fd, &o->q);
-	error = errno;
-	o->key_file = keys.failed;
-	o->key_error = error;
+	o->error = errno;
+	o->key_failed = keys.failed;
+	o->has_key = keys.has_answered;
 	o->has_line_end = keys.line_ends;
+	o->aes_has_line_end = keys.aes_line_ends;
 	keys_end(&keys);
-	errno = error;
 }
 
-struct qcow2 *tool_open_quietly(const struct args *args)
+int tool_open_failed(const struct args *args, const struct opening *o)
 {
-	struct opening o;
+	const struct qcow2_failure *failure = qcow2_last_failure();
 
-	open_image(args, &o);
-	return o.q;
+	if (o->result == OPEN_NO_FILE)
+		return tool_error(args->image, "%s", strerror(o->error));
+	if (o->result == OPEN_NO_SNAPSHOT)
+		return tool_error(args->image, "the image has no snapshot with this id or name");
+	if (o->key_failed != NULL)
+		return key_source_failed(o->key_failed, o->error);
+	if (failure->status == QCOW2_E_KEY && o->has_line_end)
+		return tool_error(args->image, "%s; the newline at its end belongs to the password",
+		                  failure->message);
+	if (failure->status == QCOW2_E_TOO_BIG && o->has_key)
+		return tool_error(args->image, "%s; use --max-iterations N to try it anyway",
+		                  failure->message);
+	return tool_failed(args);
+}
+
+void tool_warn_of_key(const struct args *args, const struct opening *o)
+{
+	if (o->aes_has_line_end && !args->quiet)
+		tool_error(args->image, "warning: the newline at the end of the password belongs "
+		                        "to it; a wrong password reads as noise");
 }
 
 struct qcow2 *tool_open(const struct args *args)
 {
-	const struct qcow2_failure *failure = qcow2_last_failure();
 	struct opening o;
 
-	open_image(args, &o);
-	if (o.result == NO_FILE)
-		tool_error(args->image, "%s", strerror(errno));
-	else if (o.result == NO_SNAPSHOT)
-		tool_error(args->image, "the image has no snapshot with this id or name");
-	else if (o.q == NULL && o.key_file != NULL)
-		tool_error(o.key_file, "%s", strerror(o.key_error));
-	else if (o.q == NULL && failure->status == QCOW2_E_KEY && o.has_line_end)
-		tool_error(args->image, "%s; the newline at its end belongs to the password",
-		           failure->message);
-	else if (o.q == NULL)
-		tool_failed(args);
+	tool_try_open(args, &o);
+	if (o.q == NULL) {
+		tool_open_failed(args, &o);
+		return NULL;
+	}
+	if (keys_check_used(args) != EXIT_OK) {
+		qcow2_close(o.q);
+		return NULL;
+	}
+	tool_warn_of_key(args, &o);
 	return o.q;
 }
 

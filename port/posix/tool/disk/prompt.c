@@ -79,18 +79,33 @@ static void prompt_show(int terminal, const char *name)
 	fclose(f);
 }
 
+/* Waits for input. A signal that asks for progress does not end the wait. */
+static bool wait_for_line(int terminal, const struct before *before)
+{
+	struct pollfd input = { .fd = terminal, .events = POLLIN };
+	int n;
+
+	do
+		n = ppoll(&input, 1, NULL, &before->mask);
+	while (n < 0 && errno == EINTR && prompt_signal == 0);
+	return n > 0;
+}
+
 /* Reads a line. Returns its length, or -1. */
 static int read_line(int terminal, const struct before *before, char *buf)
 {
-	struct pollfd input = { .fd = terminal, .events = POLLIN };
 	ssize_t n;
 
-	if (ppoll(&input, 1, NULL, &before->mask) < 0)
+	if (!wait_for_line(terminal, before))
 		return -1;
 	n = read(terminal, buf, PROMPT_ROOM);
-	if (n <= 0)
+	if (n > 0 && buf[n - 1] == '\n')
+		return (int)(n - 1);
+	/* Ctrl-D ended the line, so the terminal is still in it. Messages start on a line of their
+	 * own. */
+	if (write(terminal, "\n", 1) < 0 || n <= 0)
 		return -1;
-	return (int)(buf[n - 1] == '\n' ? n - 1 : n);
+	return (int)n;
 }
 
 static int prompt_once(int terminal, const char *name, char *buf)

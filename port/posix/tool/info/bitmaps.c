@@ -12,22 +12,7 @@
 #include "../sandbox/sandbox.h"
 #include "../show/json.h"
 #include "../show/text.h"
-
-static void bitmap_print_json(struct json *j, const struct qcow2_bitmap_entry *b)
-{
-	json_begin(j, NULL, '{');
-	json_begin(j, "flags", '[');
-	if ((b->flags & QCOW2_BITMAP_ENTRY_IN_USE) != 0u)
-		json_text(j, NULL, "in-use");
-	if ((b->flags & QCOW2_BITMAP_ENTRY_AUTO) != 0u)
-		json_text(j, NULL, "auto");
-	json_end(j, ']');
-	json_string(j, "name", b->name, b->name_len);
-	json_number(j, "granularity", b->granularity);
-	json_number(j, "table-offset", b->table_offset);
-	json_number(j, "table-entries", b->table_entries);
-	json_end(j, '}');
-}
+#include "bitmap_json.h"
 
 static const char *bitmap_flags_text(unsigned flags)
 {
@@ -47,7 +32,7 @@ static void bitmaps_print(const struct args *args, const struct qcow2_bitmap_ent
 		       "ENTRIES", "NAME");
 	for (; n > 0; n--, b++) {
 		if (args->json) {
-			bitmap_print_json(&j, b);
+			bitmap_print_json(&j, b, true);
 			continue;
 		}
 		printf("%12" PRIu64 " %-11s %14" PRIu64 " %10" PRIu32 "  ", b->granularity,

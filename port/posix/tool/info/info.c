@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "../commands.h"
+#include "../disk/keys.h"
 #include "../disk/open.h"
 #include "../message.h"
 #include "../sandbox/sandbox.h"
@@ -50,19 +51,23 @@ static struct qcow2 *open_whole_or_cut(struct target *t)
 {
 	const struct qcow2_failure *failure = qcow2_last_failure();
 	char reason[sizeof failure->message];
-	struct qcow2 *q = tool_open_quietly(&t->args);
+	struct opening o;
 
-	if (q != NULL)
-		return q;
-	if (failure->status != QCOW2_E_TRUNCATED || failure->depth != 0u)
-		return tool_open(&t->args);
-	memcpy(reason, failure->message, sizeof reason);
-	t->args.options.flags |= QCOW2_ALLOW_TRUNCATED;
-	q = tool_open(&t->args);
-	t->cut = q != NULL;
+	tool_try_open(&t->args, &o);
+	if (o.q == NULL && o.result == OPEN_DONE && failure->status == QCOW2_E_TRUNCATED &&
+	    failure->depth == 0u) {
+		memcpy(reason, failure->message, sizeof reason);
+		t->args.options.flags |= QCOW2_ALLOW_TRUNCATED;
+		tool_try_open(&t->args, &o);
+		t->cut = o.q != NULL;
+	}
+	if (o.q == NULL)
+		tool_open_failed(&t->args, &o);
+	else
+		tool_warn_of_key(&t->args, &o);
 	if (t->cut)
 		tool_error(t->args.image, "warning: %s", reason);
-	return q;
+	return o.q;
 }
 
 static int target_open(struct target *t, const struct args *args, const char *image)
@@ -146,6 +151,9 @@ int run_info(struct args *args)
 	for (i = 0; i < args->n_images; i++)
 		if (target_open(&targets[i], args, args->images[i]) != EXIT_OK)
 			rc = EXIT_FAILED;
+	/* Each image opened, so each password had its chance. */
+	if (rc == EXIT_OK)
+		rc = keys_check_used(&targets[0].args);
 	tzset(); /* localtime(3) opens a file at its first use */
 	sandbox_enter_reading(args->no_sandbox);
 	if (print_all(args, targets) != EXIT_OK)

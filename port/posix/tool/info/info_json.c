@@ -5,6 +5,7 @@
  */
 #include "info.h"
 
+#include "bitmap_json.h"
 #include "snapshot_list.h"
 
 static void json_optional(struct json *j, const char *key, const char *bytes, size_t len)
@@ -20,20 +21,8 @@ static void json_bitmaps(struct json *j, const struct info *info)
 	if (info->n_bitmaps <= 0)
 		return;
 	json_begin(j, "bitmaps", '[');
-	for (i = 0; i < info->n_bitmaps; i++) {
-		const struct qcow2_bitmap_entry *bitmap = &info->bitmaps[i];
-
-		json_begin(j, NULL, '{');
-		json_begin(j, "flags", '[');
-		if ((bitmap->flags & QCOW2_BITMAP_ENTRY_IN_USE) != 0u)
-			json_text(j, NULL, "in-use");
-		if ((bitmap->flags & QCOW2_BITMAP_ENTRY_AUTO) != 0u)
-			json_text(j, NULL, "auto");
-		json_end(j, ']');
-		json_string(j, "name", bitmap->name, bitmap->name_len);
-		json_number(j, "granularity", bitmap->granularity);
-		json_end(j, '}');
-	}
+	for (i = 0; i < info->n_bitmaps; i++)
+		bitmap_print_json(j, &info->bitmaps[i], false);
 	json_end(j, ']');
 }
 

@@ -178,6 +178,8 @@ static int replace_file(struct output *o, struct qcow2 *q, const struct stat *st
 		return tool_error(o->name, "is one of the input files");
 	if (o->args->in_place || o->args->no_create)
 		return open_in_place(o, q, st);
+	if (o->args->n_bitmaps != 0u)
+		return tool_error(o->name, "exists; with --bitmap, use -n to bring it up to date");
 	o->target = realpath(o->name, NULL);
 	if (o->target == NULL)
 		return tool_error(o->name, "%s", strerror(errno));
