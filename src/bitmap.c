@@ -51,6 +51,8 @@ static int directory_find(const struct qcow2_image *image, struct qcow2_bitmap *
 	at->pos = image->bitmaps.pos;
 	if (image->bitmaps.len != EXTENSION_LEN)
 		return QCOW2_E_BITMAP;
+	if (EXTENSION_LEN > q2_left(image->io.size, at->pos))
+		return QCOW2_E_TRUNCATED;
 	rc = q2_io_read(at, extension, EXTENSION_LEN);
 	if (rc != QCOW2_OK)
 		return rc;
@@ -111,28 +113,31 @@ int qcow2_bitmap_next(const struct qcow2_image *image, const struct qcow2_bitmap
                       struct qcow2_bitmap *bitmap, struct qcow2_error *err)
 {
 	struct qcow2_error unseen;
+	uint32_t index = 0;
 	int rc = QCOW2_OK;
 
 	err = q2_err(err, &unseen);
 	if (image == NULL || !q2_is_open(image) || bitmap == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
 	if (previous != NULL) {
-		bitmap->index = previous->index + 1u;
+		index = previous->index + 1u;
 		bitmap->n_bitmaps = previous->n_bitmaps;
 		bitmap->next_pos = previous->next_pos;
 		bitmap->left = previous->left;
 	} else {
-		bitmap->index = 0;
 		bitmap->n_bitmaps = 0;
 		if (image->bitmaps.len != 0u)
 			rc = directory_find(image, bitmap, err);
 	}
-	if (rc == QCOW2_OK && bitmap->index >= bitmap->n_bitmaps) {
+	if (rc == QCOW2_OK && index >= bitmap->n_bitmaps) {
 		err->io = NULL; /* the end of the list is no place in the file */
 		rc = QCOW2_E_NOT_FOUND;
 	}
 	if (rc == QCOW2_OK)
 		rc = bitmap_read(image, bitmap, err);
+	/* Not before: the caller may repeat a call that failed. */
+	if (rc == QCOW2_OK)
+		bitmap->index = index;
 	return q2_note(err, rc);
 }
 

@@ -41,7 +41,7 @@ static bool extension_fits(const struct qcow2_image *image, uint32_t type, uint3
 	if (type == EXTENSION_BACKING_FORMAT)
 		return len <= BACKING_FORMAT_MAX;
 	if (type == EXTENSION_CRYPTO)
-		return image->crypt_method == Q2_CRYPT_LUKS && len == CRYPTO_LEN;
+		return image->crypt_method == QCOW2_CRYPT_LUKS && len == CRYPTO_LEN;
 	return true;
 }
 

@@ -32,7 +32,7 @@ static int feature_table(const struct qcow2_io *io, struct qcow2_span *table, q2
 		 * header.c refuses an unknown feature before it reads the encryption method.
 		 * Assuming LUKS lets the extensions contain the pointer to a LUKS header.
 		 */
-		image.crypt_method = Q2_CRYPT_LUKS;
+		image.crypt_method = QCOW2_CRYPT_LUKS;
 		rc = q2_extensions_read(&image, at);
 	}
 	*table = image.feature_names;

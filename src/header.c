@@ -155,7 +155,8 @@ static int read_refcounts_and_encryption(const struct header *h, struct qcow2_im
 	image->refcount_table_pos = field64(h, f, AT_REFCOUNT_TABLE_POS);
 	image->refcount_table_clusters = field32(h, f, AT_REFCOUNT_TABLE_CLUSTERS);
 	method = field32(h, f, AT_CRYPT_METHOD);
-	if (method > Q2_CRYPT_LUKS || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
+	if (method > QCOW2_CRYPT_LUKS ||
+	    (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
 	image->crypt_method = (uint8_t)method;
 	return QCOW2_OK;

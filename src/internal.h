@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qcow2/cipher.h"
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
 
@@ -28,8 +29,6 @@ enum {
 	Q2_CLUSTER_BITS_MAX = 21,
 	Q2_HEADER_V2_LEN = 72,
 	Q2_HEADER_V3_LEN = 104,
-	Q2_CRYPT_AES = 1,
-	Q2_CRYPT_LUKS = 2, /* the highest encryption method that is defined */
 	Q2_L1_ENTRY_LEN = 8,
 	Q2_L1_ENTRIES_MAX = 4194304, /* an L1 table of 32 MiB */
 	Q2_SNAPSHOTS_MAX = 65536,

@@ -219,9 +219,11 @@ int qcow2_luks_read(struct qcow2_luks *luks, const struct qcow2_image *image,
 	int rc;
 
 	err = q2_err(err, &unseen);
-	if (luks == NULL || image == NULL || image->crypt_method != QCOW2_CRYPT_LUKS)
+	if (luks == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
 	memset(luks, 0, sizeof *luks);
+	if (image == NULL || image->crypt_method != QCOW2_CRYPT_LUKS)
+		return q2_note(err, QCOW2_E_ARGUMENT);
 	rc = luks_load(luks, image, err);
 	if (rc == QCOW2_OK)
 		luks->image = image;

@@ -110,9 +110,6 @@ static int slot_merge(const struct qcow2_luks *luks, unsigned i, const struct qc
 	int rc;
 
 	at->pos = luks->pos + from;
-	at->detail = luks->slots[i].iterations;
-	if (luks->slots[i].iterations > password->max_iterations)
-		return QCOW2_E_TOO_BIG;
 	if (q2_left(luks->len, from) < luks->slot_len)
 		return QCOW2_E_LUKS;
 	rc = crypto->pbkdf2(crypto, luks->hash, password->bytes, password->len, salt,
@@ -155,38 +152,71 @@ int qcow2_luks_verify(const struct qcow2_luks *luks, const struct qcow2_crypto *
 	return q2_note(err, rc);
 }
 
+/*
+ * Tries the active slots, the lowest first, until one opens: then its key is in work->sum. A slot
+ * with too many iterations is passed over, and is the failure only if no other slot opens.
+ */
+static int slots_try(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
+                     const struct qcow2_luks_password *password, struct luks_work *work,
+                     q2_cursor *at)
+{
+	uint32_t most = password->max_iterations;
+	uint32_t tried = 0;
+	unsigned skipped = QCOW2_LUKS_SLOTS;
+	unsigned i;
+
+	for (i = QCOW2_LUKS_SLOTS; i-- != 0u;) {
+		if (luks->slots[i].iterations > most)
+			skipped = i;
+	}
+	for (i = 0; i < QCOW2_LUKS_SLOTS; i++) {
+		int rc;
+
+		if (luks->slots[i].iterations == 0u || luks->slots[i].iterations > most)
+			continue;
+		tried++;
+		rc = slot_merge(luks, i, crypto, password, work, at);
+		if (rc == QCOW2_OK)
+			rc = qcow2_luks_verify(luks, crypto, work->sum, most, at);
+		if (rc != QCOW2_E_KEY)
+			return rc;
+	}
+	at->detail = tried;
+	if (skipped == QCOW2_LUKS_SLOTS)
+		return QCOW2_E_KEY;
+	at->pos = luks->pos + (uint64_t)luks->slots[skipped].sector * QCOW2_SECTOR_LEN;
+	at->detail = luks->slots[skipped].iterations;
+	return QCOW2_E_TOO_BIG;
+}
+
 int qcow2_luks_unlock(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
                       const struct qcow2_luks_password *password, void *work, size_t work_len,
                       uint8_t *key, struct qcow2_error *err)
 {
 	struct luks_work *w = work;
 	struct qcow2_error unseen;
-	uint32_t tried = 0;
 	size_t least;
-	unsigned i;
-	int rc = QCOW2_E_KEY;
+	int rc;
 
 	err = q2_err(err, &unseen);
 	if (luks == NULL || luks->image == NULL || crypto == NULL || password == NULL ||
 	    w == NULL || ((uintptr_t)work & 7u) != 0u || key == NULL)
 		return q2_note(err, QCOW2_E_ARGUMENT);
-	err->io = &luks->image->io;
+	if (password->bytes == NULL && password->len != 0u)
+		return q2_note(err, QCOW2_E_ARGUMENT);
+	err->io = NULL; /* no file is at fault if the memory is too small */
 	least = sizeof *w + crypto->cipher_len;
 	err->detail = least;
 	if (work_len < least)
 		return q2_note(err, QCOW2_E_MEMORY);
-	for (i = 0; rc == QCOW2_E_KEY && i < QCOW2_LUKS_SLOTS; i++) {
-		if (luks->slots[i].iterations == 0u)
-			continue;
-		tried++;
-		rc = slot_merge(luks, i, crypto, password, w, err);
-		if (rc == QCOW2_OK)
-			rc = qcow2_luks_verify(luks, crypto, w->sum, password->max_iterations, err);
-	}
+	err->io = &luks->image->io;
+	err->pos = luks->pos;
+	err->detail = luks->digest_iterations;
+	rc = QCOW2_E_TOO_BIG;
+	if (luks->digest_iterations <= password->max_iterations)
+		rc = slots_try(luks, crypto, password, w, err);
 	if (rc == QCOW2_OK)
 		memcpy(key, w->sum, luks->spec.key_len);
-	if (rc == QCOW2_E_KEY)
-		err->detail = tried;
 	qcow2_wipe(work, least);
 	return q2_note(err, rc);
 }

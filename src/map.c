@@ -29,9 +29,6 @@ enum {
 	HIGH_COMPRESSED = 1 << 30 /* "L2 table entry", bit 62: decides what all other bits mean */
 };
 
-/* Data is encrypted in sectors of this length. */
-enum { SECTOR_LEN = 512 };
-
 /*
  * Bit 63: the refcount of the cluster is 1. A reader needs it only to tell the first cluster of an
  * external data file, which is at position 0, from no cluster.
@@ -187,9 +184,9 @@ int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e)
 
 	if (e->image->crypt_method != 0u) {
 		e->kind = QCOW2_EXTENT_ENCRYPTED;
-		mask = SECTOR_LEN - 1;
-		before %= SECTOR_LEN;
-		size -= size % SECTOR_LEN;
+		mask = QCOW2_SECTOR_LEN - 1;
+		before %= QCOW2_SECTOR_LEN;
+		size -= size % QCOW2_SECTOR_LEN;
 	}
 	left = q2_left(size, e->pos - before);
 	if ((e->image->flags & QCOW2_OPEN_TRUNCATED) != 0u)

@@ -188,7 +188,7 @@ static int state_select(struct qcow2_image *out, uint64_t len, q2_cursor *at)
 
 	/* AES counts sectors from the beginning of the disk, which this image does not know. */
 	at->detail = out->crypt_method;
-	if (out->crypt_method == Q2_CRYPT_AES)
+	if (out->crypt_method == QCOW2_CRYPT_AES)
 		return QCOW2_E_ENCRYPTED;
 	at->detail = len;
 	if (len == 0u)

@@ -64,7 +64,7 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 	f->pos = AT_V1_CRYPT_METHOD;
 	method = q2_be32(h + AT_V1_CRYPT_METHOD);
 	f->value = method;
-	if (method > Q2_CRYPT_AES || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
+	if (method > QCOW2_CRYPT_AES || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
 		return QCOW2_E_ENCRYPTED;
 	image->crypt_method = (uint8_t)method;
 	return QCOW2_OK;
@@ -85,14 +85,21 @@ static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 		return QCOW2_E_TOO_BIG;
 	image->l1_entries = (uint32_t)last + 1u;
 	image->l1_pos = q2_be64(h + AT_V1_L1_POS);
+	/* As in q2_table_check. */
+	if (image->l1_pos >> 32 >= INT32_MAX)
+		return QCOW2_E_L1;
 	if (!q2_is_inside(image, image->l1_entries * V1_ENTRY_LEN, image->l1_pos))
 		return QCOW2_E_TRUNCATED;
 	f->pos = AT_V1_BACKING_POS;
 	image->backing_name.pos = q2_be32(h + AT_V1_BACKING_POS + 4);
-	if (q2_be32(h + AT_V1_BACKING_POS) != 0u || len > QCOW2_NAME_MAX)
+	if (q2_be32(h + AT_V1_BACKING_POS) != 0u)
 		return QCOW2_E_HEADER;
+	/* Without a name, QEMU does not look at the length. */
 	if (image->backing_name.pos == 0u)
 		len = 0;
+	f->pos = AT_V1_BACKING_LEN;
+	if (len > QCOW2_NAME_MAX)
+		return QCOW2_E_HEADER;
 	image->backing_name.len = len;
 	return q2_is_inside(image, len, image->backing_name.pos) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
@@ -161,7 +168,6 @@ static int v1_extent(struct qcow2_reader *reader, const struct qcow2_image *imag
 	uint32_t index = (uint32_t)q2_shr64(e->off, bits);
 	uint64_t entry = image->l1_pos;
 
-	reader->error.pos = AT_V1_L1_POS; /* of what is at fault if that is the place of the table */
 	for (;;) {
 		int rc = v1_entry(reader, e, index, &entry);
 
@@ -193,6 +199,7 @@ static int v1_header(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 	if (image->io.size < V1_HEADER_LEN)
 		return QCOW2_E_TRUNCATED;
 	image->version = 1;
+	image->header_len = V1_HEADER_LEN;
 	image->layer_extent = v1_extent;
 	rc = v1_shape(image, h, f);
 	return rc == QCOW2_OK ? v1_places(image, h, f) : rc;

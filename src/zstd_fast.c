@@ -49,11 +49,10 @@ enum { ZFAST_WORD_BITS = 32 };
 #endif
 
 enum {
-	ZFAST_MAGIC_LEN = 4,        /* 3.1.1: Magic_Number */
-	ZFAST_SIZE_LEN = 4,         /* 3.1.2: Frame_Size of a skippable frame */
-	ZFAST_BLOCK_LEN = 3,        /* 3.1.1.2: Block_Header */
-	ZFAST_CHECKSUM_LEN = 4,     /* 3.1.1: Content_Checksum */
-	ZFAST_WINDOW_MAX = 17 << 3, /* 3.1.1.1.2: Window_Descriptor of 2^27, QEMU's limit */
+	ZFAST_MAGIC_LEN = 4,                      /* 3.1.1: Magic_Number */
+	ZFAST_SIZE_LEN = 4,                       /* 3.1.2: Frame_Size of a skippable frame */
+	ZFAST_BLOCK_LEN = 3,                      /* 3.1.1.2: Block_Header */
+	ZFAST_CHECKSUM_LEN = 4,                   /* 3.1.1: Content_Checksum */
 	ZFAST_TREE_BITS = ZSTD_FORMAT_WEIGHT_MAX, /* of the longest Huffman code */
 	/* Of an FSE table. That of the weights may name symbols that are none, but not use them. */
 	ZFAST_SYMBOLS_MAX = 64,
@@ -187,7 +186,7 @@ static uint32_t zfast_bits_at(const uint8_t *bytes, uint32_t at, uint32_t n)
 	uint32_t value = (uint32_t)*p >> (at & 7u);
 
 	for (; have < n; have += 8)
-		value |= (uint32_t) * ++p << have;
+		value |= (uint32_t)(*++p) << have;
 	return value & ((1u << n) - 1u);
 }
 
@@ -247,12 +246,13 @@ static inline zfast_word zfast_peek_word(const uint8_t *bytes, uint32_t left)
  */
 static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 {
-	const uint8_t *p = s->in + (at >> 3);
+	size_t left = (size_t)(s->block_end - s->in);
+	uint32_t i = at >> 3;
 	uint32_t value = 0;
 	uint32_t n;
 
-	for (n = 0; n < 24 && p < s->block_end; n += 8)
-		value |= (uint32_t)*p++ << n;
+	for (n = 0; n < 24 && i < left; n += 8)
+		value |= (uint32_t)s->in[i++] << n;
 	return value >> (at & 7u);
 }
 
@@ -279,6 +279,27 @@ static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, 
 }
 
 /*
+ * Reads a value from 0 to left + 1 from bit number *at on. 2^n is the highest bit of left + 1: the
+ * lowest values take n bits, the others one more.
+ */
+static uint32_t zfast_read_value(const struct zfast *s, uint32_t n, uint32_t left, uint32_t *at)
+{
+	uint32_t half = 1u << n;
+	uint32_t n_short = 2 * half - 2 - left;
+	uint32_t bits = zfast_ahead(s, *at);
+	uint32_t value = bits & (half - 1);
+
+	*at += n;
+	if (value >= n_short) {
+		value = bits & (2 * half - 1);
+		if (value >= half)
+			value -= n_short;
+		++*at;
+	}
+	return value;
+}
+
+/*
  * Reads the probabilities of the symbols of a table: 4.1.1, "FSE Table Description". Returns false
  * if they do not make a table.
  */
@@ -295,21 +316,11 @@ static bool zfast_read_counts(struct zfast *s, uint32_t kind)
 		return false;
 	s->log[kind] = (uint8_t)n;
 	for (; left != 0 && symbol < n_symbols; symbol++) {
-		uint32_t bits, value, n_short;
+		uint32_t value;
 
 		for (; half > left + 1; half >>= 1)
 			n--;
-		/* A value is at most left + 1. The lowest ones take n bits, the others one more. */
-		n_short = 2 * half - 2 - left;
-		bits = zfast_ahead(s, at);
-		value = bits & (half - 1);
-		at += n;
-		if (value >= n_short) {
-			value = bits & (2 * half - 1);
-			if (value >= half)
-				value -= n_short;
-			at++;
-		}
+		value = zfast_read_value(s, n, left, &at);
 		s->counts[symbol] = (int16_t)((int32_t)value - 1);
 		left -= value != 0 ? value - 1 : 1;
 		if (value == 1 && !zfast_read_zeros(s, n_symbols, &at, &symbol))
@@ -848,9 +859,10 @@ static bool zfast_sequence(struct zfast *s, bool is_last)
  * sequence.
  */
 enum {
-	ZFAST_EXTRA_MAX =
-		31,     /* extra bits that a word has besides the 9 + 9 + 8 bits of the states */
-	ZFAST_WILD = 16 /* a copy is of so many bytes at least, and may write 15 too many */
+	/* The extra bits that a word has besides the 9 + 9 + 8 bits of the states. */
+	ZFAST_EXTRA_MAX = 31,
+	/* A copy is of so many bytes at least, and may write 15 too many. */
+	ZFAST_WILD = 16
 };
 
 static inline void zfast_store(uint8_t *p, uint64_t value)
@@ -1107,7 +1119,7 @@ static bool zfast_limits(struct zfast *s, const uint8_t *p, uint32_t window_len,
 	s->end = s->at + size;
 	s->window = size; /* that of a single segment */
 	if (window_len != 0) {
-		if (*p > ZFAST_WINDOW_MAX)
+		if (*p > ZSTD_FORMAT_WINDOW_MAX)
 			return false;
 		s->window = (8u + (*p & 7u)) << (7 + (*p >> 3));
 	}

@@ -11,8 +11,11 @@
 #define ZSTD_FORMAT_SKIP_MAGIC UINT32_C(0x184D2A50) /* 3.1.2: the first of 16 */
 
 enum {
-	/* 3.1.1.1.2: libzstd refuses longer windows unless told otherwise, and so does QEMU. */
-	ZSTD_FORMAT_WINDOW_MAX = 1 << 27,
+	/*
+	 * 3.1.1.1.2: the Window_Descriptor of 2^27 bytes. libzstd refuses longer windows unless
+	 * told otherwise, and so does QEMU.
+	 */
+	ZSTD_FORMAT_WINDOW_MAX = 17 << 3,
 
 	ZSTD_FORMAT_BLOCK_MAX = 1 << 17, /* 3.1.1.2.4 */
 

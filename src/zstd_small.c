@@ -67,10 +67,13 @@ struct unzstd {
 
 	uint32_t at; /* the part of the input that is being read, as numbers of bytes */
 	uint32_t end;
-	uint32_t buf; /* bits that were read ahead; those above n_bits mean nothing */
-	uint32_t
-		n_bits; /* forwards the next bit is the lowest; backwards it is number n_bits - 1 */
-	bool over;      /* more bits were taken from a bitstream than it has */
+	/*
+	 * Bits that were read ahead; those above n_bits mean nothing. Forwards the next bit is the
+	 * lowest, backwards it is number n_bits - 1.
+	 */
+	uint32_t buf;
+	uint32_t n_bits;
+	bool over; /* more bits were taken from a bitstream than it has */
 
 	/* The frame. */
 	uint32_t begin;              /* the number of its first byte of output */
@@ -264,7 +267,9 @@ static void unzstd_build_one(struct unzstd *s, uint32_t table, uint32_t symbol)
 /* Makes a table of those that need no description: section 3.1.1.3.2.2. */
 static void unzstd_build_default(struct unzstd *s, uint32_t table)
 {
-	/* Runs of symbols: how many there are, times 8, plus how often each occurs, or 7 if rare.
+	/*
+	 * Runs of symbols: how many there are, times 8, plus how often each occurs, or 7 if it is
+	 * rare.
 	 */
 	static const uint8_t runs[UNZSTD_WEIGHT][9] = {
 		{ 1 << 3 | 4, 1 << 3 | 3, 11 << 3 | 2, 3 << 3 | 1, 9 << 3 | 2, 1 << 3 | 3,
@@ -737,8 +742,7 @@ static void unzstd_compressed(struct unzstd *s)
 		unzstd_copy_literals(s, s->literals);
 }
 
-/* Decodes a block of n bytes of content, or of output: section 3.1.1.2. Returns if it is the last.
- */
+/* Decodes a block: section 3.1.1.2. Returns whether it is the last one. */
 static bool unzstd_block(struct unzstd *s)
 {
 	uint32_t head = unzstd_take(s, 16);
@@ -773,7 +777,7 @@ static uint32_t unzstd_window(struct unzstd *s)
 	uint32_t byte = unzstd_next(s);
 	uint32_t size;
 
-	if (byte > 17u << 3) { /* more than ZSTD_FORMAT_WINDOW_MAX */
+	if (byte > ZSTD_FORMAT_WINDOW_MAX) {
 		unzstd_fail(s, QCOW2_E_COMPRESSED);
 		return 0;
 	}
@@ -861,7 +865,7 @@ static void unzstd_any_frame(struct unzstd *s)
 	}
 }
 
-/* All that a cluster begins with is set by unzstd_decode, which decodes it in one call. */
+/* Nothing to do: unzstd_decode makes the cluster in one call, and sets all that it begins with. */
 static void unzstd_begin(const struct qcow2_codec *self, void *work)
 {
 	(void)self;

@@ -55,14 +55,15 @@ struct qcow2_bitmap {
 /*
  * Gets the first bitmap (previous is NULL), or the one after *previous, into *bitmap, which may be
  * the same object. Call qcow2_image_extensions before the first call: it finds the directory. On
- * failure *bitmap is unspecified.
+ * failure *bitmap is unspecified, but if it is the same object as *previous, the call may be
+ * repeated.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image or bitmap is NULL, or the image is closed
  *	QCOW2_E_NOT_FOUND  there is no further bitmap
  *	QCOW2_E_BITMAP     the directory or an entry cannot be right; err->pos is where
- *	QCOW2_E_TRUNCATED  the directory is not wholly inside the file, whatever the image was
- *	                   opened with
+ *	QCOW2_E_TRUNCATED  the extension or the directory is not wholly inside the file, whatever
+ *	                   the image was opened with
  *	QCOW2_E_IO         the io callback failed
  *
  * Cost: one io call of 24 bytes, and one more for the first bitmap.

@@ -41,7 +41,7 @@ struct qcow2_cipher {
 	/*
 	 * Decrypts n_sectors > 0 sectors of 512 bytes in place. `sector` is the number of the first
 	 * one; the others follow it. Readers on different threads call it at the same time, on
-	 * different buffers.
+	 * different buffers. buf may have any alignment.
 	 *
 	 * Returns QCOW2_OK, or QCOW2_E_CRYPTO if that fails. Then buf may contain anything.
 	 */
@@ -54,7 +54,8 @@ struct qcow2_cipher {
 
 /*
  * Attaches the cipher for the data of an encrypted image. *cipher is not copied, and it may be
- * attached to several images that have the same key. Whether its key is right cannot be seen here:
+ * attached to several images that have the same key. This call writes to it, so attach it to all of
+ * them before a reader on another thread uses one. Whether its key is right cannot be seen here:
  * with a wrong key, data reads as noise. LUKS can tell (luks.h), AES cannot.
  *
  * The images of its snapshots that are made later (snapshot.h) have the same cipher. A program that

@@ -82,7 +82,10 @@ struct qcow2_crypto {
 	              size_t password_len, const uint8_t salt[32], uint32_t iterations,
 	              uint8_t *out, size_t len);
 
-	/* Hashes the 4 bytes `prefix` and then the len bytes `data`. out has room for a digest. */
+	/*
+	 * Hashes the 4 bytes `prefix` and then the len bytes `data`. out has room for a digest.
+	 * These three may have any alignment.
+	 */
 	int (*hash)(const struct qcow2_crypto *self, unsigned hash, const uint8_t prefix[4],
 	            const uint8_t *data, size_t len, uint8_t *out);
 

@@ -187,7 +187,7 @@ int qcow2_image_open(struct qcow2_image *image, const struct qcow2_io *io, unsig
  * were found before the damage.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   image is NULL, closed or raw
+ *	QCOW2_E_ARGUMENT   image is NULL, closed, raw or of version 1
  *	QCOW2_E_EXTENSION  an extension has an impossible length, or does not fit the image;
  *	                   err->pos is its position
  *	QCOW2_E_TRUNCATED  the file ends in the middle of an extension's type and length, and the

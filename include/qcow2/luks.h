@@ -104,16 +104,16 @@ struct qcow2_luks_password {
  * luks->spec.key_len bytes; it has room for QCOW2_KEY_MAX. The caller wipes it after use, as well
  * as the password.
  *
- * work has work_len bytes and is aligned to 8. It is wiped before the call returns, however it
- * ends.
+ * work has work_len bytes and is aligned to 8. It is wiped before the call returns, except that
+ * nothing is written to it with QCOW2_E_ARGUMENT and QCOW2_E_MEMORY.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   luks, crypto, password, work or key is NULL, work is misaligned, or
- *	                   qcow2_luks_read failed
+ *	QCOW2_E_ARGUMENT   luks, crypto, password, work or key is NULL, work is misaligned, the
+ *	                   password has bytes but no pointer to them, or qcow2_luks_read failed
  *	QCOW2_E_MEMORY     work_len is too small; err->detail is the length that is needed
  *	QCOW2_E_KEY        the password opens no slot; err->detail is the number of slots tried
- *	QCOW2_E_TOO_BIG    an active slot, before one opened, or the digest has more iterations than
- *	                   password->max_iterations; err->detail is their number
+ *	QCOW2_E_TOO_BIG    the digest has more iterations than password->max_iterations, or an
+ *	                   active slot has, and no other one opens; err->detail is their number
  *	QCOW2_E_LUKS       the key material of a slot is outside of luks->len; err->pos is where
  *	QCOW2_E_TRUNCATED  the file ends before the key material does, and the image was opened
  *	                   without QCOW2_OPEN_TRUNCATED

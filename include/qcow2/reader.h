@@ -244,9 +244,10 @@ int qcow2_reader_map(struct qcow2_reader *reader, uint64_t off, uint64_t len,
  *
  * Cost: that of qcow2_reader_map for each extent. An extent of data costs one more io call,
  * straight into buf; zeros cost none. Each time that a compressed cluster is decoded costs one call
- * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER. An extent of
- * encrypted data costs one call for its whole sectors, and one for each end that is inside a
- * sector; each of these two takes a slice of tables out of the cache.
+ * for each 512 bytes of its input, or one in all with QCOW2_READER_MEMORY_CLUSTER; a codec may read
+ * some of its input twice, as codec.h says of qcow2_zstd_small. An extent of encrypted data costs
+ * one call for its whole sectors, and one for each end that is inside a sector; each of these two
+ * takes a slice of tables out of the cache.
  */
 int qcow2_reader_read(struct qcow2_reader *reader, uint64_t off, void *buf, size_t len);
 

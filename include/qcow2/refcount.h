@@ -28,7 +28,7 @@ extern "C" {
  * failure its content and *n are unspecified.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   image, n or counts is NULL; the image is closed or raw
+ *	QCOW2_E_ARGUMENT   image, n or counts is NULL; the image is closed, raw or of version 1
  *	QCOW2_E_REFCOUNT   the refcount table, or the block in its entry at err->pos, is not aligned
  *	                   to a cluster or begins close to 2^63 or above
  *	QCOW2_E_TRUNCATED  the file ends before the entry or the refcounts do

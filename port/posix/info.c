@@ -17,9 +17,6 @@
 /* Where struct qcow2_info ended when it was first published. */
 #define INFO_LEN_MIN (offsetof(struct qcow2_info, n_snapshots) + sizeof(uint32_t))
 
-/* Bytes of the header of version 1. */
-enum { INFO_V1_LEN = 48 };
-
 static unsigned info_flags(const struct qcow2_image *image)
 {
 	unsigned flags = 0;
@@ -54,7 +51,7 @@ static void info_header(struct qcow2_info *info, const struct qcow2_image *image
 	info->l1_offset = image->l1_pos;
 	info->refcount_table_offset = image->refcount_table_pos;
 	info->snapshots_offset = image->snapshots_pos;
-	info->header_length = image->version == 1u ? INFO_V1_LEN : image->header_len;
+	info->header_length = image->header_len;
 	info->crypt_method = image->crypt_method;
 	info->l1_entries = image->l1_entries;
 	info->refcount_table_clusters = image->refcount_table_clusters;

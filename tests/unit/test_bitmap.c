@@ -228,6 +228,46 @@ static void test_extension(void **state)
 	}
 }
 
+/* The file ends within the extension. */
+static void test_extension_cut(void **state)
+{
+	struct test_image s = { 0 };
+	struct directory d;
+	struct qcow2_bitmap bitmap;
+	struct qcow2_error err;
+
+	(void)state;
+	lay_out(&s, usual, COUNT(usual), &d);
+	open_with(&s, &d, QCOW2_OPEN_TRUNCATED);
+	s.image.io.size = s.image.bitmaps.pos + 23;
+	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, &err), QCOW2_E_TRUNCATED);
+	EQ(err.pos, s.image.io.size);
+	test_image_free(&s);
+}
+
+/* A walk within one object goes on after a failure as if it had not happened. */
+static void test_repeated(void **state)
+{
+	struct test_image s = { 0 };
+	struct directory d;
+	struct qcow2_bitmap bitmap;
+
+	(void)state;
+	lay_out(&s, usual, COUNT(usual), &d);
+	open_with(&s, &d, 0);
+	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, NULL), QCOW2_OK);
+	for (uint32_t i = 1; i < COUNT(usual); i++) {
+		test_io_reset(&s.io);
+		s.io.fail_at = 1;
+		EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, NULL), QCOW2_E_IO);
+		EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, NULL), QCOW2_OK);
+		EQ(bitmap.index, i);
+	}
+	EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, NULL), QCOW2_E_NOT_FOUND);
+	EQ(qcow2_bitmap_next(&s.image, &bitmap, &bitmap, NULL), QCOW2_E_NOT_FOUND);
+	test_image_free(&s);
+}
+
 /* Entries that end with the directory, and one byte after it. */
 static void test_entry(void **state)
 {
@@ -708,6 +748,8 @@ int main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_extension),
+		cmocka_unit_test(test_extension_cut),
+		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_entry),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_out_of_date),

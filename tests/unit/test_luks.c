@@ -172,6 +172,7 @@ static void test_limits(void **state)
 	EQ(l.s.err.detail, TOY_ITERATIONS + 2);
 	EQ(unlock_within(&l, "three", TOY_ITERATIONS + 2, key), QCOW2_E_TOO_BIG);
 	EQ(l.s.err.detail, TOY_ITERATIONS + 3);
+	EQ(l.s.err.pos, l.luks.pos + l.header.slots[3].sector * UINT64_C(512));
 	EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, TOY_DIGEST_ITERATIONS, NULL),
 	   QCOW2_OK);
 	EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, TOY_DIGEST_ITERATIONS - 1,
@@ -187,8 +188,25 @@ static void test_limits(void **state)
 	image_put(&l.s.img.file, l.luks.pos + AT_DIGEST_ITERATIONS, 12345, 4);
 	locked_open(&l, 0);
 	EQ(qcow2_luks_read(&l.header, &l.s.image, NULL), QCOW2_OK);
+	test_io_reset(&l.s.io);
 	EQ(unlock(&l, "two", key), QCOW2_E_TOO_BIG);
 	EQ(l.s.err.detail, 12345);
+	EQ(l.s.err.pos, l.luks.pos);
+	EQ(l.s.io.calls, 0); /* no slot is tried in vain */
+	test_image_free(&l.s);
+
+	test_case("a slot behind one with too many iterations");
+	image_init(&l.s.img, 3, BITS, 65536);
+	toy_luks_add(&l.luks, &l.s.img);
+	image_finish(&l.s.img);
+	image_put(&l.s.img.file, l.luks.pos + QCOW2_LUKS_SLOTS_AT + 2 * QCOW2_LUKS_SLOT_LEN + 4,
+	          1001, 4);
+	locked_open(&l, 0);
+	EQ(qcow2_luks_read(&l.header, &l.s.image, NULL), QCOW2_OK);
+	EQ(unlock(&l, "three", key), QCOW2_OK);
+	SAME(key, l.luks.key, 32);
+	EQ(unlock(&l, "two", key), QCOW2_E_TOO_BIG);
+	EQ(l.s.err.detail, 1001);
 	test_image_free(&l.s);
 }
 
@@ -574,12 +592,18 @@ static void test_arguments(void **state)
 	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, NULL, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK - 1, key, &err), QCOW2_E_MEMORY);
 	EQ(err.detail, WORK);
+	TRUE(err.io == NULL);
+	p.bytes = NULL;
+	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, key, &err), QCOW2_E_ARGUMENT);
+	p.bytes = "x";
 	EQ(l.log.calls, 0);
 	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, key, NULL), QCOW2_E_KEY);
 	EQ(qcow2_luks_verify(NULL, c, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&none, c, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&l.header, NULL, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&l.header, c, NULL, 1000, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_luks_read(&l.header, NULL, &err), QCOW2_E_ARGUMENT);
+	ALL(&l.header, 0, sizeof l.header);
 	test_image_free(&l.s);
 }
 
