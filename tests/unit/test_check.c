@@ -318,6 +318,8 @@ static void test_bitmap_extension(void **state)
 		extension = s.image.bitmaps.pos;
 		image_put(&s.img.file, extension + fields[i][0], fields[i][2],
 		          (unsigned)fields[i][1]);
+		if (i == 0)
+			image_put(&s.img.file, extension + 8, 0, 8);
 		run_all(&s, &found);
 		test_case("case %zu", i);
 		EQ(found.n[QCOW2_CHECK_BITMAP_DIRECTORY], 1);
