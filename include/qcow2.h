@@ -659,11 +659,11 @@ enum {
 };
 
 struct qcow2_finding {
-	int kind;            /* QCOW2_FINDING_* */
-	const char *text;    /* one line, printable, as in `qemu-img check`; without a newline */
-	uint64_t cluster;    /* number of the cluster of the image file that the finding is about;
-	                      * UINT64_MAX: none */
-	uint64_t refcount;   /* of the cluster, as the image has it; 0 if the text has no refcount */
+	int kind;          /* QCOW2_FINDING_* */
+	const char *text;  /* one line, printable, as in `qemu-img check`; without a newline */
+	uint64_t cluster;  /* number of the cluster of the image file that the finding is about;
+	                    * UINT64_MAX: none */
+	uint64_t refcount; /* of the cluster, as the image has it; 0 if the text has no refcount */
 	uint64_t references; /* to the cluster, as counted; 0 if the text has none */
 	uint64_t position;   /* in the file, of the entry, or of the data, that the finding is
 	                      * about; 0: it is about no single entry */
