@@ -34,9 +34,7 @@ enum {
 	USABLE_BITS_MIN = 9,
 	USABLE_BITS_MAX = 31, /* of the granularity; both are limits of QEMU */
 	USABLE_FLAGS = QCOW2_BITMAP_IN_USE | QCOW2_BITMAP_AUTO,
-	BITMAP_TABLE_MAX = 0x8000000, /* entries */
-	BITMAP_NAME_MAX = 1023,
-	BITMAP_BITS_LEN_MAX = 0x20000000 /* bytes of clusters of bits; a limit of QEMU */
+	BITMAP_TABLE_MAX = 0x8000000 /* entries */
 };
 
 /* Reads the extension: how many bitmaps there are, and where their directory begins and ends. */
@@ -155,39 +153,25 @@ static unsigned table_bits(const struct qcow2_image *image, const struct qcow2_b
 	return bitmap->granularity_bits + image->cluster_bits + 3u;
 }
 
-/* Extra data and unknown flags could change what the bits mean; QEMU refuses them as well. */
-static bool bitmap_is_usable(const struct qcow2_bitmap *bitmap)
+bool q2_bitmap_is_usable(const struct qcow2_bitmap *bitmap)
 {
 	return bitmap->type == DIRTY_TRACKING && bitmap->granularity_bits >= USABLE_BITS_MIN &&
 	       bitmap->granularity_bits <= USABLE_BITS_MAX && bitmap->extra_len == 0u &&
 	       bitmap->flags <= USABLE_FLAGS;
 }
 
-/* Has the bitmap table the entries that the disk needs? This reveals most wrong granularities. */
-static bool bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap)
+bool q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap)
 {
 	uint64_t last = q2_shr64(image->size - 1u, table_bits(image, bitmap));
 
 	return last < BITMAP_TABLE_MAX && (uint32_t)last + 1u == bitmap->table_entries;
 }
 
-bool q2_bitmap_is_valid(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap)
-{
-	uint32_t most = (uint32_t)BITMAP_BITS_LEN_MAX >> image->cluster_bits;
-
-	if (!bitmap_is_usable(bitmap) || bitmap->name_len - 1u >= BITMAP_NAME_MAX ||
-	    bitmap->table_pos == 0u ||
-	    ((uint32_t)bitmap->table_pos & (image->cluster_len - 1u)) != 0u ||
-	    bitmap->table_entries - 1u >= most)
-		return false;
-	return (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u || bitmap_fits(image, bitmap);
-}
-
 /* Checks what the directory says of a bitmap whose bits are wanted. */
 static int bitmap_check(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap,
                         unsigned flags)
 {
-	if (!bitmap_is_usable(bitmap) || !bitmap_fits(image, bitmap))
+	if (!q2_bitmap_is_usable(bitmap) || !q2_bitmap_fits(image, bitmap))
 		return QCOW2_E_BITMAP;
 	return (bitmap->flags & ~flags & QCOW2_BITMAP_IN_USE) == 0u ? QCOW2_OK
 	                                                            : QCOW2_E_INCONSISTENT;

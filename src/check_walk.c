@@ -21,6 +21,8 @@ enum { ENTRY_LEN = 8, SLICE_ENTRIES = Q2_SLICE_LEN / ENTRY_LEN, BITMAP_ENTRY_ALL
 #define BITMAP_ENTRY_RESERVED UINT64_C(0xff000000000001fe)
 #define BLOCK_ENTRY_RESERVED  UINT64_C(0x1ff)
 
+enum { BITS_LEN_MAX = 0x20000000 }; /* bytes of the bits of a bitmap; a limit of QEMU */
+
 /* Where the header says where the tables are. */
 enum { AT_L1 = 40, AT_REFCOUNT_TABLE = 48, AT_SNAPSHOTS = 64 };
 
@@ -420,6 +422,23 @@ static bool extension_read(struct qcow2_check *c, uint32_t owner, uint32_t pos)
 }
 
 /*
+ * Does QEMU open an image that has this entry in its directory? A bitmap that is in use need not
+ * fit the disk, whose size may have changed.
+ */
+static bool directory_entry_is_valid(const struct qcow2_image *image,
+                                     const struct qcow2_bitmap *bitmap)
+{
+	uint32_t most = (uint32_t)BITS_LEN_MAX >> image->cluster_bits;
+
+	if (!q2_bitmap_is_usable(bitmap) || bitmap->name_len - 1u >= QCOW2_NAME_MAX ||
+	    bitmap->table_pos == 0u ||
+	    ((uint32_t)bitmap->table_pos & (image->cluster_len - 1u)) != 0u ||
+	    bitmap->table_entries - 1u >= most)
+		return false;
+	return (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u || q2_bitmap_fits(image, bitmap);
+}
+
+/*
  * Goes through the bitmaps whose directory is at pos, up to the first that is invalid. Returns
  * QCOW2_E_NOT_FOUND if there is none, and nothing follows the last one.
  */
@@ -437,7 +456,7 @@ static int walk_directory(struct qcow2_check *c, uint64_t pos)
 			return QCOW2_E_BITMAP;
 		if (rc != QCOW2_OK)
 			return rc;
-		if (!q2_bitmap_is_valid(&c->image, &c->bitmap))
+		if (!directory_entry_is_valid(&c->image, &c->bitmap))
 			return QCOW2_E_BITMAP;
 		walk_bitmap(c);
 		pos = c->bitmap.next_pos;

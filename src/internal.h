@@ -161,10 +161,16 @@ int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 struct qcow2_bitmap;
 
 /*
- * Is the entry of the directory one with which QEMU opens the image? A bitmap that is in use need
- * not fit the disk, whose size may have changed.
+ * Does the entry of the directory describe a bitmap whose bits are understood? Extra data and
+ * unknown flags could change what they mean; QEMU refuses them as well.
  */
-bool q2_bitmap_is_valid(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
+bool q2_bitmap_is_usable(const struct qcow2_bitmap *bitmap);
+
+/*
+ * Does the bitmap table have the entries that the disk needs? This reveals most wrong
+ * granularities.
+ */
+bool q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
 
 /* ---- chain.c ---- */
 

@@ -60,14 +60,14 @@ BUDGET_CODE = {
     "+ small zstd": 5632,
     "+ fast zstd": 6144,
     "+ refcounts": 512,
-    "+ bitmaps": 1024,
+    "+ bitmaps": 1088,
     "+ encryption": 384,
-    "+ version 1": 717,
+    "+ version 1": 736,
     # Both with extension.c, which takes 320 of them.
     "+ LUKS headers": 1344,
-    "+ LUKS keys": 2176,
+    "+ LUKS keys": 2240,
     # With the refcounts, and the walks through snapshots and bitmaps.
-    "+ check": 4096 + 512 + 1024,
+    "+ check": 4224 + 512 + 1024,
     "every object": 27 * 1024 + 512,
 }
 BUDGET_CODE_ON = "Cortex-M4"
