@@ -775,14 +775,12 @@ static bool unzstd_block(struct unzstd *s)
 static uint32_t unzstd_window(struct unzstd *s)
 {
 	uint32_t byte = unzstd_next(s);
-	uint32_t size;
 
 	if (byte > ZSTD_FORMAT_WINDOW_MAX) {
 		unzstd_fail(s, QCOW2_E_COMPRESSED);
 		return 0;
 	}
-	size = UINT32_C(1) << 10 << (byte >> 3);
-	return size + (size >> 3) * (byte & 7u);
+	return (8u + (byte & 7u)) << 7 << (byte >> 3);
 }
 
 /* Takes a number of 0, 1, 2, 4 or 8 bytes, of which the upper four must be 0. */

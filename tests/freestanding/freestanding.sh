@@ -38,8 +38,11 @@ compile() { # FILE OBJECT COMPILER FLAGS...
 core_needs_nothing() { # OUT-DIR PREFIX COMPILER FLAGS...
 	out=$1 prefix=$2
 	shift 2
+	# The checksum of zstd multiplies 32 bits. Where the processor cannot, the compiler has a helper.
+	more=memcpy
+	case " $* " in *' -march=rv32i '*) more=__mulsi3 ;; esac
 	compile "$dir/core.c" "$out/core.o" "$@" &&
-		PREFIX=$prefix NM=$nm sh tests/freestanding/check-symbols.sh "$out/core.o"
+		PREFIX=$prefix NM=$nm MORE=$more sh tests/freestanding/check-symbols.sh "$out/core.o"
 }
 
 # mem.c must need nothing, also when its functions have other names: otherwise the compiler has turned
