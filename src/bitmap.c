@@ -153,26 +153,34 @@ static unsigned table_bits(const struct qcow2_image *image, const struct qcow2_b
 	return bitmap->granularity_bits + image->cluster_bits + 3u;
 }
 
-bool q2_bitmap_is_usable(const struct qcow2_bitmap *bitmap)
+int q2_bitmap_usable(const struct qcow2_bitmap *bitmap)
 {
-	return bitmap->type == DIRTY_TRACKING && bitmap->granularity_bits >= USABLE_BITS_MIN &&
-	       bitmap->granularity_bits <= USABLE_BITS_MAX && bitmap->extra_len == 0u &&
-	       bitmap->flags <= USABLE_FLAGS;
+	if (bitmap->type != DIRTY_TRACKING || bitmap->granularity_bits < USABLE_BITS_MIN ||
+	    bitmap->granularity_bits > USABLE_BITS_MAX || bitmap->extra_len != 0u ||
+	    bitmap->flags > USABLE_FLAGS)
+		return QCOW2_E_BITMAP;
+	return QCOW2_OK;
 }
 
-bool q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap)
+int q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap)
 {
 	uint64_t last = q2_shr64(image->size - 1u, table_bits(image, bitmap));
 
-	return last < BITMAP_TABLE_MAX && (uint32_t)last + 1u == bitmap->table_entries;
+	if (last >= BITMAP_TABLE_MAX || (uint32_t)last + 1u != bitmap->table_entries)
+		return QCOW2_E_BITMAP;
+	return QCOW2_OK;
 }
 
 /* Checks what the directory says of a bitmap whose bits are wanted. */
 static int bitmap_check(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap,
                         unsigned flags)
 {
-	if (!q2_bitmap_is_usable(bitmap) || !q2_bitmap_fits(image, bitmap))
-		return QCOW2_E_BITMAP;
+	int rc = q2_bitmap_usable(bitmap);
+
+	if (rc == QCOW2_OK)
+		rc = q2_bitmap_fits(image, bitmap);
+	if (rc != QCOW2_OK)
+		return rc;
 	return (bitmap->flags & ~flags & QCOW2_BITMAP_IN_USE) == 0u ? QCOW2_OK
 	                                                            : QCOW2_E_INCONSISTENT;
 }
@@ -195,7 +203,8 @@ static const uint8_t *bits_fetch(struct qcow2_reader *reader, const struct qcow2
 	if (len > q2_left(image->io.size, pos))
 		return NULL;
 	reader->error.status = QCOW2_E_IO;
-	return q2_table_entry(reader, e, pos + at);
+	/* pos begins a cluster, so it begins a slice as well. Written out, the proof sees it. */
+	return q2_table_entry(reader, e, pos / Q2_SLICE_LEN * Q2_SLICE_LEN + at);
 }
 
 /* Returns the number of the first bit of a slice, after bit n, that is not `kind`. */

@@ -430,12 +430,13 @@ static bool directory_entry_is_valid(const struct qcow2_image *image,
 {
 	uint32_t most = (uint32_t)BITS_LEN_MAX >> image->cluster_bits;
 
-	if (!q2_bitmap_is_usable(bitmap) || bitmap->name_len - 1u >= QCOW2_NAME_MAX ||
+	if (q2_bitmap_usable(bitmap) != QCOW2_OK || bitmap->name_len - 1u >= QCOW2_NAME_MAX ||
 	    bitmap->table_pos == 0u ||
 	    ((uint32_t)bitmap->table_pos & (image->cluster_len - 1u)) != 0u ||
 	    bitmap->table_entries - 1u >= most)
 		return false;
-	return (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u || q2_bitmap_fits(image, bitmap);
+	return (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u ||
+	       q2_bitmap_fits(image, bitmap) == QCOW2_OK;
 }
 
 /*

@@ -161,16 +161,16 @@ int q2_data_check(struct qcow2_reader *reader, struct qcow2_extent *e);
 struct qcow2_bitmap;
 
 /*
- * Does the entry of the directory describe a bitmap whose bits are understood? Extra data and
- * unknown flags could change what they mean; QEMU refuses them as well.
+ * Fails with QCOW2_E_BITMAP if the entry of the directory describes a bitmap whose bits are not
+ * understood. Extra data and unknown flags could change what they mean; QEMU refuses them as well.
  */
-bool q2_bitmap_is_usable(const struct qcow2_bitmap *bitmap);
+int q2_bitmap_usable(const struct qcow2_bitmap *bitmap);
 
 /*
- * Does the bitmap table have the entries that the disk needs? This reveals most wrong
- * granularities.
+ * Fails with QCOW2_E_BITMAP unless the bitmap table has the entries that the disk needs. This
+ * reveals most wrong granularities.
  */
-bool q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
+int q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
 
 /* ---- chain.c ---- */
 

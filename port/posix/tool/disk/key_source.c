@@ -42,9 +42,6 @@ static bool key_grow(struct key_source *source)
 	source->room = room;
 	return true;
 }
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
-#pragma GCC diagnostic pop
-#endif
 
 /* Reads all that fd has. Returns false with errno set. */
 static bool key_read_fd(struct key_source *source, int fd)
@@ -66,6 +63,10 @@ static bool key_read_fd(struct key_source *source, int fd)
 	}
 	return n == 0;
 }
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
+#pragma GCC diagnostic pop
+#endif
 
 static bool key_read(struct key_source *source)
 {
