@@ -60,7 +60,7 @@ BUDGET_CODE = {
     "+ small zstd": 5632,
     "+ fast zstd": 6144,
     "+ refcounts": 512,
-    "+ bitmaps": 1088,
+    "+ bitmaps": 1120,
     "+ encryption": 384,
     "+ version 1": 736,
     # Both with extension.c, which takes 320 of them.
