@@ -6,11 +6,7 @@ enum { CRYPT_AES = 1, CRYPT_LUKS = 2 };
 
 const char *qp_encryption_name(uint64_t method)
 {
-	switch (method) {
-	case CRYPT_AES: return "aes";
-	case CRYPT_LUKS: return "luks";
-	default: return "unknown method";
-	}
+	return method == CRYPT_AES ? "aes" : method == CRYPT_LUKS ? "luks" : "unknown method";
 }
 
 const char *qp_kind_name(int kind)

@@ -86,16 +86,11 @@ static bool key_ask(struct unlocking *u)
 }
 
 /* A failure of the core, about the LUKS header or a key. */
-static bool core_failed(const struct unlocking *u, int status)
+static bool core_failed(struct unlocking *u, int status)
 {
-	if (u->err.io == NULL) {
-		struct qcow2_error err = u->err;
-
-		err.io = &u->layer->file.io;
-		qp_fail_core(status, &err);
-	} else {
-		qp_fail_core(status, &u->err);
-	}
+	if (u->err.io == NULL)
+		u->err.io = &u->layer->file.io;
+	qp_fail_core(status, &u->err);
 	return false;
 }
 
