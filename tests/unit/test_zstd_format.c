@@ -1041,6 +1041,15 @@ static void test_bad_tables(void **state)
 		zstd_put(UINT64_MAX, 8);
 		end_tables();
 		zstd_bad(43);
+		test_case("table %u has more zeros than symbols", k);
+		begin_tables();
+		zstd_put(1, 1);
+		zstd_put(0x80u >> 2 * k, 1);
+		zstd_put(UINT64_C(0xfffffffffffffe10),
+		         8); /* log 5, 0 for the first symbol, zeros */
+		zstd_put(UINT64_MAX, 8);
+		end_tables();
+		zstd_bad(43);
 		test_case("table %u has only rare symbols", k);
 		t[k] = (struct zstd_table){ .log = 5, .n = 32 };
 		for (unsigned i = 0; i < 32; i++)
