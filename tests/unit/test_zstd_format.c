@@ -1045,8 +1045,8 @@ static void test_bad_tables(void **state)
 		begin_tables();
 		zstd_put(1, 1);
 		zstd_put(0x80u >> 2 * k, 1);
-		zstd_put(UINT64_C(0xfffffffffffffe10),
-		         8); /* log 5, 0 for the first symbol, zeros */
+		/* Log 5, probability 0 for the first symbol, and as many zeros as can be. */
+		zstd_put(UINT64_C(0xfffffffffffffe10), 8);
 		zstd_put(UINT64_MAX, 8);
 		end_tables();
 		zstd_bad(43);
