@@ -77,10 +77,15 @@ static int model_open(struct v1_model *m, uint64_t *pos)
 	last = (m->size - 1) >> (m->bits + m->l2_bits);
 	if (last + 1 > 0x7fffffff / 8)
 		return QCOW2_E_TOO_BIG;
+	if (m->l1 >= UINT64_C(0x7fffffff00000000))
+		return QCOW2_E_L1;
 	if (!there(m, m->l1, (last + 1) * 8))
 		return QCOW2_E_TRUNCATED;
 	*pos = 8;
-	if (m->name_pos > UINT32_MAX || number(m, 16, 4) > QCOW2_NAME_MAX)
+	if (m->name_pos > UINT32_MAX)
+		return QCOW2_E_HEADER;
+	*pos = 16;
+	if (m->name_len > QCOW2_NAME_MAX)
 		return QCOW2_E_HEADER;
 	return there(m, m->name_pos, m->name_len) ? QCOW2_OK : QCOW2_E_TRUNCATED;
 }
