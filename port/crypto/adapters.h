@@ -30,7 +30,7 @@ static inline void qcow2_crypto_iv(const struct qcow2_cipher_spec *spec, uint64_
 	unsigned i, n = spec->iv == QCOW2_IV_PLAIN ? 4u : 8u;
 
 	for (i = 0; i < QCOW2_CRYPTO_BLOCK_MAX; i++)
-		iv[i] = i < n ? (uint8_t)(sector >> (8u * i)) : 0u;
+		iv[i] = (uint8_t)(i < n ? sector >> (8u * i) : 0u);
 }
 
 #endif
