@@ -8,6 +8,7 @@
  *	        blocks of is_newer(). libzstd accepts more (P18), so the other direction is not
  *	        asked here.
  *	bytes   libzstd compresses them, and the decoders must make the same bytes of that.
+ *	damage  libzstd compresses them, and then some bytes of the frame are changed.
  *
  * The small decoder and the fast one always agree. If a fill fails, the decoder returns that.
  */
@@ -18,6 +19,7 @@
 #include "qcow2/codec.h"
 
 enum { HEAD_LEN = 4, OUT_MAX = 1 << 17, IN_MAX = OUT_MAX + 4096 };
+enum { FRAMES, BYTES, DAMAGE, N_KINDS };
 
 struct input {
 	struct qcow2_stream stream; /* the first member, so that fill finds the others */
@@ -119,32 +121,43 @@ static bool is_newer(const uint8_t *bytes, size_t len)
 	return false;
 }
 
+/* Changes up to 4 bytes: three bytes of the input say where and how. */
+static void damage(uint8_t *packed, size_t n, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i + 3 <= len && i < 12; i += 3)
+		packed[(data[i] + 256u * data[i + 1]) % n] ^= data[i + 2];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static uint8_t packed[IN_MAX], small[OUT_MAX], fast[OUT_MAX], theirs[OUT_MAX];
 	struct input in = { .bytes = packed };
 	uint32_t out_len;
+	unsigned kind;
 	int rc;
 
 	if (len <= HEAD_LEN || len - HEAD_LEN > OUT_MAX)
 		return 0;
 	out_len = 1 + (data[0] + 256u * data[1]) % OUT_MAX;
 	in.piece = UINT32_C(1) << data[2] % 12;
-	if (data[3] % 2 == 0) {
+	kind = data[3] % N_KINDS;
+	if (kind == FRAMES) {
 		in.len = (uint32_t)(len - HEAD_LEN);
 		memcpy(packed, data + HEAD_LEN, in.len);
 	} else {
 		size_t n = ZSTD_compress(packed, sizeof packed, data + HEAD_LEN, len - HEAD_LEN,
-		                         data[3] / 2 % 20);
+		                         data[3] / N_KINDS % 20);
 
 		CHECK(!ZSTD_isError(n));
 		in.len = (uint32_t)n;
 		out_len = (uint32_t)(len - HEAD_LEN);
+		if (kind == DAMAGE)
+			damage(packed, n, data + HEAD_LEN, len - HEAD_LEN);
 	}
 	rc = decode(&qcow2_zstd_small, in, out_len, small);
 	CHECK(decode(&qcow2_zstd_fast, in, out_len, fast) == QCOW2_OK ? rc == QCOW2_OK
 	                                                              : rc != QCOW2_OK);
-	if (data[3] % 2 != 0)
+	if (kind == BYTES)
 		CHECK(rc == QCOW2_OK && memcmp(small, data + HEAD_LEN, out_len) == 0);
 	if (rc == QCOW2_OK) {
 		CHECK(memcmp(small, fast, out_len) == 0);
@@ -155,5 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	in.fail_at = 1 + data[2] / 12u;
 	decode(&qcow2_zstd_small, in, out_len, small);
+	in.fail_at = 1;
+	decode(&qcow2_zstd_fast, in, out_len, fast);
 	return 0;
 }

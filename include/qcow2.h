@@ -727,9 +727,9 @@ struct qcow2_check_result {
  *
  * The numbers are those of `qemu-img check`, except that these corruptions count here only: an
  * invalid bitmap directory, an L2 table that the file ends inside of, compressed data that begins
- * past the end of the file, zero clusters in version 2, data that an external data file has at
- * another offset than the disk, an L1 table too short for its snapshot, and what QCOW2_CHECK_DEEP
- * finds.
+ * past the end of the file, zero clusters in version 2, bit 0 of an extended L2 entry, data that an
+ * external data file has at another offset than the disk, an L1 table too short for its snapshot,
+ * and what QCOW2_CHECK_DEEP finds.
  *
  * The callbacks run in the calling thread. They and other threads may use the handle meanwhile.
  *
@@ -738,7 +738,8 @@ struct qcow2_check_result {
  * image cannot be checked: EINVAL if struct_size is not set or an option of a later version is
  * used, or if the refcount table or the snapshot table is damaged; ENOENT if the chain has no image
  * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the
- * refcount table is larger than 8 MiB, QEMU's limit; ENOMEM if there is no memory; and the errno of
+ * file has 2^31 - 1 clusters or more, or if the refcount table is larger than 8 MiB, QEMU's limit;
+ * ENOMEM if there is no memory; and the errno of
  * pread(2). QCOW2_CHECK_DEEP may also fail as qcow2_read does.
  *
  * Cost: one pread(2) for each L2 table, or each 64 KiB of it, and for each 64 entries of other

@@ -61,6 +61,7 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 	if (l2_bits - V1_L2_BITS_MIN > V1_L2_BITS_MAX - V1_L2_BITS_MIN)
 		return QCOW2_E_HEADER;
 	image->l1_entry_bits = (uint8_t)(cluster_bits + l2_bits);
+	image->l2_entry_bits = 3;
 	f->pos = AT_V1_CRYPT_METHOD;
 	method = q2_be32(h + AT_V1_CRYPT_METHOD);
 	f->value = method;

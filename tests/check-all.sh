@@ -217,8 +217,8 @@ asan_runtime='-static-libasan -static-libubsan'
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 export PYTEST_ADDOPTS='-q -p no:cacheprovider'
 
-# A command leaks the same on each image. So leaks are looked for in the tests of the command, and not on
-# each of the crafted images: it doubles the time that a process takes.
+# A command leaks the same on each image. So the sanitizer looks for leaks in the tests of the command, and
+# not on each of the crafted images: that doubles the time of a process.
 asan_conform() {
 	local -x QCOW2_MEMORY=0 QCOW2=$PWD/build/asan/qcow2
 	/usr/bin/python3 -m pytest tests/conform/test_command*.py &&

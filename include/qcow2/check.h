@@ -11,7 +11,8 @@
  *	clusters   0 1 2 3 4 5 6 7 8 9 ...
  *
  * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. Codes
- * from QCOW2_CHECK_BITMAP_DIRECTORY on are found here only.
+ * from QCOW2_CHECK_BITMAP_DIRECTORY on are found here only, and so is QCOW2_CHECK_L2_RESERVED for
+ * bit 0 of an extended entry.
  */
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
@@ -54,7 +55,7 @@ enum qcow2_check_code {
 	QCOW2_CHECK_REFCOUNT = 0,
 	/* The cluster has one reference more than a refcount can count. */
 	QCOW2_CHECK_OVERFLOW,
-	/* The refcount block with the number `index` has other references, too: `references`. */
+	/* The refcount block number `index` also has other references: `references` in all. */
 	QCOW2_CHECK_BLOCK_SHARED,
 	/* An entry of the refcount table, with the number `index`, has reserved bits. */
 	QCOW2_CHECK_BLOCK_RESERVED,

@@ -10,8 +10,8 @@
  *	qcow2_wipe(key, sizeof key);
  *	qcow2_image_attach_cipher(&image, &my_cipher.base);
  *
- * Unlocking is slow on purpose: each slot has a count of iterations, often millions. A small device
- * had better be given the key itself; qcow2_luks_verify finds out whether it is right.
+ * Unlocking is slow on purpose: each slot has a count of iterations, often millions. On a
+ * small device, supply the key itself; qcow2_luks_verify checks it.
  *
  * qcow2.txt "Full disk encryption header pointer" says where the header is. Its format is version 1
  * of the LUKS On-Disk Format Specification. The conventions are in image.h.

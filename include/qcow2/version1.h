@@ -21,8 +21,8 @@ extern "C" {
  * *image is a closed image that no other call accepts.
  *
  * The image has version 1 and these members: io, size, flags, cluster_bits, cluster_len,
- * l1_entry_bits, l1_pos, l1_entries, crypt_method (0 or 1, AES) and backing_name. The size is
- * exact; QEMU rounds it down to a multiple of 512.
+ * l1_entry_bits, l2_entry_bits (3), l1_pos, l1_entries, crypt_method (0 or 1, AES) and
+ * backing_name. The size is exact; QEMU rounds it down to a multiple of 512.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT      image or io is NULL, or *io has no callback
@@ -37,6 +37,8 @@ extern "C" {
  *	                      encryption method is unknown
  *	QCOW2_E_TOO_BIG       the L1 table would be longer than 2 GiB; err->detail is the size of
  *	                      the disk
+ *	QCOW2_E_L1            the L1 table is at 2^63 - 2^32 or higher; err->pos is the position of
+ *	                      the field
  *	QCOW2_E_TRUNCATED     the file ends before the header does, or, without
  *	                      QCOW2_OPEN_TRUNCATED, before the L1 table or the name of the backing
  *	                      file does

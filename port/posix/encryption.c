@@ -141,7 +141,7 @@ static int encryption_get(struct qcow2 *q, unsigned depth, struct qcow2_encrypti
 		return qp_failed();
 	/* The caller's struct may be that of a newer version. */
 	memset(e, 0, len);
-	memcpy(e, &own, sizeof own);
+	memcpy(e, &own, len < sizeof own ? len : sizeof own);
 	e->struct_size = len;
 	return own.method != NULL;
 }

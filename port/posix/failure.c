@@ -78,13 +78,6 @@ void qp_failure_status(int status)
 	last_failure.status = status;
 }
 
-void qp_failure_place(int status, uint64_t pos)
-{
-	last_failure.status = status;
-	last_failure.has_pos = 1;
-	last_failure.pos = pos;
-}
-
 /* The errno of a status: the table in qcow2.h. */
 static int errno_of(int status, int io_code)
 {

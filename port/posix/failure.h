@@ -29,8 +29,6 @@ void qp_fail(int error, int status, const char *text, const char *format, ...) Q
 void qp_fail_text(int error, int status, const char *text);
 /* Changes the status of the failure that was noted last. */
 void qp_failure_status(int status);
-/* The same, and notes a position in the file. */
-void qp_failure_place(int status, uint64_t pos);
 /* Notes that there is not enough memory. */
 void qp_fail_memory(void);
 /*

@@ -45,6 +45,10 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 			             "an option is set that this version of the library lacks");
 			return false;
 		}
+	if ((to->flags & QCOW2_VM_STATE) != 0u && to->snapshot == NULL) {
+		qp_fail_text(EINVAL, 0, "the saved state belongs to a snapshot; none was given");
+		return false;
+	}
 	return true;
 }
 
@@ -58,10 +62,6 @@ static bool handle_fill(struct qcow2 *q, int fd, const struct qcow2_options *o)
 	if (!qp_chain_open(&q->top, fd, o))
 		return false;
 	q->image = &q->top->image;
-	if (state && o->snapshot == NULL) {
-		qp_fail_text(EINVAL, 0, "the saved state belongs to a snapshot; none was given");
-		return false;
-	}
 	if (o->snapshot != NULL && !qp_snapshot_select(q, o->snapshot, state))
 		return false;
 	if ((o->flags & QCOW2_INSPECT) != 0u)

@@ -7,7 +7,7 @@
 
 #include "posix.h"
 
-/* "aes", "luks" or "unknown method", for a crypt_method of the header that is not 0. */
+/* "aes" or "luks", for QCOW2_CRYPT_AES or QCOW2_CRYPT_LUKS. */
 const char *qp_encryption_name(uint64_t method);
 
 /* "backing file" or "data file", for QCOW2_FILE_BACKING or QCOW2_FILE_DATA. */

@@ -11,7 +11,7 @@ BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR
 # The gate counts instructions, so it builds with a fixed compiler and flags, in its own directory.
 GATE = build/gate
 GATE_MAKE = $(MAKE) --no-print-directory -s O=$(GATE) CC=gcc-12 STD=c11 CFLAGS=-O2 CPPFLAGS= \
-	LDFLAGS= POSIX_DEFLATE=builtin POSIX_ZSTD=builtin
+	LDFLAGS= POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none
 
 # With UPDATE=1, bench and bench-growth write tests/bench/RESULTS.md, and bench-gate expected.txt.
 #: bench        compare speed with other readers (2 GiB; BENCH_ARGS='--rounds 3 w4', UPDATE=1)

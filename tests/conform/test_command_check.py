@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from conform import (K, M, assert_same_check, check_answer, qcow2, qcow2_ok, qemu_check, qemu_img,
-                     qemu_io, refused, run)
+from conform import (K, M, assert_same_check, check_answer, create_luks, qcow2, qcow2_ok, qemu_check,
+                     qemu_img, qemu_io, refused, run, succeed)
 from qemu_made import painted
 
 PLAIN = "version 3\ncluster_bits 12\nsize 64k\nl2 0-3 data\nl2 5 zero_alloc\nl2 7 compressed\n"
@@ -130,8 +130,7 @@ def test_bitmaps(image):
 
 
 def test_luks_needs_no_key(image):
-    qemu_img("create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o",
-             "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", image, "1M")
+    create_luks(image, "1M")
     assert qcow2_ok("check", image).startswith(b"No errors were found on the image.\n")
 
 
@@ -264,14 +263,13 @@ def test_deep_finds_what_a_data_file_does_not_have(image, tmp_path):
 def test_deep_finds_what_an_encrypted_image_does_not_have(image, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(b"pw")
-    secret = ("--object", "secret,id=s,data=pw")
-    qemu_img("create", "-q", "-f", "qcow2", *secret, "-o",
-             "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", image, "1M")
-    run("qemu-io", *secret, "-c", "write -P 7 0 1M", "--image-opts",
-        f"driver=qcow2,file.filename={image},encrypt.key-secret=s")
+    create_luks(image, "1M", "pw")
+    succeed("qemu-io", "--object", "secret,id=s,data=pw", "-c", "write -P 7 0 1M", "--image-opts",
+            f"driver=qcow2,file.filename={image},encrypt.key-secret=s")
     args = ("--deep", f"--key-file={key}", image)
     assert qcow2("check", *args).code == 0
     cut(image, 1000)
+    assert qcow2("check", image).code == 0
     result = qcow2("check", *args)
     assert result.code == 2 and "ERROR " in result.err
 

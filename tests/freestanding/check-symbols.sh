@@ -26,7 +26,7 @@ complain() # text, names
 
 [ -n "$defined" ] || { echo "$archive: defines nothing"; exit 1; }
 for name in qcow2_image_open qcow2_reader_read qcow2_deflate_small qcow2_deflate_fast \
-	qcow2_zstd_small; do
+	qcow2_zstd_small qcow2_zstd_fast; do
 	echo "$defined" | grep -qx "$name" || complain "does not define" "$name"
 done
 

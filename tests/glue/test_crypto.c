@@ -33,7 +33,7 @@ static const struct qcow2_cipher_spec specs[] = {
 	{ QCOW2_CIPHER_AES, QCOW2_MODE_ECB, QCOW2_IV_PLAIN64, 0, 32 },
 };
 
-/* What libcrypto and Mbed TLS lack, and what libgcrypt lacks as well. */
+/* What libcrypto and Mbed TLS lack. */
 static const struct qcow2_cipher_spec lacking[] = {
 	{ QCOW2_CIPHER_TWOFISH, QCOW2_MODE_XTS, QCOW2_IV_PLAIN64, 0, 48 },
 	{ QCOW2_CIPHER_SERPENT, QCOW2_MODE_XTS, QCOW2_IV_PLAIN64, 0, 64 },

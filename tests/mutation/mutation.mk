@@ -8,6 +8,6 @@ LEAST ?= 94
 
 mutation:
 	$(Q)/usr/bin/python3 tests/mutation/mutate.py --build $(O)/mutation --jobs $$(nproc) --max $(MUTANTS) \
-		--seed $(SEED) --least $(LEAST) $(if $(FILES),$(FILES),$(addprefix src/,$(QCOW2_CORE_SRCS) $(QCOW2_MEM_SRCS) internal.h deflate.h))
+		--seed $(SEED) --least $(LEAST) $(if $(FILES),$(FILES),$(addprefix src/,$(QCOW2_CORE_SRCS) $(QCOW2_MEM_SRCS) internal.h deflate.h walk.h))
 
 .PHONY: mutation

@@ -101,7 +101,7 @@ static uint64_t place(const struct model *w, uint64_t entry)
 	int external = (w->image->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE) != 0;
 	uint64_t pos = entry & POS;
 
-	if (pos == 0 && !((extended || !(entry & 1)) && external && (entry & COPIED)))
+	if (pos == 0 && ((!extended && (entry & 1)) || !external || !(entry & COPIED)))
 		return UINT64_MAX;
 	return pos;
 }

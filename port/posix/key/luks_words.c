@@ -51,8 +51,7 @@ static void luks_reason(char *buf, size_t room, uint64_t at)
 void qp_fail_luks(const struct qp_layer *layer, const struct qcow2_luks *luks, int status,
                   const struct qcow2_error *err)
 {
-	unsigned long long place = qp_file_place(&layer->file.io, err->pos);
-	char reason[128], text[192];
+	char reason[128], what[160];
 
 	if (status != QCOW2_E_LUKS) {
 		qp_fail_core(status, err);
@@ -64,9 +63,8 @@ void qp_fail_luks(const struct qp_layer *layer, const struct qcow2_luks *luks, i
 		snprintf(reason, sizeof reason, "its place or length is invalid");
 	else
 		luks_reason(reason, sizeof reason, err->pos - luks->pos);
-	snprintf(text, sizeof text, "%s (at file offset %llu)", reason, place);
-	qp_fail_file(&layer->file, EINVAL, "invalid LUKS header", text);
-	qp_failure_place(status, place);
+	snprintf(what, sizeof what, "invalid LUKS header: %s", reason);
+	qp_fail_core_what(status, err, what);
 }
 
 void qp_luks_uuid(char *buf, size_t room, const struct qcow2_luks *luks)

@@ -173,16 +173,10 @@ static uint64_t l1_entry_pos(const struct failure *f)
 	return f->image->l1_pos + (f->damage->offset >> f->image->l1_entry_bits << L1_ENTRY_BITS);
 }
 
-/* Version 1 has only entries of 8 bytes. */
-static unsigned l2_entry_bits(const struct qcow2_image *image)
-{
-	return image->version == 1u ? L1_ENTRY_BITS : image->l2_entry_bits;
-}
-
 /* The length of an L2 table: in version 2 that of a cluster. */
 static uint64_t l2_table_len(const struct qcow2_image *image)
 {
-	return UINT64_C(1) << (image->l1_entry_bits - image->cluster_bits + l2_entry_bits(image));
+	return UINT64_C(1) << (image->l1_entry_bits - image->cluster_bits + image->l2_entry_bits);
 }
 
 /* The position in its table of the L2 entry for the damage. */
@@ -191,7 +185,7 @@ static uint64_t l2_entry_at(const struct failure *f)
 	const struct qcow2_image *image = f->image;
 	uint64_t in_table = f->damage->offset & ((UINT64_C(1) << image->l1_entry_bits) - 1u);
 
-	return in_table / image->cluster_len << l2_entry_bits(image);
+	return in_table / image->cluster_len << image->l2_entry_bits;
 }
 
 /*
@@ -251,7 +245,7 @@ static void explore_compressed(struct failure *f)
 /* Log2 of the bytes that 512 bytes of an L2 table map. */
 static unsigned l2_slice_bits(const struct qcow2_image *image)
 {
-	unsigned bits = image->cluster_bits + SLICE_BITS - l2_entry_bits(image);
+	unsigned bits = image->cluster_bits + SLICE_BITS - image->l2_entry_bits;
 
 	return bits < image->l1_entry_bits ? bits : image->l1_entry_bits;
 }
