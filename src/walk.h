@@ -34,7 +34,7 @@ enum { Q2_COUNT_MOST = 127 };
 
 /* The counter of a cluster of the window. */
 uint32_t q2_counter_get(const struct qcow2_check *c, uint32_t cluster);
-void q2_counter_set(struct qcow2_check *c, uint32_t cluster, uint32_t counter);
+void q2_counter_set(struct qcow2_check *c, uint32_t cluster, uint32_t value);
 
 /* Counts a finding, and passes c->finding to the caller with this code. */
 void q2_check_report(struct qcow2_check *c, uint32_t code);
