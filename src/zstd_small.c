@@ -125,6 +125,7 @@ static uint32_t unzstd_byte(struct unzstd *s, uint32_t k)
 		return 0;
 	if (i >= len) {
 		in->fill_at = k;
+		/*@ calls any_piece; */
 		s->status = in->fill(in);
 		len = (uint32_t)(in->end - in->next);
 		i = k + len - in->fill_at;
@@ -177,6 +178,14 @@ static void unzstd_enter(struct unzstd *s, uint32_t at, uint32_t end)
 /* Takes the next n <= 22 bits backwards, zeros after the end of the bitstream. */
 static uint32_t unzstd_back(struct unzstd *s, uint32_t n)
 {
+	/*@ loop invariant s->n_bits < n + 8 || s->n_bits == \at(s->n_bits, Pre);
+	    loop invariant good_pieces(s->stream) && s->stream == \at(s->stream, Pre);
+	    loop invariant s->end <= \at(s->end, Pre);
+	    loop invariant s->at <= \at(s->end, Pre) ==> s->at <= s->end;
+	    loop assigns s->end, s->buf, s->n_bits, s->over, s->status,
+	                 \at(s->stream, Pre)->next, \at(s->stream, Pre)->end,
+	                 \at(s->stream, Pre)->fill_at;
+	    loop variant 32 - s->n_bits; */
 	while (s->n_bits < n) {
 		s->buf <<= 8;
 		if (s->at < s->end)
@@ -267,10 +276,7 @@ static void unzstd_build_one(struct unzstd *s, uint32_t table, uint32_t symbol)
 /* Makes a table of those that need no description: section 3.1.1.3.2.2. */
 static void unzstd_build_default(struct unzstd *s, uint32_t table)
 {
-	/*
-	 * Runs of symbols: how many there are, times 8, plus how often each occurs, or 7 if it is
-	 * rare.
-	 */
+	/* Runs of symbols: their number times 8, plus how often each occurs, or 7 if rare. */
 	static const uint8_t runs[UNZSTD_WEIGHT][9] = {
 		{ 1 << 3 | 4, 1 << 3 | 3, 11 << 3 | 2, 3 << 3 | 1, 9 << 3 | 2, 1 << 3 | 3,
 		  1 << 3 | 2, 5 << 3 | 1, 4 << 3 | 7 },

@@ -149,6 +149,19 @@ int any_fill(struct qcow2_stream *stream);
     0 < stream->window_len && \valid(stream->window + (0 .. stream->window_len - 1));
 */
 
+/* The same for a decoder that takes its input at any place. */
+#ifdef FOR_zstd_small
+/*@ requires \valid(stream);
+    assigns stream->next, stream->end, stream->fill_at, \result \from *stream;
+    ensures good_input(stream); */
+int any_piece(struct qcow2_stream *stream);
+
+/*@
+  predicate good_pieces(struct qcow2_stream *stream) =
+    \valid(stream) && stream->fill == &any_piece && good_input(stream);
+*/
+#endif
+
 /*
  * Masking and shifting by a variable are remainders and quotients. WP's provers cannot derive that;
  * bits.py proves each axiom, separately for each number of bits.

@@ -90,6 +90,8 @@ prove src/map.c 205 in_cluster host_cluster standard_clusters q2_data_check l2_e
 provers=z3,cvc4 prove src/map.c 94 compressed_extent subclusters
 prove src/reader.c 52 qcow2_reader_read
 prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
+prove src/zstd_small.c 85 unzstd_fail unzstd_check unzstd_byte unzstd_next
+prove src/zstd_small.c 47 unzstd_back
 prove src/inflate_small.c 113 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 inflate_take
 if [ $# -eq 0 ]; then
