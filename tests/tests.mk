@@ -16,8 +16,8 @@ POSIX_TESTS = $(patsubst %.c,$(O)/%,$(wildcard tests/posix/test_*.c))
 POSIX_TEST_SUPPORT = $(patsubst %.c,$(O)/%.o,$(filter-out tests/posix/test_%,$(wildcard tests/posix/*.c))) \
 	$(TEST_CHECKS)
 # What the tests of the decoders share.
-INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o zlib_oracle.o)
-ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o zstd_oracle.o)
+INFLATE_SUPPORT = $(addprefix $(O)/tests/unit/,deflate_writer.o inflate.o answers.o zlib_oracle.o)
+ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o answers.o zstd_oracle.o)
 # What the tests of encryption share.
 TOY_CRYPTO = $(O)/tests/unit/toy_crypto.o
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults

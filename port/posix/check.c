@@ -97,26 +97,17 @@ static int step(void *ctx, const struct qcow2_check *core)
 	return !qp_check_show(check, done < check->total ? done : check->total);
 }
 
-/* Copies the options to the struct of this version of the library; `to` is zeros. */
+/* Copies the caller's options; `to` is zeros, the defaults. */
 static bool check_options_copy(struct qcow2_check_options *to,
                                const struct qcow2_check_options *from)
 {
-	const unsigned char *bytes = (const unsigned char *)from;
-	size_t i, len = from != NULL ? from->struct_size : OPTIONS_MIN;
-
-	if (len < OPTIONS_MIN) {
+	if (from == NULL)
+		return true;
+	if (from->struct_size < OPTIONS_MIN) {
 		qp_fail_text(EINVAL, 0, "struct_size of the check options is not set");
 		return false;
 	}
-	if (from != NULL)
-		memcpy(to, from, len < sizeof *to ? len : sizeof *to);
-	for (i = sizeof *to; i < len; i++)
-		if (bytes[i] != 0u) {
-			qp_fail_text(EINVAL, 0,
-			             "an option is set that this version of the library lacks");
-			return false;
-		}
-	return true;
+	return qp_options_copy(to, sizeof *to, from, from->struct_size);
 }
 
 /* The image at this depth, if it can be checked. */

@@ -21,25 +21,13 @@
 /* Entries of all L2 tables that a call of qcow2_map examines: 8 MiB of tables. */
 enum { MAP_ENTRIES = 1024 * 1024 };
 
-/*
- * Copies the caller's options to the struct of this version of the library. A longer struct, of a
- * later version, is accepted if every byte after ours is 0: then the caller uses no newer option.
- */
-static bool options_copy(struct qcow2_options *to, const struct qcow2_options *from)
+bool qp_options_copy(void *to, size_t to_len, const void *from, size_t from_len)
 {
-	const unsigned char *bytes = (const unsigned char *)from;
-	size_t i, len = from != NULL ? from->struct_size : 0u;
+	const unsigned char *bytes = from;
+	size_t i;
 
-	memset(to, 0, sizeof *to);
-	to->struct_size = sizeof *to;
-	if (from == NULL)
-		return true;
-	if (len < OPTIONS_LEN_MIN) {
-		qp_fail_text(EINVAL, 0, "struct_size of the options is not set");
-		return false;
-	}
-	memcpy(to, from, len < sizeof *to ? len : sizeof *to);
-	for (i = sizeof *to; i < len; i++)
+	memcpy(to, from, from_len < to_len ? from_len : to_len);
+	for (i = to_len; i < from_len; i++)
 		if (bytes[i] != 0u) {
 			qp_fail_text(EINVAL, 0,
 			             "an option is set that this version of the library lacks");
@@ -50,6 +38,20 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 		return false;
 	}
 	return true;
+}
+
+/* Copies the caller's options, or the defaults. */
+static bool options_copy(struct qcow2_options *to, const struct qcow2_options *from)
+{
+	memset(to, 0, sizeof *to);
+	to->struct_size = sizeof *to;
+	if (from == NULL)
+		return true;
+	if (from->struct_size < OPTIONS_LEN_MIN) {
+		qp_fail_text(EINVAL, 0, "struct_size of the options is not set");
+		return false;
+	}
+	return qp_options_copy(to, sizeof *to, from, from->struct_size);
 }
 
 /* Opens the chain and finds the image to read. */

@@ -17,4 +17,11 @@ struct qcow2 {
 	struct qp_pool pool;
 };
 
+/*
+ * Copies the options at `from`, from_len bytes, to the struct of this version of the library,
+ * to_len bytes. A longer struct, of a later version, is accepted if every byte after ours is 0:
+ * then the caller uses no newer option. Otherwise returns false, with the failure noted.
+ */
+bool qp_options_copy(void *to, size_t to_len, const void *from, size_t from_len);
+
 #endif

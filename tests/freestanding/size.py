@@ -87,6 +87,7 @@ INDIRECT = {
     "block.c": [],
     "check.c": [],
     "check_count.c": [],
+    "check_map.c": [],
     "check_walk.c": [],
     "cache.c": ["q2_io_read"],
     "image.c": ["q2_header_read", "v1_header_read"],

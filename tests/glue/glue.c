@@ -37,15 +37,24 @@ void glue_disk_init(struct glue_disk *disk)
 	disk_init(disk, QCOW2_COMPRESSION_DEFLATE);
 }
 
-void glue_disk_init_zstd(struct glue_disk *disk)
-{
-	disk_init(disk, QCOW2_COMPRESSION_ZSTD);
-}
-
 void glue_disk_free(struct glue_disk *disk)
 {
 	image_free(&disk->img);
 	free(disk->want);
+}
+
+void glue_disk_reads(glue_disk_read run)
+{
+	static const uint8_t types[] = { QCOW2_COMPRESSION_DEFLATE, QCOW2_COMPRESSION_ZSTD };
+
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct glue_disk disk;
+
+		test_case("compression type %u", types[i]);
+		disk_init(&disk, types[i]);
+		run(&disk);
+		glue_disk_free(&disk);
+	}
 }
 
 void glue_disk_damage(struct glue_disk *disk)
@@ -192,26 +201,33 @@ size_t glue_size(const void *p)
 	return piece_of(p)->len;
 }
 
-void glue_storage_fails(const struct glue_disk *disk, glue_storage_fault run)
+void glue_storage_fails(glue_storage_fault run)
 {
+	struct glue_disk disk;
+
+	glue_disk_init(&disk);
 	for (int persistent = 0; persistent <= 1; persistent++) {
 		unsigned n = 1;
 
-		while (run(disk, n, persistent))
+		while (run(&disk, n, persistent))
 			n++;
 		LE(10, n); /* the loop did find reads that can fail */
 	}
+	glue_disk_free(&disk);
 }
 
-void glue_heap_fails(const struct glue_disk *disk, unsigned first, glue_heap_fault run)
+void glue_heap_fails(unsigned first, glue_heap_fault run)
 {
+	struct glue_disk disk;
 	unsigned survived = 0;
 	bool fired = true;
 
+	glue_disk_init(&disk);
 	for (unsigned n = first; fired; n++)
-		survived += run(disk, n, false, &fired);
+		survived += run(&disk, n, false, &fired);
 	EQ(survived, 1); /* without the memory that makes it fast, the reader takes less */
 	fired = true;
 	for (unsigned n = first; fired; n++)
-		TRUE(!run(disk, n, true, &fired));
+		TRUE(!run(&disk, n, true, &fired));
+	glue_disk_free(&disk);
 }

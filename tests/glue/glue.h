@@ -20,9 +20,10 @@ struct glue_disk {
 };
 
 void glue_disk_init(struct glue_disk *disk);
-/* The same with compressed clusters in zstd. */
-void glue_disk_init_zstd(struct glue_disk *disk);
 void glue_disk_free(struct glue_disk *disk);
+/* Calls the function for a disk in each compression type. */
+typedef void (*glue_disk_read)(const struct glue_disk *disk);
+void glue_disk_reads(glue_disk_read run);
 /* Makes the data of the first compressed cluster invalid. */
 void glue_disk_damage(struct glue_disk *disk);
 /* An image that needs a backing file, which ports without chains must refuse. */
@@ -79,7 +80,7 @@ size_t glue_size(const void *p); /* as the caller asked for */
 
 /* Runs a disk with a fault in its storage. Returns false if there was no n-th read. */
 typedef bool (*glue_storage_fault)(const struct glue_disk *disk, unsigned n, bool persistent);
-void glue_storage_fails(const struct glue_disk *disk, glue_storage_fault run);
+void glue_storage_fails(glue_storage_fault run);
 
 /*
  * Runs a disk with a fault in the heap. Returns true if the disk could still be opened, with less
@@ -88,6 +89,6 @@ void glue_storage_fails(const struct glue_disk *disk, glue_storage_fault run);
 typedef bool (*glue_heap_fault)(const struct glue_disk *disk, unsigned n, bool persistent,
                                 bool *fired);
 /* `first` is the number of the first allocation that belongs to the port. */
-void glue_heap_fails(const struct glue_disk *disk, unsigned first, glue_heap_fault run);
+void glue_heap_fails(unsigned first, glue_heap_fault run);
 
 #endif

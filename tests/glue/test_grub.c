@@ -167,7 +167,7 @@ static grub_ssize_t read_on(grub_file_t file, const uint8_t *want, size_t len)
 	return n;
 }
 
-static void check_reads(struct glue_disk *disk)
+static void check_reads(const struct glue_disk *disk)
 {
 	static const size_t steps[] = { 512, 1000, 4096, 100000, 1000000 };
 	grub_file_t file;
@@ -191,18 +191,12 @@ static void check_reads(struct glue_disk *disk)
 	}
 	piece = 0;
 	eject(file);
-	glue_disk_free(disk);
 }
 
 static void reads_all(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	check_reads(&disk);
-	glue_disk_init_zstd(&disk);
-	check_reads(&disk);
+	glue_disk_reads(check_reads);
 }
 
 /* The filter must leave alone files that are not images, or are not opened for loopback. */
@@ -332,10 +326,10 @@ static void storage_fails(void **state)
 	struct glue_disk disk;
 
 	(void)state;
-	glue_disk_init(&disk);
-	glue_storage_fails(&disk, storage_fault);
+	glue_storage_fails(storage_fault);
 
 	test_case("the storage returns no bytes and no error");
+	glue_disk_init(&disk);
 	insert(&disk.img.file);
 	ends_early = true;
 	TRUE(open_disk() == NULL);
@@ -370,12 +364,8 @@ static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent
 
 static void heap_fails(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	glue_heap_fails(&disk, 2, heap_fault); /* the first allocation is the file of the image */
-	glue_disk_free(&disk);
+	glue_heap_fails(2, heap_fault); /* the first allocation is the file of the image */
 }
 
 int main(void)

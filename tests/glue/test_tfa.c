@@ -139,7 +139,7 @@ static int read_part(const uint8_t *want, size_t length, size_t *got)
 	return rc;
 }
 
-static void check_reads(struct glue_disk *disk)
+static void check_reads(const struct glue_disk *disk)
 {
 	static const size_t steps[] = { 1000, 4096, 100000, 1000000 };
 	size_t len, got;
@@ -160,18 +160,12 @@ static void check_reads(struct glue_disk *disk)
 	}
 	EQ(dev->funcs->close(&entity), 0);
 	eject();
-	glue_disk_free(disk);
 }
 
 static void reads_all(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	check_reads(&disk);
-	glue_disk_init_zstd(&disk);
-	check_reads(&disk);
+	glue_disk_reads(check_reads);
 }
 
 static void reads_a_part(void **state)
@@ -293,12 +287,8 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 
 static void storage_fails(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	glue_storage_fails(&disk, storage_fault);
-	glue_disk_free(&disk);
+	glue_storage_fails(storage_fault);
 }
 
 /* Lets another call of the io layer fail repeatedly. */

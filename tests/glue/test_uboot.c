@@ -231,7 +231,7 @@ static unsigned long read_disk(const struct glue_disk *disk)
 	return read_good(0, (lbaint_t)disk->sectors, disk->want);
 }
 
-static void check_reads(struct glue_disk *disk)
+static void check_reads(const struct glue_disk *disk)
 {
 	static const lbaint_t steps[] = { 1, 3, 8, 64, 512 };
 
@@ -253,18 +253,12 @@ static void check_reads(struct glue_disk *disk)
 	}
 	EQ(read_good((lbaint_t)disk->sectors, 0, disk->want), 0);
 	eject();
-	glue_disk_free(disk);
 }
 
 static void reads_all(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	check_reads(&disk);
-	glue_disk_init_zstd(&disk);
-	check_reads(&disk);
+	glue_disk_reads(check_reads);
 }
 
 static void refuses_what_is_outside(void **state)
@@ -389,12 +383,8 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 
 static void storage_fails(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	glue_storage_fails(&disk, storage_fault);
-	glue_disk_free(&disk);
+	glue_storage_fails(storage_fault);
 }
 
 /* The device with the image disappears and returns, or another one takes its number. */
@@ -445,12 +435,8 @@ static bool heap_fault(const struct glue_disk *disk, unsigned n, bool persistent
 
 static void heap_fails(void **state)
 {
-	struct glue_disk disk;
-
 	(void)state;
-	glue_disk_init(&disk);
-	glue_heap_fails(&disk, 1, heap_fault);
-	glue_disk_free(&disk);
+	glue_heap_fails(1, heap_fault);
 }
 
 static void device_fails(void **state)

@@ -137,29 +137,45 @@ static void add_snapshots(struct image *img)
 
 /*
  * Bitmaps: a directory with two entries, a table, and a cluster of bits. The first bitmap is in
- * use, so that its table may have any number of entries. The other one has all bits equal.
+ * use, so that its table may have any number of entries. The other one has all bits equal. Returns
+ * the position of the directory.
  */
-static void add_bitmaps(struct image *img, uint64_t *directory)
+static uint64_t add_bitmaps(struct image *img)
 {
 	uint8_t extension[24] = { 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64 };
-	uint64_t table;
+	uint64_t directory, table;
 
-	*directory = image_alloc(img, 1);
+	directory = image_alloc(img, 1);
 	table = image_alloc(img, 3);
-	image_ref(img, *directory, 4 * image_cluster_size(img));
+	image_ref(img, directory, 4 * image_cluster_size(img));
 	for (unsigned i = 0; i < 8; i++)
-		extension[16 + i] = (uint8_t)(*directory >> (56 - 8 * i));
+		extension[16 + i] = (uint8_t)(directory >> (56 - 8 * i));
 	image_add_ext(img, IMAGE_EXT_BITMAPS, 24, extension, 24);
 	image_set(img, IMAGE_AUTOCLEAR_FEATURES, 1);
 	for (unsigned i = 0; i < 2; i++) {
-		image_put(&img->file, *directory + 32 * i, table + 2 * i * image_cluster_size(img),
+		image_put(&img->file, directory + 32 * i, table + 2 * i * image_cluster_size(img),
 		          8);
-		image_put(&img->file, *directory + 32 * i + 8, i == 0 ? 4 : 1, 4);
-		image_put(&img->file, *directory + 32 * i + 12, i == 0, 4);
-		image_put(&img->file, *directory + 32 * i + 16, 0x01100001, 4);
+		image_put(&img->file, directory + 32 * i + 8, i == 0 ? 4 : 1, 4);
+		image_put(&img->file, directory + 32 * i + 12, i == 0, 4);
+		image_put(&img->file, directory + 32 * i + 16, 0x01100001, 4);
 	}
 	image_put(&img->file, table, table + image_cluster_size(img), 8);
 	image_put(&img->file, table + 8, 1, 8);
+	return directory;
+}
+
+/* A LUKS header of three clusters; the last one is not full. */
+static void add_crypto(struct image *img)
+{
+	uint8_t extension[16] = { 0 };
+	uint64_t pos = image_alloc(img, 3);
+
+	image_ref(img, pos, 3 * CLUSTER);
+	for (unsigned i = 0; i < 8; i++)
+		extension[i] = (uint8_t)(pos >> (56 - 8 * i));
+	extension[14] = 2 * CLUSTER / 256 + 1;
+	image_add_ext(img, IMAGE_EXT_CRYPTO, 16, extension, 16);
+	image_set(img, IMAGE_CRYPT_METHOD, 2);
 }
 
 static void start_image(struct test_image *s, unsigned version, unsigned order)
@@ -170,6 +186,31 @@ static void start_image(struct test_image *s, unsigned version, unsigned order)
 	add_kinds(&s->img, &s->img.active);
 	if (order >= 2)
 		add_snapshots(&s->img);
+}
+
+/* An image without damage: the usual one, one with bitmaps, one with a LUKS header as well. */
+static void usual_image(struct test_image *s)
+{
+	start_image(s, 3, 4);
+	image_finish(&s->img);
+}
+
+static uint64_t bitmap_image(struct test_image *s)
+{
+	uint64_t directory;
+
+	start_image(s, 3, 4);
+	directory = add_bitmaps(&s->img);
+	image_finish(&s->img);
+	return directory;
+}
+
+static void full_image(struct test_image *s)
+{
+	start_image(s, 3, 4);
+	add_crypto(&s->img);
+	add_bitmaps(&s->img);
+	image_finish(&s->img);
 }
 
 /* ---- Sound images ---- */
@@ -224,9 +265,7 @@ static void test_bitmaps(void **state)
 	uint64_t directory, table;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	add_bitmaps(&s.img, &directory);
-	image_finish(&s.img);
+	directory = bitmap_image(&s);
 	table = directory + CLUSTER;
 	run_all(&s, &found);
 	EQ(found.n_all, 0);
@@ -282,11 +321,8 @@ static void test_bitmap_directory(void **state)
 		const struct directory_damage *d = &directory_damages[i];
 		struct found found = { 0 };
 		struct test_image s;
-		uint64_t directory;
+		uint64_t directory = bitmap_image(&s);
 
-		start_image(&s, 3, 4);
-		add_bitmaps(&s.img, &directory);
-		image_finish(&s.img);
 		image_put(&s.img.file, directory + 32 * d->bitmap + d->at, d->value, d->n);
 		run_all(&s, &found);
 		test_case("%s, case %zu", d->name, i);
@@ -306,13 +342,11 @@ static void test_bitmap_extension(void **state)
 	};
 	struct found found = { 0 };
 	struct test_image s;
-	uint64_t directory, extension;
+	uint64_t extension;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(fields); i++) {
-		start_image(&s, 3, 4);
-		add_bitmaps(&s.img, &directory);
-		image_finish(&s.img);
+		bitmap_image(&s);
 		test_image_open(&s);
 		EQ(qcow2_image_extensions(&s.image, NULL), QCOW2_OK);
 		extension = s.image.bitmaps.pos;
@@ -326,20 +360,6 @@ static void test_bitmap_extension(void **state)
 		EQ(found.last[QCOW2_CHECK_BITMAP_DIRECTORY].owner, QCOW2_OWNER_BITMAP_DIRECTORY);
 		test_image_free(&s);
 	}
-}
-
-/* A LUKS header of three clusters; the last one is not full. */
-static void add_crypto(struct image *img)
-{
-	uint8_t extension[16] = { 0 };
-	uint64_t pos = image_alloc(img, 3);
-
-	image_ref(img, pos, 3 * CLUSTER);
-	for (unsigned i = 0; i < 8; i++)
-		extension[i] = (uint8_t)(pos >> (56 - 8 * i));
-	extension[14] = 2 * CLUSTER / 256 + 1;
-	image_add_ext(img, IMAGE_EXT_CRYPTO, 16, extension, 16);
-	image_set(img, IMAGE_CRYPT_METHOD, 2);
 }
 
 static void test_crypto(void **state)
@@ -449,8 +469,7 @@ static void test_damages(void **state)
 		struct test_image s;
 		uint64_t pos;
 
-		start_image(&s, 3, 4);
-		image_finish(&s.img);
+		usual_image(&s);
 		pos = damage_pos(&s, d);
 		put(&s, pos, (get(&s, pos) & ~d->clear) | d->set);
 		run_all(&s, &found);
@@ -548,7 +567,7 @@ static void test_misplaced(void **state)
 	(void)state;
 	image_init(&s.img, 3, 12, 64 * MIB);
 	image_add_range(&s.img, &s.img.active, 0, 4, IMAGE_DATA);
-	add_bitmaps(&s.img, &directory);
+	directory = add_bitmaps(&s.img);
 	image_finish(&s.img);
 	test_case("cluster of a bitmap");
 	image_put(&s.img.file, directory + 4096 + 16, 0x1200, 8);
@@ -615,8 +634,7 @@ static void test_many_blocks(void **state)
 	struct test_image s;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	image_put(&s.img.file, image_field_pos(IMAGE_REFCOUNT_TABLE_CLUSTERS), 4, 4);
 	image_buf_fill(&s.img.file, s.img.file.len, 0, 4 * CLUSTER);
 	put(&s, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), s.img.file.len - 4 * CLUSTER);
@@ -640,8 +658,7 @@ static void test_gaps(void **state)
 	struct test_image s;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	image_buf_resize(&s.img.file, 13000 * CLUSTER);
 	put(&s, l2(&s, 13), COPIED | UINT64_C(1) << 40);
 	put(&s, l2(&s, 10), COPIED | 1500 * CLUSTER);
@@ -667,8 +684,7 @@ static void test_windows(void **state)
 	struct test_image s;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	image_buf_resize(&s.img.file, 5000 * CLUSTER);
 	test_case("the file ends inside the refcount table");
 	memcpy(s.img.file.data + 4999 * CLUSTER, s.img.file.data + s.img.refcount_table_pos,
@@ -679,8 +695,7 @@ static void test_windows(void **state)
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_BLOCK_RESERVED], 1);
 	test_image_free(&s);
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	image_buf_resize(&s.img.file, 5000 * CLUSTER);
 	for (unsigned i = 0; i < 2; i++) {
 		test_case("data that begins where the file ends, or ends a byte before, %u", i);
@@ -740,8 +755,7 @@ static void test_places(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		start_image(&s, 3, 4);
-		image_finish(&s.img);
+		usual_image(&s);
 		put(&s, s.img.snapshots_pos + cases[i].at, cases[i].value);
 		run_all(&s, &found);
 		test_case("snapshot, case %zu", i);
@@ -751,9 +765,7 @@ static void test_places(void **state)
 		EQ(found.last[cases[i].code].index, 0);
 		test_image_free(&s);
 	}
-	start_image(&s, 3, 4);
-	add_bitmaps(&s.img, &directory);
-	image_finish(&s.img);
+	directory = bitmap_image(&s);
 	put(&s, directory + 32, UINT64_C(1) << 40);
 	run_all(&s, &found);
 	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_BITMAP_TABLE);
@@ -775,11 +787,10 @@ static void test_random_damage(void **state)
 	for (unsigned i = 0; i < n; i++) {
 		struct found found = { 0 };
 		struct test_image s;
-		uint64_t directory;
 
 		start_image(&s, 2 + i % 2, i % 2 ? i / 2 % 7 : 4);
 		if (i % 2 != 0)
-			add_bitmaps(&s.img, &directory);
+			add_bitmaps(&s.img);
 		image_finish(&s.img);
 		for (unsigned k = 0; k < 1 + i % 4; k++) {
 			uint64_t pos = s.img.file.len / 8;
@@ -805,8 +816,7 @@ static void test_owners(void **state)
 	struct test_image s;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	put(&s, l2(&s, 10), COPIED | (s.img.refcount_table_pos));
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_REFCOUNT], 1);
@@ -877,13 +887,10 @@ static void test_limits(void **state)
 {
 	struct found found = { 0 };
 	struct test_image s;
-	uint64_t directory, calls, steps, findings;
+	uint64_t calls, steps, findings;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	add_crypto(&s.img);
-	add_bitmaps(&s.img, &directory);
-	image_finish(&s.img);
+	full_image(&s);
 	put(&s, l2(&s, 11), get(&s, l2(&s, 1)));
 	put(&s, l1(&s, 1), get(&s, l1(&s, 1)) ^ COPIED);
 	put(&s, block_entry(&s, 1), 0x201);
@@ -932,13 +939,10 @@ static void test_faults(void **state)
 {
 	struct found found = { 0 };
 	struct test_image s;
-	uint64_t directory, n;
+	uint64_t n;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	add_crypto(&s.img);
-	add_bitmaps(&s.img, &directory);
-	image_finish(&s.img);
+	full_image(&s);
 	put(&s, l2(&s, 11), get(&s, l2(&s, 1)));
 	run_all(&s, &found);
 	test_io_reset(&s.io);
@@ -963,8 +967,7 @@ static void test_snapshot_table(void **state)
 	struct test_image s;
 
 	(void)state;
-	start_image(&s, 3, 4);
-	image_finish(&s.img);
+	usual_image(&s);
 	image_put(&s.img.file, s.img.snapshots_pos + 36, 1025, 4);
 	run_all(&s, &found);
 	EQ(run(&s, &found, 4096), QCOW2_E_SNAPSHOT);

@@ -3,27 +3,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <zstd.h>
 
+#include "answers.h"
 #include "support.h"
 #include "zlib_oracle.h"
 
 static uint8_t made[1 << 21];
 static uint32_t n_made;
-
-/* The file for the answers, or NULL. */
-static FILE *answers(void)
-{
-	static FILE *file;
-	const char *name = getenv("TEST_ANSWERS");
-
-	if (file == NULL && name != NULL) {
-		file = fopen(name, "wb");
-		TRUE(file != NULL);
-	}
-	return file;
-}
 
 /* The loop of qcow2_zstd_decompress in QEMU's block/qcow2-threads.c. */
 static bool make(const uint8_t *bytes, size_t len, uint32_t out_len)
@@ -53,8 +40,8 @@ bool zstd_oracle(const uint8_t *bytes, size_t len, uint32_t out_len)
 	bool good = make(bytes, len, out_len);
 
 	n_made = out_len;
-	if (answers() != NULL)
-		fprintf(answers(), "%016" PRIx64 " %d %016" PRIx64 "\n",
+	if (answers_out() != NULL)
+		fprintf(answers_out(), "%016" PRIx64 " %d %016" PRIx64 "\n",
 		        zlib_hash_inflate(bytes, len, out_len), good,
 		        good ? zlib_hash(ZLIB_HASH, made, n_made) : 0);
 	return good;
@@ -77,9 +64,6 @@ size_t zstd_oracle_compress(int level, bool checksum, const uint8_t *bytes, uint
 	n = ZSTD_compress2(context, out, out_len, bytes, len);
 	TRUE(!ZSTD_isError(n));
 	ZSTD_freeCCtx(context);
-	if (answers() != NULL) {
-		fprintf(answers(), "%016" PRIx64 " %zu\n", zlib_hash_inflate(bytes, len, 0), n);
-		fwrite(out, 1, n, answers());
-	}
+	answers_put_stream(zlib_hash_inflate(bytes, len, 0), out, n);
 	return n;
 }
