@@ -30,13 +30,7 @@
  */
 #include "deflate.h"
 #include "internal.h"
-
-/* Holds the bits that were read ahead. On 32-bit processors, 64-bit shifts are slow. */
-#if SIZE_MAX > 0xffffffff
-typedef uint64_t fast_word;
-#else
-typedef uint32_t fast_word;
-#endif
+#include "words.h"
 
 /*
  * Sizes of the codes. A larger root table decodes more symbols with one look-up, but takes longer
@@ -68,7 +62,7 @@ struct fast {
 	const uint8_t *in;     /* the next byte of input */
 	const uint8_t *in_end; /* the end of the input */
 	uint8_t *out;          /* the whole cluster */
-	fast_word buf;         /* bits that were read ahead, the next one lowest */
+	q2_word buf;           /* bits that were read ahead, the next one lowest */
 	uint32_t n_bits; /* number of bits in buf; above them are zeros, or the bits that follow */
 	uint32_t at;     /* the next byte of `out` to make */
 	uint32_t stop;   /* the end of the bytes to make */
@@ -99,7 +93,7 @@ static bool fast_pull(struct fast *s)
 		fast_fail(s, QCOW2_E_TRUNCATED);
 		return false;
 	}
-	s->buf |= (fast_word)*s->in++ << s->n_bits;
+	s->buf |= (q2_word)*s->in++ << s->n_bits;
 	s->n_bits += 8;
 	return true;
 }
@@ -129,7 +123,7 @@ static uint32_t fast_take(struct fast *s, uint32_t n)
  * prefix, counted from the prefix of that code.
  */
 static uint32_t fast_long(const uint32_t *code, uint32_t root_bits, uint32_t n_sorted,
-                          uint32_t entry, fast_word buf)
+                          uint32_t entry, q2_word buf)
 {
 	const uint32_t *sorted = code + FAST_ROOT + (1u << root_bits);
 	uint32_t index = code[0];
@@ -406,26 +400,6 @@ struct fast_run {
 	uint32_t at;
 };
 
-/* Compilers turn these two into one load and one store, on processors that allow any alignment. */
-static inline uint64_t fast_load(const uint8_t *p)
-{
-	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
-	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
-	       (uint64_t)p[7] << 56;
-}
-
-static inline void fast_store(uint8_t *p, uint64_t value)
-{
-	p[0] = (uint8_t)value;
-	p[1] = (uint8_t)(value >> 8);
-	p[2] = (uint8_t)(value >> 16);
-	p[3] = (uint8_t)(value >> 24);
-	p[4] = (uint8_t)(value >> 32);
-	p[5] = (uint8_t)(value >> 40);
-	p[6] = (uint8_t)(value >> 48);
-	p[7] = (uint8_t)(value >> 56);
-}
-
 /*
  * Fills buf with at least 56 bits. That is enough for three literals of 11 bits, or for a match: 15
  * bits of length code and 5 extra bits, 15 bits of distance code and 13 extra bits make 48.
@@ -438,7 +412,7 @@ static inline void fast_refill(struct fast_run *f)
 	 * Loads 8 bytes, and advances by as many as fit as a whole. The bits above n_bits are those
 	 * of the next byte, and loading it again changes nothing.
 	 */
-	f->buf |= fast_load(f->in) << n;
+	f->buf |= q2_word_load(f->in) << n;
 	f->in += (63 - n) >> 3;
 	f->n_bits = n | 56;
 }
@@ -484,18 +458,16 @@ static inline bool fast_copy(uint8_t *out, uint32_t at, uint32_t end, uint32_t f
 
 	/* With 8 and more, no load reads past what the store before it made. */
 	if (dist >= 8) {
-		for (; at < end && from < at_end; at += 16, from += 16) {
-			fast_store(out + at, fast_load(out + from));
-			fast_store(out + at + 8, fast_load(out + from + 8));
-		}
+		for (; at < end && from < at_end; at += 16, from += 16)
+			q2_copy_16(out, at, from);
 	} else if (dist == 1 && from < at_end) {
 		uint64_t value = out[from] * 0x0101010101010101u;
 
 		for (; at < end; at += 8)
-			fast_store(out + at, value);
+			q2_word_store(out + at, value);
 	} else { /* the first `dist` bytes of a store are right; the next one replaces the others */
 		for (; at < end && from < at_end; at += dist, from += dist)
-			fast_store(out + at, fast_load(out + from));
+			q2_word_store(out + at, q2_word_load(out + from));
 	}
 	return at >= end;
 }
