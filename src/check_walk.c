@@ -191,19 +191,23 @@ static bool is_in_window(const struct qcow2_check *c, uint32_t cluster)
 
 /*
  * A refcount block at pos, which is aligned. Nothing else may refer to it, and no second entry of
- * the table. The refcount table comes last, so all other references have been counted.
+ * the table. The refcount table comes last, so all other references have been counted. If short
+ * counters do not suffice, they have reported what they could count, and wide ones report the rest.
  */
 static void refer_to_block(struct qcow2_check *c, uint64_t pos)
 {
 	uint32_t cluster = (uint32_t)q2_shr64(pos, c->image.cluster_bits);
-	uint32_t most = q2_refcount_most(&c->image), n;
+	uint32_t most = q2_refcount_most(&c->image), n = 0;
+	bool counts = c->mode == Q2_WALK_COUNT && is_in_window(c, cluster);
 
+	if (counts)
+		n = q2_counter_get(c, cluster) & ~Q2_COUNT_MARK;
 	q2_check_refer(c, pos, c->image.cluster_len);
-	if (c->mode != Q2_WALK_COUNT || !is_in_window(c, cluster) || cluster < c->blocks_settled)
+	if (!counts || (n >= Q2_COUNT_MOST ? c->wide == 0u : cluster < c->blocks_settled))
 		return;
-	n = q2_counter_get(c, cluster) & ~Q2_COUNT_MARK;
 	c->finding.cluster = cluster;
-	c->finding.references = n < most ? n : most;
+	c->finding.references = n < most ? n + 1u : most;
+	/* Refcounts of one bit cannot tell. */
 	if (c->finding.references != 1u)
 		q2_check_report(c, QCOW2_CHECK_BLOCK_SHARED);
 }
@@ -248,7 +252,8 @@ void q2_check_walk_refcounts(struct qcow2_check *c)
 			q2_check_note_next(c, (uint32_t)first);
 		block_entry(c);
 	}
-	c->blocks_settled = c->window_end;
+	if (c->blocks_settled < c->window_end)
+		c->blocks_settled = c->window_end;
 }
 
 void q2_check_walk(struct qcow2_check *c)

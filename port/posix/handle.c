@@ -33,10 +33,6 @@ bool qp_options_copy(void *to, size_t to_len, const void *from, size_t from_len)
 			             "an option is set that this version of the library lacks");
 			return false;
 		}
-	if ((to->flags & QCOW2_VM_STATE) != 0u && to->snapshot == NULL) {
-		qp_fail_text(EINVAL, 0, "the saved state belongs to a snapshot; none was given");
-		return false;
-	}
 	return true;
 }
 
@@ -51,7 +47,13 @@ static bool options_copy(struct qcow2_options *to, const struct qcow2_options *f
 		qp_fail_text(EINVAL, 0, "struct_size of the options is not set");
 		return false;
 	}
-	return qp_options_copy(to, sizeof *to, from, from->struct_size);
+	if (!qp_options_copy(to, sizeof *to, from, from->struct_size))
+		return false;
+	if ((to->flags & QCOW2_VM_STATE) != 0u && to->snapshot == NULL) {
+		qp_fail_text(EINVAL, 0, "the saved state belongs to a snapshot; none was given");
+		return false;
+	}
+	return true;
 }
 
 /* Opens the chain and finds the image to read. */

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from conform import (K, M, QCOW2, SECONDS, SIGNALS, assert_same_bytes, assert_same_info, assert_subset, create_luks, make, qcow2,
-                     qcow2_json, qcow2_ok, qemu_img, refused, run, without_compressed)
+from conform import (K, M, QCOW2, SECONDS, SIGNALS, assert_same_bytes, assert_same_info, assert_subset,
+                     create_luks, make, qcow2, qcow2_json, qcow2_ok, qemu_img, refused, run,
+                     without_compressed)
 
 SHAPE = "cluster_bits 12\nsize 64k\n"
 CONTENT = "l2 0 data\nl2 2-5 data\nl2 6 compressed\nl2 7 zero\nl2 9 zero_alloc\nl2 15 data\n"
@@ -260,6 +261,11 @@ def test_damaged_header(name, image):
     refused(done, words, *([] if words == "truncated" else ["invalid LUKS header: ", "at file offset "]))
     # What is not encrypted is still shown.
     assert words in qcow2("info", image).err
+
+
+def test_no_header(image):
+    make(SHAPE + "header.crypt_method 2\n", image)
+    refused(qcow2("cat", image), "invalid LUKS header", "has none")
 
 
 # ---- Passwords ----

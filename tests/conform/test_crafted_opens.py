@@ -74,7 +74,6 @@ NAMED = {
                                     "header.incompatible_features 1<<9\n", ["time travel"]),
     "unknown feature without one": (V3 + "header.incompatible_features 1<<9\n", ["feature"]),
     "AES": (V3 + "header.crypt_method 1\n", ["encrypted"]),
-    "LUKS": (V3 + "header.crypt_method 2\n", ["invalid LUKS header", "has none"]),
     "version 1": (V3 + "header.version 1\n", ["cluster size 2^0"]),
     "method 3": (V3 + "header.crypt_method 3\n", ["encrypted", "unknown"]),
     "cluster size": (V3 + "header.cluster_bits 22\n", ["2^22"]),

@@ -73,6 +73,8 @@ FIRST = {
     "zstd_small": ["zstd_format", "zstd_stream"],
 }
 
+ZSTD_FAST = ["src/zstd_fast%s.c" % part for part in ("", "_fse", "_literals", "_sequences")]
+
 TOKEN = re.compile(
     r"""(?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|^[ \t]*\#(?:[^\n\\]|\\\n|\\.)*)
       |(?P<word>[A-Za-z_]\w*)
@@ -272,8 +274,11 @@ class Bench:
         # The files to compile for a mutant that cannot be compiled alone.
         self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
                       "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"],
-                      "src/zstd_format.h": ["src/zstd_small.c", "src/zstd_fast.c", "src/xxh64.c"],
-                      "src/walk.h": ["src/check.c", "src/check_count.c", "src/check_walk.c"]}
+                      "src/zstd_format.h": ["src/zstd_small.c", "src/xxh64.c", *ZSTD_FAST],
+                      "src/zstd_fast.h": ZSTD_FAST, "src/zstd_fast_bits.h": ZSTD_FAST,
+                      "src/words.h": ["src/inflate_fast.c", *ZSTD_FAST],
+                      "src/walk.h": ["src/check.c", "src/check_count.c", "src/check_map.c",
+                                     "src/check_walk.c"]}
         units = sorted(glob.glob("tests/unit/*.c"))
         tests = [p for p in units if os.path.basename(p).startswith("test_")]
         common = [p for p in units if p not in tests] + sorted(glob.glob("tests/support/*.c"))

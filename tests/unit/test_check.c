@@ -651,6 +651,31 @@ static void test_many_blocks(void **state)
 	test_image_free(&s);
 }
 
+/*
+ * The same, where the block is outside the first window of wide counters, but not of short ones.
+ * No reference is reported twice, and the last one has the right number.
+ */
+static void test_many_blocks_far(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+	uint64_t block = 600 * CLUSTER, table = 650 * CLUSTER;
+
+	(void)state;
+	usual_image(&s);
+	LE(s.img.file.len, block);
+	image_buf_resize(&s.img.file, 700 * CLUSTER);
+	image_put(&s.img.file, image_field_pos(IMAGE_REFCOUNT_TABLE_CLUSTERS), 4, 4);
+	put(&s, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), table);
+	for (unsigned i = 0; i < 200; i++)
+		put(&s, table + 8 * i, block);
+	run_all(&s, &found);
+	run_model(&s, &found, 2048);
+	EQ(found.n[QCOW2_CHECK_BLOCK_SHARED], 199);
+	EQ(found.last[QCOW2_CHECK_BLOCK_SHARED].references, 200);
+	test_image_free(&s);
+}
+
 /* Clusters that are far from each other: one window for each, and none for what is between. */
 static void test_gaps(void **state)
 {
@@ -990,6 +1015,7 @@ int main(void)
 		cmocka_unit_test(test_misplaced),
 		cmocka_unit_test(test_many_references),
 		cmocka_unit_test(test_many_blocks),
+		cmocka_unit_test(test_many_blocks_far),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_most_references),
