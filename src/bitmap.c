@@ -251,7 +251,7 @@ static int bits_extent(struct qcow2_reader *reader, const struct qcow2_bitmap *b
 }
 
 int qcow2_bitmap_extent(struct qcow2_reader *reader, const struct qcow2_bitmap *bitmap,
-                        unsigned flags, struct qcow2_extent *e)
+                        unsigned flags, struct qcow2_extent *extent)
 {
 	const struct qcow2_image *image;
 	int rc;
@@ -259,17 +259,18 @@ int qcow2_bitmap_extent(struct qcow2_reader *reader, const struct qcow2_bitmap *
 	if (reader == NULL)
 		return QCOW2_E_ARGUMENT;
 	image = reader->image;
-	if (image == NULL || bitmap == NULL || e == NULL)
+	if (image == NULL || bitmap == NULL || extent == NULL)
 		return q2_note(&reader->error, QCOW2_E_ARGUMENT);
-	e->len = q2_left(image->size, e->off);
-	if (e->len == 0u)
+	extent->len = q2_left(image->size, extent->off);
+	if (extent->len == 0u)
 		return q2_note(&reader->error, QCOW2_E_RANGE);
 	reader->error.io = &image->io;
 	reader->error.pos = bitmap->pos;
-	e->depth = 0;
+	extent->depth = 0;
 	rc = bitmap_check(image, bitmap, flags);
 	if (rc == QCOW2_OK)
 		rc = bits_extent(reader, bitmap,
-		                 (uint32_t)q2_shr64(e->off, table_bits(image, bitmap)), e);
+		                 (uint32_t)q2_shr64(extent->off, table_bits(image, bitmap)),
+		                 extent);
 	return q2_note(&reader->error, rc);
 }

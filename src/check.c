@@ -79,9 +79,10 @@ static void window_refcounts(struct qcow2_check *c, bool marks)
 	uint32_t mask = (8u * c->image.cluster_len >> c->image.refcount_order) - 1u;
 	uint64_t *counts = (uint64_t *)(void *)c->buffer;
 	uint32_t cluster = c->first, n, i;
-	bool known;
 
 	for (; cluster < c->window_end; cluster += n) {
+		bool known;
+
 		n = (cluster | mask) + 1u - cluster;
 		if (n > c->buffer_len / 8u)
 			n = c->buffer_len / 8u;

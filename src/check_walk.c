@@ -139,12 +139,12 @@ static bool directory_entry_is_valid(const struct qcow2_image *image,
 static int walk_directory(struct qcow2_check *c, uint64_t pos)
 {
 	const struct qcow2_bitmap *previous = NULL;
-	int rc;
 
 	if (!q2_check_is_aligned(c, pos))
 		return QCOW2_E_BITMAP;
 	while (q2_check_spend(c, 2)) {
-		rc = qcow2_bitmap_next(&c->image, previous, &c->bitmap, c->error);
+		int rc = qcow2_bitmap_next(&c->image, previous, &c->bitmap, c->error);
+
 		q2_check_at(c, QCOW2_OWNER_BITMAP_DIRECTORY, pos);
 		if (rc == QCOW2_E_NOT_FOUND && (previous == NULL || previous->left != 0u))
 			return QCOW2_E_BITMAP;

@@ -143,9 +143,9 @@ static bool slot_check(struct qcow2_luks *luks, unsigned i, const uint8_t *raw)
 	    luks->payload_sector < len || slot->sector > luks->payload_sector - len)
 		return false;
 	while (i-- != 0u) {
-		uint32_t apart = slot->sector - luks->slots[i].sector;
+		uint32_t other = luks->slots[i].sector;
 
-		if (apart < len || 0u - apart < len)
+		if ((slot->sector > other ? slot->sector - other : other - slot->sector) < len)
 			return false;
 	}
 	return true;

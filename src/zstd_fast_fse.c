@@ -216,7 +216,6 @@ void q2_zfast_build(struct zfast *s, uint32_t kind)
 bool q2_zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 {
 	const struct zfast_kind *k = &zfast_kinds[kind];
-	uint32_t i;
 
 	if (mode == ZFAST_REPEAT)
 		return s->has_tables;
@@ -228,6 +227,8 @@ bool q2_zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 		return true;
 	}
 	if (mode == ZFAST_PREDEFINED) {
+		uint32_t i;
+
 		s->log[kind] = k->log;
 		for (i = 0; i < k->n_symbols; i++)
 			s->counts[i] = (int16_t)zfast_predefined[k->counts + i];

@@ -227,14 +227,15 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 	struct zfast_bits b[4];
 	const uint8_t *p = s->in;
 	uint32_t part = (n + 3) / 4; /* literals of each stream but the last */
-	uint32_t done = 0, turns, size, i;
+	uint32_t done = 0, turns, i;
 
 	if (n < 6 || len < 6)
 		return false;
 	len -= 6;
 	p += 6;
 	for (i = 0; i < 4; i++) {
-		size = i < 3 ? q2_zfast_le(s->in + 2 * i, 2) : len;
+		uint32_t size = i < 3 ? q2_zfast_le(s->in + 2 * i, 2) : len;
+
 		if (size > len || !q2_zfast_open(&b[i], p, size))
 			return false;
 		p += size;

@@ -32,8 +32,10 @@ enum {
 	UNZSTD_OFFSET,
 	UNZSTD_MATCH,
 	UNZSTD_WEIGHT,
-	UNZSTD_TABLES,
+	UNZSTD_TABLES
+};
 
+enum {
 	/*
 	 * The longest table is the last one. So no state of another table reaches past the end,
 	 * wherever it is, which the proof sees without knowing which table it is.
@@ -237,7 +239,7 @@ static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log)
 	uint32_t mask = (size - 1) & ((UINT32_C(1) << t->log) - 1);
 	uint32_t top = size;
 	uint32_t at = 0;
-	uint32_t i, left;
+	uint32_t i;
 
 	s->logs[table] = (uint8_t)log;
 	/* Rare symbols have one cell each, at the top. */
@@ -245,7 +247,8 @@ static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log)
 		if (s->often[i] == UNZSTD_RARE)
 			cells[--top & mask] = (uint16_t)i;
 	for (i = 0; i < UNZSTD_SYMBOLS; i++) {
-		left = s->often[i];
+		uint32_t left = s->often[i];
+
 		if (left == UNZSTD_RARE) {
 			s->often[i] = 1;
 			left = 0;
@@ -440,9 +443,10 @@ static void unzstd_tree(struct unzstd *s)
 {
 	uint32_t n = unzstd_next(s);
 	uint32_t end = s->end;
-	uint32_t i;
 
 	if (n > ZSTD_FORMAT_DIRECT) {
+		uint32_t i;
+
 		n -= ZSTD_FORMAT_DIRECT;
 		for (i = 0; i < n; i += 2) {
 			uint32_t two = unzstd_next(s);
@@ -505,10 +509,10 @@ static void unzstd_bitstreams(struct unzstd *s, uint32_t to, uint32_t n, bool fo
 	uint32_t jumps = s->at;
 	uint32_t end = s->end;
 	uint32_t part = (n + 3) / 4;
-	uint32_t i;
 
 	if (four) {
 		uint32_t at = jumps + 6;
+		uint32_t i;
 
 		if (!unzstd_check(s, n >= 6))
 			return;
@@ -732,13 +736,15 @@ static void unzstd_prepare(struct unzstd *s, uint32_t table, uint32_t mode)
 /* Decodes a compressed block: section 3.1.1.3. */
 static void unzstd_compressed(struct unzstd *s)
 {
-	uint32_t n, modes, i;
+	uint32_t n;
 
 	s->literals = 0;
 	unzstd_literals(s);
 	n = unzstd_n_sequences(s);
 	if (n != 0) {
-		modes = unzstd_next(s);
+		uint32_t modes = unzstd_next(s);
+		uint32_t i;
+
 		unzstd_check(s, (modes & 3u) == 0);
 		for (i = 0; i < 3; i++)
 			unzstd_prepare(s, i, modes >> (6 - 2 * i) & 3u);
@@ -809,7 +815,6 @@ static uint32_t unzstd_header(struct unzstd *s)
 	uint32_t size_form = head >> 6;
 	uint32_t left = s->stream->stop - s->stream->done;
 	bool single = (head & 0x20u) != 0;
-	uint32_t size;
 
 	s->reach = 0;
 	if (!single)
@@ -819,7 +824,8 @@ static uint32_t unzstd_header(struct unzstd *s)
 	unzstd_check(s, unzstd_field(s, (1u << (head & 3u)) >> 1) == 0);
 	s->limit = s->stream->stop;
 	if (single || size_form != 0) {
-		size = unzstd_field(s, 1u << size_form);
+		uint32_t size = unzstd_field(s, 1u << size_form);
+
 		if (size_form == 1)
 			size += 256;
 		unzstd_check(s, size <= left);
@@ -835,6 +841,7 @@ static void unzstd_frame(struct unzstd *s)
 {
 	struct qcow2_stream *stream = s->stream;
 	uint32_t head = unzstd_header(s);
+	bool is_last = false;
 	uint32_t i;
 
 	s->begin = stream->done;
@@ -845,8 +852,8 @@ static void unzstd_frame(struct unzstd *s)
 		s->logs[i] = UNZSTD_NO_TABLE;
 	}
 	s->n_sorted = 0;
-	while (s->status == QCOW2_OK && !unzstd_block(s))
-		continue;
+	while (s->status == QCOW2_OK && !is_last)
+		is_last = unzstd_block(s);
 	/* A frame that states the size of its content must have that size. */
 	unzstd_check(s, stream->done == s->limit || (head & 0xe0u) == 0);
 	if ((head & 4u) != 0 && s->status == QCOW2_OK)
@@ -858,10 +865,10 @@ static void unzstd_frame(struct unzstd *s)
 static void unzstd_any_frame(struct unzstd *s)
 {
 	uint32_t magic = unzstd_take32(s);
-	uint32_t len;
 
 	if ((magic & ~15u) == ZSTD_FORMAT_SKIP_MAGIC) {
-		len = unzstd_take32(s);
+		uint32_t len = unzstd_take32(s);
+
 		if (unzstd_check(s, len < s->end - s->at))
 			s->at += len;
 	} else if (unzstd_check(s, magic == ZSTD_FORMAT_MAGIC)) {

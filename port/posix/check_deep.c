@@ -82,7 +82,7 @@ static bool read_part(struct qp_check *check, struct qcow2 *q, uint64_t *offset,
 static bool find_part(struct qp_check *check, struct qcow2 *q, uint64_t *offset, uint64_t *end)
 {
 	uint64_t size = qcow2_get_size(q);
-	struct qcow2_segment s;
+	struct qcow2_segment s = { 0 };
 
 	*end = *offset;
 	if (qcow2_map(q, *offset, size - *offset, &s) < 0)

@@ -19,15 +19,17 @@
 static void snapshot_label(char *buf, size_t room, const struct qcow2_check *check)
 {
 	const struct qcow2_snapshot *s = &check->snapshot;
-	char id[QP_PRINTABLE], name[QP_PRINTABLE];
 	char *text = malloc((size_t)s->id_len + s->name_len + 1u);
 
 	snprintf(buf, room, "number %" PRIu32, s->index);
 	if (text == NULL)
 		return;
-	if (qcow2_snapshot_strings(&check->image, s, text, NULL) == QCOW2_OK)
+	if (qcow2_snapshot_strings(&check->image, s, text, NULL) == QCOW2_OK) {
+		char id[QP_PRINTABLE], name[QP_PRINTABLE];
+
 		snprintf(buf, room, "%s (%s)", qp_printable(id, text, s->id_len),
 		         qp_printable(name, text + s->id_len, s->name_len));
+	}
 	free(text);
 }
 
@@ -214,18 +216,19 @@ static bool entry_text(char *buf, size_t room, const struct qcow2_check_finding 
 }
 
 int qp_check_text(char *buf, size_t room, const struct qcow2_check *check,
-                  const struct qcow2_check_finding *f)
+                  const struct qcow2_check_finding *finding)
 {
-	if (f->code == QCOW2_CHECK_SNAPSHOT_UNALIGNED || f->code == QCOW2_CHECK_SNAPSHOT_TOO_BIG ||
-	    f->code == QCOW2_CHECK_SNAPSHOT_SHORT)
-		snapshot_finding_text(buf, room, check, f);
-	else if (!refcount_text(buf, room, check, f) && !entry_text(buf, room, f))
-		line_text(buf, room, f);
-	if (f->code < QCOW2_CHECK_LEAK)
+	if (finding->code == QCOW2_CHECK_SNAPSHOT_UNALIGNED ||
+	    finding->code == QCOW2_CHECK_SNAPSHOT_TOO_BIG ||
+	    finding->code == QCOW2_CHECK_SNAPSHOT_SHORT)
+		snapshot_finding_text(buf, room, check, finding);
+	else if (!refcount_text(buf, room, check, finding) && !entry_text(buf, room, finding))
+		line_text(buf, room, finding);
+	if (finding->code < QCOW2_CHECK_LEAK)
 		return QCOW2_FINDING_CORRUPTION;
-	if (f->code == QCOW2_CHECK_LEAK)
+	if (finding->code == QCOW2_CHECK_LEAK)
 		return QCOW2_FINDING_LEAK;
-	return f->code == QCOW2_CHECK_UNREADABLE ? QCOW2_FINDING_ERROR : QCOW2_FINDING_NOTE;
+	return finding->code == QCOW2_CHECK_UNREADABLE ? QCOW2_FINDING_ERROR : QCOW2_FINDING_NOTE;
 }
 
 bool qp_check_tell(struct qp_check *check, const struct qcow2_finding *finding)

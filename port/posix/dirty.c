@@ -201,6 +201,7 @@ static int set_step(struct qcow2_reader *reader, const struct qcow2_bitmap_set *
 	for (i = 0; i < set->n; i++) {
 		struct qcow2_extent e = { .off = off };
 		int rc = qcow2_bitmap_extent(reader, &set->bitmaps[i].bitmap, set->flags, &e);
+		bool is_dirty;
 
 		*failed = &set->bitmaps[i];
 		if (rc != QCOW2_OK)
@@ -208,11 +209,10 @@ static int set_step(struct qcow2_reader *reader, const struct qcow2_bitmap_set *
 		if (e.len > most)
 			e.len = most;
 		/* Dirty as long as the longest of the dirty ones, clean as the shortest of all. */
-		if (e.kind == QCOW2_BITMAP_DIRTY && (!*dirty || e.len > *len))
+		is_dirty = e.kind == QCOW2_BITMAP_DIRTY;
+		if (is_dirty ? !*dirty || e.len > *len : !*dirty && e.len < *len)
 			*len = e.len;
-		else if (e.kind == QCOW2_BITMAP_CLEAN && !*dirty && e.len < *len)
-			*len = e.len;
-		*dirty |= e.kind == QCOW2_BITMAP_DIRTY;
+		*dirty |= is_dirty;
 	}
 	return QCOW2_OK;
 }

@@ -157,6 +157,24 @@ static void test_keys(void **state)
 	encrypted_free(&img);
 }
 
+/* Nothing tells whether the key of AES is right, but it may be missing. */
+static void test_aes_keys(void **state)
+{
+	struct asked asked = { 0 };
+	struct qcow2_options options = options_for(&asked);
+	struct image img;
+
+	(void)state;
+	encrypted_image(&img, false);
+	refuses(&img, &options, ENOTSUP, QCOW2_E_ENCRYPTED);
+	HAS(qcow2_last_failure()->message, "the image is encrypted (aes), and no key was given");
+	asked.result = -1;
+	refuses(&img, &options, EXDEV, 0);
+	HAS(qcow2_last_failure()->message, "cannot get the key");
+	EQ(asked.n, 2);
+	encrypted_free(&img);
+}
+
 /* Tables are not encrypted, nor is compressed data. */
 static void test_without_keys(void **state)
 {
@@ -422,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_aes_keys),
 		cmocka_unit_test(test_without_keys),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_header),

@@ -204,7 +204,7 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->options.struct_size = sizeof args->options;
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
 	args->keys = calloc((size_t)argc, sizeof *args->keys);
-	args->bitmaps = calloc((size_t)argc, sizeof *args->bitmaps);
+	args->bitmaps = (const char **)calloc((size_t)argc, sizeof *args->bitmaps);
 	return args->backing != NULL && args->keys != NULL && args->bitmaps != NULL;
 }
 
@@ -366,7 +366,7 @@ static void free_lists(struct args *args)
 		key_source_wipe(&args->keys[i]);
 	free(args->backing);
 	free(args->keys);
-	free(args->bitmaps);
+	free((void *)args->bitmaps);
 }
 
 void args_free(struct args *args)

@@ -64,7 +64,7 @@ static int check_failed(const struct args *args)
 	return nothing ? EXIT_NOTHING_TO_CHECK : rc;
 }
 
-static int check(const struct args *args, struct qcow2 *q)
+static int check_image(const struct args *args, struct qcow2 *q)
 {
 	struct checking checking = { .n_notes = 0 };
 	struct qcow2_check_options options = {
@@ -110,7 +110,7 @@ int run_check(struct args *args)
 	if (q == NULL)
 		return EXIT_FAILED;
 	sandbox_enter_reading(args->no_sandbox);
-	rc = check(args, q);
+	rc = check_image(args, q);
 	qcow2_close(q);
 	return rc;
 }

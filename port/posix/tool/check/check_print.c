@@ -30,18 +30,18 @@ static double percent(uint64_t part, uint64_t whole)
 	return (double)part * 100.0 / (double)whole;
 }
 
-void check_print_text(const struct qcow2_check_result *r)
+void check_print_text(const struct qcow2_check_result *result)
 {
-	print_findings(r);
-	if (r->total_clusters != 0u && r->allocated_clusters != 0u)
+	print_findings(result);
+	if (result->total_clusters != 0u && result->allocated_clusters != 0u)
 		printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, "
 		       "%0.2f%% compressed clusters\n",
-		       r->allocated_clusters, r->total_clusters,
-		       percent(r->allocated_clusters, r->total_clusters),
-		       percent(r->fragmented_clusters, r->allocated_clusters),
-		       percent(r->compressed_clusters, r->allocated_clusters));
-	if (r->image_end != 0u)
-		printf("Image end offset: %" PRIu64 "\n", r->image_end);
+		       result->allocated_clusters, result->total_clusters,
+		       percent(result->allocated_clusters, result->total_clusters),
+		       percent(result->fragmented_clusters, result->allocated_clusters),
+		       percent(result->compressed_clusters, result->allocated_clusters));
+	if (result->image_end != 0u)
+		printf("Image end offset: %" PRIu64 "\n", result->image_end);
 }
 
 /* Like qemu-img, leaves out what is 0. */
@@ -51,21 +51,21 @@ static void number(struct json *j, const char *key, uint64_t value)
 		json_number(j, key, value);
 }
 
-void check_print_json(const struct args *args, const struct qcow2_check_result *r)
+void check_print_json(const struct args *args, const struct qcow2_check_result *result)
 {
 	struct json j = { stdout, 0, true };
 
 	json_begin(&j, NULL, '{');
-	number(&j, "image-end-offset", r->image_end);
-	number(&j, "total-clusters", r->total_clusters);
-	json_number(&j, "check-errors", r->errors);
-	number(&j, "corruptions", r->corruptions);
-	number(&j, "leaks", r->leaks);
-	number(&j, "allocated-clusters", r->allocated_clusters);
-	number(&j, "fragmented-clusters", r->fragmented_clusters);
-	number(&j, "compressed-clusters", r->compressed_clusters);
-	number(&j, "notes", r->notes);
-	number(&j, "snapshot-copied-flags", r->snapshot_copied);
+	number(&j, "image-end-offset", result->image_end);
+	number(&j, "total-clusters", result->total_clusters);
+	json_number(&j, "check-errors", result->errors);
+	number(&j, "corruptions", result->corruptions);
+	number(&j, "leaks", result->leaks);
+	number(&j, "allocated-clusters", result->allocated_clusters);
+	number(&j, "fragmented-clusters", result->fragmented_clusters);
+	number(&j, "compressed-clusters", result->compressed_clusters);
+	number(&j, "notes", result->notes);
+	number(&j, "snapshot-copied-flags", result->snapshot_copied);
 	json_text(&j, "filename", args->image);
 	json_text(&j, "format", "qcow2");
 	json_end(&j, '}');

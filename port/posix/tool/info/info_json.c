@@ -57,11 +57,11 @@ static void json_key_slot(struct json *j, const struct qcow2_key_slot *slot)
 /* qemu-img tells no more of the method AES than its name. */
 static void json_encryption(struct json *j, const struct qcow2_encryption *e)
 {
-	unsigned i;
-
 	json_begin(j, "encrypt", '{');
 	json_text(j, "format", e->method);
 	if (e->hash != NULL) {
+		unsigned i;
+
 		json_text(j, "cipher-alg", e->cipher);
 		json_text(j, "cipher-mode", e->mode);
 		json_text(j, "ivgen-alg", e->iv);
