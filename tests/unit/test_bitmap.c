@@ -228,7 +228,7 @@ static void test_extension(void **state)
 	}
 }
 
-/* The file ends within the extension. */
+/* The file ends within the extension, or with it. */
 static void test_extension_cut(void **state)
 {
 	struct test_image s = { 0 };
@@ -242,6 +242,9 @@ static void test_extension_cut(void **state)
 	s.image.io.size = s.image.bitmaps.pos + 23;
 	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, &err), QCOW2_E_TRUNCATED);
 	EQ(err.pos, s.image.io.size);
+	s.image.io.size++;
+	image_buf_fill(&s.img.file, s.image.bitmaps.pos, 0, 24); /* no bitmaps */
+	EQ(qcow2_bitmap_next(&s.image, NULL, &bitmap, &err), QCOW2_E_NOT_FOUND);
 	test_image_free(&s);
 }
 

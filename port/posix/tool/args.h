@@ -34,8 +34,15 @@ struct args {
 	const char *command; /* the name of the command */
 	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
 	char **images;       /* all operands but out */
+	const char *out;     /* the output file, or NULL if the command has none */
+	const char *svg;     /* the file of --svg, or NULL */
+	const char *report;  /* the file of --report, or NULL */
+	uint64_t offset;     /* bytes; --skip */
+	uint64_t length;     /* bytes; UINT64_MAX without --length */
+	uint64_t memory;     /* bytes; 0: not given */
 	unsigned n_images;
-	const char *out; /* the output file, or NULL if the command has none */
+	enum sparse sparse;
+	enum args_color color;
 	bool help;
 	bool version;
 	bool table;
@@ -48,22 +55,15 @@ struct args {
 	bool no_create;      /* the same; it must exist, and keeps its length */
 	bool target_is_zero; /* the device, or the file of no_create, reads as zeros already */
 	bool force;          /* also write to a terminal */
-	enum sparse sparse;
 	bool human;
 	bool summary;
 	bool picture;
 	bool salvage;
-	const char *svg; /* the file of --svg, or NULL */
 	bool strict;
 	bool scan; /* however long it takes */
 	bool no_scan;
-	const char *report; /* the file of --report, or NULL */
 	bool deep;
 	bool repair;
-	uint64_t memory; /* bytes; 0: not given */
-	enum args_color color;
-	uint64_t offset; /* bytes; --skip */
-	uint64_t length; /* bytes; UINT64_MAX without --length */
 	struct snapshot_wanted snapshot;
 	const char **bitmaps; /* the names of --bitmap; room for as many as there are words */
 	size_t n_bitmaps;

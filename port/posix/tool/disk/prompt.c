@@ -69,10 +69,14 @@ static void release_signals(const struct before *before)
 
 static void prompt_show(int terminal, const char *name)
 {
-	FILE *f = fdopen(dup(terminal), "w");
+	int fd = dup(terminal);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
-	if (f == NULL)
+	if (f == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return;
+	}
 	fputs("Password of ", f);
 	text_print(f, name, strlen(name)); /* the image may have chosen its name */
 	fputs(": ", f);
