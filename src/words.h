@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads and stores of several bytes, for the fast decoders. Compilers turn each into one instruction
- * on processors that allow any alignment. The first byte is the lowest one of a word.
+ * Loads and stores of several bytes, for the fast decoders. Compilers turn each into one
+ * instruction on processors that allow any alignment. The first byte is the lowest one of a word.
  */
 #ifndef QCOW2_WORDS_H
 #define QCOW2_WORDS_H

@@ -73,14 +73,28 @@ void hole_cache_end(struct hole_cache *cache)
 	cache->n_files = 0;
 }
 
-/* Asks the system for the stretch that begins at pos. The last one of a file has no end. */
+/*
+ * What is past the end of the file reads as zeros today. The next question must be asked again, for
+ * another program may write to the image.
+ */
+static bool is_past_end(const struct hole_stretch *s)
+{
+	return s->data == UINT64_MAX;
+}
+
+/* Asks the system for the stretch that begins at pos. */
 static struct hole_stretch stretch_ask(int fd, uint64_t pos)
 {
 	struct hole_stretch s = { .hole = pos, .data = UINT64_MAX, .end = UINT64_MAX };
 	off_t data = lseek(fd, (off_t)pos, SEEK_DATA), end;
 
-	if (data < 0 && errno == ENXIO)
-		return s; /* only a hole is left */
+	if (data < 0 && errno == ENXIO) {
+		/* Only a hole is left, if anything is. */
+		end = lseek(fd, 0, SEEK_END);
+		if (end > (off_t)pos)
+			s.data = s.end = (uint64_t)end;
+		return s;
+	}
 	s.data = pos;
 	if (data < (off_t)pos)
 		return s; /* the file system cannot tell */
@@ -150,7 +164,7 @@ static void file_find(struct hole_file *f, uint64_t offset, size_t max)
 	f->last.end = i > 0u ? f->kept[i - 1u].end : 0u;
 	do {
 		f->last = stretch_ask(f->fd, f->last.end);
-		if (is_new)
+		if (is_new && !is_past_end(&f->last))
 			file_keep(f, &f->last, max);
 	} while (f->last.end <= offset);
 }
@@ -166,7 +180,7 @@ static struct hole_stretch cache_find(struct hole_cache *cache, int fd, uint64_t
 
 		if (f->fd != fd)
 			continue;
-		if (offset < f->last.hole || offset >= f->last.end)
+		if (offset < f->last.hole || offset >= f->last.end || is_past_end(&f->last))
 			file_find(f, offset, cache->kept_max);
 		return f->last;
 	}

@@ -76,6 +76,7 @@ static void oddity_add(struct oddity *o, const struct qcow2_segment *s, uint64_t
 	if (o->bytes == 0u) {
 		o->offset = s->start + before;
 		o->file_offset = s->file_offset + before;
+		o->fd = s->fd;
 		o->depth = s->depth;
 	}
 	o->bytes += s->length - before;
@@ -132,6 +133,15 @@ bool past_end_may_be_cut(struct qcow2 *q)
 	return false;
 }
 
+/* Has the file grown past the place since it was opened? Then another program writes to it. */
+static bool has_grown(const struct oddity *o)
+{
+	struct stat st;
+
+	return fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	       (uint64_t)st.st_size > o->file_offset;
+}
+
 static void warn_of(const struct args *args, const struct oddity *o, const char *what,
                     const char *hint)
 {
@@ -149,12 +159,20 @@ static void warn_of(const struct args *args, const struct oddity *o, const char 
 
 void past_end_warn_cut(const struct past_end *p, const struct args *args)
 {
-	warn_of(args, &p->cut, "the file ends inside a data cluster, whose rest is read as zeros",
-	        "the end of the file may be lost");
+	if (p->cut.bytes != 0u && has_grown(&p->cut))
+		warn_of(args, &p->cut,
+		        "the file ended inside a data cluster when it was opened, and has grown",
+		        "another program writes to it, and what was read may be older");
+	else
+		warn_of(args, &p->cut,
+		        "the file ends inside a data cluster, whose rest is read as zeros",
+		        "the end of the file may be lost");
 }
 
 void past_end_warn_zeros(const struct past_end *p, const struct args *args)
 {
+	if (p->zeros.bytes == 0u || has_grown(&p->zeros))
+		return;
 	warn_of(args, &p->zeros, "zero clusters point past the end of the file",
 	        "a table may be damaged");
 }

@@ -12,6 +12,7 @@ struct oddity {
 	uint64_t bytes;  /* 0: nothing was found */
 	uint64_t offset; /* in the disk */
 	uint64_t file_offset;
+	int fd; /* of the file, which is open as long as the disk */
 	unsigned depth;
 };
 
