@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A mutator that knows the format: header fields, extensions, table entries, descriptors of
- * compressed clusters, snapshots; and version 1. libFuzzer calls it (LLVMFuzzerCustomMutator), and
- * so does AFL++ through afl_mutator.c. Half of the time it calls the mutator of the engine instead.
- * It always does so if the input is not an image, or if FUZZ_PLAIN is in the environment.
+ * compressed clusters, snapshots, bitmaps, LUKS headers; and version 1. libFuzzer calls it
+ * (LLVMFuzzerCustomMutator), and so does AFL++ through afl_mutator.c. Half of the time it calls the
+ * mutator of the engine instead. It always does so if the input is not an image, or if FUZZ_PLAIN
+ * is in the environment.
  *
  * In a container of fuzz_chain.c it changes one of the layers; their lengths stay.
  */
@@ -271,6 +272,125 @@ static void mutate_snapshot(struct mutation *m)
 	    f.len);
 }
 
+/* ---- Bitmaps ---- */
+
+/* The payload of the extension of this type; 0 if there is none. */
+static size_t extension_find(const struct mutation *m, uint32_t type)
+{
+	size_t pos = get(m, 4, 4) == 2 ? 72 : (size_t)get(m, 100, 4);
+	int i;
+
+	for (i = 0; i < 16 && pos < m->len && get(m, pos, 4) != 0; i++) {
+		if (get(m, pos, 4) == type)
+			return pos + 8;
+		pos += 8 + (((size_t)get(m, pos + 4, 4) + 7) & ~(size_t)7);
+	}
+	return 0;
+}
+
+/* The position of one of the first entries of the directory. */
+static size_t bitmap_at(struct mutation *m, size_t extension)
+{
+	size_t pos = (size_t)get(m, extension + 16, 8);
+	uint32_t n = below(m, 4);
+
+	while (n-- > 0 && pos < m->len)
+		pos += (24 + (size_t)get(m, pos + 20, 4) + (size_t)get(m, pos + 18, 2) + 7) &
+		       ~(size_t)7;
+	return pos;
+}
+
+/* Sets a granularity, and the number of table entries that fits it. */
+static void put_granularity(struct mutation *m, size_t bitmap)
+{
+	uint32_t granularity = 8 + below(m, 25);
+	unsigned bits = m->bits + 3 + granularity;
+
+	put(m, bitmap + 17, granularity, 1);
+	if (below(m, 4) != 0)
+		put(m, bitmap + 8, ((get(m, 24, 8) - 1) >> bits) + 1, 4);
+}
+
+static void mutate_bitmap_entry(struct mutation *m, size_t bitmap)
+{
+	static const struct field fields[] = { { 0, 8 },  { 8, 4 },  { 16, 1 }, { 17, 1 },
+		                               { 18, 2 }, { 20, 4 }, { 24, 1 } };
+	struct field f = fields[below(m, 7)];
+
+	switch (below(m, 4)) {
+	case 0: put_granularity(m, bitmap); break;
+	case 1: put(m, bitmap + 12, below(m, 5), 4); break;
+	case 2: put(m, bitmap, any_pos(m), 8); break;
+	default: put(m, bitmap + f.pos, any_number(m, get(m, bitmap + f.pos, f.len)), f.len); break;
+	}
+}
+
+/* Changes an entry of the bitmap table, or some bytes of the cluster of bits that it has. */
+static void mutate_bits(struct mutation *m, size_t bitmap)
+{
+	uint32_t n = (uint32_t)get(m, bitmap + 8, 4);
+	size_t pos = (size_t)get(m, bitmap, 8) + 8 * below(m, n < 80 ? n : 80);
+	uint64_t entry = get(m, pos, 8);
+	uint32_t len = 1 + below(m, below(m, 2) == 0 ? 4 : 600);
+	uint32_t byte = below(m, 3) == 0 ? below(m, 256) : 255 * below(m, 2);
+
+	switch (below(m, 8)) {
+	case 0: put(m, pos, below(m, 4), 8); return;
+	case 1: put(m, pos, any_pos(m), 8); return;
+	case 2: put(m, pos, entry ^ (uint64_t)1 << below(m, 64), 8); return;
+	default: break;
+	}
+	pos = (size_t)entry_pos(entry);
+	if (pos == 0)
+		return;
+	for (pos += below(m, 1u << m->bits); len > 0; len--)
+		put(m, pos++, byte, 1);
+}
+
+static void mutate_bitmaps(struct mutation *m)
+{
+	size_t extension = extension_find(m, 0x23852875);
+	size_t bitmap = bitmap_at(m, extension);
+	size_t pos = extension + 8 * below(m, 3);
+
+	if (extension == 0)
+		mutate_l2(m);
+	else if (below(m, 8) == 0)
+		put(m, pos, any_number(m, get(m, pos, 8)), 8);
+	else if (below(m, 3) == 0)
+		mutate_bitmap_entry(m, bitmap);
+	else
+		mutate_bits(m, bitmap);
+}
+
+/* ---- LUKS ---- */
+
+/* Changes a field of the LUKS header. Many iterations would keep QEMU busy, so there are few. */
+static void mutate_luks(struct mutation *m)
+{
+	static const struct field fields[] = { { 6, 2 },   { 104, 4 }, { 108, 4 },
+		                               { 112, 4 }, { 132, 4 }, { 208, 4 },
+		                               { 216, 4 }, { 248, 4 }, { 252, 4 } };
+	size_t extension = extension_find(m, 0x0537be77);
+	struct field f = fields[below(m, 9)];
+	size_t luks, pos;
+
+	if (extension == 0) {
+		mutate_l2(m);
+		return;
+	}
+	luks = (size_t)get(m, extension, 8);
+	pos = luks + f.pos + (f.pos >= 208 ? 48 * below(m, 8) : 0);
+	switch (below(m, 8)) {
+	case 0: put(m, extension + 8 * below(m, 2), any_number(m, get(m, extension, 8)), 8); break;
+	case 1: put(m, luks + 8 + 32 * below(m, 3) + below(m, 12), 32 + below(m, 96), 1); break;
+	case 2: put(m, luks + 164, below(m, 4), 4); break;
+	case 3: put(m, luks + 212 + 48 * below(m, 8), below(m, 4), 4); break;
+	case 4: put(m, luks + 208 + 48 * below(m, 8), below(m, 2) ? 0xac71f3 : 0xdead, 4); break;
+	default: put(m, pos, any_number(m, get(m, pos, f.len)), f.len); break;
+	}
+}
+
 /* ---- Version 1 ---- */
 
 static void mutate_v1_header(struct mutation *m)
@@ -379,7 +499,7 @@ static void mutate_image(struct mutation *m)
 			mutate_v1(m);
 			continue;
 		}
-		switch (below(m, 16)) {
+		switch (below(m, 20)) {
 		case 0:
 		case 1: mutate_header(m); break;
 		case 2: mutate_extension(m); break;
@@ -389,6 +509,11 @@ static void mutate_image(struct mutation *m)
 		case 6:
 		case 7: mutate_choices(m); break;
 		case 8: flip(m); break;
+		case 9:
+		case 10:
+		case 11:
+		case 12: mutate_bitmaps(m); break;
+		case 13: mutate_luks(m); break;
 		default: mutate_l2(m); break;
 		}
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/chain, DIR/inflate,
- * DIR/disk, DIR/luks and DIR/version1. They are the same every time and small, and together they
- * have every feature of the format.
+ * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/bitmap, DIR/chain,
+ * DIR/inflate, DIR/disk, DIR/luks and DIR/version1. They are the same every time and small, and
+ * together they have every feature of the format.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -220,6 +220,120 @@ static void snapshots(void)
 	s->l1_pos_set = true;
 	s->l1_pos = 513;
 	finish(&img, "snapshot", "bad");
+}
+
+/* ---- Bitmaps ---- */
+
+/* Kinds of entries of a bitmap table: one for each entry, again from the first after the last. */
+enum { BITS_CLEAN, BITS_DIRTY, BITS_STORED, BITS_RUNS, BITS_CUT };
+
+struct bitmap_seed {
+	const char *name;
+	unsigned granularity_bits, flags, extra_len;
+	uint8_t kinds[4];
+};
+
+/* Fills a cluster of bits: one bit of three, or runs of some 40 bytes. */
+static void put_bits(struct image_buf *file, uint64_t pos, unsigned kind, uint64_t len)
+{
+	uint64_t i;
+
+	for (i = 0; i < len; i++)
+		image_put(file, pos + i, kind == BITS_STORED ? 0x92 : i / 40 % 2 * 255, 1);
+}
+
+/* Writes a bitmap table and what it needs. Returns where it is. */
+static uint64_t put_table(struct image *img, const struct bitmap_seed *b, uint64_t n)
+{
+	uint64_t cluster = image_cluster_size(img);
+	uint64_t pos = image_alloc(img, (n * 8 + cluster - 1) / cluster);
+	uint64_t i;
+
+	image_ref(img, pos, n * 8);
+	image_buf_fill(&img->file, pos, 0, (size_t)(n * 8));
+	for (i = 0; i < n; i++) {
+		unsigned kind = b->kinds[i % 4];
+		uint64_t entry = kind == BITS_DIRTY;
+
+		if (kind == BITS_CUT)
+			entry = UINT64_C(1) << 40;
+		if (kind == BITS_STORED || kind == BITS_RUNS) {
+			entry = image_alloc(img, 1);
+			image_ref(img, entry, cluster);
+			put_bits(&img->file, entry, kind, cluster);
+		}
+		image_put(&img->file, pos + 8 * i, entry, 8);
+	}
+	return pos;
+}
+
+static uint64_t put_bitmap(struct image *img, uint64_t pos, const struct bitmap_seed *b)
+{
+	unsigned span_bits = img->cluster_bits + 3 + b->granularity_bits;
+	uint64_t n = ((img->size - 1) >> span_bits) + 1;
+	size_t name_len = strlen(b->name);
+
+	image_put(&img->file, pos, put_table(img, b, n), 8);
+	image_put(&img->file, pos + 8, n, 4);
+	image_put(&img->file, pos + 12, b->flags, 4);
+	image_put(&img->file, pos + 16, 1, 1);
+	image_put(&img->file, pos + 17, b->granularity_bits, 1);
+	image_put(&img->file, pos + 18, name_len, 2);
+	image_put(&img->file, pos + 20, b->extra_len, 4);
+	image_buf_fill(&img->file, pos + 24, 0xee, b->extra_len);
+	image_buf_put(&img->file, pos + 24 + b->extra_len, b->name, name_len);
+	return (pos + 24 + b->extra_len + name_len + 7) / 8 * 8;
+}
+
+static void bitmaps(const char *name, unsigned bits, uint64_t size, const struct bitmap_seed *seeds,
+                    size_t n)
+{
+	static const uint8_t none[24] = { 0 };
+	uint64_t directory, pos;
+	struct image img;
+	size_t i;
+
+	image_init(&img, 3, bits, size);
+	img.active.seed = bits;
+	image_add_ext(&img, IMAGE_EXT_BITMAPS, 24, none, 24);
+	image_set(&img, IMAGE_AUTOCLEAR_FEATURES, 1);
+	image_add_range(&img, &img.active, 1, 2, IMAGE_DATA);
+	directory = image_alloc(&img, 1);
+	image_ref(&img, directory, image_cluster_size(&img));
+	for (pos = directory, i = 0; i < n; i++)
+		pos = put_bitmap(&img, pos, &seeds[i]);
+	image_finish(&img);
+	image_put(&img.file, img.ext_pos + 8, n, 4);
+	image_put(&img.file, img.ext_pos + 16, pos - directory, 8);
+	image_put(&img.file, img.ext_pos + 24, directory, 8);
+	write_file("bitmap", name, img.file.data, img.file.len);
+	image_free(&img);
+}
+
+static void all_bitmaps(void)
+{
+	static const struct bitmap_seed kinds[] = {
+		{ "a", 9, 0, 0, { BITS_STORED, BITS_CLEAN, BITS_DIRTY, BITS_RUNS } },
+		{ "bitmap-b", 10, 2, 0, { BITS_RUNS, BITS_STORED, BITS_DIRTY, BITS_DIRTY } },
+		{ "31", 31, 2, 0, { BITS_STORED, BITS_CLEAN, BITS_CLEAN, BITS_CLEAN } },
+	};
+	static const struct bitmap_seed odd[] = {
+		{ "in use", 12, 3, 0, { BITS_RUNS, BITS_DIRTY, BITS_CLEAN, BITS_STORED } },
+		{ "past the end", 9, 0, 0, { BITS_STORED, BITS_CUT, BITS_RUNS, BITS_RUNS } },
+	};
+	static const struct bitmap_seed extra[] = {
+		{ "extra", 16, 2, 5, { BITS_STORED, BITS_CLEAN, BITS_CLEAN, BITS_CLEAN } },
+		{ "x", 16, 2, 0, { BITS_STORED, BITS_CLEAN, BITS_CLEAN, BITS_CLEAN } },
+	};
+	static const struct bitmap_seed long_table[] = {
+		{ "200 entries", 9, 0, 0, { BITS_CLEAN, BITS_DIRTY, BITS_DIRTY, BITS_CLEAN } },
+	};
+
+	bitmaps("512", 9, 7 * (UINT64_C(1) << 21) + 700, kinds, 3);
+	bitmaps("4k", 12, UINT64_C(40) << 20, kinds, 3);
+	bitmaps("odd", 9, 3 * (UINT64_C(1) << 21), odd, 2);
+	bitmaps("extra", 12, 100000, extra, 2);
+	bitmaps("long-table", 9, 200 * (UINT64_C(1) << 21) - 1, long_table, 1);
 }
 
 /* ---- Chains; fuzz_chain.c describes the container ---- */
@@ -578,6 +692,7 @@ int main(int argc, char **argv)
 	data_file();
 	extensions();
 	snapshots();
+	all_bitmaps();
 	chains();
 	streams();
 	disks();
