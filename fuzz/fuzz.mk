@@ -55,7 +55,9 @@ $(O)/fuzz/seed: $(O)/fuzz/seeds
 	$(Q)rm -rf $@ && $< $@ && find $@ -exec touch -d @0 {} + && touch $@
 
 # The seeds of a target: folders of $(O)/fuzz/seed, and past findings.
+FUZZ_SEEDS_bitmap = bitmap
 FUZZ_SEEDS_chain = chain
+FUZZ_SEEDS_check = image snapshot bitmap
 FUZZ_SEEDS_inflate = inflate
 FUZZ_SEEDS_luks = luks
 FUZZ_SEEDS_partitions = disk
@@ -89,9 +91,9 @@ fuzz-ci: fuzz
 fuzz-coverage: fuzz
 	$(Q)bash fuzz/coverage.sh $(O)/fuzz $(FUZZ_SECONDS)
 
-fuzz-differential: $(O)/fuzz/ours $(O)/fuzz/mutate $(O)/fuzz/seed
+fuzz-differential: $(O)/fuzz/ours $(O)/fuzz/mutate $(O)/fuzz/seed $(O)/tests/image/mkimage
 	$(Q)/usr/bin/python3 fuzz/differential/differential.py --build $(O)/fuzz --seconds $(SECONDS) \
-		$(addprefix --corpus ,$(CORPUS))
+		--mkimage $(O)/tests/image/mkimage $(addprefix --corpus ,$(CORPUS))
 
 $(O)/fuzz/ours: $(O)/fuzz/differential/ours.o $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@

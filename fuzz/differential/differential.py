@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Compares this library with qemu-io on images of the seed generator, the mutator and the fuzzers.
 
-    differential.py --build DIR --seconds N [--seed N] [--corpus DIR]... [--keep DIR]
+    differential.py --build DIR --mkimage FILE --seconds N [--seed N] [--corpus DIR]... [--keep DIR]
     differential.py --build DIR IMAGE...
 
-Both readers must open an image or both must refuse it, and cluster by cluster both must read the same
+The images are plain, encrypted (the password is always "abc"), compressed, of version 1, or have
+bitmaps. Both readers must open an image or both must refuse it, and cluster by cluster both must read the same
 bytes or both must fail. Known differences have rules. Any other difference is printed, its image is
-kept in DIR, and the exit status is 1. No image can make either reader open another file, because
+kept in DIR, and the exit status is 1. For some images with bitmaps, qemu-nbd must also export the
+dirty ranges that this library finds. No image can make either reader open another file, because
 the command line names all files.
 """
 import argparse
@@ -21,9 +23,11 @@ import sys
 import time
 from collections import Counter
 
-E_TRUNCATED, E_COMPRESSED = -54, -52
+E_TRUNCATED, E_BITMAP = -54, -56
 RANGES_MAX = 160
 PIECE = 4096
+PASSWORD = 'abc'
+DIRTY_SHARE = 3  # of the images that have bitmaps, one of so many
 
 # The known differences in opening: the name of the rule, and a function that takes our status (or
 # 0) and QEMU's message (or "") and returns True if the rule explains them. read_rule() has the rules
@@ -45,13 +49,18 @@ class Layer:
         self.is_qcow2 = len(self.bytes) >= 72 and self.bytes[:4] == b'QFI\xfb'
         self.format = 'qcow2' if self.is_qcow2 else 'raw'
         self.size = len(self.bytes)
-        self.incompatible = 0
+        self.incompatible = self.crypt = 0
         self.names_backing = False
         if not self.is_qcow2:
             return
         self.version = self.get(4, 4)
         self.bits = self.get(20, 4)
         self.size = self.get(24, 8)
+        self.crypt = self.get(32, 4)
+        if self.version == 1:
+            self.format = 'qcow'
+            self.bits = self.get(32, 1)
+            self.crypt = self.get(36, 4)
         if self.version >= 3 and len(self.bytes) >= 104:
             self.incompatible = self.get(72, 8)
         self.names_backing = self.get(8, 8) != 0 and self.get(16, 4) != 0
@@ -65,19 +74,50 @@ class Layer:
     def entry_len(self):
         return 16 if self.incompatible & 16 else 8
 
+    def extension(self, wanted):
+        """The payload of a header extension, or None."""
+        pos = self.get(100, 4) if self.version == 3 else 72
+        for _ in range(16):
+            kind, length = self.get(pos, 4), self.get(pos + 4, 4)
+            if kind in (0, wanted):
+                return self.bytes[pos + 8:pos + 8 + length] if kind else None
+            pos += 8 + (length + 7) // 8 * 8
+        return None
+
+    def bitmap_names(self):
+        """The names in the bitmap directory, as far as it makes sense; at most 3."""
+        payload = self.extension(0x23852875) if self.is_qcow2 and self.version == 3 else None
+        if payload is None or len(payload) != 24:
+            return
+        n, _, pos = struct.unpack('>QQQ', payload)
+        for _ in range(min(n >> 32, 3)):
+            name_len, extra_len = self.get(pos + 18, 2), self.get(pos + 20, 4)
+            start = pos + 24 + extra_len
+            if start + name_len > len(self.bytes):
+                return
+            yield self.bytes[start:start + name_len]
+            pos = (start + name_len + 7) // 8 * 8
+
+    def tables(self):
+        """The number of L1 entries, and of entries in each L2 table."""
+        if self.version != 1:
+            return self.get(36, 4), (1 << self.bits) // self.entry_len()
+        l2_bits = min(self.get(33, 1), 13)
+        return -(-self.size >> (self.bits + l2_bits)), 1 << l2_bits
+
     def clusters(self):
         """The guest clusters to compare: those with an entry, and their neighbours."""
         if not self.is_qcow2 or not 9 <= self.bits <= 21:
             return
-        per_table = (1 << self.bits) // self.entry_len()
+        n, per_table = self.tables()
         l1 = self.get(40, 8)
-        for i in range(min(self.get(36, 4), 4096)):
+        for i in range(min(n, 4096)):
             entry = self.get(l1 + 8 * i, 8) if l1 + 8 * i < len(self.bytes) else 0
             if entry == 0:
                 continue
             yield i * per_table
             yield i * per_table + per_table - 1
-            table = entry & 0x00fffffffffffe00
+            table = entry if self.version == 1 else entry & 0x00fffffffffffe00
             for k in range(per_table):
                 pos = table + k * self.entry_len()
                 if pos >= len(self.bytes):
@@ -124,19 +164,29 @@ def ranges_of(layers):
 def qemu_node(layers, data_path):
     layer = layers[0]
     node = {'driver': layer.format, 'file': {'driver': 'file', 'filename': layer.path}}
-    if layer.format == 'qcow2':
+    if layer.format != 'raw':
         node['backing'] = qemu_node(layers[1:], data_path) if len(layers) > 1 else None
         if layer.has_data_file():
             node['data-file'] = {'driver': 'file', 'filename': data_path}
+        if layer.crypt in (1, 2):
+            method = 'aes' if layer.crypt == 1 else 'luks'
+            node['encrypt'] = {'format': method, 'key-secret': 'key'}
     return node
+
+
+def qemu_name(layers, data_path):
+    return 'json:' + json.dumps(qemu_node(layers, data_path))
+
+
+SECRET = ['--object', 'secret,id=key,data=' + PASSWORD]
 
 
 def ask_qemu(layers, data_path, ranges):
     """None and a message, or a list with the bytes of each range, or None for an error."""
-    name = 'json:' + json.dumps(qemu_node(layers, data_path))
     commands = ''.join('read -v %d %d\n' % r for r in ranges) + 'quit\n'
-    p = subprocess.run(['qemu-io', '-r', name], input=commands.encode(), timeout=60,
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    p = subprocess.run(['qemu-io', *SECRET, '-r', qemu_name(layers, data_path)], timeout=60,
+                       input=commands.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       check=False)
     parts = p.stdout.decode('latin-1').split('qemu-io> ')
     if len(parts) < len(ranges) + 2:
         return None, parts[0].strip() or 'died: %d' % p.returncode
@@ -153,13 +203,18 @@ def ask_qemu(layers, data_path, ranges):
     return answers, ''
 
 
-def ask_ours(program, layers, data_path, ranges):
-    """{'strict'|'lenient': (status, message or size, [(status, bytes or None)])}"""
+def our_arguments(program, layers, data_path):
     args = [program]
     for layer in layers:
         args += [layer.format, layer.path]
     if layers[0].has_data_file():
         args += ['data', data_path]
+    return args + ['key', PASSWORD]
+
+
+def ask_ours(program, layers, data_path, ranges):
+    """{'strict'|'lenient': (status, message or size, [(status, bytes or None)])}"""
+    args = our_arguments(program, layers, data_path)
     p = subprocess.run(args, input=''.join('%d %d\n' % r for r in ranges).encode(), timeout=60,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if p.returncode != 0:
@@ -182,11 +237,55 @@ def ask_ours(program, layers, data_path, ranges):
     return answers
 
 
+def joined(ranges, end):
+    """Joins ranges (start, length, dirty) that continue each other, up to `end` of the disk."""
+    result = []
+    for start, length, dirty in ranges:
+        length = min(length, end - start)
+        if length <= 0:
+            break
+        if result and result[-1][2] == dirty:
+            result[-1][1] += length
+        else:
+            result.append([start, length, dirty])
+    return result
+
+
+def dirty_of_qemu(layers, data_path, name):
+    """(ranges or None, message)"""
+    p = subprocess.run(['nbdinfo', '--json', '--map=qemu:dirty-bitmap:' + name, '--', '[', 'qemu-nbd', '-r',
+                        *SECRET, '-B', name, qemu_name(layers, data_path), ']'], timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if p.returncode != 0:
+        return None, p.stderr.decode('latin-1').strip()
+    return [(e['offset'], e['length'], e['type'] & 1) for e in json.loads(p.stdout)], ''
+
+
+def dirty_of_ours(program, layers, data_path, name):
+    """(ranges, the last word)"""
+    p = subprocess.run([*our_arguments(program, layers, data_path), 'dirty', name], timeout=60,
+                       stdout=subprocess.PIPE, check=True)
+    *lines, last = p.stdout.decode('latin-1').splitlines()
+    return [tuple(map(int, line.split())) for line in lines], last
+
+
 # ---- Comparing ----
 
-def read_rule(layers, off, length, ours, qemu):
-    """The name of the rule that explains why the two read a range differently, or None."""
-    status, data = ours
+# As OPEN_RULES, for the ranges of a bitmap that one of the two does not give. The function takes our
+# status, or 0, and QEMU's message, or "".
+DIRTY_RULES = [
+    ('P19: a bitmap that no reader can use: we open the disk, QEMU does not',
+     lambda ours, qemu: ours == E_BITMAP and 'Failed to blk_new_open' in qemu),
+    ('P22: a bitmap past the end of the file: we fail, QEMU has zeros',
+     lambda ours, qemu: ours == E_TRUNCATED and qemu == ''),
+]
+
+def read_rule(layers, off, length, ours, strict, qemu):
+    """The name of the rule that explains why the two read a range differently, or None. ours: read
+    leniently; strict: our status otherwise."""
+    status = ours[0]
+    if strict == E_TRUNCATED and status == 0 and qemu is not None and any(x.crypt for x in layers):
+        return 'P15: encrypted data that the file has only a part of: we have zeros, QEMU has noise'
     if status == E_TRUNCATED:
         return 'P4: compressed data past the end of the file: we fail, QEMU pads it with zeros'
     if qemu is not None:
@@ -232,8 +331,43 @@ class Comparison:
         else:
             self.n['opened by both'] += 1
             self.compare_strict(layers, ours)
-            for r, a, b in zip(ranges, ours['lenient'][2], reads):
-                self.compare_range(layers, r, a, b)
+            strict = [status for status, _ in ours['strict'][2]] or [ours['strict'][0]] * len(ranges)
+            for r, a, s, b in zip(ranges, ours['lenient'][2], strict, reads):
+                self.compare_range(layers, r, a, s, b)
+            if self.n['images'] % DIRTY_SHARE == 0:
+                for name in layers[0].bitmap_names():
+                    self.compare_bitmap(layers, data_path, name)
+
+    def compare_bitmap(self, layers, data_path, raw_name):
+        name = raw_name.decode('latin-1')
+        # A meta context is UTF-8 without "*", and an argument has no NUL and does not begin with "-".
+        if not re.fullmatch(r'[ -)+,.-~][ -)+-~]*', name):
+            self.n['bitmaps skipped, because of their names'] += 1
+            return
+        try:
+            theirs, message = dirty_of_qemu(layers, data_path, name)
+            ours, last = dirty_of_ours(self.program, layers, data_path, name)
+        except (subprocess.SubprocessError, ValueError) as e:
+            self.unexplained_at(layers, 'no answer about a bitmap: %s' % str(e)[:300])
+            return
+        status = int(last.split()[1]) if last.startswith('failed') else 0
+        if status == 0 and theirs is not None:
+            self.n['bitmaps compared'] += 1
+            # QEMU leaves out what is after the last whole sector. We stop after a number of ranges.
+            end = layers[0].size // 512 * 512
+            if last == 'more':
+                end = min(end, sum(ours[-1][:2]))
+            if joined(ours, end) != joined(theirs, end):
+                self.unexplained_at(layers, 'bitmap %r differs' % name)
+            return
+        if status != 0 and theirs is None:
+            self.n['bitmaps refused by both'] += 1
+            return
+        for rule, explains in DIRTY_RULES:
+            if explains(status, message):
+                self.rules[rule] += 1
+                return
+        self.unexplained_at(layers, 'bitmap %r: ours %s, qemu: %s' % (name, last, message or 'reads'))
 
     def differs_in_open(self, layers, ours, message):
         for name, rule in OPEN_RULES:
@@ -259,7 +393,7 @@ class Comparison:
                     self.unexplained_at(layers, 'strict %d, lenient %d' % (a[0], b[0]))
                     return
 
-    def compare_range(self, layers, r, ours, qemu):
+    def compare_range(self, layers, r, ours, strict, qemu):
         self.n['ranges compared'] += 1
         if ours[0] != 0 and qemu is None:
             self.n['errors of both'] += 1
@@ -267,7 +401,7 @@ class Comparison:
         if ours[0] == 0 and ours[1] == qemu:
             self.n['equal bytes'] += 1
             return
-        rule = read_rule(layers, r[0], r[1], ours, qemu)
+        rule = read_rule(layers, r[0], r[1], ours, strict, qemu)
         if rule:
             self.rules[rule] += 1
             return
@@ -286,7 +420,7 @@ class Comparison:
 
 def repair(data):
     """Resets the refcount table fields. QEMU loads the table; the targets keep choices there."""
-    if data[:4] == b'QFI\xfb' and len(data) >= 72:
+    if data[:4] == b'QFI\xfb' and len(data) >= 72 and data[4:8] != b'\0\0\0\1':
         data = bytearray(data)
         data[48:60] = struct.pack('>QI', 0, 1)
     return bytes(data)
@@ -313,7 +447,8 @@ def layers_of(path, workdir):
         with open(name, 'wb') as f:
             f.write(repair(part))
         layers.append(Layer(name))
-        layers[0].format = 'qcow2'
+        if layers[0].format == 'raw':
+            layers[0].format = 'qcow2'
         if i > 0 and layers[i].has_data_file():
             layers.pop()
             break
@@ -326,6 +461,41 @@ def layers_of(path, workdir):
             f.write(bytes(4))
         layers[-1] = Layer(layers[-1].path)
     return layers
+
+
+# Images that the seeds do not have: the recipes of mkimage. The mutator changes no more than 4 MiB.
+SMALL = 'cluster_bits 9\nsize 40k\n'
+CONTENT = 'l2 0-3 data\nl2 5 compressed\nl2 6-7 zero\nl2 8 zero_alloc\nl2 9-11 data\nl2 40 data\n'
+LUKS = 'encrypt luks iterations=1 password=' + PASSWORD + ' cipher='
+RECIPES = [
+    SMALL + LUKS + 'aes-128 mode=cbc ivgen=essiv:sha256\n' + CONTENT,
+    SMALL + LUKS + 'aes-256 mode=xts ivgen=plain64\n' + CONTENT,
+    SMALL + LUKS + 'cast5-128 mode=cbc ivgen=plain hash=sha1\n' + CONTENT + 'snapshot 1 one\n' + CONTENT,
+    'cluster_bits 12\nsize 400k\n' + LUKS + 'serpent-128 mode=ctr ivgen=plain64\n' + CONTENT,
+    'cluster_bits 14\nsize 400k\nextended_l2\n' + LUKS + 'aes-128 mode=xts\n' +
+    'l2 0 subclusters 0xffff0000\nl2 1 subclusters 0xff00000000ff00ff\nl2 3 subclusters 0xffffffff\n',
+    SMALL + 'encrypt aes ' + PASSWORD + '\n' + CONTENT,
+    'version 2\ncluster_bits 12\nsize 100001\nencrypt aes ' + PASSWORD + '\nl2 0-5 data\nl2 7 data\n',
+]
+
+
+def make_more(mkimage, workdir):
+    """Images that are encrypted, or compressed with zstd, or that QEMU made in version 1."""
+    paths = []
+    for recipe in RECIPES:
+        paths.append(os.path.join(workdir, 'made%d' % len(paths)))
+        subprocess.run([mkimage, paths[-1]], input=recipe.encode(), check=True, timeout=60)
+    raw = os.path.join(workdir, 'raw')
+    with open(raw, 'wb') as f:
+        f.write(bytes(i % (2 + i // 7000) * 5 % 256 for i in range(147456)))
+    for options in ('-c -O qcow2 -o compression_type=zstd,cluster_size=512',
+                    '-c -O qcow2 -o compression_type=zstd,cluster_size=4k',
+                    '-c -O qcow2 -o compression_type=zstd,cluster_size=64k', '-O qcow'):
+        paths.append(os.path.join(workdir, 'made%d' % len(paths)))
+        subprocess.run(['qemu-img', 'convert', '-f', 'raw', *options.split(), raw, paths[-1]],
+                       check=True, timeout=60)
+    subprocess.run(['qemu-img', 'bitmap', '--add', '-g', '512', paths[-2], 'all clean'], check=True, timeout=60)
+    return paths
 
 
 def copies(directories, workdir):
@@ -368,6 +538,7 @@ def main():
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--corpus', action='append', default=[])
     p.add_argument('--keep')
+    p.add_argument('--mkimage')
     p.add_argument('image', nargs='*')
     args = p.parse_args()
     workdir = os.path.join(args.build, 'differential.%d' % os.getpid())
@@ -384,10 +555,10 @@ def main():
             comparison.report(0)
         else:
             sources = [os.path.join(base, name)
-                       for d in ['image', 'snapshot', 'chain']
+                       for d in ['image', 'snapshot', 'chain', 'bitmap', 'version1']
                        for base, _, names in os.walk(os.path.join(args.build, 'seed', d))
                        for name in sorted(names)]
-            sources += copies(args.corpus, workdir)
+            sources += make_more(args.mkimage, workdir) + copies(args.corpus, workdir)
             run_for(args, comparison, workdir, sources)
     finally:
         shutil.rmtree(workdir)

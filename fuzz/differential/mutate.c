@@ -10,7 +10,7 @@
 
 #include "../mutator.h"
 
-enum { LEN_MAX = 1 << 20 };
+enum { LEN_MAX = 4 << 20 };
 
 static uint8_t bytes[LEN_MAX];
 
