@@ -82,7 +82,7 @@ static int model_open(struct v1_model *m, uint64_t *pos)
 	if (!there(m, m->l1, (last + 1) * 8))
 		return QCOW2_E_TRUNCATED;
 	*pos = 8;
-	if (m->name_pos > UINT32_MAX)
+	if (m->name_pos > UINT32_MAX && m->name_len != 0)
 		return QCOW2_E_HEADER;
 	*pos = 16;
 	if (m->name_len > QCOW2_NAME_MAX)

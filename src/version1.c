@@ -78,7 +78,7 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_field *f)
 {
 	uint64_t last = q2_shr64(image->size - 1u, image->l1_entry_bits);
-	uint32_t len = q2_be32(h + AT_V1_BACKING_LEN);
+	uint32_t len;
 
 	f->pos = AT_V1_L1_POS;
 	f->value = image->size;
@@ -93,9 +93,12 @@ static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 		return QCOW2_E_TRUNCATED;
 	f->pos = AT_V1_BACKING_POS;
 	image->backing_name.pos = q2_be32(h + AT_V1_BACKING_POS + 4);
+	/* QEMU looks at the position and the length only if neither is 0. */
+	len = q2_be32(h + AT_V1_BACKING_LEN);
+	if (len == 0u)
+		return QCOW2_OK;
 	if (q2_be32(h + AT_V1_BACKING_POS) != 0u)
 		return QCOW2_E_HEADER;
-	/* Without a name, QEMU does not look at the length. */
 	if (image->backing_name.pos == 0u)
 		len = 0;
 	f->pos = AT_V1_BACKING_LEN;

@@ -121,7 +121,8 @@ static const struct header_case header_cases[] = {
 	{ "a length but no name", 16, 4, 5000, 0, QCOW2_OK, 0, 0 },
 	{ "name too long", 12, 8, UINT64_C(5000) << 32 | 1024, 0, QCOW2_E_HEADER, 16, ANY },
 	{ "name of 0 bytes", 8, 8, 5000, 0, QCOW2_OK, 0, 0 },
-	{ "name behind 4 GiB", 8, 8, UINT64_C(1) << 32, 0, QCOW2_E_HEADER, 8, ANY },
+	{ "name behind 4 GiB", 11, 8, UINT64_C(1) << 56 | 1, 0, QCOW2_E_HEADER, 8, ANY },
+	{ "name of 0 bytes behind 4 GiB", 8, 8, UINT64_C(1) << 32, 0, QCOW2_OK, 0, 0 },
 };
 
 static void test_headers(void **state)
