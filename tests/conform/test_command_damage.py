@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conform import (FAULTS, K, MEMORY, QCOW2, SECONDS, qcow2, qcow2_json, qcow2_ok, refused, run,
-                     start)
+                     start, succeed)
 from fault_runs import CALLS, Outcome
 
 CLUSTER = 4096
@@ -380,6 +380,8 @@ def test_file_that_grows(there, build):
     end = image.stat().st_size
     put_l2(image, 0, 1 << 63 | end)
     put64(image, table_entries(image, 3)[1] + 8 * (2046 - 3 * 512), 1 << 63 | end + CLUSTER)
+    # Much of the file is not stored, as after preallocation: then the map looks for holes.
+    succeed("fallocate", "--punch-hole", f"--offset={end // 2}", f"--length={end // 4}", image)
     os.truncate(image, end + CLUSTER)
     with open(image, "ab") as file:
         file.write(b"a" * there)
@@ -388,10 +390,12 @@ def test_file_that_grows(there, build):
         with open(image, "ab") as file:
             file.write(b"a" * (CLUSTER - there))
         out, err = process.communicate(timeout=SECONDS)
-    *_, last, gap = json.loads(out)
-    assert process.returncode == 0 and gap["start"] == 2047 * CLUSTER
+    assert process.returncode == 0, err
+    first, *_, last, gap = json.loads(out)
+    assert first["zero"] and gap["start"] == 2047 * CLUSTER
     assert (last["start"], last["length"], last["zero"]) == (2046 * CLUSTER, CLUSTER, False)
-    assert err.count(b"\n") == (there > 0) and (b"when it was opened, and has grown" in err) == (there > 0), err
+    warned = b"ended inside a data cluster when it was opened, and has grown" in err
+    assert warned == (there > 0) and err.count(b"\n") == warned, err
 
 
 def test_file_that_ends_behind_damage(build):
