@@ -268,8 +268,7 @@ step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step zlib             guarded after with_zlib
 step freestanding     make -s freestanding
-step fuzz             make -s fuzz-ci FUZZ_SECONDS=4
-step cross-powerpc    cross powerpc-linux-gnu qemu-ppc-static
+step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
 step tsan             sh tests/tsan.sh
