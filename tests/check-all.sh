@@ -74,7 +74,7 @@ report() {
 # Waits until fewer than N steps run.
 wait_below() { # N
 	while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
-		sleep 0.2
+		sleep 1
 		report
 	done
 	report
@@ -92,7 +92,7 @@ step() { # NAME COMMAND...
 	rm -f "$logs/$1.result"
 	wait_below "$slots"
 	while [ -n "$after" ] && [ ! -f "$logs/$after.result" ] && [ -n "$(jobs -rp)" ]; do
-		sleep 0.2
+		sleep 1
 		report
 	done
 	started+=("$1")
