@@ -111,8 +111,8 @@ static bool window_count(struct qcow2_check *c)
 	c->mode = Q2_WALK_COUNT;
 	c->saturated = false;
 	q2_check_walk(c);
-	if (!c->saturated)
-		q2_check_walk_refcounts(c);
+	/* Even if the counters were too short: it reports what no later pass does. */
+	q2_check_walk_refcounts(c);
 	if (c->settled < c->window_end)
 		c->settled = c->window_end;
 	return !c->saturated;

@@ -622,6 +622,10 @@ static void test_many_references(void **state)
 			EQ(found.n[QCOW2_CHECK_REFCOUNT], order == 0 ? 0 : 2);
 			if (order == 0)
 				EQ(found.n[QCOW2_CHECK_OVERFLOW], n + 1);
+			test_case("%u references, and the table is past the end", n);
+			put(&s, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET), UINT64_C(1) << 30);
+			run_all(&s, &found);
+			EQ(found.n[QCOW2_CHECK_PAST_END], 1);
 			test_image_free(&s);
 		}
 	}
