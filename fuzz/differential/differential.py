@@ -39,6 +39,9 @@ OPEN_RULES = [
      lambda ours, qemu, top: ours == 0 and re.search(r'(?i)bitmap', qemu)),
     ('P14: the backing name of version 1 is behind 4 GiB: we refuse it, QEMU reads it as zeros',
      lambda ours, qemu, top: ours == E_HEADER and qemu == '' and top.version == 1 and top.get(8, 4) != 0),
+    ('P14: a backing name of 0 bytes of version 1 is near 2^63 or behind it: we ignore it, QEMU does not',
+     lambda ours, qemu, top: ours == 0 and top.version == 1 and top.get(16, 4) == 0 and
+     top.get(8, 4) >= 0x7fffffff and 'Input/output error' in qemu),
 ]
 
 
