@@ -3,7 +3,7 @@
 
 BENCH = $(O)/tests/bench
 BENCH_DIR ?= $(O)/bench
-BENCH_DRIVERS = $(addprefix $(BENCH)/driver-,qcow2 raw libqcow)
+BENCH_DRIVERS = $(addprefix $(BENCH)/driver-,qcow2 raw xts libqcow)
 BENCH_PROGRAMS = $(BENCH_DRIVERS) $(BENCH)/measure $(BENCH)/inflate
 BENCH_UPDATE = $(if $(UPDATE),--update)
 BENCH_RUN = /usr/bin/python3 tests/bench/bench.py --build $(O) --dir $(BENCH_DIR) $(BENCH_ARGS)
@@ -53,6 +53,9 @@ $(BENCH)/driver-qcow2: $(BENCH)/driver.o $(BENCH)/reader_qcow2.o $(O)/libqcow2.a
 
 $(BENCH)/driver-raw: $(BENCH)/driver.o $(BENCH)/reader_raw.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -o $@
+
+$(BENCH)/driver-xts: $(BENCH)/driver.o $(BENCH)/reader_xts.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lgcrypt -pthread -o $@
 
 $(BENCH)/driver-libqcow: $(BENCH)/driver.o $(BENCH)/reader_libqcow.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lqcow -pthread -o $@

@@ -11,6 +11,7 @@ KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 CLUSTER = 64 * KIB
 BLOCK = 4 * KIB
 TIMEOUT = 300  # seconds, for each program
+PASSWORD = "bench"  # of encrypted images; reader_qcow2.c has it as well
 
 
 def name_of(size):
@@ -140,6 +141,20 @@ def scattered(path, size, clusters, raw):
 def compressed(path, size, kind, raw):
     mixture(raw, size)
     convert(raw, path, "-c", "-f", "raw", "-O", "qcow2", "-o", f"compression_type={kind}")
+
+
+def secret():
+    """The arguments that give QEMU the password, as the object `key`."""
+    return "--object", f"secret,id=key,data={PASSWORD}"
+
+
+def encrypted(path, size, raw):
+    """AES-256 in mode XTS, and a raw file with the same content."""
+    noise(raw, size)
+    create(path, size, *secret(), "-o",
+           "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10")
+    convert(raw, f"driver=qcow2,file.filename={path},encrypt.key-secret=key",
+            "-n", *secret(), "-f", "raw", "--target-image-opts")
 
 
 def chain_clusters(i, size):

@@ -308,4 +308,29 @@ def w9(b):
                           times // slower)], 1.4)
 
 
-ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9)}
+def w11(b):
+    image, raw_image = b.path("w11.qcow2"), b.path("w11.raw")
+    size = b.size(512 * MIB, 128 * MIB)
+    images.encrypted(image, size, raw_image)
+    opts = f"driver=qcow2,file.filename={image},encrypt.key-secret=key"
+    times = GIB // size
+    yield Row("w11 in order, aes-256-xts",
+              Reader("ours", b.driver("qcow2", "seq", image, BUFFER, times), times),
+              Reader("raw", b.driver("xts", "seq", raw_image, BUFFER, times), times),
+              [Reader("qemu-img convert",
+                      ["qemu-img", "convert", *images.secret(), "-n", "-S", "0", "-W", "--image-opts",
+                       "--target-image-opts", opts, f"driver=null-co,size={size}"])],
+              1.3, yardstick="pread and libgcrypt", content=raw_image)
+
+
+def w12(b):
+    image, size = b.path("w12.qcow2"), b.size(TIB, 64 * GIB)
+    images.create(image, size, "-o", "preallocation=metadata")
+    yield Row(f"w12 check, {size >> 30} GiB, all allocated",
+              Reader("ours", b.command("check", image)), None,
+              [Reader("qemu-img check", ["qemu-img", "check", "-f", "qcow2", image]),
+               Reader("ours in 1 MiB", b.command("check", "--memory", "1M", image))],
+              0.5, "qemu-img check", "-", is_reader=False)
+
+
+ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9, w11, w12)}

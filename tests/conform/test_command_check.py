@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conform import (K, M, assert_same_check, check_answer, create_luks, qcow2, qcow2_ok, qemu_check,
+from conform import (K, M, assert_same_check, check_answer, create_luks, make, qcow2, qcow2_ok, qemu_check,
                      qemu_img, qemu_io, refused, run, succeed)
 from qemu_made import painted
 
@@ -127,6 +127,67 @@ def test_bitmaps(image):
     # QEMU warns without a newline, so the first line that it found is part of the warning.
     theirs, ours = check_answer(qemu_check(image)), check_answer(qcow2("check", "--json", image))
     assert theirs[:2] == ours[:2] and ours[0] == 3
+
+
+def bitmap_directory(t):
+    extension = next(pos for pos in range(104, t.cluster, 8) if t.get(pos, 4) == 0x23852875)
+    return t.get(extension + 24)
+
+
+def owners_of(t):
+    """Where an image of QEMU with a snapshot, a bitmap and all kinds of clusters has its parts."""
+    directory = bitmap_directory(t)
+    table, compressed = t.get(directory), t.entry(lambda entry: entry >> 62 == 1)
+    return {
+        "the header": 0, "the L1 table": t.l1, "an L2 table": t.l2(), "data": t.get(t.entry()),
+        "compressed data": t.get(compressed) & (1 << 54) - 1, "the refcount table": t.blocks,
+        "a refcount block": t.get(t.blocks), "the L1 table of a snapshot": t.get(t.snapshots),
+        "the snapshot table": t.snapshots, "the bitmap directory": directory,
+        "a bitmap table": table, "a bitmap": t.get(table),
+    }
+
+
+def test_owners(image):
+    """An entry that points to a part of the image, whose owner is named."""
+    painted(image, 256 * K, 4 * K, "", n=12)
+    qemu_img("bitmap", "--add", image, "a")
+    qemu_io(image, "write 0 12k", "write -c 128k 4k")
+    qemu_img("snapshot", "-c", "s", image)
+    whole = bytes(image.read_bytes())
+    for owner, place in owners_of(Tables(bytearray(whole))).items():
+        t = Tables(bytearray(whole))
+        cluster = place % (1 << 56) // t.cluster
+        entry = t.free()
+        t.put(entry, 1 << 63 | cluster * t.cluster)
+        image.write_bytes(t.data)
+        found = qcow2("check", image)
+        assert found.code == 2, (owner, found)
+        assert f"cluster {cluster} is used by {owner} (at file offset " in found.err, (owner, found)
+        assert f"cluster {cluster} is used by data (at file offset {entry})" in found.err, found
+
+
+def test_owner_of_the_encryption_header(image):
+    make("cluster_bits 12\nsize 64k\nencrypt luks password=abc\nl2 0 data\nlayout\nput64 $l1+0 "
+         "1<<63|$luks\n", image)
+    found = qcow2("check", image)
+    assert " is used by the encryption header (at file offset " in found.err, found
+
+
+def test_lines_that_qemu_does_not_have(image):
+    """A reader refuses such a cluster of a bitmap, and compressed data past the end of the file."""
+    painted(image, 256 * K, 4 * K, "", n=12)
+    qemu_img("bitmap", "--add", image, "a")
+    qemu_io(image, "write 0 12k")
+    t = Tables(bytearray(image.read_bytes()))
+    table = t.get(bitmap_directory(t))
+    t.put(table, t.get(table) | 1 << 2)
+    t.put(t.free(), 1 << 62 | len(t.data))
+    image.write_bytes(t.data)
+    found = qcow2("check", image)
+    assert found.code == 2, found
+    assert f"ERROR invalid bitmap table entry: {t.get(table):x}\n" in found.err, found
+    assert (f"ERROR coffset=0x{len(t.data):x}: compressed data begins past the end of the file\n"
+            in found.err), found
 
 
 def test_luks_needs_no_key(image):

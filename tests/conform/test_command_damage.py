@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Damaged images: what `map` shows, what --salvage saves, and what warnings say."""
 import errno
+import fcntl
 import json
 import os
+import subprocess
+import sys
+import termios
+import time
 
 import pytest
 
-from conform import FAULTS, K, MEMORY, qcow2, qcow2_json, qcow2_ok, refused, run
+from conform import (FAULTS, K, MEMORY, QCOW2, SECONDS, qcow2, qcow2_json, qcow2_ok, refused, run,
+                     start, succeed)
 from fault_runs import CALLS, Outcome
 
 CLUSTER = 4096
@@ -352,6 +358,44 @@ def test_file_that_ends_inside_a_cluster(build):
     assert qcow2("cat", "-n", "4K", image).err == ""
     odd = build("cluster_bits 12\nsize 61540\nl2 15 last 100\n", "odd")  # the disk ends there as well
     assert qcow2("map", odd).err == qcow2("info", odd).err == ""
+
+
+def wait_until(holds):
+    """Waits for another process."""
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def waiting_bytes(pipe):
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.parametrize("there", (0, 512))
+def test_file_that_grows(there, build):
+    """The rest of the last cluster is not in the file when the command starts. It arrives before the
+    command comes to it, and after the command has seen a hole at the old end of the file."""
+    image = build("cluster_bits 12\nsize 8M\n" + "".join(f"l2 {n} data\n" for n in range(0, 2048, 2)))
+    end = image.stat().st_size
+    put_l2(image, 0, 1 << 63 | end)
+    put64(image, table_entries(image, 3)[1] + 8 * (2046 - 3 * 512), 1 << 63 | end + CLUSTER)
+    # Much of the file is not stored, as after preallocation: then the map looks for holes.
+    succeed("fallocate", "--punch-hole", f"--offset={end // 2}", f"--length={end // 4}", image)
+    os.truncate(image, end + CLUSTER)
+    with open(image, "ab") as file:
+        file.write(b"a" * there)
+    with start(QCOW2, "map", "--json", image, stdout=subprocess.PIPE) as process:
+        wait_until(lambda: waiting_bytes(process.stdout) >= 64 * K - 4096)  # the pipe is full
+        with open(image, "ab") as file:
+            file.write(b"a" * (CLUSTER - there))
+        out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    first, *_, last, gap = json.loads(out)
+    assert first["zero"] and gap["start"] == 2047 * CLUSTER
+    assert (last["start"], last["length"], last["zero"]) == (2046 * CLUSTER, CLUSTER, False)
+    warned = b"ended inside a data cluster when it was opened, and has grown" in err
+    assert warned == (there > 0) and err.count(b"\n") == warned, err
 
 
 def test_file_that_ends_behind_damage(build):

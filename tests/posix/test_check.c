@@ -278,6 +278,7 @@ static const struct change {
 	  SNAPSHOT, 8, UINT64_C(0x1000000000010003) },
 	{ "ERROR snapshot 1 (a\\x0ab): L1 table is too short for the size of its disk", SNAPSHOT,
 	  48, 1ULL << 40 },
+	{ "ERROR snapshot table entry 0 is incomplete", SNAPSHOT, 36, 1 },
 	{ "ERROR 1 snapshots in image with data file", HEADER, IMAGE_INCOMPATIBLE_FEATURES, 4 },
 	{ "the image is marked corrupt", HEADER, IMAGE_INCOMPATIBLE_FEATURES, 2 },
 };

@@ -9,8 +9,12 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifndef STATX_TYPE
+#include <linux/stat.h> /* musl before 1.2.5 has no statx(2) */
+#endif
 
 /*
  * The attributes of statx(2), 0 where the system does not know them. Linux before 5.8 does not tell
@@ -20,7 +24,7 @@ static uint64_t file_attributes(const char *path)
 {
 	struct statx sx;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) != 0)
+	if (syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) != 0)
 		return 0;
 	return sx.stx_attributes & sx.stx_attributes_mask;
 }
