@@ -27,6 +27,9 @@ static inline uint32_t q2_zfast_le(const uint8_t *p, uint32_t n)
 {
 	uint32_t value = 0;
 
+	/*@ loop invariant n <= \at(n, Pre);
+	    loop assigns n, value;
+	    loop variant n; */
 	while (n != 0)
 		value = value << 8 | p[--n];
 	return value;
@@ -42,6 +45,17 @@ static inline bool q2_zfast_open(struct zfast_bits *b, const uint8_t *bytes, uin
 	b->bytes = bytes;
 	b->left = len * 8;
 	b->over = false;
+	/*@ // Each turn doubles `last`, which was not 0, so there are at most 7.
+	    loop invariant len * 8 - 7 <= b->left <= len * 8 && last < 0x200;
+	    loop invariant 2 <= last && (b->left <= len * 8 - 1 ==> 4 <= last) &&
+	                   (b->left <= len * 8 - 2 ==> 8 <= last) &&
+	                   (b->left <= len * 8 - 3 ==> 16 <= last) &&
+	                   (b->left <= len * 8 - 4 ==> 32 <= last) &&
+	                   (b->left <= len * 8 - 5 ==> 64 <= last) &&
+	                   (b->left <= len * 8 - 6 ==> 128 <= last) &&
+	                   (b->left <= len * 8 - 7 ==> 256 <= last);
+	    loop assigns last, b->left;
+	    loop variant b->left; */
 	for (last = (uint32_t)bytes[len - 1] << 1; (last & 0x100u) == 0; last <<= 1)
 		b->left--;
 	b->left--;
@@ -55,6 +69,10 @@ static inline uint32_t q2_zfast_bits_at(const uint8_t *bytes, uint32_t at, uint3
 	uint32_t have = 8 - (at & 7u);
 	uint32_t value = (uint32_t)*p >> (at & 7u);
 
+	/*@ loop invariant 1 <= have < n + 8 || have == 8 - at % 8;
+	    loop invariant (at + have) % 8 == 0 && p == bytes + ((at + have) / 8 - 1);
+	    loop assigns p, have, value;
+	    loop variant 40 - have; */
 	for (; have < n; have += 8)
 		value |= (uint32_t)(*++p) << have;
 	return value & ((1u << n) - 1u);

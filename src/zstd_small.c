@@ -602,6 +602,10 @@ static void unzstd_copy_literals(struct unzstd *s, uint32_t n)
 	if (!unzstd_check(s, n <= s->literals))
 		return;
 	s->literals -= n;
+	/*@ loop invariant n <= \at(n, Pre) && s->literals == \at(s->literals, Pre) - \at(n, Pre);
+	    loop invariant stream->done == \at(s->stream->done, Pre) + \at(n, Pre) - n;
+	    loop assigns n, stream->done, stream->window[0 .. stream->window_len - 1];
+	    loop variant n; */
 	for (; n != 0; n--) {
 		*unzstd_out(s, stream->done) = *unzstd_out(s, stream->done + s->room);
 		stream->done++;
@@ -617,6 +621,10 @@ static void unzstd_copy_match(struct unzstd *s, uint32_t n, uint32_t offset)
 	                  n <= s->room && offset <= s->reach && offset <= stream->done - s->begin))
 		return;
 	s->room -= n;
+	/*@ loop invariant n <= \at(n, Pre) && s->room == \at(s->room, Pre) - \at(n, Pre);
+	    loop invariant stream->done == \at(s->stream->done, Pre) + \at(n, Pre) - n;
+	    loop assigns n, stream->done, stream->window[0 .. stream->window_len - 1];
+	    loop variant n; */
 	for (; n != 0; n--) {
 		*unzstd_out(s, stream->done) = *unzstd_out(s, stream->done - offset);
 		stream->done++;

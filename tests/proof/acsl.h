@@ -234,4 +234,16 @@ int any_piece(struct qcow2_stream *stream);
 */
 #endif
 
+/* For the bits that the fast decoder for zstd reads backwards. */
+#ifdef FOR_zstd_fast_bits
+/*@
+  axiomatic Backwards {
+    axiom in_byte: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 7) == x % 8;
+    axiom bytes: \forall integer x; 0 <= x <= 0xffffffff ==> (x >> 3) == x / 8;
+    axiom twice: \forall integer x; 0 <= x <= 0xffffffff ==> (x << 1) == 2 * x;
+    axiom above: \forall integer x; 0 <= x < 0x200 && (x & 0x100) == 0 ==> x < 0x100;
+  }
+*/
+#endif
+
 #endif

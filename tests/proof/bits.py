@@ -88,6 +88,11 @@ def claims():
     yield "sectors", f"(= (bvand x {number(2**32 - 512)}) (bvsub {low('x')} {rest}))"
     yield "either_least", "(and (bvuge (bvor x y) x) (bvuge (bvor x y) y))"
     yield "either", "(bvule (bvor x y) (bvadd x y))"
+    yield "in_byte", f"(= (bvand x {number(7)}) (bvurem x {number(8)}))"
+    yield "bytes", f"(= (bvlshr x {number(3)}) (bvudiv x {number(8)}))"
+    yield "twice", f"(= (bvshl x {number(1)}) (bvmul x {number(2)}))"
+    low8 = f"(= (bvand x {number(256)}) {number(0)})"
+    yield "above", f"(=> (and (bvult x {number(512)}) {low8}) (bvult x {number(256)}))"
     yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"
 
 

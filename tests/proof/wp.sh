@@ -92,6 +92,8 @@ prove src/reader.c 52 qcow2_reader_read
 prove src/block.c 125 block_is_aligned block_straight block_bounce block_read
 prove src/zstd_small.c 85 unzstd_fail unzstd_check unzstd_byte unzstd_next
 prove src/zstd_small.c 47 unzstd_back
+prove src/zstd_small.c 121 unzstd_out unzstd_place unzstd_copy_literals unzstd_copy_match
+prove src/zstd_fast_bits.c 77 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take
 prove src/inflate_small.c 113 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 inflate_take
 if [ $# -eq 0 ]; then

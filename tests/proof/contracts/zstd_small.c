@@ -2,6 +2,16 @@
 #include "../../../src/zstd_small.c"
 #include "internal.h"
 
+/*@
+  // What the block has made, its room and the literals that are left are in the frame, which is in
+  // the window.
+  predicate good_output(struct unzstd *s) =
+    \valid(s) && \valid(s->stream) && good_window(s->stream) &&
+    \separated(s, s->stream, s->stream->window + (0 .. s->stream->window_len - 1)) &&
+    s->begin <= s->stream->done && s->limit <= s->stream->window_len &&
+    s->stream->done + s->room + s->literals <= s->limit;
+*/
+
 /*@ requires \valid(s);
     assigns s->status;
     ensures s->status == (\old(s->status) == 0 ? status : \old(s->status)); */
@@ -36,3 +46,34 @@ static uint32_t unzstd_next(struct unzstd *s);
     ensures s->end <= \old(s->end);
     ensures s->at <= \old(s->end) ==> s->at <= s->end; */
 static uint32_t unzstd_back(struct unzstd *s, uint32_t n);
+
+/* The output: a window, and in it what a block has made, room, and its literals that are left. */
+
+/*@ requires \valid_read(s) && \valid_read(s->stream) && 0 < s->stream->window_len;
+    assigns \result \from s->stream->window, s->stream->window_len, k;
+    ensures \base_addr(\result) == \base_addr(s->stream->window);
+    ensures 0 <= \result - s->stream->window < s->stream->window_len; */
+static uint8_t *unzstd_out(struct unzstd *s, uint32_t k);
+
+/*@ requires good_output(s);
+    assigns s->literals, s->room, s->status;
+    ensures good_output(s) && s->room <= \old(s->room);
+    ensures s->status == 0 ==> s->room == \old(s->room) - n && s->literals == n &&
+              \result == s->stream->done + s->room; */
+static uint32_t unzstd_place(struct unzstd *s, uint32_t n);
+
+/*@ requires good_output(s);
+    assigns s->literals, s->status, s->stream->done,
+            s->stream->window[0 .. s->stream->window_len - 1];
+    ensures good_output(s);
+    ensures s->status == 0 ==> s->stream->done == \old(s->stream->done) + n &&
+              s->literals == \old(s->literals) - n; */
+static void unzstd_copy_literals(struct unzstd *s, uint32_t n);
+
+/*@ requires good_output(s);
+    assigns s->room, s->status, s->stream->done,
+            s->stream->window[0 .. s->stream->window_len - 1];
+    ensures good_output(s);
+    ensures s->status == 0 ==> s->stream->done == \old(s->stream->done) + n &&
+              s->room == \old(s->room) - n && offset <= \old(s->stream->done) - s->begin; */
+static void unzstd_copy_match(struct unzstd *s, uint32_t n, uint32_t offset);
