@@ -289,7 +289,7 @@ def test_after_the_directory_changed(image, tmp_path):
     chain(image)
     pid, socket = tmp_path / "pid", tmp_path / "socket"
     done = run("nbdkit", "-U", "socket", "-P", "pid", PLUGIN, image.name, "follow=true", "layer-only=false",
-               cwd=tmp_path, stdout=None)
+               cwd=tmp_path)
     try:
         assert done.code == 0, done
         succeed("nbdcopy", f"nbd+unix:///?socket={socket}", tmp_path / "out")
