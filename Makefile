@@ -48,6 +48,7 @@ endif
 
 include port/posix/posix.mk
 include port/uefi/uefi.mk
+include port/nbdkit/nbdkit.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
@@ -148,7 +149,7 @@ programs: $(TEST_PROGRAMS)
 
 check:
 	$(Q)sh tests/install.sh missing check
-	+$(Q)$(MAKE) --no-print-directory programs all
+	+$(Q)$(MAKE) --no-print-directory programs all nbdkit
 	$(Q)sh tests/check.sh $(O)
 
 check-all:
@@ -175,6 +176,6 @@ install: all
 clean:
 	rm -rf $(O)
 
--include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 .PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE

@@ -242,7 +242,7 @@ firmware() { # with a limit of six hours in place of the ten minutes of make che
 # ---- The list ----
 
 # These change the programs in build/ or are over at once.
-step build            make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' all programs
+step build            make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' all programs nbdkit
 step demo             make -s CFLAGS='-O2 -g -Werror' demo
 step example          example
 step install          installed

@@ -9,7 +9,7 @@ check='
 gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev libssl-dev libmbedtls-dev
 libcmocka-dev python3 python3-pytest qemu-utils
-strace util-linux mount e2fsprogs libnbd-bin
+strace util-linux mount e2fsprogs libnbd-bin nbdkit nbdkit-plugin-dev
 mandoc zsh fish fdisk
 '
 all="$check

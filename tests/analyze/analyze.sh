@@ -69,11 +69,12 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 	in_one "$out/posix.c" port/posix/posix.h port/common/*.c $(ls port/posix/*.c port/posix/open/*.c \
 		port/posix/read/*.c port/posix/codec/*.c port/posix/key/*.c | grep -v /core.c)
 	in_one "$out/tool.c" port/posix/tool/*.c port/posix/tool/*/*.c
+	in_one "$out/nbdkit.c" port/nbdkit/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c
 	in_one "$out/baremetal.c" port/baremetal/*.c
 }
-tidy="$out/tool.c $out/uefi-app.c $out/uefi-driver.c $out/core.c $out/posix.c $out/baremetal.c
+tidy="$out/tool.c $out/nbdkit.c $out/uefi-app.c $out/uefi-driver.c $out/core.c $out/posix.c $out/baremetal.c
 	src/mem.c port/uboot/qcow2_blk.c port/grub/qcow2io.c port/tfa/io_qcow2.c port/crypto/handles.c port/crypto/libgcrypt.c
 	port/crypto/libcrypto.c port/crypto/mbedtls.c $choices"
 cat >"$out/tidy.sh" <<'END'

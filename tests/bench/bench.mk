@@ -41,7 +41,7 @@ bench-m4:
 bench-start: all $(O)/tests/image/mkimage
 	$(Q)/usr/bin/python3 tests/bench/start.py --build $(O)
 
-bench-programs: all $(BENCH_PROGRAMS)
+bench-programs: all nbdkit $(BENCH_PROGRAMS)
 
 gate-programs: $(BENCH)/gate $(BENCH)/driver-qcow2 $(BENCH)/driver-raw $(O)/tests/image/mkimage \
 	$(O)/qcow2 m4-programs

@@ -4,7 +4,7 @@
 
     bench.py --build DIR --dir DIR [--quick] [--rounds N] [--update | WORKLOAD...]
 
-The workloads are w1 to w9, w4t, w11 and w12; w10 comes with w4, whose images it reads.
+The workloads are w1 to w9, w4t, and w11 to w13; w10 comes with w4, whose images it reads.
 
 In each round every reader of a row runs once, so that other work on the machine disturbs all of them
 alike. One run before the first round warms the caches and is not counted. A cost is the CPU time,
@@ -247,7 +247,7 @@ def main():
     if args.update and args.workload:
         parser.error("--update needs all workloads: name none")
     rounds = args.rounds or (5 if args.quick else 7)
-    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "7zz", "strace"):
+    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "nbdkit", "7zz", "strace"):
         if not shutil.which(program):
             sys.exit(f"bench: {program} is missing; install it with tests/install.sh")
     b = workloads.Bench(os.path.abspath(args.build), None, args.quick)

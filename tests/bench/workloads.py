@@ -333,4 +333,26 @@ def w12(b):
               0.5, "qemu-img check", "-", is_reader=False)
 
 
-ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9, w11, w12)}
+def w13(b):
+    """The readers are an NBD server with its client, and the client costs the same with each of them."""
+    plugin = os.path.join(b.build, "nbdkit/nbdkit-qcow2-plugin.so")
+    image, raw_image = b.path("w13.qcow2"), b.path("w13.raw")
+
+    def through(name, *server):
+        return Reader(name, ["nbdcopy", "--", "[", *server, "]", "null:"])
+
+    def row(text, limit, against):
+        return Row(f"w13 nbdcopy through nbdkit, {text}", through("ours", "nbdkit", plugin, image),
+                   through("raw", "nbdkit", "file", raw_image),
+                   [through("qemu-nbd", "qemu-nbd", "-r", "-f", "qcow2", image)], limit, against,
+                   yardstick="nbdkit file", is_reader=False)
+
+    size = b.size(GIB, 256 * MIB)
+    n = size // CLUSTER
+    images.scattered(image, size, sorted(random.Random(13).sample(range(n), n // 4)), raw_image)
+    yield row("1/4 allocated", 1.0, "raw")
+    images.compressed(image, b.size(256 * MIB, 64 * MIB), "zlib", raw_image)
+    yield row("zlib", 0.5, "qemu-nbd")
+
+
+ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9, w11, w12, w13)}

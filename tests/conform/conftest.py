@@ -16,7 +16,7 @@ def tools(tmp_path_factory):
     """Fails if a tool is missing: no test is skipped. At the end, also ends the server."""
     oracle.base = tmp_path_factory.getbasetemp()
     for tool in (conform.QCOW2, conform.FAULTS, conform.CORE_CAT, conform.MKIMAGE, "qemu-img", "qemu-io",
-                 "qemu-nbd", "nbdinfo"):
+                 "qemu-nbd", "nbdinfo", "nbdcopy", "nbdkit"):
         assert shutil.which(tool), f"{tool} is missing"
     conform.QCOW2 = os.path.abspath(conform.QCOW2) if "/" in conform.QCOW2 else conform.QCOW2
     yield

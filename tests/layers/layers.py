@@ -16,7 +16,8 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FOLDERS = ("include", "src", "port/common", "port/crypto", "port/posix", "port/uefi", "port/baremetal")
+FOLDERS = ("include", "src", "port/common", "port/crypto", "port/posix", "port/nbdkit", "port/uefi",
+           "port/baremetal")
 # This only includes the files of src/.
 NO_OBJECT = {"port/posix/core.c"}
 
@@ -105,9 +106,9 @@ def call_edges(files, build):
 
 
 def is_elsewhere(path):
-    """Is this a file without an object here: firmware, or a library that this build leaves out?"""
-    return re.match(r"src/mem\.c|port/baremetal/|port/crypto/|port/posix/codec/(deflate|zstd)|"
-                    r"port/posix/key/crypto_", path) is not None
+    """Is this a file without an object here: firmware, a plugin, or a library that this build leaves out?"""
+    return re.match(r"src/mem\.c|port/baremetal/|port/nbdkit/|port/crypto/|"
+                    r"port/posix/codec/(deflate|zstd)|port/posix/key/crypto_", path) is not None
 
 
 def main():
