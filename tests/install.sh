@@ -20,7 +20,7 @@ frama-c-base why3 z3 cvc4
 afl++ zip
 libqcow-dev 7zip
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
-libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dev-powerpc-cross
+libc6-dev-armhf-cross libc6-dev-s390x-cross
 gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc

@@ -20,7 +20,7 @@ mkdir -p "$dir"
 core=$(ls src/*.c | grep -v /mem.c)
 writer='tests/image/image.c tests/image/image_finish.c tests/image/pack.c'
 shared="$(ls tests/support/*.c tests/unit/*.c | grep -v '/test_\|/zlib_oracle.c\|/zstd_oracle.c') $writer"
-# gcc 12 for 32-bit ARM and PowerPC drops the stores of loops over two arrays of a structure, as in
+# gcc 12 for 32-bit ARM drops the stores of loops over two arrays of a structure, as in
 # number_code of deflate_writer.c, without -fno-ivopts. Only the tests get this option: the core must
 # work with the options that everybody uses.
 test_flags='-std=c11 -O1 -g -fno-ivopts -Iinclude -Itests/unit/mini'
