@@ -490,7 +490,8 @@ def open(file: PathOrFd, *,
 
     file             its path, or a descriptor, which stays the caller's: the disk has a duplicate.
     backing          the file below the image, or a list: this file, the one below it, and so on.
-                     Each is a path or a descriptor, or a tuple of that and its format.
+                     Each is a path or a descriptor, or a tuple of that and its format. So a
+                     tuple is always one file.
     backing_format   "raw", "qcow2" or "qcow", for backing files whose format nothing else says.
                      Formats are never guessed.
     data_file        the external data file.

@@ -106,7 +106,7 @@ def test_chain(tmp_path):
     top = make_chain(tmp_path, 3)
     assert any(same_disk(top, "--follow", follow=True))
     same_disk(top, "--follow", follow="any")
-    files = (tmp_path / "001", (tmp_path / "000", "qcow2"))
+    files = [tmp_path / "001", (tmp_path / "000", "qcow2")]
     same_disk(top, *(f"--backing={tmp_path / name}" for name in ("001", "000")), backing=files)
     with q.open(top, backing=files) as disk:
         assert [disk.info(i).backing_file for i in range(3)] == ["001", "000", None]
