@@ -224,10 +224,12 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktra
 export PYTEST_ADDOPTS='-q -p no:cacheprovider'
 
 # A command leaks the same on each image. So the sanitizer looks for leaks in the tests of the command, and
-# not on each of the crafted images: that doubles the time of a process.
+# not on each of the crafted images: that doubles the time of a process. Of the calls that fail, half of the
+# series run: once to a file, and from then on to a pipe.
 asan_conform() {
 	local -x QCOW2_MEMORY=0 QCOW2=$PWD/build/asan/qcow2
-	/usr/bin/python3 -m pytest tests/conform/test_command*.py &&
+	local some='not (test_each_call_fails and (pipe and once or not pipe and not once))'
+	/usr/bin/python3 -m pytest tests/conform/test_command*.py -k "$some" &&
 		ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 /usr/bin/python3 -m pytest tests/conform/test_crafted*.py
 }
 
