@@ -114,9 +114,10 @@ enum { QCOW2_BITMAP_CLEAN = 0, QCOW2_BITMAP_DIRTY = 1 };
  * reader->error has the details, unless reader is NULL.
  *
  * Cost: at most 2 io calls of 512 bytes, and at most 1 where an entry of the bitmap table says that
- * all its bits are equal. Calls in the order of the disk, with two slices or more, make one for each
- * 4096 bits, and one for each 64 entries of the table. As slices of bits replace that of the table,
- * it is read again: at most once for every two times 4096 bits, and more rarely with more slices.
+ * all its bits are equal. Calls in the order of the disk, with two slices or more, make one for
+ * each 4096 bits, and one for each 64 entries of the table. As slices of bits replace that of the
+ * table, it is read again: at most once for every two times 4096 bits, and more rarely with more
+ * slices.
  */
 int qcow2_bitmap_extent(struct qcow2_reader *reader, const struct qcow2_bitmap *bitmap,
                         unsigned flags, struct qcow2_extent *extent);
