@@ -8,7 +8,7 @@
  *	TEST_GUARD=after     the page after it
  *	not set              a pseudo-random choice for each buffer, the same in each run
  *
- * check-all.sh runs all tests once with each of the three.
+ * check-all.sh runs the tests of the core with each of the three.
  */
 #ifndef TEST_GUARD_H
 #define TEST_GUARD_H
