@@ -128,6 +128,8 @@ static void window_check(struct qcow2_check *c)
 	if (c->window_end - c->first > n)
 		c->window_end = c->first + (uint32_t)n;
 	window_refcounts(c, true);
+	if (c->ended != QCOW2_OK) /* not all counters have begun */
+		return;
 	if (!window_count(c)) {
 		c->wide = WIDE;
 		c->next = c->first;

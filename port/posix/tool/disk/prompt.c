@@ -72,11 +72,10 @@ static void prompt_show(int terminal, const char *name)
 	int fd = dup(terminal);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
-	if (f == NULL) {
-		if (fd >= 0)
-			close(fd);
+	if (f == NULL && fd >= 0)
+		close(fd);
+	if (f == NULL)
 		return;
-	}
 	fputs("Password of ", f);
 	text_print(f, name, strlen(name)); /* the image may have chosen its name */
 	fputs(": ", f);
