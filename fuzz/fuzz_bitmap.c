@@ -36,11 +36,7 @@ struct bit {
 
 static uint64_t bitmap_number(const struct bitmap_model *m, uint64_t pos, unsigned n)
 {
-	uint64_t value = 0;
-
-	for (; n > 0; n--, pos++)
-		value = value << 8 | (pos < m->len ? m->bytes[pos] : 0);
-	return value;
+	return fuzz_number(m->bytes, m->len, pos, n);
 }
 
 static bool is_there(const struct bitmap_model *m, uint64_t pos, uint64_t len)

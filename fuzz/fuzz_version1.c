@@ -6,6 +6,7 @@
  */
 #include "common.h"
 
+#include "model.h"
 #include "qcow2/cipher.h"
 #include "qcow2/version1.h"
 
@@ -29,14 +30,9 @@ struct v1_place {
 	uint64_t pos;
 };
 
-/* A big-endian number of n bytes at pos. What the file does not have is zeros. */
 static uint64_t number(const struct v1_model *m, uint64_t pos, unsigned n)
 {
-	uint64_t value = 0;
-
-	for (; n > 0; n--, pos++)
-		value = value << 8 | (pos < m->len ? m->bytes[pos] : 0);
-	return value;
+	return fuzz_number(m->bytes, m->len, pos, n);
 }
 
 static bool there(const struct v1_model *m, uint64_t pos, uint64_t len)

@@ -3,14 +3,18 @@
 
 #include <string.h>
 
-/* A big-endian number of n bytes at pos. What the file does not have is zeros. */
-static uint64_t number(const struct fuzz_model *m, uint64_t pos, unsigned n)
+uint64_t fuzz_number(const uint8_t *bytes, uint64_t len, uint64_t pos, unsigned n)
 {
 	uint64_t value = 0;
 
 	for (; n > 0; n--, pos++)
-		value = value << 8 | (pos < m->len ? m->bytes[pos] : 0);
+		value = value << 8 | (pos < len ? bytes[pos] : 0);
 	return value;
+}
+
+static uint64_t number(const struct fuzz_model *m, uint64_t pos, unsigned n)
+{
+	return fuzz_number(m->bytes, m->len, pos, n);
 }
 
 /* May the image have len bytes at pos? None are always there. */

@@ -17,6 +17,9 @@ struct fuzz_model {
 	unsigned flags; /* QCOW2_OPEN_* */
 };
 
+/* A big-endian number of n bytes at pos. What the file does not have is zeros. */
+uint64_t fuzz_number(const uint8_t *bytes, uint64_t len, uint64_t pos, unsigned n);
+
 /*
  * Answers like qcow2_image_open. On success the members of *want from `size` on are those of the
  * image; its files and pointers stay NULL. If the answer is QCOW2_E_HEADER, *pos is the position of

@@ -30,7 +30,7 @@
  */
 #include "deflate.h"
 #include "internal.h"
-#include "words.h"
+#include "load_store.h"
 
 /*
  * Sizes of the codes. A larger root table decodes more symbols with one look-up, but takes longer

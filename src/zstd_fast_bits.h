@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "words.h"
+#include "load_store.h"
 
 /* A stream that is read backwards. */
 struct zfast_bits {

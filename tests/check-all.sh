@@ -193,9 +193,9 @@ installed() { # C and C++ programs find what make install has installed, shared 
 		"$(cat tests/data/sample.sha256)"
 }
 
-# All C tests pass with the two files in place of all other sources and headers, and the command reads
-# the images of our writer, and snapshots, against QEMU. The two files use no library: no libdeflate, zlib, libzstd or libgcrypt,
-# so they refuse encrypted images.
+# All C tests pass with the two files in place of all other sources and headers, and the command reads the
+# images of our writer, and snapshots, against QEMU. The two files use no library: no libdeflate, zlib,
+# libzstd or libgcrypt, so they refuse encrypted images.
 amalgamation() {
 	local dir=build/amalgamation names=build/two/headers/qcow2 h
 	make -s amalgamation || return 1

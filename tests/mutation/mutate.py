@@ -276,7 +276,7 @@ class Bench:
                       "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"],
                       "src/zstd_format.h": ["src/zstd_small.c", "src/xxh64.c", *ZSTD_FAST],
                       "src/zstd_fast.h": ZSTD_FAST, "src/zstd_fast_bits.h": ZSTD_FAST,
-                      "src/words.h": ["src/inflate_fast.c", *ZSTD_FAST],
+                      "src/load_store.h": ["src/inflate_fast.c", *ZSTD_FAST],
                       "src/walk.h": ["src/check.c", "src/check_count.c", "src/check_map.c",
                                      "src/check_walk.c"]}
         units = sorted(glob.glob("tests/unit/*.c"))

@@ -47,7 +47,8 @@ void hole_cache_end(struct hole_cache *cache);
  *
  * Cost: one lseek(2) for each hole and each run of data of the file, however many calls there are
  * and whatever their order is. Only a file with more runs of data than the cache has room for,
- * which is 170,000 if the disk has one file, is asked again about runs that did not fit.
+ * which is 170,000 if the disk has one file, is asked again about runs that did not fit. Past the
+ * end of a file, which may grow, each call costs two.
  */
 uint64_t hole_find(struct hole_cache *cache, int fd, uint64_t offset, uint64_t len, bool *hole);
 

@@ -3,8 +3,8 @@
  * Loads and stores of several bytes, for the fast decoders. Compilers turn each into one
  * instruction on processors that allow any alignment. The first byte is the lowest one of a word.
  */
-#ifndef QCOW2_WORDS_H
-#define QCOW2_WORDS_H
+#ifndef QCOW2_LOAD_STORE_H
+#define QCOW2_LOAD_STORE_H
 
 #include <stdint.h>
 
