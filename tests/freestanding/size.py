@@ -100,7 +100,7 @@ INDIRECT = {
     "inflate_small.c": ["packed_fill"],
     "inflate_fast.c": ["packed_fill"],
     "zstd_fast.c": ["packed_fill"],
-    "zstd_small.c": ["packed_fill"],
+    "zstd_small_bits.c": ["packed_fill"],
 }
 # Functions that only calls from other files reach: the block adapter's callback, and the codecs.
 MORE_CALLS = ["block_read", "inflate_decode", "fast_decode", "zfast_decode", "unzstd_decode"]
