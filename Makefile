@@ -48,6 +48,8 @@ endif
 
 include port/posix/posix.mk
 include port/uefi/uefi.mk
+include port/uboot/uboot.mk
+include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
