@@ -54,6 +54,7 @@ include port/nbdkit/nbdkit.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
+include tests/trees/trees.mk
 include fuzz/fuzz.mk
 include tests/bench/bench.mk
 include tests/analyze/analyze.mk

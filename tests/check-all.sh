@@ -280,6 +280,7 @@ step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
 step tsan             sh tests/tsan.sh
+step trees            make -s check-trees
 
 # It measures time.
 serial

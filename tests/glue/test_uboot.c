@@ -336,6 +336,7 @@ static void check_reads(const struct glue_disk *disk)
 	EQ(made.desc.lba, disk->sectors);
 	EQ(made.desc.blksz, GLUE_SECTOR);
 	EQ(made.desc.uclass_id, UCLASS_QCOW2);
+	TEXT(made.desc.product, "qcow2");
 	EQ(made_parent.driver->id, UCLASS_QCOW2);
 	EQ(u_boot_uclass_qcow2.id, UCLASS_QCOW2);
 	EQ(made.driver->id, UCLASS_BLK);

@@ -55,6 +55,7 @@ struct blk_desc {
 	int devnum;
 	lbaint_t lba;
 	unsigned long blksz;
+	char vendor[41], product[21], revision[9];
 	struct udevice *bdev;
 };
 

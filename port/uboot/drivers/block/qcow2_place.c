@@ -52,12 +52,11 @@ static bool continues(const struct qcow2_place *place,
 
 int qcow2_place_add(struct qcow2_place *place, const struct qcow2_run *run)
 {
-	int ret;
-
 	if (continues(place, run))
 		return 0;
 	if (place->n_runs == place->max_runs) {
-		ret = more_runs(place);
+		int ret = more_runs(place);
+
 		if (ret)
 			return ret;
 	}

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+
+#: check-trees  build the ports for U-Boot, GRUB and TF-A in the source trees of Debian 12 and 13
+check-trees:
+	$(Q)bash tests/trees/run.sh $(O)
+
+.PHONY: check-trees
