@@ -133,7 +133,7 @@ $(O)/libqcow2.pc: FORCE
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
-		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
+		src/$(QCOW2_MEM_SRCS) $(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
 			port/crypto/%,$(POSIX_SRCS)) \
 		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
