@@ -49,6 +49,7 @@ endif
 include port/posix/posix.mk
 include port/uefi/uefi.mk
 include port/nbdkit/nbdkit.mk
+include port/rust/rust.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk

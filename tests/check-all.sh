@@ -217,6 +217,9 @@ amalgamation() {
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
 }
 
+rust() { # the crate, from two files that no other step writes
+	make -s rust-crate && bash tests/rust/rust.sh build
+}
 
 asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 # With its runtime linked in, a program starts and looks for leaks in two thirds of the time.
@@ -280,6 +283,7 @@ step freestanding     make -s freestanding
 step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
+step rust             rust
 step tsan             sh tests/tsan.sh
 
 # It measures time.
