@@ -53,6 +53,7 @@ include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
 include port/nbdkit/nbdkit.mk
+include port/rust/rust.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
@@ -128,7 +129,7 @@ $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
-		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
+		src/$(QCOW2_MEM_SRCS) $(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
 			port/crypto/%,$(POSIX_SRCS)) \
 		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
