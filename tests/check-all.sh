@@ -200,6 +200,7 @@ amalgamation() {
 	gcc $flags -ffreestanding -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
 		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
+		sh tests/installed/two-files.sh $dir &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
 			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all programs &&
