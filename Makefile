@@ -49,6 +49,18 @@ ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
 endif
 
+# What the compiler has against the use of a bug in the command, and in the library except for the core.
+# HARDENING= and HARDENING_LINK= leave it out. _FORTIFY_SOURCE needs an optimizing compiler, and hides
+# from sanitizers what they look for.
+HARDENING_TRY = -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	$(if $(filter -fsanitize% -O0,$(CFLAGS)),,$(if $(filter -O%,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
+HARDENING_LINK_TRY = -Wl,-z,relro,-z,now $(if $(filter -static%,$(LDFLAGS)),,-pie)
+# The compiler is asked once, by the first rule that uses the variable.
+HARDENING = $(eval HARDENING := $(shell sh port/posix/hardening.sh compile $(CC) $(CPPFLAGS) $(CFLAGS) \
+	-- $(HARDENING_TRY)))$(HARDENING)
+HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh link $(CC) $(CFLAGS) $(LDFLAGS) \
+	-- $(HARDENING_LINK_TRY)))$(HARDENING_LINK)
+
 include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
@@ -90,7 +102,8 @@ core: $(O)/libqcow2-core.a
 
 # Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
 # this file changes when one of these does.
-FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO)
+FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO) \
+	$(HARDENING) $(HARDENING_LINK)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
@@ -98,9 +111,11 @@ $(O)/flags: FORCE
 # The core uses no threads, and compilers for firmware do not know -pthread.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
+$(addprefix $(O)/port/,posix/%.o common/%.o crypto/%.o): HARDENED = $(HARDENING)
+$(O)/port/posix/core.o: HARDENED = $(filter -fcf-protection,$(HARDENING))
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
+	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(HARDENED) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
 		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
@@ -124,7 +139,7 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
 
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(HARDENING_LINK) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
