@@ -64,6 +64,8 @@ HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh lin
 include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
+include port/uboot/uboot.mk
+include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
 include port/rust/rust.mk
 include tests/tests.mk
