@@ -82,6 +82,8 @@ POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/%.o)
 LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
 
+include port/initramfs/initramfs.mk
+
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
 
@@ -174,6 +176,6 @@ check-all:
 clean:
 	rm -rf $(O)
 
--include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(ATTACH_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 .PHONY: all help core amalgamation demo print-libs print-version programs check check-all clean FORCE
