@@ -160,14 +160,11 @@ struct qcow2_bitmap;
 /*
  * Fails with QCOW2_E_BITMAP if the entry of the directory describes a bitmap whose bits are not
  * understood. Extra data and unknown flags could change what they mean; QEMU refuses them as well.
- */
-int q2_bitmap_usable(const struct qcow2_bitmap *bitmap);
-
-/*
- * Fails with QCOW2_E_BITMAP unless the bitmap table has the entries that the disk needs. This
+ * With must_fit, fails also unless the bitmap table has the entries that the disk needs. This
  * reveals most wrong granularities.
  */
-int q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
+int q2_bitmap_check(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap,
+                    bool must_fit);
 
 /* ---- chain.c ---- */
 
