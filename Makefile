@@ -54,6 +54,7 @@ include port/install/install.mk
 include port/uefi/uefi.mk
 include port/nbdkit/nbdkit.mk
 include port/rust/rust.mk
+include port/components/components.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk

@@ -28,6 +28,7 @@ qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 dosfstools mtools busybox-static cpio
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen
+python3-yaml python3-kconfiglib
 "
 only_list=
 if [ "${1-}" = missing ]; then

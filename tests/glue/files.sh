@@ -46,4 +46,5 @@ check() { # OBJECT FILE-WITH-THE-NAMES
 check "$build/port/uboot/qcow2_blk.o" port/uboot/Makefile
 check "$build/port/grub/qcow2io.o" port/grub/qcow2io.c
 check "$build/port/tfa/io_qcow2.o" port/tfa/io_qcow2.c
+check "$build/port/zephyr/qcow2_disk.o" port/zephyr/CMakeLists.txt
 exit $rc

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: MIT
-# Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. For each of these,
-# one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has a model
-# of the firmware: efi_*.c. That of port/crypto has the real libraries.
+# Tests of port/uboot, port/grub, port/tfa and port/zephyr over models of what is around them. For each
+# of these, one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has
+# a model of the firmware: efi_*.c. That of port/crypto has the real libraries.
 
-GLUE_LAYERS = uboot grub tfa
+GLUE_LAYERS = uboot grub tfa zephyr
 GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h
 GLUE_HEADERS_grub = $(addprefix grub/,dl.h err.h file.h fs.h i18n.h misc.h mm.h)
 GLUE_HEADERS_tfa = drivers/io/io_driver.h drivers/io/io_storage.h common/debug.h plat/common/platform.h
+GLUE_HEADERS_zephyr = $(addprefix zephyr/,drivers/disk.h fs/fs.h kernel.h logging/log.h sys/util.h)
 GLUE_PORT_uboot = port/uboot/qcow2_blk
 GLUE_PORT_grub = port/grub/qcow2io
 GLUE_PORT_tfa = port/tfa/io_qcow2
+GLUE_PORT_zephyr = port/zephyr/qcow2_disk
 
 GLUE = $(O)/tests/glue
 GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_crypto $(GLUE)/test_uefi
 GLUE_UEFI = $(patsubst %.c,$(O)/%.o,port/uefi/main_app.c port/uefi/main_driver.c $(UEFI_SRCS))
-GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_UEFI) $(GLUE_CRYPTO)
+GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_ZEPHYR_FILE) $(GLUE_UEFI) $(GLUE_CRYPTO)
 GLUE_FIRMWARE = $(GLUE)/efi_messages.o $(GLUE)/efi_model.o $(GLUE)/efi_volume.o
 GLUE_SUPPORT = $(GLUE)/glue.o $(GLUE_FIRMWARE)
 
@@ -31,6 +33,12 @@ $(GLUE)/test_$(1).o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -I$(GLUE)/$(1) -Iport/$(1
 $(GLUE)/test_$(1): $(O)/$(GLUE_PORT_$(1)).o
 endef
 $(foreach layer,$(GLUE_LAYERS),$(eval $(call glue_rules,$(layer))))
+
+# This port has a second object.
+GLUE_ZEPHYR_FILE = $(O)/port/zephyr/qcow2_file.o
+$(GLUE_ZEPHYR_FILE): EXTRA_CPPFLAGS = -Itests -I$(GLUE)/zephyr
+$(GLUE_ZEPHYR_FILE): | $(GLUE)/zephyr.headers
+$(GLUE)/test_zephyr: $(GLUE_ZEPHYR_FILE)
 
 # The test links both programs, so their entry points get different names.
 $(O)/port/uefi/main_app.o: EXTRA_CPPFLAGS = -Defi_main=efi_main_app
