@@ -49,9 +49,23 @@ ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
 endif
 
+# What the compiler has against the use of a bug in the command, and in the library except for the core.
+# HARDENING= and HARDENING_LINK= leave it out. _FORTIFY_SOURCE needs an optimizing compiler, and hides
+# from sanitizers what they look for.
+HARDENING_TRY = -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	$(if $(filter -fsanitize% -O0,$(CFLAGS)),,$(if $(filter -O%,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
+HARDENING_LINK_TRY = -Wl,-z,relro,-z,now $(if $(filter -static%,$(LDFLAGS)),,-pie)
+# The compiler is asked once, by the first rule that uses the variable.
+HARDENING = $(eval HARDENING := $(shell sh port/posix/hardening.sh compile $(CC) $(CPPFLAGS) $(CFLAGS) \
+	-- $(HARDENING_TRY)))$(HARDENING)
+HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh link $(CC) $(CFLAGS) $(LDFLAGS) \
+	-- $(HARDENING_LINK_TRY)))$(HARDENING_LINK)
+
 include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
+include port/uboot/uboot.mk
+include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
 include port/rust/rust.mk
 include port/components/components.mk
@@ -68,6 +82,8 @@ CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/%.o)
 LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
+
+include port/initramfs/initramfs.mk
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
@@ -91,7 +107,8 @@ core: $(O)/libqcow2-core.a
 
 # Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
 # this file changes when one of these does.
-FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO)
+FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO) \
+	$(HARDENING) $(HARDENING_LINK)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
@@ -99,9 +116,11 @@ $(O)/flags: FORCE
 # The core uses no threads, and compilers for firmware do not know -pthread.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
+$(addprefix $(O)/port/,posix/%.o common/%.o crypto/%.o): HARDENED = $(HARDENING)
+$(O)/port/posix/core.o: HARDENED = $(filter -fcf-protection,$(HARDENING))
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
+	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(HARDENED) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
 		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
@@ -125,7 +144,7 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
 
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(HARDENING_LINK) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
@@ -158,6 +177,6 @@ check-all:
 clean:
 	rm -rf $(O)
 
--include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(ATTACH_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 .PHONY: all help core amalgamation demo print-libs print-version programs check check-all clean FORCE

@@ -200,6 +200,7 @@ amalgamation() {
 	gcc $flags -ffreestanding -DQCOW2_CORE_MEM=0 -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
 		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
+		sh tests/installed/two-files.sh $dir &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
 			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all programs &&
@@ -243,6 +244,11 @@ asan_conform() {
 export QEMU_ANSWERS=$PWD/build/oracle
 rm -rf "$QEMU_ANSWERS"
 
+# The fuzz targets as ClusterFuzzLite builds them, and the workflows call what is here.
+contract() {
+	grep -q 'run: .ci/run$' .github/workflows/check.yml && sh fuzz/contract.sh build/contract
+}
+
 firmware() { # with a limit of six hours in place of the ten minutes of make check-firmware
 	FIRMWARE_END=$(($(date +%s) + 21600)) make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' firmware-runs
 }
@@ -275,6 +281,7 @@ step mutation         make -s mutation
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step zlib             guarded after with_zlib
+step contract         contract
 step freestanding     make -s freestanding
 step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
