@@ -68,6 +68,7 @@ include port/uboot/uboot.mk
 include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
 include port/rust/rust.mk
+include port/components/components.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk

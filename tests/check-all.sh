@@ -210,6 +210,10 @@ amalgamation() {
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
 }
 
+components() {
+	make -s components && bash tests/components/components.sh build
+}
+
 rust() { # the crate, from two files that no other step writes
 	make -s rust-crate && bash tests/rust/rust.sh build
 }
@@ -283,6 +287,7 @@ step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
 step rust             rust
+step components       components
 step tsan             sh tests/tsan.sh
 step trees            make -s check-trees
 

@@ -29,6 +29,7 @@ dosfstools mtools busybox-static cpio
 bison flex bc patch perl grub-pc-bin grub-common
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen
+python3-yaml python3-kconfiglib
 "
 only_list=
 if [ "${1-}" = missing ]; then

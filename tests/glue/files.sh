@@ -49,4 +49,5 @@ heap=$build/port/common/heap_reader.o
 check port/uboot/import.sh "$build"/port/uboot/drivers/block/qcow2_*.o "$heap"
 check port/grub/build.sh "$build/port/grub/qcow2disk.o" "$heap"
 check port/tfa/README.md "$build/port/tfa/io_qcow2.o"
+check port/zephyr/CMakeLists.txt "$build/port/zephyr/qcow2_disk.o"
 exit $rc
