@@ -65,6 +65,7 @@ include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
 include port/nbdkit/nbdkit.mk
+include port/debian/debian.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk

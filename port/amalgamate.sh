@@ -33,7 +33,7 @@ expand() { # KNOWN-HEADERS FILE...
 		}
 		function take(path,   name, line, at) {
 			while ((getline line < path) > 0) {
-				if (line ~ /^\/\* SPDX-License-Identifier/) continue
+				if (line ~ /^\/\* SPDX-/) continue
 				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS|_TIME_BITS)/) continue
 				if (line ~ /^#include "/) {
 					name = line
@@ -59,7 +59,7 @@ expand() { # KNOWN-HEADERS FILE...
 }
 
 head() { # WHAT
-	printf '/* SPDX-License-Identifier: MIT */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
+	printf '/* SPDX-License-Identifier: MIT */\n/* SPDX-FileCopyrightText: The qcow2 reader authors */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
 		"$version" "$1"
 }
 

@@ -254,6 +254,7 @@ step example          example
 step install          installed
 step headers          headers_alone
 step format           formatted
+step release          bash tests/installed/packages.sh build sources abi
 
 # Long steps first, so that at the end no long one runs alone; but `check` before all others, because
 # they find QEMU's answers.
