@@ -64,8 +64,11 @@ HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh lin
 include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
+include port/uboot/uboot.mk
+include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
 include port/debian/debian.mk
+include port/rust/rust.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
@@ -79,6 +82,8 @@ CORE_OBJS = $(QCOW2_CORE_SRCS:%.c=$(O)/src/%.o)
 POSIX_OBJS = $(POSIX_SRCS:%.c=$(O)/%.o)
 LIB_OBJS = $(O)/port/posix/core.o $(POSIX_OBJS)
 TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
+
+include port/initramfs/initramfs.mk
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
@@ -144,7 +149,7 @@ $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
-		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
+		src/$(QCOW2_MEM_SRCS) $(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
 			port/crypto/%,$(POSIX_SRCS)) \
 		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
@@ -172,6 +177,6 @@ check-all:
 clean:
 	rm -rf $(O)
 
--include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(ATTACH_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
 .PHONY: all help core amalgamation demo print-libs print-version programs check check-all clean FORCE

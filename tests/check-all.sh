@@ -197,7 +197,7 @@ amalgamation() {
 	for h in include/qcow2/*.h; do
 		echo '#include "qcow2_core.h"' >"$names/${h##*/}"
 	done
-	gcc $flags -ffreestanding -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
+	gcc $flags -ffreestanding -DQCOW2_CORE_MEM=0 -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
 		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
 		sh tests/installed/two-files.sh $dir &&
@@ -208,6 +208,10 @@ amalgamation() {
 		sh tests/demo.sh build/two/qcow2 &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest \
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
+}
+
+rust() { # the crate, from two files that no other step writes
+	make -s rust-crate && bash tests/rust/rust.sh build
 }
 
 asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
@@ -279,6 +283,7 @@ step freestanding     make -s freestanding
 step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
+step rust             rust
 step tsan             sh tests/tsan.sh
 
 # It measures time.

@@ -25,7 +25,8 @@ POSIX_LIBS_libzstd = -lzstd
 POSIX_LIBS_libgcrypt = -lgcrypt -lgpg-error
 POSIX_LIBS_libcrypto = -lcrypto
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c size.c version.c \
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c run.c size.c version.c \
+	attach/attach.c attach/detach.c attach/nbd_device.c attach/nbd_server.c \
 	check/check.c check/check_print.c \
 	disk/damage.c disk/files.c disk/holes.c disk/key_source.c disk/keys.c disk/lost.c disk/marks.c \
 	disk/open.c disk/past_end.c disk/prompt.c disk/salvage.c \
