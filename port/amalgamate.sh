@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes two pairs of files: qcow2_core.c and .h, the freestanding core; and qcow2.c and .h, the
 # POSIX library with the built-in deflate. A pair needs no other file, no library, no configuration.
 # The core also has the memory functions of MEM-FILE, for a program that has no libc.

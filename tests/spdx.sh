@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Checks that each file that can have comments says in its first lines which licence it has and whose it is.
 #	spdx.sh            fails, with a list, if one does not
 #	spdx.sh write      first adds the line of the authors after that of the licence
-# The file LICENSE covers those without comments: data, recipes of tests, golden output, words.
+# The file LICENSE covers the others: data, recipes of tests, golden output, words, and pieces of Kconfig files.
 set -eu
 cd "$(dirname "$0")/.."
 licence='SPDX-License-Identifier: MIT'
 # In two pieces, so that this line does not count.
 owner=SPDX-FileCopyrightText
 owner="$owner: The qcow2 reader authors"
-without='\.md$|\.txt$|\.svg$|\.dict$|\.map$|\.abi$|\.recipe$|\.qcow2$|\.sha256$|^LICENSE$|^\.gitignore$|^\.clang-format$'
-without="$without|^fuzz/findings/|^port/install/calls$|^port/debian/.*\.(install|symbols|lintian-overrides)$"
+without='\.md$|\.txt$|\.svg$|\.dict$|\.map$|\.abi$|\.recipe$|\.qcow2$|\.sha256$|^LICENSE$|^\.gitignore$|(^|/)\.clang-format$'
+without="$without|/Kconfig$|^fuzz/findings/|^port/install/calls$|^port/debian/.*\.(install|symbols|lintian-overrides)$"
 without="$without|^port/debian/(changelog|control|copyright|source/format|tests/control)$"
 
 files() { git ls-files -co --exclude-standard | grep -vE "$without"; }

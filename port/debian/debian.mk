@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # What distributions need: packages, releases, and what is in them.
 
 #: deb          build the Debian packages into build/deb (needs debhelper and what port/debian/control names)

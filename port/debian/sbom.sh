@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Prints what a build is made of, as an SPDX 2.3 document in JSON: the library, and the libraries that it uses.
 #	sbom.sh VERSION PACKAGE...      PACKAGE: as pkg-config knows it
 # The time is SOURCE_DATE_EPOCH, or that of the last commit.

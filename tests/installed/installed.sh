@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests what make install has installed into the usual folders of a prefix.
 #	installed.sh PREFIX VERSION BUILD-DIR      make install PREFIX=PREFIX has run
 set -eu

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests what port/debian/debian.mk makes: packages, releases, the list of contents, and the ABI. As root: the
 # packages are installed into a copy of the system, which is in memory and ends with this script.
 #	packages.sh BUILD-DIR [PART...]      make all has run; parts: sources abi packages reproduction

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Checks an SPDX 2.3 document in JSON: the fields that the standard asks for, and its references.
 
     sbom.py DOCUMENT VERSION PACKAGE...      the packages that it must name, and no others
