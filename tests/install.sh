@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Installs what the tests need, as Debian 12 packages.
 #	install.sh                    as root: what make check-all needs
 #	install.sh check              as root: the few packages that make check needs

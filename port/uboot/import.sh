@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Adds the reader, its block device and its command to a U-Boot source tree.
 #	import.sh TREE [STEP...]    with steps, only these: lib block command unit
 #	import.sh files             the files of U-Boot that the steps change

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests of port/uboot, port/grub, port/tfa and port/zephyr over models of what is around them. For each
 # of these, one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has
 # a model of the firmware: efi_*.c. That of port/crypto has the real libraries.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Tests port/uboot over a model of the block layer: the image fills a partition of a disk, or is a
  * file on a FAT or ext4 file system there.

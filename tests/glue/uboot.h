@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of U-Boot that port/uboot uses, for a compiler on the host; test_uboot.c implements it.
  * Block numbers have 32 bits. UCLASS_QCOW2 is the only name that the port adds.
