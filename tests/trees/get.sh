@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Downloads and unpacks the sources that Debian's packages of U-Boot, GRUB and TF-A are built from, as
 # their authors released them, without Debian's patches.
 #	get.sh OUT-DIR    OUT-DIR/{bookworm,trixie}/{u-boot,grub2,arm-trusted-firmware}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the module in Debian's own GRUB for BIOS, in QEMU: images as files on FAT and ext4, compressed with
 # deflate and zstd, with FAT and ext4 inside.
 #	grub.sh MODULE OUT-DIR

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds port/uboot, port/grub and port/tfa in the source trees of Debian 12 and 13, so that a header or a
 # function that is gone there is found. Only our objects are built, and what they need. GRUB's module also
 # runs, in the GRUB that Debian 12 installs.
