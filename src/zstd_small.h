@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the small decoder for zstd share: zstd_small.c, which decodes frames and
- *blocks, zstd_small_literals.c and zstd_small_sequences.c, which decode the two parts of a block,
+ * blocks, zstd_small_literals.c and zstd_small_sequences.c, which decode the two parts of a block,
  * zstd_small_fse.c, which makes tables for both, and zstd_small_bits.c, which reads the input.
  * Section numbers are those of RFC 8878.
  *
