@@ -63,6 +63,9 @@ static uint32_t zfast_ahead(const struct zfast *s, uint32_t at)
 	uint32_t value = 0;
 	uint32_t n;
 
+	/*@ loop invariant n <= 24 && n % 8 == 0;
+	    loop assigns n, i, value;
+	    loop variant 24 - n; */
 	for (n = 0; n < 24 && i < left; n += 8)
 		value |= (uint32_t)s->in[i++] << n;
 	return value >> (at & 7u);
@@ -77,6 +80,8 @@ static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, 
 {
 	uint32_t n = 3;
 
+	/*@ loop invariant \at(*symbol, Pre) <= *symbol < n_symbols;
+	    loop assigns n, *at, *symbol, s->counts[0 .. ZFAST_SYMBOLS_MAX - 1]; */
 	while (n == 3) {
 		uint32_t i;
 
@@ -84,6 +89,9 @@ static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, 
 		*at += 2;
 		if (n > n_symbols - 1 - *symbol)
 			return false;
+		/*@ loop invariant i <= n && *symbol == \at(*symbol, LoopEntry) + i;
+		    loop assigns i, *symbol, s->counts[0 .. ZFAST_SYMBOLS_MAX - 1];
+		    loop variant n - i; */
 		for (i = 0; i < n; i++)
 			s->counts[++*symbol % ZFAST_SYMBOLS_MAX] = 0;
 	}

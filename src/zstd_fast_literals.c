@@ -117,6 +117,9 @@ static void zfast_fill(uint16_t *tree, uint32_t at, uint32_t len, uint32_t entry
 		tree[at & ((1u << ZFAST_TREE_BITS) - 1u)] = (uint16_t)entry;
 		return;
 	}
+	/*@ loop invariant len % 2 == 0;
+	    loop assigns len, at, tree[0 .. 2047];
+	    loop variant len; */
 	for (; len != 0; len -= 2) {
 		uint16_t *two = tree + (at & ((1u << ZFAST_TREE_BITS) - 2u));
 

@@ -203,6 +203,13 @@ CHECKS = [
      "while (n < ZSTD_FORMAT_WEIGHTS_MAX - 1) {", "while (true) {", EVA, "zstd-tables-64"),
     ("a code is outside the Huffman table", "zstd_fast_literals.c",
      "tree + (at & ((1u << ZFAST_TREE_BITS) - 2u))", "tree + at", EVA, "zstd-tables-64"),
+    ("a code is outside the Huffman table, for WP", "zstd_fast_literals.c",
+     "tree + (at & ((1u << ZFAST_TREE_BITS) - 2u))", "tree + at", WP,
+     "src/zstd_fast_literals.c:zfast_fill"),
+    ("more symbols that do not occur than there are, for WP", "zstd_fast_fse.c",
+     "if (n > n_symbols - 1 - *symbol)", "if (false)", WP, "src/zstd_fast_fse.c:zfast_read_zeros"),
+    ("bytes of a table are read past the end of the block, for WP", "zstd_fast_fse.c",
+     "n < 24 && i < left;", "n < 24;", WP, "src/zstd_fast_fse.c:zfast_ahead"),
 ]
 
 

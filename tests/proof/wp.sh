@@ -100,6 +100,8 @@ prove src/reader.c 52 5 qcow2_reader_read
 prove src/block.c 125 14 block_is_aligned block_straight block_bounce block_read
 prove src/zstd_small_bits.c 85 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
 prove src/zstd_small_bits.c 47 3 q2_unzstd_back
+prove src/zstd_fast_fse.c 56 6 zfast_ahead zfast_read_zeros
+prove src/zstd_fast_literals.c 14 2 zfast_fill
 prove src/zstd_small_literals.c 27 3 q2_unzstd_out unzstd_place
 prove src/zstd_small_sequences.c 94 10 unzstd_copy_literals unzstd_copy_match
 prove src/zstd_fast_bits.c 77 8 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take
