@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 
 #: components   write the core as a PlatformIO library and as an ESP-IDF component, into build/components
 components:

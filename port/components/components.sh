@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes the core as a library of PlatformIO and as a component of ESP-IDF: the two files of the core,
 # and a manifest.
 #	components.sh DIR AMALGAMATION VERSION

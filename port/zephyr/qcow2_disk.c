@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Zephyr: a driver of disk_access for the disk in a qcow2 image. */
 #include "qcow2_disk.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Zephyr: the disk in a qcow2 image, as a read-only disk of disk_access.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Zephyr: a file as what the core reads. */
 #include "qcow2_disk.h"
 

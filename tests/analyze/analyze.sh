@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Static analysis: gcc -fanalyzer on each file, clang-tidy and cppcheck on all. Any finding is a
 # failure. False alarms are suppressed not here but by a comment in the source, which says why.
 #	analyze.sh BUILD-DIR GLUE-DIR CORE-SOURCE...

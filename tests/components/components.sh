@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Checks what other build systems read: that the manifests have the right form, and that CMake finds
 # the files of port/zephyr and of the component of ESP-IDF. Functions of Zephyr and of ESP-IDF are here
 # as far as these use them.

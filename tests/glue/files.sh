@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The instructions or the script of each port list the files of the core that it needs, as names or as
 # sets of src/sources.mk. This links the port with these files, and fails if one is missing or not needed.
 #	files.sh BUILD-DIR

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Tests port/zephyr over a model of disk_access, of a file system and of a mutex. */
 #include "glue.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of Zephyr 4.0 that port/zephyr uses, for a compiler on the host; test_zephyr.c
  * implements it.
