@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the core share. It is not installed. src/README.md draws who calls whom.
  *
@@ -11,13 +12,10 @@
 #ifndef QCOW2_INTERNAL_H
 #define QCOW2_INTERNAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "qcow2/cipher.h"
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
+#include "qcow2/types.h"
 
 /* All that the core calls from outside. mem.c defines these for a program that has no libc. */
 void *memcpy(void *restrict dest, const void *restrict src, size_t len);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The file that the yardsticks read. */
 #ifndef BENCH_FILE_H
 #define BENCH_FILE_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The yardstick: pread of the bytes of a file, without a format. */
 #include <stdlib.h>
 
