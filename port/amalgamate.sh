@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes two pairs of files: qcow2_core.c and .h, the freestanding core; and qcow2.c and .h, the
 # POSIX library with the built-in deflate. A pair needs no other file, no library, no configuration.
-#	amalgamate.sh DIR VERSION CORE-FILES -- POSIX-FILES
+# The core also has the memory functions of MEM-FILE, for a program that has no libc.
+#	amalgamate.sh DIR VERSION MEM-FILE CORE-FILES -- POSIX-FILES
 set -eu
-dir=$1 version=$2
-shift 2
+dir=$1 version=$2 mem=$3
+shift 3
 core='' posix='' part=core
 for file; do
 	case $file in
@@ -33,7 +35,7 @@ expand() { # KNOWN-HEADERS FILE...
 		}
 		function take(path,   name, line, at) {
 			while ((getline line < path) > 0) {
-				if (line ~ /^\/\* SPDX-License-Identifier/) continue
+				if (line ~ /^\/\* SPDX-/) continue
 				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS|_TIME_BITS)/) continue
 				if (line ~ /^#include "/) {
 					name = line
@@ -59,8 +61,41 @@ expand() { # KNOWN-HEADERS FILE...
 }
 
 head() { # WHAT
-	printf '/* SPDX-License-Identifier: MIT */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
+	printf '/* SPDX-License-Identifier: MIT */\n/* SPDX-FileCopyrightText: The qcow2 reader authors */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
 		"$version" "$1"
+}
+
+# Makes the functions of $mem weak, and puts each into a section of its own.
+mem_begins() {
+	cat <<'END_OF_TEXT'
+
+/*
+ * memcpy, memmove, memset and memcmp for a program that has no libc. They are compiled if the
+ * compiler is told that there is none (-ffreestanding). -DQCOW2_CORE_MEM=1 compiles them in any
+ * case, and -DQCOW2_CORE_MEM=0 leaves them out.
+ *
+ * They are weak, so functions of the same names in another object replace them. The linker does not
+ * look into an archive for functions that it has: if an archive has faster ones, leave these out.
+ */
+#ifndef QCOW2_CORE_MEM
+#if __STDC_HOSTED__
+#define QCOW2_CORE_MEM 0
+#else
+#define QCOW2_CORE_MEM 1
+#endif
+#endif
+
+#if QCOW2_CORE_MEM
+#ifdef __ELF__
+#define QCOW2_MEM_FUNCTION(name) __attribute__((weak, section(".text." name)))
+#else
+#define QCOW2_MEM_FUNCTION(name) __attribute__((weak))
+#endif
+QCOW2_MEM_FUNCTION("memcpy") void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+QCOW2_MEM_FUNCTION("memmove") void *memmove(void *dest, const void *src, size_t len);
+QCOW2_MEM_FUNCTION("memset") void *memset(void *dest, int byte, size_t len);
+QCOW2_MEM_FUNCTION("memcmp") int memcmp(const void *a, const void *b, size_t len);
+END_OF_TEXT
 }
 
 core_headers=$(ls include/qcow2/*.h)
@@ -74,6 +109,9 @@ core_headers=$(ls include/qcow2/*.h)
 	head 'the freestanding core'
 	echo '#include "qcow2_core.h"'
 	expand "$core_headers" $core
+	mem_begins
+	expand "$core_headers" "$mem"
+	echo '#endif /* QCOW2_CORE_MEM */'
 } >"$dir/qcow2_core.c"
 {
 	head 'the POSIX library'

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Numbers of the deflate format that both decoders use, inflate_small.c and inflate_fast.c. Section
  * numbers are those of RFC 1951.
@@ -6,7 +7,7 @@
 #ifndef QCOW2_DEFLATE_H
 #define QCOW2_DEFLATE_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 enum {
 	DEFLATE_CODE_MAX = 15, /* 3.2.7: bits of the longest code */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Loads and stores of several bytes, for the fast decoders. Compilers turn each into one
  * instruction on processors that allow any alignment. The first byte is the lowest one of a word.
@@ -6,7 +7,7 @@
 #ifndef QCOW2_LOAD_STORE_H
 #define QCOW2_LOAD_STORE_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 /* Bits that are loaded at once. On 32-bit processors, 64-bit shifts are slow. */
 #if SIZE_MAX > 0xffffffff

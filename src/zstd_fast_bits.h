@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * How the fast decoder for zstd reads bits. Streams of literals and sequences are read backwards,
  * from the last byte to the first, and must be used up exactly. The bits of a stream are numbered
@@ -11,9 +12,8 @@
 #ifndef QCOW2_ZSTD_FAST_BITS_H
 #define QCOW2_ZSTD_FAST_BITS_H
 
-#include <stdbool.h>
-
 #include "load_store.h"
+#include "qcow2/types.h"
 
 /* A stream that is read backwards. */
 struct zfast_bits {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Checks an image: counts the references to each cluster of the image file, and compares them with
  * the refcounts that the image records. It reads only tables, never data, and changes nothing.
@@ -17,11 +18,10 @@
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
 
-#include <stdbool.h>
-
 #include "qcow2/bitmap.h"
 #include "qcow2/image.h"
 #include "qcow2/snapshot.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decoders for compressed clusters: the interface, and the built-in decoders for deflate and zstd.
  *
@@ -9,9 +10,7 @@
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

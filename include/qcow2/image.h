@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What an image is: its geometry, features and names, and the image below it.
  *
@@ -44,11 +45,9 @@
 #ifndef QCOW2_IMAGE_H
 #define QCOW2_IMAGE_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "qcow2/io.h"
 #include "qcow2/status.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

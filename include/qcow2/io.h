@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The callback that reads a file. It is the one thing that a port must provide.
  */
 #ifndef QCOW2_IO_H
 #define QCOW2_IO_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Internal snapshots: lists those that an image has, and opens one, or the state of the machine
  * that was saved with it, as an image. qcow2.txt "Snapshots".
@@ -6,9 +7,8 @@
 #ifndef QCOW2_SNAPSHOT_H
 #define QCOW2_SNAPSHOT_H
 
-#include <stdbool.h>
-
 #include "qcow2/image.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The statuses that calls of the core return, and the details of a failure.
  *
@@ -9,7 +10,7 @@
 #ifndef QCOW2_STATUS_H
 #define QCOW2_STATUS_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

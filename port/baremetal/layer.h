@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* An image on a block device, and the reader of the image at the top of the chain. */
 #ifndef LAYER_H
 #define LAYER_H
@@ -6,7 +7,7 @@
 #include "qcow2/block.h"
 #include "qcow2/reader.h"
 
-#include "board.h"
+#include "disk.h"
 
 struct layer {
 	struct disk disk;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef PORT_UTF8_H
 #define PORT_UTF8_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 /*
  * Decodes the character at the start of bytes. Returns the number of bytes that it takes, 1 to 4,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads files on a FAT volume from its blocks: FAT12, FAT16 and FAT32 with long names.
  *
@@ -14,9 +15,8 @@
 #ifndef QU_FAT_H
 #define QU_FAT_H
 
-#include <stdbool.h>
-
 #include "qcow2/io.h"
+#include "qcow2/types.h"
 
 enum qu_fat_status {
 	QU_FAT_OK = 0,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Fixed pieces of work on a bare Cortex-M4; gate.py counts their instructions.
  *
@@ -8,6 +9,8 @@
  * count.c leaves out the io callback, so the count is that of the library with its memcpy.
  */
 #include "board.h"
+#include "disk.h"
+#include "semihost.h"
 
 #include "qcow2/reader.h"
 

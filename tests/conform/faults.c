@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The qcow2 command with system calls that fail on demand. The linker redirects them to this file:
  * -Wl,--wrap, FAULTS_LDFLAGS in tests/tests.mk.
@@ -162,6 +163,12 @@ CAUGHT(int, open64, (const char *path, int flags, ...))
 	mode = va_arg(args, mode_t);
 	va_end(args);
 	return create(path, flags, mode);
+}
+
+/* What open becomes with _FORTIFY_SOURCE if there is no mode and the flags are not constant. */
+CAUGHT(int, __open64_2, (const char *path, int flags))
+{
+	return fails(OPEN) ? -1 : __real_open64(path, flags);
 }
 
 /* F_DUPFD_CLOEXEC and F_OFD_GETLK have an argument; the others in use have none. */

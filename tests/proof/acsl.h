@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The predicates and axioms that the contracts in tests/proof/contracts/ and the annotations in
  * src/ use. wp.sh includes this before each file. To a compiler, ACSL is comments. Its integers do
@@ -150,7 +151,8 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /* The same for a decoder that takes its input at any place. */
-#ifdef FOR_zstd_small
+#if defined FOR_zstd_small_bits || defined FOR_zstd_small_literals || \
+	defined FOR_zstd_small_sequences
 /*@ requires \valid(stream);
     assigns stream->next, stream->end, stream->fill_at, \result \from *stream;
     ensures good_input(stream); */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Opens the image that the command line names, and explains why that or a later call failed.
  */
@@ -167,7 +168,9 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 static enum open_result open_fd(const struct args *args, struct qcow2_options *options, int fd,
                                 struct qcow2 **q)
 {
-	options->reader_memory = 1; /* the least: all commands go through a disk in order */
+	if (options->reader_memory == 0u)
+		options->reader_memory =
+			1; /* the least: most commands go through a disk in order */
 	if (!is_standard_input(args))
 		options->path = args->image;
 	if (args->snapshot.id != NULL || args->snapshot.name != NULL)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The second wall. Images are hostile: if one of them takes over a decoder, the process must not be
  * able to do more than the command still has to do.
@@ -8,7 +9,7 @@
 
 #include "../tool.h"
 
-enum { SANDBOX_FILES = 2 };
+enum { SANDBOX_FILES = 2, SANDBOX_SOCKETS = 16 };
 
 /* What a command does after its files are open, besides reading and printing. */
 struct sandbox_needs {
@@ -16,6 +17,9 @@ struct sandbox_needs {
 	bool zeroes_blocks;       /* the first one is a block device, of which it zeroes ranges */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
+	const int *sockets;       /* more descriptors that it writes to, for attach */
+	unsigned n_sockets;       /* at most SANDBOX_SOCKETS. 0: none, and no nbd_device */
+	int nbd_device;           /* the device that it runs and clears, if there are sockets */
 };
 
 /*
