@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Tells the operating system where its disk is: the disk of the firmware is gone when the kernel
  * runs, and an initramfs must find the files that it was made of. A volatile variable names them,

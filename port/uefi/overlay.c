@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Keeps what is written to a disk in memory, for boot loaders that must write to start: boot
  * counting, a random seed, GRUB's environment. Nothing reaches the image.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Makes the variables of a machine that trusts one key: uefi-keys.py VARIABLES CERTIFICATE OUTPUT
 
 VARIABLES is the empty flash of OVMF. The certificate (DER) becomes the platform key, the key exchange
