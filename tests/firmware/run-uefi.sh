@@ -133,7 +133,7 @@ unseen() { ! grep -qF -- "$1" "$log"; }
 # The variable of the program names the partition of the stick, its file system, and the image.
 check_variable() { # READER STICK PATH
 	local part fs
-	part=$(sfdisk --part-uuid "$work/$2.img" 1 | tr A-Z a-z)
+	part=$(sfdisk --part-uuid "$work/$2.img" 1 2>/dev/null | tr A-Z a-z)
 	fs=$(blkid -p -O 1048576 -s UUID -o value "$work/$2.img")
 	if [ -z "$part" ]; then
 		part=$(sfdisk --disk-id "$work/$2.img")-01
