@@ -199,7 +199,8 @@ check_damaged() { # FILE
 	local text
 	text=$(sed -n "s/^$1 //p" "$work/expect/damaged")
 	ok "the disk is published" seen "qcow2: \\$1: a disk of 41943040 bytes"
-	ok "the position on the disk" line 'qcow2: reading at disk offset 0 failed:'
+	# Only the first of the reads that need the damaged part is printed; the firmware chooses it.
+	ok "the position on the disk" grep -qxE 'qcow2: reading at disk offset [0-9]+ failed:' "$log"
 	ok "the file, the problem and its position: $text" line "qcow2: \\$1: $text"
 	ok "no boot loader is found" grep -q '^qcow2: no .EFI.BOOT.BOOT.*\.EFI in any partition of the images' "$log"
 	ok "all memory is freed" line 'qcow2: the disks are removed; memory: 0 KiB in use'
