@@ -48,10 +48,12 @@ $(O)/uefi/qcow2drv$(1).efi: $(patsubst %.c,$(O)/uefi/$(1)/%.o,port/uefi/main_dri
 	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_LDFLAGS) \
 		-Wl,-subsystem:efi_boot_service_driver $$^ -o $$@
 
-# The boot loader of the tests, which switches the machine off or returns.
-$(O)/uefi/probe$(1).efi $(O)/uefi/probe-returns$(1).efi: tests/firmware/uefi-probe.c src/mem.c $(UEFI_HEADERS)
+# The boot loader of the tests, which switches the machine off or returns. It has .sbat, because shim
+# also checks the programs that ours starts.
+$(O)/uefi/probe$(1).efi $(O)/uefi/probe-returns$(1).efi: tests/firmware/uefi-probe.c port/uefi/sbat.c \
+		src/mem.c $(UEFI_HEADERS)
 	$$(call say,LD,$$@)$(UEFI_CC) $$(UEFI_TARGET_$(1)) $$(UEFI_CFLAGS) $$(UEFI_LDFLAGS) \
-		$$(if $$(findstring returns,$$@),-DPROBE_RETURNS) -Wl,-subsystem:efi_application \
+		-DQCOW2_VERSION='"$(VERSION)"' $$(if $$(findstring returns,$$@),-DPROBE_RETURNS) -Wl,-subsystem:efi_application \
 		$$(filter %.c,$$^) -o $$@
 endef
 $(foreach arch,$(UEFI_ARCHS),$(eval $(call uefi_arch,$(arch))))
