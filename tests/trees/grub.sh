@@ -14,21 +14,24 @@ mkdir -p "$out/in" "$out/on" || exit 1
 make_disk() { # DISK FOLDER
 	truncate -s 64M "$1" && printf 'label: gpt\nstart=2048,size=40960\nstart=43008,size=81920\n' | sfdisk -q "$1" &&
 		mkfs.vfat -C "$1.fat" 20480 >/dev/null && mcopy -i "$1.fat" "$2"/* :: &&
-		mke2fs -q -t ext4 -d "$2" "$1.ext4" 40960k &&
+		mke2fs -q -t ext4 -d "$2" "$1.ext4" 40960k >/dev/null 2>&1 &&
 		dd if="$1.fat" of="$1" bs=1M seek=1 conv=notrunc status=none &&
 		dd if="$1.ext4" of="$1" bs=1M seek=21 conv=notrunc status=none
 }
 
 make_images() {
-	yes 'the same line, with a number after it' | head -n 30000 | nl >"$out/in/data.bin" && echo inside >"$out/in/text.txt" &&
-		make_disk "$out/inner.raw" "$out/in" && cd "$out" &&
-		qemu-img convert -c -O qcow2 inner.raw on/vm.q && qemu-img convert -c -O qcow2 -o compression_type=zstd inner.raw on/z.q &&
-		qemu-img create -q -f qcow2 -b vm.q -F qcow2 on/over.q && cd - >/dev/null && make_disk "$out/outer.raw" "$out/on"
+	yes 'the same line, with a number after it' | head -n 30000 | nl >"$out/in/data.bin" &&
+		echo inside >"$out/in/text.txt" && make_disk "$out/inner.raw" "$out/in" &&
+		qemu-img convert -c -O qcow2 "$out/inner.raw" "$out/on/vm.q" &&
+		qemu-img convert -c -O qcow2 -o compression_type=zstd "$out/inner.raw" "$out/on/z.q" &&
+		qemu-img create -q -f qcow2 -b vm.q -F qcow2 "$out/on/over.q" &&
+		make_disk "$out/outer.raw" "$out/on"
 }
 
 # A module is found by the list of what each module needs.
 make_grub() {
-	cp -r /usr/lib/grub/i386-pc "$out/grub" && cp "$module" "$out/grub/" && echo 'qcow2disk:' >>"$out/grub/moddep.lst" || return 1
+	cp -r /usr/lib/grub/i386-pc "$out/grub" && cp "$module" "$out/grub/" &&
+		echo 'qcow2disk:' >>"$out/grub/moddep.lst" || return 1
 	cat >"$out/grub.cfg" <<-'END'
 		serial
 		terminal_output serial
