@@ -15,7 +15,9 @@ int run_compare(struct args *args);
 int run_convert(struct args *args);
 int run_info(struct args *args);
 int run_map(struct args *args);
+int run_mount(struct args *args);
 int run_snapshots(struct args *args);
+int run_umount(struct args *args);
 int run_version(struct args *args);
 
 #endif
