@@ -103,8 +103,8 @@ static void serve_opendir(fuse_req_t request, fuse_ino_t ino, struct fuse_file_i
 }
 
 /* Gets the entry at a position: "." and "..", then those of the tree. */
-static bool entry_at(struct tree *tree, fuse_ino_t directory, uint64_t position,
-                     struct tree_entry *entry)
+static bool dirent_at(struct tree *tree, fuse_ino_t directory, uint64_t position,
+                      struct tree_entry *entry)
 {
 	if (position >= DOTS)
 		return tree_entry_at(tree, directory, position - DOTS, entry);
@@ -123,7 +123,7 @@ static void serve_readdir(fuse_req_t request, fuse_ino_t ino, size_t size, off_t
 
 	(void)file;
 	errno = ENOMEM;
-	while (buf != NULL && entry_at(tree_of(request), ino, (uint64_t)offset, &entry)) {
+	while (buf != NULL && dirent_at(tree_of(request), ino, (uint64_t)offset, &entry)) {
 		struct stat st = { .st_ino = entry.ino, .st_mode = entry.type };
 		size_t n = fuse_add_direntry(request, buf + used, size - used, entry.name, &st,
 		                             ++offset);

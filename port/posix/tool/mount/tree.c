@@ -20,7 +20,7 @@ enum {
 	SLOT_LINK = 3,              /* to the directory of a snapshot */
 	SLOT_PART = 8,              /* the first part of a view, and the others after it */
 	SLOT_END = SLOT_PART + PARTITIONS_MAX + 1,
-	BLOCK = 512 /* the unit of st_blocks */
+	BLOCK_UNIT = 512 /* the unit of st_blocks */
 };
 
 typedef char slots_fit[SLOT_END <= 1 << SLOT_BITS ? 1 : -1];
@@ -152,10 +152,9 @@ static uint64_t inode_of_name(const struct snapshot_name *name)
 
 uint64_t tree_find(struct tree *tree, uint64_t directory, const char *name)
 {
-	const struct snapshot_name *found;
-
 	if (slot_of(directory) == SLOT_SNAPSHOTS) {
-		found = snapshot_names_find(&tree->names, name);
+		const struct snapshot_name *found = snapshot_names_find(&tree->names, name);
+
 		errno = ENOENT;
 		return found != NULL ? inode_of_name(found) : 0u;
 	}
@@ -191,7 +190,8 @@ bool tree_stat(struct tree *tree, uint64_t ino, struct stat *st)
 		st->st_mode = S_IFREG | 0444;
 		st->st_size = (off_t)part_of(view, ino)->length;
 		st->st_blocks =
-			(blkcnt_t)((view_stored(view, part_of(view, ino)) + BLOCK - 1u) / BLOCK);
+			(blkcnt_t)((view_stored(view, part_of(view, ino)) + BLOCK_UNIT - 1u) /
+		                   BLOCK_UNIT);
 		view_give(&tree->views, view);
 	}
 	return true;

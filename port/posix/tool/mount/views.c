@@ -19,7 +19,7 @@
 enum {
 	OPEN_MAX = 32,    /* snapshots that are open at once, unless more are used at once */
 	RAW_BLOCK = 4096, /* the block size of a raw disk, which has no clusters */
-	STEPS_MIN = 64    /* runs that a walk goes through, however slow the machine is */
+	RUNS_MIN = 64     /* runs that a walk goes through, however slow the machine is */
 };
 
 /* qcow2_options.open_file: the files that a snapshot needs are those that the disk has. */
@@ -107,7 +107,7 @@ static void add_part(struct view *view, unsigned number, uint64_t start, uint64_
 }
 
 /* An extended partition is the room for the logical ones; it is not shown. */
-static bool is_extended(const struct partition *p)
+static bool holds_logical(const struct partition *p)
 {
 	return strcmp(p->type, "0x05") == 0 || strcmp(p->type, "0x0f") == 0 ||
 	       strcmp(p->type, "0x85") == 0;
@@ -121,7 +121,7 @@ static void add_partitions(struct view *view, uint64_t size, const struct partit
 	for (i = 0; i < table->n; i++) {
 		const struct partition *p = &table->list[i];
 
-		if (p->start >= size || is_extended(p))
+		if (p->start >= size || holds_logical(p))
 			continue;
 		add_part(view, p->number, p->start,
 		         p->length < size - p->start ? p->length : size - p->start);
@@ -232,7 +232,7 @@ static bool walk_next(struct walk *w)
 	bool damaged;
 
 	w->at += w->length;
-	if (w->at >= w->end || (w->steps++ >= STEPS_MIN && progress_clock() >= w->until))
+	if (w->at >= w->end || (w->steps++ >= RUNS_MIN && progress_clock() >= w->until))
 		return false;
 	w->length = w->end - w->at;
 	w->is_data = true; /* what cannot be told is for a read to find out */
