@@ -30,7 +30,8 @@ TOOL_FUSE ?= none
 TOOL_LIBS = $(TOOL_LIBS_$(TOOL_FUSE))
 TOOL_LIBS_libfuse3 = -lfuse3
 
-TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c size.c version.c \
+TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c run.c size.c version.c \
+	attach/attach.c attach/detach.c attach/nbd_device.c attach/nbd_server.c \
 	check/check.c check/check_print.c \
 	disk/damage.c disk/files.c disk/holes.c disk/key_source.c disk/keys.c disk/lost.c disk/marks.c \
 	disk/open.c disk/past_end.c disk/prompt.c disk/salvage.c \
@@ -48,6 +49,6 @@ TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.
 	sandbox/sandbox.c sandbox/sandbox_filter.c sandbox/sandbox_names.c)
 
 # The tests catch these calls of the library and make them fail.
-POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \
-	openat64 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
+POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 __open64_2 \
+	openat64 __openat64_2 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
 comma := ,

@@ -21,10 +21,13 @@ enum {
 	FOR_COMPARE = 1 << 7,
 	FOR_BITMAPS = 1 << 8,
 	FOR_CHECK = 1 << 9,
-	FOR_MOUNT = 1 << 10,
-	FOR_UMOUNT = 1 << 11,
+	FOR_ATTACH = 1 << 11,
+	FOR_DETACH = 1 << 12,
+	FOR_MOUNT = 1 << 13,
+	FOR_UMOUNT = 1 << 14,
 	FOR_ALL = 0x7fffffff,
-	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION | FOR_UMOUNT) /* those that open images */
+	/* The commands that open images. */
+	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION | FOR_DETACH | FOR_UMOUNT)
 };
 
 /* Whether the output has holes: where it can, or only if it can, or not at all. */
@@ -33,16 +36,18 @@ enum args_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* What the user asks for. The strings are those of argv. */
 struct args {
-	const char *command; /* the name of the command */
-	const char *image;   /* the first operand; "-" is standard input; NULL: there is none */
-	char **images;       /* all operands but out */
-	const char *out;     /* the output file, or the directory of `mount`; NULL: there is none */
-	const char *svg;     /* the file of --svg, or NULL */
-	const char *report;  /* the file of --report, or NULL */
-	uint64_t offset;     /* bytes; --skip */
-	uint64_t length;     /* bytes; UINT64_MAX without --length */
-	uint64_t memory;     /* bytes; 0: not given */
+	const char *command;            /* the name of the command */
+	const struct command *commands; /* all commands of the program, for `help` */
+	const char *image;  /* the first operand; "-" is standard input; NULL: there is none */
+	char **images;      /* all operands but out */
+	const char *out;    /* the output file, the directory of `mount`, ...; NULL: none */
+	const char *svg;    /* the file of --svg, or NULL */
+	const char *report; /* the file of --report, or NULL */
+	uint64_t offset;    /* bytes; --skip */
+	uint64_t length;    /* bytes; UINT64_MAX without --length */
+	uint64_t memory;    /* bytes; 0: not given */
 	unsigned n_images;
+	unsigned connections; /* of attach; 0: not given */
 	enum sparse sparse;
 	enum args_color color;
 	bool help;

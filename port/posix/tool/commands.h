@@ -8,11 +8,14 @@
 
 #include "args.h"
 
+int run_attach(struct args *args);
 int run_bitmaps(struct args *args);
 int run_cat(struct args *args);
 int run_check(struct args *args);
 int run_compare(struct args *args);
 int run_convert(struct args *args);
+int run_detach(struct args *args);
+int run_help(struct args *args);
 int run_info(struct args *args);
 int run_map(struct args *args);
 int run_mount(struct args *args);

@@ -236,6 +236,18 @@ static const char *store_iterations(struct args *args, const struct option_row *
 	               : "a number from 1 to 4294967295";
 }
 
+static const char *store_connections(struct args *args, const struct option_row *row, char *value)
+{
+	size_t digits = strspn(value, "0123456789");
+	unsigned long n = strtoul(value, NULL, 10);
+
+	(void)row;
+	args->connections = (unsigned)n;
+	return digits != 0u && value[digits] == '\0' && n >= 1u && n <= 16u
+	               ? NULL
+	               : "a number from 1 to 16";
+}
+
 /* Splits N[,LENGTH], in place. A length of 0 would mean up to the end of the file. */
 static const char *store_image_at(struct args *args, const struct option_row *row, char *value)
 {
@@ -366,6 +378,12 @@ const struct option_row options[] = {
 	{ "quiet", 'q', NULL, FOR_CAT | FOR_CONVERT,
 	  "do not show progress",
 	  store_true, FIELD(quiet) },
+	{ "quiet", 'q', NULL, FOR_ATTACH,
+	  "print no warnings",
+	  store_true, FIELD(quiet) },
+	{ "connections", '\0', "N", FOR_ATTACH,
+	  "serve N requests at once, 1 to 16; 4 if not given",
+	  store_connections, 0 },
 	{ "quiet", 'q', NULL, FOR_CHECK,
 	  "print no result, only what is found; the exit status is the answer",
 	  store_true, FIELD(quiet) },

@@ -167,9 +167,9 @@ static enum open_result open_snapshot(const struct args *args, struct qcow2_opti
 static enum open_result open_fd(const struct args *args, struct qcow2_options *options, int fd,
                                 struct qcow2 **q)
 {
-	/* The least, because commands go through a disk in order; programs read a mount as they
-	 * like. */
-	options->reader_memory = strcmp(args->command, "mount") == 0 ? 0u : 1u;
+	if (options->reader_memory == 0u)
+		options->reader_memory =
+			1; /* the least: most commands go through a disk in order */
 	if (!is_standard_input(args))
 		options->path = args->image;
 	if (args->snapshot.id != NULL || args->snapshot.name != NULL)

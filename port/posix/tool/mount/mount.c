@@ -27,7 +27,12 @@
 #include "../sandbox/sandbox.h"
 #include "serve.h"
 
-enum { THREADS_MIN = 4 }; /* also on one processor: reads wait for the storage */
+enum {
+	THREADS_MIN = 4, /* also on one processor: reads wait for the storage */
+	/* Of each reader: the longest cluster, decoded, and tables, because programs read a file as
+	 * they like. */
+	READER_MEMORY = 4 * 1024 * 1024
+};
 
 struct mounting {
 	const struct args *args;
@@ -202,6 +207,7 @@ int run_mount(struct args *args)
 	if (serve_check() != EXIT_OK || find_directory(args->out, directory) != EXIT_OK)
 		return EXIT_FAILED;
 	args->options.max_readers = m.n_threads;
+	args->options.reader_memory = READER_MEMORY;
 	m.q = tool_open_disk(args);
 	if (m.q == NULL)
 		return EXIT_FAILED;

@@ -8,7 +8,7 @@
 
 #include "../tool.h"
 
-enum { SANDBOX_FILES = 2 };
+enum { SANDBOX_FILES = 2, SANDBOX_SOCKETS = 16 };
 
 /* What a command does after its files are open, besides reading and printing. */
 struct sandbox_needs {
@@ -17,6 +17,9 @@ struct sandbox_needs {
 	bool copies;              /* it duplicates descriptors */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
+	const int *sockets;       /* more descriptors that it writes to, for attach */
+	unsigned n_sockets;       /* at most SANDBOX_SOCKETS. 0: none, and no nbd_device */
+	int nbd_device;           /* the device that it runs and clears, if there are sockets */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/nbd.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -30,6 +31,7 @@ enum check {
 	PRIVATE, /* mmap(2): not executable, and not shared with a file */
 	COPY,    /* the argument is the value, and the command duplicates descriptors */
 	BLOCKS,  /* the argument is the value, for the block device that the command writes to */
+	NBD,     /* the argument is the value, for the device that the command serves */
 	NAMES    /* the command renames and removes files */
 };
 
@@ -88,6 +90,9 @@ static const struct row rows[] = {
 	{ __NR_ftruncate, OUTPUT, 0, 0 },
 	{ __NR_fsync, OUTPUT, 0, 0 },
 	{ __NR_ioctl, BLOCKS, 1, BLKZEROOUT },
+	/* Run the device that is served, and take the sockets from it. */
+	{ __NR_ioctl, NBD, 1, NBD_DO_IT },
+	{ __NR_ioctl, NBD, 1, NBD_CLEAR_SOCK },
 	/* Give the output its name, or remove it. */
 	{ __NR_rename, NAMES, 0, 0 },
 	{ __NR_unlink, NAMES, 0, 0 },
@@ -112,9 +117,10 @@ static const struct row rows[] = {
 enum {
 	N_ALWAYS = sizeof always / sizeof always[0],
 	N_ROWS = sizeof rows / sizeof rows[0],
-	N_OUTPUTS = 2 + SANDBOX_FILES, /* standard output and standard error, too */
-	BLOCK_MAX = 3 + 2 * N_OUTPUTS, /* instructions of a row at most */
-	MMAP_FLAGS = 3,                /* the index of this argument of mmap(2) */
+	/* Standard output and standard error, too. */
+	N_OUTPUTS = 2 + SANDBOX_FILES + SANDBOX_SOCKETS,
+	BLOCK_MAX = 3 + 2 * N_OUTPUTS,                   /* instructions of a row at most */
+	MMAP_FLAGS = 3,                                  /* the index of this argument of mmap(2) */
 	PROGRAM_MAX = N_ALWAYS + N_ROWS * BLOCK_MAX + 16 /* the rest is what is emitted once */
 };
 
@@ -123,6 +129,7 @@ struct program {
 	unsigned short len;
 	int outputs[N_OUTPUTS]; /* -1: none */
 	int device;             /* -1: none */
+	int nbd_device;         /* -1: none */
 	bool renames;
 	bool copies;
 };
@@ -196,6 +203,14 @@ static void emit_outputs(struct program *p)
 	}
 }
 
+/* Goes on if the argument, which is loaded, is the value, and the first one is the device. */
+static void emit_device(struct program *p, uint32_t value, int device)
+{
+	emit_test(p, value, 3); /* past the rest of this block */
+	emit_load_argument(p, 0);
+	emit_test(p, (uint32_t)device, 1);
+}
+
 /* Allows the call if the argument, which is loaded, meets the condition. */
 static void emit_condition(struct program *p, const struct row *row)
 {
@@ -226,9 +241,12 @@ static void emit_condition(struct program *p, const struct row *row)
 	case BLOCKS:
 		if (p->device < 0)
 			return;
-		emit_test(p, row->value, 3); /* past the rest of this block */
-		emit_load_argument(p, 0);
-		emit_test(p, (uint32_t)p->device, 1);
+		emit_device(p, row->value, p->device);
+		break;
+	case NBD:
+		if (p->nbd_device < 0)
+			return;
+		emit_device(p, row->value, p->nbd_device);
 		break;
 	case LACKS:
 		emit_mask(p, row->value);
@@ -284,12 +302,16 @@ void sandbox_limit_calls(const struct sandbox_needs *needs)
 	struct program program = {
 		.outputs = { STDOUT_FILENO, STDERR_FILENO, needs->files[0], needs->files[1] },
 		.device = needs->zeroes_blocks ? needs->files[0] : -1,
+		.nbd_device = needs->n_sockets > 0u ? needs->nbd_device : -1,
 		.renames = needs->beside != NULL,
 		.copies = needs->copies,
 	};
 	struct sock_fprog installed = { .filter = program.code };
 	unsigned i;
 
+	for (i = 0; i < SANDBOX_SOCKETS; i++)
+		program.outputs[2 + SANDBOX_FILES + i] =
+			i < needs->n_sockets ? needs->sockets[i] : -1;
 	emit_begin(&program);
 	emit_always(&program);
 	for (i = 0; i < N_ROWS; i++)

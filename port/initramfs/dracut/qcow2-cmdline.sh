@@ -1,0 +1,10 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# dracut, hook cmdline: keeps the initqueue running until the disk is there.
+# shellcheck source=port/initramfs/boot.sh
+. /usr/lib/qcow2/boot.sh
+
+if qcow2_configure; then
+	# shellcheck disable=SC2154 # dracut sets it
+	echo '[ -e /sys/block/nbd0/pid ]' >"$hookdir/initqueue/finished/qcow2.sh"
+fi

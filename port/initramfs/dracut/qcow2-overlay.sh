@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# dracut, hook pre-pivot: makes the root file system writable by an overlay.
+# shellcheck source=port/initramfs/boot.sh
+. /usr/lib/qcow2/boot.sh
+
+if qcow2_configure; then
+	qcow2_overlay_root "${NEWROOT:?}" || die 'qcow2: the root file system has no overlay'
+fi

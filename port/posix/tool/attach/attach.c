@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow2 attach: shows the disk as a block device of the kernel.
+ *
+ * A child of this process serves the device until it is detached. This process waits until the
+ * device works and its partitions are known.
+ */
+#include "../commands.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../disk/open.h"
+#include "../message.h"
+#include "../sandbox/sandbox.h"
+#include "nbd_device.h"
+#include "nbd_server.h"
+
+enum { DEFAULT_CONNECTIONS = 4 };
+
+struct attachment {
+	const struct args *args;
+	struct qcow2 *q;
+	struct nbd_device device;
+	struct nbd_server server;
+	int ready; /* a pipe: the child writes a byte once the server is ready */
+};
+
+/*
+ * Whatever frees memory may wait for a read of this disk, so the server must never wait for memory:
+ * its own is locked, and the kernel takes it for one that storage depends on. systemd ends a
+ * process whose name begins with '@' only after all file systems are unmounted (ROOT STORAGE
+ * DAEMONS).
+ */
+static void become_storage(const struct args *args)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0 && !args->quiet)
+		tool_error(args->out, "warning: cannot lock memory: %s", strerror(errno));
+#ifdef PR_SET_IO_FLUSHER
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* since Linux 5.6; others work without */
+#endif
+	if (program_invocation_name[0] != '\0')
+		program_invocation_name[0] = '@';
+}
+
+/* Keeps no terminal, no directory and no signal of a terminal. */
+static bool leave_terminal(void)
+{
+	return setsid() >= 0 && chdir("/") == 0 && signal(SIGHUP, SIG_IGN) != SIG_ERR &&
+	       signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+}
+
+/* Gives the kernel its ends of the connections. */
+static int connect_device(struct attachment *a)
+{
+	int kernel_ends[NBD_CONNECTIONS];
+	unsigned i, n = a->args->connections;
+	int error, rc;
+
+	error = nbd_server_begin(&a->server, a->q, n, kernel_ends);
+	if (error != 0)
+		return tool_error(a->args->image, "cannot start the server: %s", strerror(error));
+	rc = nbd_device_set_up(&a->device, a->server.size, kernel_ends, n, NBD_REQUEST_LIMIT);
+	/* The kernel keeps its own reference, so that its end is closed once it gives that up. */
+	for (i = 0; i < n; i++)
+		close(kernel_ends[i]);
+	return rc;
+}
+
+static void enter_sandbox(const struct attachment *a)
+{
+	int sockets[NBD_CONNECTIONS];
+	struct sandbox_needs needs = { .files = { a->ready, -1 }, .n_sockets = a->server.n };
+	unsigned i;
+
+	for (i = 0; i < a->server.n; i++)
+		sockets[i] = a->server.connections[i].socket;
+	needs.sockets = sockets;
+	needs.nbd_device = a->device.fd;
+	sandbox_enter(a->args->no_sandbox, &needs);
+}
+
+/* Tells the other process that the device is about to start; messages go nowhere from here on. */
+static void become_ready(const struct attachment *a)
+{
+	int fd;
+
+	/* If the other process has gone away, nobody waits for this. */
+	if (write(a->ready, "", 1) == 1)
+		fflush(stderr);
+	close(a->ready);
+	for (fd = 0; fd < 3; fd++)
+		close(fd);
+}
+
+/* What the child does, until the device is detached. */
+static int serve_device(struct attachment *a)
+{
+	int error;
+
+	if (!leave_terminal())
+		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
+	become_storage(a->args);
+	if (connect_device(a) != EXIT_OK)
+		return EXIT_FAILED;
+	enter_sandbox(a);
+	error = nbd_server_start(&a->server);
+	if (error != 0)
+		return tool_error(a->args->image, "cannot start a thread: %s", strerror(error));
+	become_ready(a);
+	error = nbd_device_run(&a->device);
+	nbd_server_end(&a->server);
+	qcow2_close(a->q);
+	return error == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+static void wait_a_moment(void)
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+
+	nanosleep(&moment, NULL);
+}
+
+/*
+ * Waits until the device works or the child has ended, and then for the partitions. The kernel says
+ * nothing when the device starts, but then its directory gets a file.
+ */
+static int wait_for_device(const struct attachment *a, pid_t child)
+{
+	struct nbd_device again;
+
+	while (!nbd_device_is_attached(&a->device)) {
+		if (waitpid(child, NULL, WNOHANG) == child)
+			return tool_error(a->device.path, "the device did not start");
+		wait_a_moment();
+	}
+	if (nbd_device_open(&again, a->device.path, 0) != EXIT_OK)
+		return EXIT_FAILED;
+	nbd_device_find_partitions(&again);
+	close(again.fd);
+	return EXIT_OK;
+}
+
+/* Waits for the byte of become_ready. Returns false if the child has ended without it. */
+static bool wait_for_server(int ready, pid_t child)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(ready, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	close(ready);
+	if (n <= 0)
+		waitpid(child, NULL, 0);
+	return n > 0;
+}
+
+static int start_server(struct attachment *a)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends) != 0)
+		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
+	a->ready = ends[1];
+	child = fork();
+	if (child == 0) {
+		close(ends[0]);
+		_exit(serve_device(a));
+	}
+	close(ends[1]);
+	if (child < 0) {
+		close(ends[0]);
+		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
+	}
+	return wait_for_server(ends[0], child) ? wait_for_device(a, child) : EXIT_FAILED;
+}
+
+/* Opens the image for as many threads as there are connections, with memory for many tables. */
+static struct qcow2 *open_image(struct args *args)
+{
+	args->options.max_readers = args->connections;
+	args->options.reader_memory = NBD_REQUEST_LIMIT;
+	return tool_open_disk(args);
+}
+
+int run_attach(struct args *args)
+{
+	struct attachment a = { .args = args };
+	int rc = EXIT_FAILED;
+
+	if (args->connections == 0u)
+		args->connections = DEFAULT_CONNECTIONS;
+	if (nbd_device_open(&a.device, args->out, 0) != EXIT_OK)
+		return EXIT_FAILED;
+	if (nbd_device_is_attached(&a.device))
+		rc = tool_error(args->out, "another process serves this device already");
+	else if ((a.q = open_image(args)) != NULL)
+		rc = start_server(&a);
+	qcow2_close(a.q);
+	close(a.device.fd);
+	return rc;
+}

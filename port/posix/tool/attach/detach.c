@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qcow2 detach: ends what qcow2 attach has started.
+ */
+#include "../commands.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../message.h"
+#include "nbd_device.h"
+
+/* Waits until the process that served the device is done with it, ten seconds at most: as long as
+ * any other process has the device open, this cannot be seen. */
+static void wait_for_end(const struct nbd_device *d)
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 1000 && nbd_device_is_attached(d); i++)
+		nanosleep(&moment, NULL);
+}
+
+/* The kernel keeps the partitions of a device that has gone until it looks for new ones. */
+static void remove_partitions(const char *path)
+{
+	struct nbd_device device;
+
+	if (nbd_device_open(&device, path, 0) == EXIT_OK) {
+		nbd_device_find_partitions(&device);
+		close(device.fd);
+	}
+}
+
+int run_detach(struct args *args)
+{
+	struct nbd_device device;
+	int error;
+
+	if (nbd_device_open(&device, args->image, O_EXCL) != EXIT_OK)
+		return EXIT_FAILED;
+	if (!nbd_device_is_attached(&device)) {
+		close(device.fd);
+		return tool_error(args->image, "nothing is attached to this device");
+	}
+	error = nbd_device_disconnect(&device);
+	close(device.fd);
+	if (error != 0)
+		return tool_error(args->image, "cannot detach: %s", strerror(error));
+	wait_for_end(&device);
+	remove_partitions(args->image);
+	return EXIT_OK;
+}

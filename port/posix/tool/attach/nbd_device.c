@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's network block devices. The kernel wants the calls in the order of this file.
+ */
+#include "nbd_device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/major.h>
+#include <linux/nbd.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../message.h"
+#include "nbd_server.h"
+
+/* Is there such a file in the directory of the device? */
+static bool has_sysfs(const struct nbd_device *d, const char *name)
+{
+	char path[sizeof d->sysfs + 32];
+
+	snprintf(path, sizeof path, "%s/%s", d->sysfs, name);
+	return access(path, F_OK) == 0;
+}
+
+/* Is it a whole device of this driver? If so, sets its directory. */
+static bool find_sysfs(struct nbd_device *d)
+{
+	struct stat st;
+
+	if (fstat(d->fd, &st) != 0 || !S_ISBLK(st.st_mode) || major(st.st_rdev) != NBD_MAJOR)
+		return false;
+	snprintf(d->sysfs, sizeof d->sysfs, "/sys/dev/block/%u:%u", major(st.st_rdev),
+	         minor(st.st_rdev));
+	return !has_sysfs(d, "partition");
+}
+
+static int open_failed(const char *path, int error)
+{
+	if (error == EBUSY)
+		return tool_error(path, "in use; unmount it first");
+	if (error == ENOENT || error == ENXIO)
+		return tool_error(path, "%s; load the driver with 'modprobe nbd max_part=16'",
+		                  strerror(error));
+	return tool_error(path, "%s", strerror(error));
+}
+
+int nbd_device_open(struct nbd_device *d, const char *path, int flags)
+{
+	d->path = path;
+	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+	d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
+	if (d->fd < 0)
+		return open_failed(path, errno);
+	if (find_sysfs(d))
+		return EXIT_OK;
+	close(d->fd);
+	return tool_error(path, "not a network block device; expected /dev/nbd0 or the like");
+}
+
+bool nbd_device_is_attached(const struct nbd_device *d)
+{
+	return has_sysfs(d, "pid");
+}
+
+/* Writes the longest request that the kernel makes, in KiB. Returns 0 or an errno. */
+static int limit_requests(const struct nbd_device *d, unsigned limit)
+{
+	char path[sizeof d->sysfs + 32], text[16];
+	int fd, len, error = 0;
+
+	snprintf(path, sizeof path, "%s/queue/max_sectors_kb", d->sysfs);
+	len = snprintf(text, sizeof text, "%u\n", limit / 1024u);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, (size_t)len) != len)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+/* Sets the size, the flags and the sockets. Returns 0 or an errno. */
+static int set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
+{
+	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN;
+	uint64_t sectors = size / NBD_SECTOR;
+	unsigned i;
+
+	if (sectors > ULONG_MAX)
+		return EFBIG;
+	/* No time limit: the storage of the image may take as long as it does without us. */
+	if (ioctl(d->fd, NBD_SET_BLKSIZE, (unsigned long)NBD_SECTOR) != 0 ||
+	    ioctl(d->fd, NBD_SET_SIZE_BLOCKS, (unsigned long)sectors) != 0 ||
+	    ioctl(d->fd, NBD_SET_TIMEOUT, 0ul) != 0 || ioctl(d->fd, NBD_SET_FLAGS, flags) != 0)
+		return errno;
+	for (i = 0; i < n; i++)
+		if (ioctl(d->fd, NBD_SET_SOCK, (unsigned long)sockets[i]) != 0)
+			return errno;
+	return 0;
+}
+
+int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
+                      unsigned limit)
+{
+	int error = limit_requests(d, limit);
+
+	if (error != 0)
+		return tool_error(d->path, "cannot limit the length of requests in /sys: %s",
+		                  strerror(error));
+	error = set_up(d, size, sockets, n);
+	if (error == 0)
+		return EXIT_OK;
+	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
+	return tool_error(d->path, "cannot set up the device: %s", strerror(error));
+}
+
+int nbd_device_run(const struct nbd_device *d)
+{
+	int error = ioctl(d->fd, NBD_DO_IT, 0ul) == 0 ? 0 : errno;
+
+	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
+	return error;
+}
+
+/* It fails if the driver has partitions turned off (max_part=0), which the user may want. */
+void nbd_device_find_partitions(const struct nbd_device *d)
+{
+	ioctl(d->fd, BLKRRPART, 0ul);
+}
+
+int nbd_device_disconnect(const struct nbd_device *d)
+{
+	return ioctl(d->fd, NBD_DISCONNECT, 0ul) == 0 ? 0 : errno;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's network block devices, /dev/nbdN, by the ioctl(2) of <linux/nbd.h> and by the files
+ * of each device in /sys.
+ */
+#ifndef QCOW2_TOOL_NBD_DEVICE_H
+#define QCOW2_TOOL_NBD_DEVICE_H
+
+#include "../tool.h"
+
+struct nbd_device {
+	const char *path;
+	int fd;
+	char sysfs[64]; /* the directory of the device in /sys */
+};
+
+/*
+ * Opens the device. `flags` are added to those of open(2): O_EXCL fails if the device or one of its
+ * partitions is mounted. Returns EXIT_OK, or EXIT_FAILED after a message.
+ */
+int nbd_device_open(struct nbd_device *d, const char *path, int flags);
+
+/* Does a process serve the device? As long as any process has it open, the answer stays yes. */
+bool nbd_device_is_attached(const struct nbd_device *d);
+
+/*
+ * Describes the disk to the kernel: `size` bytes, in sectors of 512, read by n sockets with at most
+ * `limit` bytes a request. Returns EXIT_OK, or EXIT_FAILED after a message.
+ */
+int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
+                      unsigned limit);
+
+/*
+ * Runs the device until it is detached, and then takes the sockets from it. Returns 0, or the errno
+ * of a device that did not start.
+ */
+int nbd_device_run(const struct nbd_device *d);
+
+/* Makes the kernel read the partition table. A kernel that was told to use none does not. */
+void nbd_device_find_partitions(const struct nbd_device *d);
+
+/* Ends nbd_device_run in the process that serves the device. Returns 0 or an errno. */
+int nbd_device_disconnect(const struct nbd_device *d);
+
+#endif

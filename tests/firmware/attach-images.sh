@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Makes what run-attach.sh boots, in WORK: a kernel of Debian, initrds by the real mkinitramfs and by
+# dracut, and sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
+#	attach-images.sh BUILD-DIR WORK
+set -eu
+here=$(realpath "$(dirname "$0")")
+build=$(realpath "$1")
+mkdir -p "$2" && cd "$2"
+work=$PWD
+export MTOOLS_SKIP_CHECK=1
+
+# Unpacks a package of Debian without installing it. run-uefi.sh uses the same folder.
+fetch() { # PACKAGE
+	local deb=$build/uefi-test/deb
+	mkdir -p "$deb"
+	[ -d "$deb/$1" ] || (cd "$deb" && apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null &&
+		dpkg-deb -x "$1"_*.deb "$1.new" && mv "$1.new" "$1")
+	package=$deb/$1
+}
+
+# The initrds, in a copy of the file system that has the kernel's modules and our files installed. It
+# ends with the namespace, so nothing of this machine changes.
+initrds() {
+	local kernel
+	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-\)/\1/p')
+	fetch "$kernel"
+	cp "$package"/boot/vmlinuz-* vmlinuz
+	rm -rf installed conf
+	mkdir -p installed/usr/lib installed/boot
+	make -s -C "$here/../.." O="$build" DESTDIR="$work/installed" install-initramfs
+	cp -r "$package/lib/modules" installed/usr/lib/
+	depmod -b installed/usr "${kernel#linux-image-}"
+	cp -r /etc/initramfs-tools conf
+	sed -i 's/^MODULES=.*/MODULES=list/; s/^COMPRESS=.*/COMPRESS=gzip/; s/^BUSYBOX=.*/BUSYBOX=n/' \
+		conf/initramfs.conf
+	printf 'virtio_pci\nvirtio_blk\n' >conf/modules
+	PACKAGE=$package VERSION=${kernel#linux-image-} unshare -m sh -eu <<'END'
+mount -t overlay -o "ro,lowerdir=$PWD/installed/usr:/usr" overlay /usr
+mount --bind "$PACKAGE/boot" /boot
+mkinitramfs -d "$PWD/conf" -o initrd.img "$VERSION"
+dracut --force --no-hostonly --gzip --kver "$VERSION" --kernel-image vmlinuz --modules "qcow2 base udev-rules fs-lib kernel-modules rootfs-block" \
+	--drivers "virtio_pci virtio_blk" dracut.img >dracut.log 2>&1 || { cat dracut.log; exit 1; }
+END
+}
+
+# The disk of the small system: a GPT with an EFI partition and one with ext4.
+system_disk() {
+	rm -rf root
+	mkdir -p root/bin root/sbin root/dev root/proc root/sys root/run root/tmp
+	cp /bin/busybox root/bin/
+	cp "$here/attach-init" root/sbin/init
+	cp "$build/initramfs/qcow2-attach" root/sbin/qcow2
+	python3 "$here/images.py" content root/big 41943040
+	sha256sum <root/big | cut -d' ' -f1 >big.sum
+	truncate -s 96M system.raw
+	printf 'label: gpt\nsize=8M, type=U\ntype=L\n' | sfdisk -q system.raw
+	mke2fs -q -t ext4 -U 11111111-2222-3333-4444-555555555555 -E offset=$((9 << 20)) -d root system.raw 86M
+}
+
+# Another disk, whose 21st cluster, 64 KiB, is damaged. damaged.raw has zeros there.
+damaged_disk() {
+	python3 "$here/images.py" content damaged.raw 4194304
+	printf 'label: gpt\ntype=L\n' | sfdisk -q damaged.raw
+	qemu-img convert -f raw -c -O qcow2 damaged.raw damaged.qcow2
+	python3 "$here/images.py" break-data damaged.qcow2 20
+	dd if=/dev/zero of=damaged.raw bs=64k seek=20 count=1 conv=notrunc status=none
+}
+
+fat_stick() { # NAME FILE...
+	local name=$1
+	shift
+	rm -f "$name"
+	truncate -s 100M "$name"
+	printf 'label: dos\nlabel-id: 0x1234abcd\nstart=2048, size=%s, type=c\ntype=83\n' $((66 * 2048)) | sfdisk -q "$name"
+	mkfs.vfat -F 32 -s 1 -i abcd1234 -n STICK --offset 2048 "$name" $((66 * 1024)) >/dev/null 2>&1
+	mke2fs -q -t ext4 -L STATE -E offset=$((67 << 20)) "$name" 32M
+	mmd -i "$name@@1M" ::/images ::/base
+	mcopy -i "$name@@1M" "$@" ::/images
+}
+
+initrds
+system_disk
+damaged_disk
+qemu-img convert -f raw -c -O qcow2 system.raw zlib.qcow2
+qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd system.raw zstd.qcow2
+# An overlay whose own name for its base leads nowhere.
+qemu-img create -q -f qcow2 -F qcow2 -b zstd.qcow2 over.qcow2
+qemu-io -f qcow2 -c 'write -z 0 512' over.qcow2 >/dev/null
+qemu-img rebase -u -f qcow2 -F qcow2 -b /nowhere/base.qcow2 over.qcow2
+fat_stick stick.raw zlib.qcow2 damaged.qcow2
+mcopy -i stick.raw@@1M damaged.raw ::/
+fat_stick chain.raw over.qcow2
+mcopy -i chain.raw@@1M zstd.qcow2 ::/base

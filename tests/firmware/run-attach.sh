@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Boots a system whose root file system is in a qcow2 image on a stick: Debian's kernel, an initrd with
+# the files of port/initramfs, and `qcow2 attach`. Each boot makes several checks inside.
+#	run-attach.sh BUILD-DIR
+set -u
+build=${1:?usage: run-attach.sh BUILD-DIR}
+here=$(dirname "$0")
+work=$build/attach-test
+. "$here/ok.sh"
+
+if ! bash "$here/attach-images.sh" "$build" "$work" >"$build/attach-make.log" 2>&1; then
+	cat "$build/attach-make.log"
+	echo "the images cannot be made"
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+
+# Boots with a stick, and prints what the system inside says. Changes to the stick are lost unless
+# KEEP=yes.
+boot() { # NAME INITRD STICK OPTIONS CHECK...
+	local name=$1 initrd=$2 stick=$3 options=$4 snapshot=on
+	shift 4
+	[ -z "${KEEP-}" ] || snapshot=off
+	about=$name
+	log=$work/$name.log
+	timeout --foreground 1800 qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 512 -nodefaults \
+		-display none -no-reboot -serial stdio -kernel "$work/vmlinuz" -initrd "$work/$initrd" \
+		-drive "if=none,id=d,format=raw,file=$work/$stick,snapshot=$snapshot" -device virtio-blk-pci,drive=d \
+		-append "console=ttyS0 quiet panic=-1 root=UUID=11111111-2222-3333-4444-555555555555 $options -- $*" \
+		</dev/null >"$log" 2>&1
+	tr -d '\r' <"$log" | grep '^inside: ' >"$log.inside"
+	ok "boots" grep -qx 'inside: end' "$log.inside"
+	ok 'the same content' grep -qx "inside: content $(cat "$work/big.sum")" "$log.inside"
+	ok 'nothing failed' without_failure
+}
+without_failure() {
+	! grep -E 'FAILED|panic|^qcow2: ' "$log" && ! grep -vE ' ok$|^inside: (end|content)' "$log.inside"
+}
+inside() { # CHECK...: these were made, with success
+	local name
+	for name in "$@"; do
+		ok "$name" grep -qx "inside: $name ok" "$log.inside"
+	done
+}
+
+boot zlib initrd.img stick.raw qcow2=ABCD-1234:/images/zlib.qcow2 content overlay storage damage
+inside overlay 'no mount of the early boot' writable 'name of the server' 'locked memory' \
+	'a device in use stays' 'pid file' 'nothing attached' 'damaged image' 'only once' \
+	'partition is no device' 'partition of a whole disk' size 'damaged part' \
+	'all but the damaged part' 'no writes' detach 'the server is gone' 'no partition is left' 'attach again'
+
+KEEP=yes boot zstd-chain initrd.img chain.raw "qcow2=LABEL=STICK:/images/over.qcow2 \
+qcow2.backing=/base/zstd.qcow2 qcow2.overlay=LABEL=STATE:/state" content overlay
+inside overlay writable
+ok 'the overlay is on the stick' test 'written inside' = \
+	"$(debugfs -R 'cat /state/upper/written' "$work/chain.raw?offset=$((67 << 20))" 2>/dev/null)"
+
+boot dracut dracut.img stick.raw "qcow2=PARTUUID=1234abcd-01:/images/zlib.qcow2 qcow2.overlay=none" content plain
+inside 'read-only root' 'not writable'
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
