@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads and makes the FSE tables of the fast decoder for zstd. zstd_fast.h describes their cells.
  * Section numbers are those of RFC 8878.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Parses which images the user wants, from the load options or from the configuration file. Both
  * have the same grammar:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Publishes an image as a read-only disk of the firmware: EFI_BLOCK_IO_PROTOCOL and a device path,
  * to which the firmware's partition and file system drivers connect.

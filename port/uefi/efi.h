@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of UEFI that this port uses, with the names of the UEFI specification (section numbers
  * are those of version 2.10). Functions that the port does not call are plain pointers, which keep

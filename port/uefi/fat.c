@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Files on a FAT volume: geometry, directories, cluster chains. Field names such as BPB_FATSz16 are
  * those of the "Microsoft FAT Specification".

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads files on a FAT volume from its blocks: FAT12, FAT16 and FAT32 with long names.
  *

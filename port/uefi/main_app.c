@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The application: publishes the images as disks and starts the boot loader of the first disk that
  * has one, under the name for removable media (UEFI specification 3.5.1.1). If the loader returns,

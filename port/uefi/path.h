@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * File names on a volume: NUL-terminated UTF-16, absolute, with single backslashes and without "."
  * and "..", like "\\images\\disk.qcow2". Independent of UEFI, so that tests run it on the host.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * From the image handle to disks: finds the volume that this program was loaded from, reads which
  * images the user wants, and publishes them.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the UEFI port share. The programs publish qcow2 images on a volume as disks of
  * the firmware. Each file calls only files that stand below it here:

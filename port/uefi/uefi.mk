@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Programs for UEFI firmware: build/uefi/qcow2{x64,aa64,ia32}.efi, and the drivers qcow2drv*.efi.
 # They need clang and lld, whatever CC is, because these write PE files, which UEFI loads.
 

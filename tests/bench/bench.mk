@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Speed: against other readers, against committed counts, and how cost grows. See README.md here.
 
 BENCH = $(O)/tests/bench

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The yardstick: pread of the bytes of a file, without a format. */
 #define _FILE_OFFSET_BITS 64
 #define _XOPEN_SOURCE     700

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The yardstick for encrypted images: pread, and libgcrypt alone. Takes any file for sectors that
  * are encrypted with AES-256 in mode XTS, and decrypts them. What comes out means nothing.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 check` finds what `qemu-img check` does: the same numbers, lines and exit status. The tests of
 images that QEMU made compare this as well (conform.py, assert_same). Damage that only one of the two
 finds is listed in src/README.md, P23 to P26."""

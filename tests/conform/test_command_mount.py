@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 mount` and `qcow2 umount`: the files of a mount, the programs that read them, and what is left
 behind. The tests need root, /dev/fuse and loop devices."""
 import contextlib

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Every message of the command and the library, in messages.txt for a reviewer to read.
 
 Each situation below provokes a message. The test compares the messages with messages.txt. It also

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests the FAT reader and the file names of the UEFI port on the host, with sanitizers. mkfs.vfat and
 # mtools make volumes with fragmented files and long names. Then bytes in their tables are changed,
 # and the reader must not crash or hang.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the UEFI programs in QEMU, under EDK2 for three processors and under U-Boot. A stick with FAT
 # or another file system holds the program, its configuration and qcow2 images, and the program
 # starts the boot loader inside an image. Each check looks for a text on the serial line, and prints

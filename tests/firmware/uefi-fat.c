@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs the FAT reader and the file name code of the UEFI port on the host. uefi-fat VOLUME PATH
  * writes the file to standard output, or prints the error text of qu_fat_text. uefi-fat -p FROM

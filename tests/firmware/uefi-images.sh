@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Makes the images that run-uefi.sh boots, in WORK/stick. WORK/expect gets the output that each must
 # cause. Needs the programs in UEFI (build/uefi).
 #	uefi-images.sh UEFI WORK

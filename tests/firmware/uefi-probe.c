@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A boot loader for the tests, which the firmware starts from inside a qcow2 image. It prints lines
  * that the host compares:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Types commands into the UEFI shell of OVMF as a user does: uefi-shell.py STICK
 
 Prints the output of the shell, and "ok WHAT" or "FAILED WHAT" for each check. Loads the driver,

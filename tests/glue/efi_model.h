@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A model of a firmware on the host, with the part of UEFI that port/uefi calls. It runs one
  * program from a volume, connects drivers to the disks that the program publishes, and can let any

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the tests of the firmware ports share: an image with clusters of all kinds, a storage and a
  * heap that count their calls and fail on demand, and the loops over those faults.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs the driver and the application of port/uefi in the model of a firmware, on a FAT volume,
  * which they read by its blocks, and on volumes with another file system. They must free all that

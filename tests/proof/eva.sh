@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs Frama-C's Eva on the core, for all images. Each harness must end without an alarm or a
 # warning, and must reach most statements, so that the proof is not empty. Eva does not see the
 # annotations in src/, which are for WP (wp.sh), so its result does not depend on them. It sees only

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Removes checks from the core, one at a time. The proof must fail each time.
 
     sensitivity.py           all entries of CHECKS

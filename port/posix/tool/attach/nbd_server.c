@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The transmission phase of NBD: docs of the protocol, doc/proto.md, "Transmission phase". Numbers
  * are big-endian. A request is

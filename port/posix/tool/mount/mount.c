@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 mount: shows the disk of an image, its partitions and snapshots as files.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Mounting a tree with FUSE, and answering the kernel's requests. serve_libfuse3.c does it with
  * libfuse; a build without that library has serve_none.c, which only says so.

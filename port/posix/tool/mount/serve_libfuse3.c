@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * FUSE by libfuse's low-level interface, which passes inode numbers instead of paths.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The names of the snapshots in a mount: each has a directory that is named by its id, and a link
  * "ID-NAME" to it. Both come from the image and may hold anything.

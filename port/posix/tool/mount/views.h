@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The disks that a mount shows: that of the image, and those of its snapshots. Each has parts: the
  * whole disk and its partitions.
