@@ -15,7 +15,7 @@ from conform import QCOW2, ROOT, make, qcow2_ok, qemu_img, qemu_io, run, succeed
 
 TOOL = ROOT / "port/posix/tool"
 MANUAL = (TOOL / "qcow2.1").read_text()
-WITHOUT_IMAGES = ("help", "version", "umount")
+WITHOUT_IMAGES = ("help", "version", "umount", "detach")
 PAGES = (TOOL / "qcow2.1", ROOT / "port/posix/qcow2.3")
 
 

@@ -9,7 +9,7 @@ import pytest
 from conform import BROKEN, ROOT, qcow2, qcow2_ok, qemu_img, refused
 
 COMMANDS = ("info", "map", "cat", "convert", "compare", "check", "snapshots", "bitmaps", "mount", "umount",
-            "help", "version")
+            "attach", "detach", "help", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -32,6 +32,8 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   bitmaps    List the persistent dirty bitmaps.
   mount      Show the disk, its partitions and snapshots as files in the directory DIR.
   umount     End what mount has begun.
+  attach     Show the disk as the block device DEVICE, /dev/nbd0 or the like (Linux, root).
+  detach     End what attach has begun.
   help       Print this help, or that of COMMAND.
   version    Print the version and the built-in decoders.
 

@@ -68,7 +68,7 @@ static int find_directory(const char *directory, char absolute[PATH_MAX])
 }
 
 /* Standard input and output of a process in the background. */
-static void leave_terminal(void)
+static void leave_streams(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -151,7 +151,7 @@ static int run_keeper(struct mounting *m)
 	}
 	close(m->ready[1]);
 	if (!m->args->foreground)
-		leave_terminal();
+		leave_streams();
 	return keep(m, server, &signals);
 }
 

@@ -300,7 +300,7 @@ int serve_fd(struct fuse_session *session)
 }
 
 /* A thread. The kernel ends its last read when the directory is unmounted. */
-static void *serve(void *session)
+static void *answer_requests(void *session)
 {
 	struct fuse_buf request = { .mem = NULL };
 	int n;
@@ -320,9 +320,10 @@ void serve_requests(struct fuse_session *session, unsigned n_threads)
 	pthread_t threads[SERVE_THREADS_MAX];
 	unsigned n = 0;
 
-	while (n + 1u < n_threads && pthread_create(&threads[n], NULL, serve, session) == 0)
+	while (n + 1u < n_threads &&
+	       pthread_create(&threads[n], NULL, answer_requests, session) == 0)
 		n++;
-	serve(session);
+	answer_requests(session);
 	while (n > 0u)
 		pthread_join(threads[--n], NULL);
 }
