@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conform import (K, M, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok, qemu_img,
+from conform import (FAULTS, K, M, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok, qemu_img,
                      qemu_io, refused, run, start, succeed)
 
 SHAPE = "cluster_bits 12\nsize 257k\n"
@@ -505,9 +505,13 @@ def open_fuse():
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-def test_without_root(build, place, open_fuse):
+def test_without_root(build, place, open_fuse, monkeypatch):
     image = build(SNAPSHOTS)
     image.chmod(0o644)
+    if "LLVM_PROFILE_FILE" in os.environ:  # the measured build writes there
+        profiles = Path(os.environ["LLVM_PROFILE_FILE"]).parent
+        profiles.chmod(0o777)
+        monkeypatch.setenv("LLVM_PROFILE_FILE", f"{profiles}/nobody-%c%m.profraw")
     os.chown(place, 65534, 65534)
     for directory in (place, *place.parents):
         if directory.stat().st_uid == os.getuid():
@@ -528,8 +532,30 @@ def test_without_root(build, place, open_fuse):
     assert done.code == 1 and done.err == "qcow2: /dev/fuse: Permission denied; its mode should be 0666\n", done
     os.chmod("/dev/fuse", 0o666)
     done = run("unshare", "-m", "sh", "-c", 'mount --bind /dev/null /usr/bin/fusermount3; exec "$@"', "sh", *AS_NOBODY,
-               program, "mount", image, place, env={"PATH": "/bin:/nowhere::"})
+               program, "mount", image, place, env=dict(os.environ, PATH="/bin:/nowhere::"))
     assert done.code == 1 and done.err.startswith("qcow2: fusermount3: not found; "), done
+
+
+def test_without_memory(home, place):
+    """Each of the blocks of memory is missing once: there is a message, or all works."""
+    failures = 0
+    for call in ("calloc", "malloc"):
+        for n in range(1, 13):
+            env = dict(os.environ, QCOW2_FAULT=f"{call} {n} 99999 {errno.ENOMEM}")
+            done = run(FAULTS, "mount", home / "listed", place, "--layer-only", env=env)
+            if done.code == 0:
+                wait_until(lambda: run(QCOW2, "umount", place).code == 0)
+            else:
+                failures += 1
+                assert done.code == 1 and done.err.startswith("qcow2: "), done
+            wait_until(lambda: is_gone(place))
+    assert failures > 3
+
+
+def test_without_rights(build, place):
+    """Root in a container may not mount."""
+    done = run("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", QCOW2, "mount", build(CONTENT), place)
+    assert done.code == 1 and f"qcow2: {place}: " in done.err, done
 
 
 def test_options_of_fuse(build, place):

@@ -49,9 +49,9 @@ static unsigned count_threads(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (processors < THREADS_MIN)
-		return THREADS_MIN;
-	return processors < SERVE_THREADS_MAX ? (unsigned)processors : SERVE_THREADS_MAX;
+	if (processors > SERVE_THREADS_MAX)
+		processors = SERVE_THREADS_MAX;
+	return processors > THREADS_MIN ? (unsigned)processors : THREADS_MIN;
 }
 
 /* Checks the directory, and makes its name absolute: in the background, / is the working directory.
@@ -133,6 +133,13 @@ static int keep(struct mounting *m, pid_t server, const sigset_t *signals)
 	return WEXITSTATUS(status);
 }
 
+static int cannot_fork(struct mounting *m)
+{
+	tool_error("mount", "%s", strerror(errno));
+	serve_unmount(m->session);
+	return EXIT_FAILED;
+}
+
 /* Starts the server, and keeps the mount until it ends. */
 static int run_keeper(struct mounting *m)
 {
@@ -145,10 +152,8 @@ static int run_keeper(struct mounting *m)
 		close(m->ready[0]);
 		serve_disk(m);
 	}
-	if (server < 0) {
-		serve_unmount(m->session);
-		return tool_error("mount", "%s", strerror(errno));
-	}
+	if (server < 0)
+		return cannot_fork(m);
 	close(m->ready[1]);
 	if (!m->args->foreground)
 		leave_streams();
@@ -168,21 +173,21 @@ static int wait_ready(struct mounting *m)
 	return n == 1 ? EXIT_OK : EXIT_FAILED;
 }
 
+/* The keeper, in the background. */
+static void become_keeper(struct mounting *m)
+{
+	close(m->ready[0]);
+	setsid();
+	_exit(chdir("/") == 0 ? run_keeper(m) : EXIT_FAILED);
+}
+
 static int run_in_background(struct mounting *m)
 {
 	pid_t keeper = fork();
 
-	if (keeper < 0) {
-		serve_unmount(m->session);
-		return tool_error("mount", "%s", strerror(errno));
-	}
-	if (keeper != 0)
-		return wait_ready(m);
-	close(m->ready[0]);
-	setsid();
-	if (chdir("/") != 0)
-		_exit(EXIT_FAILED);
-	_exit(run_keeper(m));
+	if (keeper == 0)
+		become_keeper(m);
+	return keeper > 0 ? wait_ready(m) : cannot_fork(m);
 }
 
 static int mount_disk(struct mounting *m, const char *directory)
