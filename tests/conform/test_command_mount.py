@@ -525,6 +525,9 @@ def test_without_root(build, place, open_fuse, monkeypatch):
     assert succeed(*AS_NOBODY, "stat", "-c", "%u", place / "disk") == b"65534\n"
     with pytest.raises(PermissionError):  # without allow_other, not even root
         os.listdir(place)
+    done = run(shutil.which("setpriv"), *AS_NOBODY[1:], program, "umount", place, env=dict(os.environ, PATH="/nowhere"))
+    assert done.code == 1 and done.err == (
+        "qcow2: fusermount3: No such file or directory; in Debian, the package fuse3 has it\n"), done
     succeed(*AS_NOBODY, program, "umount", place)
     wait_until(lambda: is_gone(place))
     os.chmod("/dev/fuse", 0o600)

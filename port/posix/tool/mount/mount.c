@@ -49,8 +49,7 @@ static unsigned count_threads(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (processors > SERVE_THREADS_MAX)
-		processors = SERVE_THREADS_MAX;
+	processors = processors < SERVE_THREADS_MAX ? processors : SERVE_THREADS_MAX;
 	return processors > THREADS_MIN ? (unsigned)processors : THREADS_MIN;
 }
 
@@ -152,12 +151,10 @@ static int run_keeper(struct mounting *m)
 		close(m->ready[0]);
 		serve_disk(m);
 	}
-	if (server < 0)
-		return cannot_fork(m);
 	close(m->ready[1]);
-	if (!m->args->foreground)
+	if (server > 0 && !m->args->foreground)
 		leave_streams();
-	return keep(m, server, &signals);
+	return server > 0 ? keep(m, server, &signals) : cannot_fork(m);
 }
 
 /* Waits until the server has begun, or has ended before, after a message. */
