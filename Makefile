@@ -40,11 +40,13 @@ BASE_CFLAGS = -std=$(STD) $(WARNINGS) -fvisibility=hidden -fPIC -MMD -MP
 BASE_CPPFLAGS = -Iinclude
 
 # The build uses the libraries that pkg-config finds. POSIX_DEFLATE=libdeflate|zlib|builtin,
-# POSIX_ZSTD=libzstd|builtin and POSIX_CRYPTO=libgcrypt|libcrypto|none override its choice.
+# POSIX_ZSTD=libzstd|builtin, POSIX_CRYPTO=libgcrypt|libcrypto|none and TOOL_FUSE=libfuse3|none override
+# its choice.
 have = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 POSIX_DEFLATE := $(or $(POSIX_DEFLATE),$(if $(call have,libdeflate),libdeflate),$(if $(call have,zlib),zlib),builtin)
 POSIX_ZSTD := $(or $(POSIX_ZSTD),$(if $(call have,libzstd),libzstd),builtin)
 POSIX_CRYPTO := $(or $(POSIX_CRYPTO),$(if $(call have,libgcrypt),libgcrypt),$(if $(call have,libcrypto),libcrypto),none)
+TOOL_FUSE := $(or $(TOOL_FUSE),$(if $(call have,fuse3),libfuse3),none)
 CODEC_PKGS := $(filter libdeflate zlib libzstd libgcrypt libcrypto,$(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO))
 ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
@@ -89,7 +91,7 @@ TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
 include port/initramfs/initramfs.mk
 
 all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2
-	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
+	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO), mount: $(TOOL_FUSE)"
 
 help:
 	@sed -n 's/^#: *//p' $(MAKEFILE_LIST) | \
@@ -111,7 +113,7 @@ core: $(O)/libqcow2-core.a
 # Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
 # this file changes when one of these does.
 FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO) \
-	$(HARDENING) $(HARDENING_LINK)
+	$(TOOL_FUSE) $(HARDENING) $(HARDENING_LINK)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
@@ -127,6 +129,7 @@ $(O)/%.o: %.c $(O)/flags
 		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
+$(O)/port/posix/tool/mount/serve_libfuse3.o: EXTRA_CPPFLAGS = $(shell $(PKG_CONFIG) --cflags fuse3)
 
 # The POSIX library compiles the core as one unit: port/posix/core.c includes this list.
 $(O)/core_sources.h: src/sources.mk
@@ -147,7 +150,7 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
 
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(HARDENING_LINK) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(HARDENING_LINK) $(LDFLAGS) $^ $(POSIX_LIBS) $(TOOL_LIBS) -o $@
 
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:

@@ -11,6 +11,7 @@ gcc make libc6-dev pkg-config
 libdeflate-dev zlib1g-dev libzstd-dev libgcrypt20-dev libssl-dev libmbedtls-dev
 libcmocka-dev python3 python3-pytest qemu-utils
 strace util-linux mount e2fsprogs libnbd-bin nbdkit nbdkit-plugin-dev
+libfuse3-dev fuse3 fuse2fs mtools dosfstools
 mandoc zsh fish fdisk
 '
 all="$check
@@ -26,7 +27,7 @@ gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-g
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
-dosfstools mtools busybox-static cpio sbsigntool openssl
+busybox-static cpio sbsigntool openssl
 bison flex bc patch perl grub-pc-bin grub-common
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen

@@ -59,17 +59,17 @@ FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpa
 
 $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(O)/tests/conform/fault_server.o $(TOOL_SRCS:%.c=$(O)/%.o) \
 		$(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(FAULTS_LDFLAGS) $^ $(POSIX_LIBS) $(TOOL_LIBS) -o $@
 
 # The qcow2 command that tries what its sandbox must refuse.
 $(COMMAND_WILD): $(O)/tests/conform/wild.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -Wl,--wrap=main,--wrap=pread64 $^ \
-		$(POSIX_LIBS) -o $@
+		$(POSIX_LIBS) $(TOOL_LIBS) -o $@
 
 # The qcow2 command, linked with the shared library: tests/layers/command.sh.
 $(COMMAND_SHARED): $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.so.$(SOVERSION)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ -Wl,-rpath,$(abspath $(O)) -o $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(TOOL_LIBS) -Wl,-rpath,$(abspath $(O)) -o $@
 
 # The core with its own decoders, for tests/conform.
 $(CORE_CAT): $(CORE_CAT).o $(O)/libqcow2-core.a

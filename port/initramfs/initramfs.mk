@@ -8,7 +8,7 @@
 
 ATTACH = $(O)/initramfs/qcow2-attach
 ATTACH_OBJS = $(addprefix $(O)/,port/initramfs/main.o port/posix/key/crypto_none.o) \
-	$(filter-out $(O)/port/posix/tool/main.o,$(TOOL_OBJS)) \
+	$(filter-out $(O)/port/posix/tool/main.o $(O)/port/posix/tool/mount/%,$(TOOL_OBJS)) \
 	$(filter-out $(O)/port/posix/key/crypto_% $(O)/port/crypto/%,$(LIB_OBJS))
 ATTACH_LIBS = $(POSIX_LIBS_$(POSIX_DEFLATE)) $(POSIX_LIBS_$(POSIX_ZSTD))
 

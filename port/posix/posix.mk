@@ -26,6 +26,11 @@ POSIX_LIBS_libzstd = -lzstd
 POSIX_LIBS_libgcrypt = -lgcrypt -lgpg-error
 POSIX_LIBS_libcrypto = -lcrypto
 
+# What mounts: TOOL_FUSE is libfuse3 or none. Programs that contain the command link TOOL_LIBS.
+TOOL_FUSE ?= none
+TOOL_LIBS = $(TOOL_LIBS_$(TOOL_FUSE))
+TOOL_LIBS_libfuse3 = -lfuse3
+
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c run.c size.c version.c \
 	attach/attach.c attach/detach.c attach/nbd_device.c attach/nbd_server.c \
 	check/check.c check/check_print.c \
@@ -41,6 +46,7 @@ TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.
 	copy/cat.c copy/compare.c copy/compare_plan.c copy/convert.c copy/copy_plan.c copy/stream.c \
 	output/attributes.c output/device.c output/link.c output/output.c output/place.c \
 	output/replace.c output/temp.c output/unfinished.c \
+	mount/mount.c mount/serve_$(TOOL_FUSE).c mount/snapshot_names.c mount/tree.c mount/umount.c mount/views.c \
 	sandbox/sandbox.c sandbox/sandbox_filter.c sandbox/sandbox_names.c)
 
 # The tests catch these calls of the library and make them fail.

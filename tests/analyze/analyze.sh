@@ -16,7 +16,7 @@ passed=0
 failed=0
 choices='port/posix/codec/deflate_builtin.c port/posix/codec/deflate_zlib.c port/posix/codec/zstd_builtin.c'
 choices="$choices port/posix/key/crypto_libcrypto.c port/posix/key/crypto_none.c"
-choices="$choices port/baremetal/buffer_zstd.c"
+choices="$choices port/baremetal/buffer_zstd.c port/posix/tool/mount/serve_none.c"
 
 # The compiler flags that matter to an analyzer. Firmware is analyzed as if it were for this machine,
 # because its C does not depend on the processor.
@@ -28,7 +28,7 @@ flags_of() { # FILE
 	port/grub/*) echo "-Itests -I$glue/grub -Iport/common" ;;
 	port/zephyr/*) echo "-Itests -I$glue/zephyr" ;;
 	port/tfa/*) echo "-Itests -I$glue/tfa -Iport/tfa" ;;
-	*) echo -Isrc -Iport/posix -Iport/posix/tool '-DQCOW2_VERSION="0"' ;;
+	*) echo -Isrc -Iport/posix -Iport/posix/tool $(pkg-config --cflags fuse3 | sed s/-I/-isystem/g) '-DQCOW2_VERSION="0"' ;;
 	esac
 }
 

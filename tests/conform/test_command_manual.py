@@ -15,6 +15,7 @@ from conform import QCOW2, ROOT, make, qcow2_ok, qemu_img, qemu_io, run, succeed
 
 TOOL = ROOT / "port/posix/tool"
 MANUAL = (TOOL / "qcow2.1").read_text()
+WITHOUT_IMAGES = ("help", "version", "umount", "detach")
 PAGES = (TOOL / "qcow2.1", ROOT / "port/posix/qcow2.3")
 
 
@@ -85,12 +86,12 @@ def described():
 def test_manual_describes_each_option(options):
     texts, common = described()
     assert list(texts) == list(options)
-    images = [command for command in options if command not in ("help", "version")]
+    images = [command for command in options if command not in WITHOUT_IMAGES]
     assert common == set.intersection(*(words_of(options[command]) for command in images))
     for command in images:
         own = words_of(options[command]) - common
         assert texts[command] - common == own, command
-    for command in ("help", "version"):
+    for command in WITHOUT_IMAGES:
         assert texts[command] == set()
 
 
@@ -311,7 +312,7 @@ def test_each_shell_completes_images(shell):
     calls = [("qcow2", command, "d") for command in operands if command != "help"]
     for call, in_bash, in_fish, in_zsh in zip(calls, bash_completes(shell, *calls),
                                               fish_completes(shell, *calls), zsh_specs(shell, *calls)):
-        takes_files = "IMAGE" in operands[call[1]]
+        takes_files = "IMAGE" in operands[call[1]] or operands[call[1]] == "DIR"
         assert in_bash == ({"files"} if takes_files else set()), call
         assert in_fish == ({"disk.qcow2"} if takes_files else set()), call
         assert ("*:file:_files" in in_zsh) == takes_files, call

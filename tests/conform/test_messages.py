@@ -275,6 +275,10 @@ SITUATIONS = {
         S("compare disk disk", V3, fault="malloc 5 99 12"),
         S("compare disk disk", V3, stdout="/dev/full"),
     ],
+    "Mounts": [
+        S("mount disk dir", V3), S("mount disk disk", V3), S("mount missing dir", directories=["dir"]),
+        S("mount -o nonsense disk dir", V3, directories=["dir"]), S("umount dir", directories=["dir"]),
+    ],
     "What info finds on the disk": [
         S("info disk", V3 + "l2 1 raw 1<<63|513\n"), S("info disk", V3 + "l2 0 raw 1<<63|513\n"),
         S("info disk", V3, fault="malloc 3 99 12"),
@@ -300,6 +304,7 @@ SITUATIONS = {
 # Literals that no situation shows, and why. They are the last section of messages.txt.
 SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
 STATUS = "the text of a status whose message says more"
+MOUNT = "a mount: tests/conform/test_command_mount.py"
 DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
     "no bitmap is named": "a mistake in a program",
@@ -309,6 +314,19 @@ HIDDEN = {
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,
     "the device is mounted or in use": DEVICE,
+    "/dev/fuse": MOUNT,
+    "fusermount3": MOUNT,
+    "%s; a program still uses it": MOUNT,
+    "%s; in Debian, the package fuse3 has it": MOUNT,
+    "%s; is the module loaded? 'modprobe fuse' loads it": MOUNT,
+    "%s; its mode should be 0666": MOUNT,
+    "not found; it mounts for users other than root; in Debian, the package fuse3 has it": MOUNT,
+    "unmounted, because signal %d ended the server": MOUNT,
+    "warning: cannot read the list of snapshots: %s": MOUNT,
+    "warning: partition table: %s": MOUNT,
+    "warning: snapshots without an id of their own: %zu": MOUNT,
+    "this build has no libfuse; in Debian, the package libfuse3-dev has what 'make' needs":
+        "a build without libfuse3",
     "is a block device": DEVICE,
     "an image in this format has no refcounts": "the command then takes it for not preallocated",
     "an option is set that this version of the library lacks": "a program for a later version",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conform import QCOW2, make, qcow2_ok, run, succeed
+from conform import QCOW2, make, qcow2_ok, run, start, succeed
 
 WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
 COMMANDS = {
@@ -120,6 +120,38 @@ def test_attempts(name, place):
     got = attempts(place, *COMMANDS[name], "--no-sandbox")[0]
     assert len(got) == 23
     assert got == dict.fromkeys(got, 0) | HARMLESS
+
+
+def served_attempts(place, *options):
+    """Like attempts(), of the server of a mount."""
+    shown = place / "shown"
+    shown.mkdir()
+    with start(WILD, "mount", "-f", *options, "disk.qcow2", shown, cwd=place,
+               env=dict(os.environ, QCOW2_WILD=str(place / "other"))) as process:
+        while not os.path.ismount(shown):
+            pass
+        content = (shown / "disk").read_bytes()
+        assert (shown / "snapshots/1/disk").read_bytes() == qcow2_ok("cat", "-l", "1", place / "disk.qcow2")
+        qcow2_ok("umount", shown)
+        _, err = process.communicate()
+    assert process.returncode == 0 and content == qcow2_ok("cat", place / "disk.qcow2")
+    return [{name: int(error) for name, error in re.findall(r"([a-z ]+[3]?) (\d+);", line)}
+            for line in err.decode().splitlines()]
+
+
+@only_x86_64
+def test_server_of_a_mount(place):
+    """It answers all requests, but each attempt fails. It may duplicate a descriptor by fcntl(2) only."""
+    threads = served_attempts(place)
+    assert threads
+    for got in threads:
+        assert got == dict.fromkeys(got, errno.EPERM) | {"clone3": errno.ENOSYS}
+    assert (place / "other").read_bytes() == b"other content"
+
+
+def test_server_without_sandbox(place):
+    got = served_attempts(place, "--no-sandbox")[0]
+    assert len(got) == 23 and got["open"] == got["write"] == got["rename"] == 0
 
 
 def test_same_output(place):

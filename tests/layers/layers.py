@@ -111,7 +111,8 @@ def call_edges(files, build):
 def is_elsewhere(path):
     """Is this a file without an object here: firmware, a plugin, or a library that this build leaves out?"""
     return re.match(r"src/mem\.c|port/baremetal/|port/nbdkit/|port/crypto/|"
-                    r"port/posix/codec/(deflate|zstd)|port/posix/key/crypto_", path) is not None
+                    r"port/posix/codec/(deflate|zstd)|port/posix/key/crypto_|"
+                    r"port/posix/tool/mount/serve_", path) is not None
 
 
 def main():

@@ -206,7 +206,9 @@ static bool begin(struct args *args, const struct command *command, int argc)
 	args->backing = calloc((size_t)argc, sizeof *args->backing);
 	args->keys = calloc((size_t)argc, sizeof *args->keys);
 	args->bitmaps = (const char **)calloc((size_t)argc, sizeof *args->bitmaps);
-	return args->backing != NULL && args->keys != NULL && args->bitmaps != NULL;
+	args->mount_options = (const char **)calloc((size_t)argc, sizeof *args->mount_options);
+	return args->backing != NULL && args->keys != NULL && args->bitmaps != NULL &&
+	       args->mount_options != NULL;
 }
 
 static bool begin_all(struct args *args, const struct command *command, int argc)
@@ -368,6 +370,7 @@ static void free_lists(struct args *args)
 	free(args->backing);
 	free(args->keys);
 	free((void *)args->bitmaps);
+	free((void *)args->mount_options);
 }
 
 void args_free(struct args *args)

@@ -24,9 +24,11 @@ enum {
 	FOR_CHECK = 1 << 9,
 	FOR_ATTACH = 1 << 11,
 	FOR_DETACH = 1 << 12,
+	FOR_MOUNT = 1 << 13,
+	FOR_UMOUNT = 1 << 14,
 	FOR_ALL = 0x7fffffff,
 	/* The commands that open images. */
-	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION | FOR_DETACH)
+	FOR_IMAGES = FOR_ALL & ~(FOR_HELP | FOR_VERSION | FOR_DETACH | FOR_UMOUNT)
 };
 
 /* Whether the output has holes: where it can, or only if it can, or not at all. */
@@ -39,7 +41,7 @@ struct args {
 	const struct command *commands; /* all commands of the program, for `help` */
 	const char *image;  /* the first operand; "-" is standard input; NULL: there is none */
 	char **images;      /* all operands but out */
-	const char *out;    /* the output file, or NULL if the command has none */
+	const char *out;    /* the output file, the directory of `mount`, ...; NULL: none */
 	const char *svg;    /* the file of --svg, or NULL */
 	const char *report; /* the file of --report, or NULL */
 	uint64_t offset;    /* bytes; --skip */
@@ -71,9 +73,12 @@ struct args {
 	bool no_scan;
 	bool deep;
 	bool repair;
+	bool foreground;
 	struct snapshot_wanted snapshot;
 	const char **bitmaps; /* the names of --bitmap; room for as many as there are words */
 	size_t n_bitmaps;
+	const char **mount_options; /* of -o; room for as many as there are words */
+	size_t n_mount_options;
 	bool inconsistent;            /* also bitmaps that are in use */
 	struct qcow2_options options; /* points to backing and data_file below */
 	struct qcow2_file *backing;   /* room for as many as the command line has words */

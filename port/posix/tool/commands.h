@@ -19,7 +19,9 @@ int run_detach(struct args *args);
 int run_help(struct args *args);
 int run_info(struct args *args);
 int run_map(struct args *args);
+int run_mount(struct args *args);
 int run_snapshots(struct args *args);
+int run_umount(struct args *args);
 int run_version(struct args *args);
 
 #endif

@@ -91,6 +91,13 @@ static const char *store_bitmap(struct args *args, const struct option_row *row,
 	return NULL;
 }
 
+static const char *store_mount_options(struct args *args, const struct option_row *row, char *value)
+{
+	(void)row;
+	args->mount_options[args->n_mount_options++] = value;
+	return NULL;
+}
+
 static const char *store_format(struct args *args, const struct option_row *row, char *value)
 {
 	store_text(args, row, value);
@@ -409,10 +416,19 @@ const struct option_row options[] = {
 	{ "force", '\0', NULL, FOR_CAT | FOR_CONVERT,
 	  "write the disk even to a terminal",
 	  store_true, FIELD(force) },
+	{ "foreground", 'f', NULL, FOR_MOUNT,
+	  "stay in the foreground until DIR is unmounted, and print which reads fail",
+	  store_true, FIELD(foreground) },
+	{ "options", 'o', "OPTION[,OPTION]...", FOR_MOUNT,
+	  "options of FUSE, such as allow_other; see mount.fuse3(8)",
+	  store_mount_options, 0 },
+	{ "format", '\0', "raw|qcow2|qcow", FOR_MOUNT,
+	  "the format of the image; if it is not given, a version of qcow2, or qcow, as the header says",
+	  store_format, FIELD(options.format) },
 	{ "table", '\0', NULL, FOR_HELP, NULL,
 	  store_true, FIELD(table) },
 
-	{ "format", 'f', "raw|qcow2|qcow", FOR_IMAGES,
+	{ "format", 'f', "raw|qcow2|qcow", FOR_IMAGES & ~FOR_MOUNT,
 	  "the format of the image; if it is not given, a version of qcow2, or qcow, as the header says",
 	  store_format, FIELD(options.format) },
 	{ "force-share", 'U', NULL, FOR_IMAGES,
@@ -471,7 +487,8 @@ typedef char rows_fit[sizeof options / sizeof options[0] <= OPTIONS_MAX + 1 ? 1 
 
 bool option_is_common(const struct option_row *row)
 {
-	return (row->commands & FOR_IMAGES) == FOR_IMAGES;
+	/* For mount, -f is the option that programs for FUSE have. */
+	return ((row->commands | FOR_MOUNT) & FOR_IMAGES) == FOR_IMAGES;
 }
 
 bool option_is_for_second(const struct option_row *row)

@@ -17,7 +17,7 @@ _qcow2_value()
 {
 	case $1 in
 	'[COMMAND]') COMPREPLY=($(compgen -W "$(_qcow2_table '$2 == "" { print $1 }')" -- "$word")) ;;
-	*FILE* | *IMAGE*) compopt -o default 2>/dev/null ;;
+	*FILE* | *IMAGE* | DIR) compopt -o default 2>/dev/null ;;
 	'[='*) COMPREPLY=($(compgen -W "$(tr -d '[=]' <<<"$1")" -- "$word")) ;;
 	*[A-Z]*) ;;
 	*) COMPREPLY=($(compgen -W "${1//|/ }" -- "$word")) ;;

@@ -29,7 +29,7 @@ if command -q qcow2
         set -l value (__qcow2_value $f[4])
         if test -z "$f[2]"
             complete -c qcow2 -n __fish_use_subcommand -a $f[1] -d $f[5]
-            string match --quiet '*IMAGE*' -- $f[4]; and set value --force-files
+            string match --quiet --regex 'IMAGE|DIR' -- $f[4]; and set value --force-files
             complete -c qcow2 -n "__fish_seen_subcommand_from $f[1]" $value
             continue
         end

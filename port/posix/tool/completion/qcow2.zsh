@@ -10,7 +10,7 @@ _qcow2_value()
 {
 	case $1 in
 	('[COMMAND]') reply=(":command:(${(j: :)${(@)commands%%:*}})") ;;
-	(*FILE*|*IMAGE*) reply=(":file:_files") ;;
+	(*FILE*|*IMAGE*|DIR) reply=(":file:_files") ;;
 	('[='*) reply=("::value:(${${1#\[=}%\]})") ;;
 	('') reply=() ;;
 	(*[A-Z]*) reply=(":$1: ") ;;

@@ -15,6 +15,7 @@ enum { SANDBOX_FILES = 2, SANDBOX_SOCKETS = 16 };
 struct sandbox_needs {
 	int files[SANDBOX_FILES]; /* descriptors that it writes to; -1: none */
 	bool zeroes_blocks;       /* the first one is a block device, of which it zeroes ranges */
+	bool copies;              /* it duplicates descriptors */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
 	const int *sockets;       /* more descriptors that it writes to, for attach */

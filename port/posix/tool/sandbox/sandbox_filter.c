@@ -30,6 +30,7 @@ enum check {
 	LACKS,   /* the argument has no bit of the value */
 	PROCESS, /* the argument is the id of this process */
 	PRIVATE, /* mmap(2): not executable, and not shared with a file */
+	COPY,    /* the argument is the value, and the command duplicates descriptors */
 	BLOCKS,  /* the argument is the value, for the block device that the command writes to */
 	NBD,     /* the argument is the value, for the device that the command serves */
 	NAMES    /* the command renames and removes files */
@@ -98,6 +99,7 @@ static const struct row rows[] = {
 	{ __NR_unlink, NAMES, 0, 0 },
 	/* Ask if another program writes to the image, by a lock. Other commands could set one. */
 	{ __NR_fcntl, EQUALS, 1, F_OFD_GETLK },
+	{ __NR_fcntl, COPY, 1, F_DUPFD_CLOEXEC },
 	/* Ask if a descriptor must be read in whole blocks. */
 	{ __NR_fcntl, EQUALS, 1, F_GETFL },
 	/* Ask if a descriptor is a terminal. Other requests could type into it. */
@@ -130,6 +132,7 @@ struct program {
 	int device;             /* -1: none */
 	int nbd_device;         /* -1: none */
 	bool renames;
+	bool copies;
 };
 
 static void emit(struct program *p, unsigned operation, uint32_t value)
@@ -218,6 +221,11 @@ static void emit_condition(struct program *p, const struct row *row)
 		if (!p->renames)
 			return;
 		break;
+	case COPY:
+		if (!p->copies)
+			return;
+		emit_test(p, row->value, 1);
+		break;
 	case EQUALS: emit_test(p, row->value, 1); break;
 	case PROCESS: emit_test(p, (uint32_t)getpid(), 1); break;
 	case HAS:
@@ -297,6 +305,7 @@ void sandbox_limit_calls(const struct sandbox_needs *needs)
 		.device = needs->zeroes_blocks ? needs->files[0] : -1,
 		.nbd_device = needs->n_sockets > 0u ? needs->nbd_device : -1,
 		.renames = needs->beside != NULL,
+		.copies = needs->copies,
 	};
 	struct sock_fprog installed = { .filter = program.code };
 	unsigned i;

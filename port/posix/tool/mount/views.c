@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
+/*
+ * The disks that a mount shows.
+ */
+#include "views.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../disk/damage.h"
+#include "../disk/keys.h"
+#include "../info/partitions.h"
+#include "../message.h"
+#include "../show/progress.h"
+
+enum {
+	OPEN_MAX = 32,    /* snapshots that are open at once, unless more are used at once */
+	RAW_BLOCK = 4096, /* the block size of a raw disk, which has no clusters */
+	RUNS_MIN = 64     /* runs that a walk goes through, however slow the machine is */
+};
+
+/* qcow2_options.open_file: the files that a snapshot needs are those that the disk has. */
+static int copy_file(void *ctx, const struct qcow2_file_request *request, const char **format)
+{
+	struct qcow2_info info = { .struct_size = sizeof info };
+	struct qcow2 *disk = ctx;
+	int fd;
+
+	if (request->kind == QCOW2_FILE_DATA) {
+		fd = qcow2_get_data_fd(disk, request->depth);
+	} else {
+		fd = qcow2_get_fd(disk, request->depth + 1u);
+		if (qcow2_get_info(disk, request->depth + 1u, &info) == 0)
+			*format = info.format;
+	}
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Opens a snapshot. Returns NULL with errno set on failure. */
+static struct qcow2 *snapshot_open(const struct views *views, const char *snapshot)
+{
+	struct qcow2 *disk = views->list[0].q, *q;
+	struct qcow2_options options = views->args->options;
+	struct keys keys;
+	int fd = fcntl(qcow2_get_fd(disk, 0), F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return NULL;
+	options.flags &= ~(unsigned)(QCOW2_FOLLOW | QCOW2_FOLLOW_ANY);
+	options.backing = NULL;
+	options.n_backing = 0;
+	options.data_file = NULL;
+	options.open_file = copy_file;
+	options.open_file_ctx = disk;
+	options.snapshot = snapshot;
+	keys_begin(&keys, views->args, &options);
+	q = qcow2_open_options(fd, &options, NULL);
+	keys_end(&keys);
+	return q;
+}
+
+/* Closes the snapshot that was used least recently, of those that no call uses now. */
+static void close_one(struct views *views)
+{
+	struct view *oldest = NULL;
+	size_t i;
+
+	for (i = 1; i < views->n; i++) {
+		struct view *v = &views->list[i];
+
+		if (v->q != NULL && v->users == 0u &&
+		    (oldest == NULL || v->used_at < oldest->used_at))
+			oldest = v;
+	}
+	if (oldest == NULL)
+		return;
+	qcow2_close(oldest->q);
+	oldest->q = NULL;
+	views->n_open--;
+}
+
+static bool view_open(struct views *views, struct view *view)
+{
+	if (view->q != NULL)
+		return true;
+	if (views->n_open >= OPEN_MAX)
+		close_one(views);
+	view->q = snapshot_open(views, view->snapshot);
+	if (view->q == NULL)
+		return false;
+	views->n_open++;
+	return true;
+}
+
+/* partition_disk.read. */
+static bool read_sectors(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	return qcow2_read(ctx, buf, len, offset) >= 0;
+}
+
+static void add_part(struct view *view, unsigned number, uint64_t start, uint64_t length)
+{
+	view->parts[view->n_parts++] = (struct view_part){ number, start, length, UINT64_MAX };
+}
+
+/* An extended partition is the room for the logical ones; it is not shown. */
+static bool holds_logical(const struct partition *p)
+{
+	return strcmp(p->type, "0x05") == 0 || strcmp(p->type, "0x0f") == 0 ||
+	       strcmp(p->type, "0x85") == 0;
+}
+
+/* Adds the partitions of the table, up to the end of the disk. */
+static void add_partitions(struct view *view, uint64_t size, const struct partition_table *table)
+{
+	unsigned i;
+
+	for (i = 0; i < table->n; i++) {
+		const struct partition *p = &table->list[i];
+
+		if (p->start >= size || holds_logical(p))
+			continue;
+		add_part(view, p->number, p->start,
+		         p->length < size - p->start ? p->length : size - p->start);
+	}
+}
+
+/* Reads the table of partitions. Without one that can be read, the view has the disk alone. */
+static bool view_read_parts(const struct views *views, struct view *view)
+{
+	uint64_t size = qcow2_get_size(view->q);
+	struct partition_disk disk = { size, read_sectors, view->q };
+	struct partition_table *table;
+	struct view_part *parts;
+
+	if (view->parts != NULL)
+		return true;
+	table = malloc(sizeof *table);
+	parts = calloc(PARTITIONS_MAX + 1u, sizeof *parts);
+	if (table == NULL || parts == NULL) {
+		free(table);
+		free(parts);
+		return false;
+	}
+	view->parts = parts;
+	add_part(view, 0, 0, size);
+	if (!partitions_read(&disk, table))
+		tool_error(views->args->image, "warning: cannot read the partition table: %s",
+		           qcow2_last_failure()->message);
+	else if (table->problem != NULL)
+		tool_error(views->args->image, "warning: partition table: %s", table->problem);
+	add_partitions(view, size, table);
+	free(table);
+	return true;
+}
+
+bool views_begin(struct views *views, const struct args *args, struct qcow2 *disk, size_t n)
+{
+	struct qcow2_info info = { .struct_size = sizeof info };
+	unsigned block_size = RAW_BLOCK;
+	struct stat st;
+	size_t i;
+
+	views->args = args;
+	views->n = 1u + n;
+	views->list = calloc(views->n, sizeof *views->list);
+	if (views->list == NULL)
+		return false;
+	pthread_mutex_init(&views->lock, NULL);
+	if (qcow2_get_info(disk, 0, &info) == 0 && info.cluster_size != 0u)
+		block_size = (unsigned)info.cluster_size;
+	for (i = 0; i < views->n; i++)
+		views->list[i].block_size = block_size;
+	views->list[0].q = disk;
+	if (fstat(qcow2_get_fd(disk, 0), &st) == 0)
+		views->list[0].time = (uint64_t)st.st_mtime;
+	return true;
+}
+
+struct view *view_take(struct views *views, size_t i)
+{
+	struct view *view = &views->list[i];
+	bool good;
+
+	pthread_mutex_lock(&views->lock);
+	good = view_open(views, view) && view_read_parts(views, view);
+	if (good) {
+		view->users++;
+		view->used_at = ++views->uses;
+	}
+	pthread_mutex_unlock(&views->lock);
+	return good ? view : NULL;
+}
+
+void view_give(struct views *views, struct view *view)
+{
+	pthread_mutex_lock(&views->lock);
+	view->users--;
+	pthread_mutex_unlock(&views->lock);
+}
+
+/*
+ * A walk through the runs of a part. It ends after about a second: a hostile image can have more
+ * runs, and tables, than any machine can go through.
+ */
+struct walk {
+	struct qcow2 *q;
+	uint64_t at;  /* offset in the disk */
+	uint64_t end; /* of the part */
+	double until;
+	unsigned steps;
+	uint64_t length; /* of the run */
+	bool is_data;
+};
+
+static struct walk walk_begin(const struct view *view, const struct view_part *part,
+                              uint64_t offset)
+{
+	return (struct walk){ .q = view->q,
+		              .at = part->start + offset,
+		              .end = part->start + part->length,
+		              .until = progress_clock() + 1 };
+}
+
+/* Goes to the next run. Returns false at the end of the part, and after a second. */
+static bool walk_next(struct walk *w)
+{
+	struct qcow2_segment s;
+	bool damaged;
+
+	w->at += w->length;
+	if (w->at >= w->end || (w->steps++ >= RUNS_MIN && progress_clock() >= w->until))
+		return false;
+	w->length = w->end - w->at;
+	w->is_data = true; /* what cannot be told is for a read to find out */
+	if (damage_map(w->q, w->at, w->length, &s, &damaged) <= 0)
+		return true;
+	w->is_data = damaged || (s.flags & QCOW2_SEGMENT_DATA) != 0u;
+	if (s.length < w->length)
+		w->length = s.length;
+	return true;
+}
+
+uint64_t view_stored(struct view *view, struct view_part *part)
+{
+	uint64_t stored = __atomic_load_n(&part->stored, __ATOMIC_RELAXED);
+	struct walk w;
+
+	if (stored != UINT64_MAX)
+		return stored;
+	stored = 0;
+	w = walk_begin(view, part, 0);
+	while (walk_next(&w))
+		stored += w.is_data ? w.length : 0u;
+	stored += w.end - w.at;
+	__atomic_store_n(&part->stored, stored, __ATOMIC_RELAXED);
+	return stored;
+}
+
+uint64_t view_seek(struct view *view, const struct view_part *part, uint64_t offset, bool for_data)
+{
+	struct walk w;
+
+	if (offset < part->length) {
+		w = walk_begin(view, part, offset);
+		while (walk_next(&w))
+			if (w.is_data == for_data)
+				break;
+		if (!for_data || w.at < w.end)
+			return w.at - part->start;
+	}
+	errno = ENXIO;
+	return UINT64_MAX;
+}
