@@ -85,7 +85,8 @@ copy_system() {
 	mount -t proc proc "$root/proc"
 	# apt looks for packages nowhere else, and man-db makes no index.
 	rm -rf "$root"/etc/apt/sources.list* "$root/var/lib/man-db/auto-update" "$root/var/cache/apt/archives"
-	mkdir -p "$root/packages/tree" "$root/var/cache/apt/archives/partial"
+	mkdir -p "$root/etc/apt/sources.list.d" "$root/packages/tree" "$root/var/cache/apt/archives/partial"
+	touch "$root/etc/apt/sources.list"
 	cp "$build"/deb/*.deb "$root/packages"
 	cp -r port/debian "$root/packages/tree/debian"
 }
