@@ -208,6 +208,7 @@ EFI_STATUS qu_session_end(struct qu_session *session)
 			return status;
 		session->n_disks--;
 	}
+	qu_handover_remove();
 	qu_volume_close(&session->volume);
 	qu_say("qcow2: the disks are removed; memory: %u KiB in use\n", qu_kib(qu_usage.now));
 	return EFI_SUCCESS;

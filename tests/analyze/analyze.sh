@@ -22,7 +22,7 @@ choices="$choices port/baremetal/buffer_zstd.c"
 # because its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
-	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
+	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi '-DQCOW2_VERSION="0"' ;;
 	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -Iport/baremetal/semihosting -DCLUSTER_BITS=12 ;;
 	port/uboot/*) echo "-Itests -I$glue/uboot -Iport/uboot/include" ;;
 	port/grub/*) echo "-Itests -I$glue/grub -Iport/common" ;;

@@ -60,7 +60,7 @@ bool glue_printed(const char *part);
 
 /* ---- The heap: each piece of memory is guarded and filled with garbage ---- */
 
-enum { GLUE_PIECES_MAX = 256 };
+enum { GLUE_PIECES_MAX = 4200 }; /* an overlay of port/uefi has 4096 */
 
 extern struct glue_heap {
 	unsigned live;

@@ -72,8 +72,8 @@ uboot_patches() { # TREE
 
 # The style of what is not the library: errors are failures. checkpatch.pl also warns of each new command.
 uboot_style() { # TREE
-	"$1/scripts/checkpatch.pl" --no-tree -q --no-summary --ignore NEW_UCLASS,NEW_COMMAND,FILE_PATH_CHANGES,SPDX_LICENSE_TAG \
-		-f port/uboot/cmd/qcow2.c port/uboot/drivers/block/*.c port/uboot/include/qcow2_blk.h port/uboot/test/dm/qcow2.c \
+	"$1/scripts/checkpatch.pl" --no-tree -q --no-summary \
+		--ignore NEW_UCLASS,NEW_COMMAND,FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f port/uboot/cmd/qcow2.c port/uboot/drivers/block/*.c port/uboot/include/qcow2_blk.h port/uboot/test/dm/qcow2.c \
 		>"$1/style.log" 2>&1
 	! grep -E -A 4 '^(ERROR|WARNING)' "$1/style.log"
 }
