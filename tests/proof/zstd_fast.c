@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The tables of the fast decoder for zstd: the FSE tables of sequences in all four modes, the
  * weights of literals, which are coded with such a table, and the Huffman table. LEN is the exact
