@@ -84,9 +84,9 @@ system_disk
 damaged_disk
 qemu-img convert -f raw -c -O qcow2 system.raw zlib.qcow2
 qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd system.raw zstd.qcow2
-# An overlay whose own name for its base leads nowhere.
+# An overlay, with a cluster behind all partitions, whose own name for its base leads nowhere.
 qemu-img create -q -f qcow2 -F qcow2 -b zstd.qcow2 over.qcow2
-qemu-io -f qcow2 -c 'write -z 0 512' over.qcow2 >/dev/null
+qemu-io -f qcow2 -c 'write -P 7 95M 64k' over.qcow2 >/dev/null
 qemu-img rebase -u -f qcow2 -F qcow2 -b /nowhere/base.qcow2 over.qcow2
 fat_stick stick.raw zlib.qcow2 damaged.qcow2
 mcopy -i stick.raw@@1M damaged.raw ::/
