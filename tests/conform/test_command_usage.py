@@ -7,7 +7,8 @@ import pytest
 
 from conform import BROKEN, ROOT, qcow2, qcow2_ok, qemu_img, refused
 
-COMMANDS = ("info", "map", "cat", "convert", "compare", "check", "snapshots", "bitmaps", "help", "version")
+COMMANDS = ("info", "map", "cat", "convert", "compare", "check", "snapshots", "bitmaps", "attach",
+            "detach", "help", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,6 +29,8 @@ Read qcow2 disk images. Files that an image names are opened only on request.
   check      Find damage. Exit status: 0 none, 1 trouble, 2 corruption, 3 only leaks.
   snapshots  List the internal snapshots.
   bitmaps    List the persistent dirty bitmaps.
+  attach     Show the disk as the block device DEVICE, /dev/nbd0 or the like (Linux, root).
+  detach     End what attach has begun.
   help       Print this help, or that of COMMAND.
   version    Print the version and the built-in decoders.
 
