@@ -125,10 +125,10 @@ def expected(image):
 
 
 def test_settings(build, kernel):
-    """What the kernel is told: whole sectors, read-only, several connections, no time limit."""
+    """What the kernel is told: whole sectors, read-only, several connections, a week for a request."""
     image = build(DISK)
     device = kernel(image)
-    assert device.settings == (512, (1100000 + 511) // 512, 0, 1 | 2 | 256, 1024)
+    assert device.settings == (512, (1100000 + 511) // 512, 7 * 24 * 3600, 1 | 2 | 256, 1024)
     assert device.status("NoNewPrivs") in "01" and int(device.status("VmLck")) > 4 * K
     assert Path(f"/proc/{device.pid}/cmdline").read_bytes().startswith(b"@")
     assert os.readlink(f"/proc/{device.pid}/cwd") == "/"
