@@ -5,9 +5,12 @@
 #
 # CC, CROSS_COMPILE, AR, CFLAGS, CPPFLAGS, LDFLAGS, DESTDIR and PREFIX have their usual meaning. Your
 # flags are added to those that the build needs. O=DIR builds in DIR, and V=1 shows the commands.
+# port/install/install.mk has the folders that `make install` writes to.
 
 .DEFAULT_GOAL := all
 
+# The shared library is libqcow2.so.VERSION, and SOVERSION is what programs ask for. A release that breaks
+# them gets another SOVERSION; new calls do not.
 VERSION = 0.1.0
 SOVERSION = 0
 
@@ -46,9 +49,25 @@ ifneq ($(CODEC_PKGS),)
 CODEC_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CODEC_PKGS))
 endif
 
+# What the compiler has against the use of a bug in the command, and in the library except for the core.
+# HARDENING= and HARDENING_LINK= leave it out. _FORTIFY_SOURCE needs an optimizing compiler, and hides
+# from sanitizers what they look for.
+HARDENING_TRY = -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	$(if $(filter -fsanitize% -O0,$(CFLAGS)),,$(if $(filter -O%,$(CFLAGS)),-D_FORTIFY_SOURCE=2))
+HARDENING_LINK_TRY = -Wl,-z,relro,-z,now $(if $(filter -static%,$(LDFLAGS)),,-pie)
+# The compiler is asked once, by the first rule that uses the variable.
+HARDENING = $(eval HARDENING := $(shell sh port/posix/hardening.sh compile $(CC) $(CPPFLAGS) $(CFLAGS) \
+	-- $(HARDENING_TRY)))$(HARDENING)
+HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh link $(CC) $(CFLAGS) $(LDFLAGS) \
+	-- $(HARDENING_LINK_TRY)))$(HARDENING_LINK)
+
 include port/posix/posix.mk
+include port/install/install.mk
 include port/uefi/uefi.mk
+include port/uboot/uboot.mk
+include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
+include port/rust/rust.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
@@ -65,7 +84,7 @@ TOOL_OBJS = $(TOOL_SRCS:%.c=$(O)/%.o)
 
 include port/initramfs/initramfs.mk
 
-all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2 $(O)/libqcow2.pc
+all: $(O)/libqcow2-core.a $(O)/libqcow2.a $(O)/libqcow2.so.$(SOVERSION) $(O)/qcow2
 	@echo "deflate: $(POSIX_DEFLATE), zstd: $(POSIX_ZSTD), encryption: $(POSIX_CRYPTO)"
 
 help:
@@ -81,14 +100,14 @@ help:
 #: uefi         build the UEFI programs that boot from an image: build/uefi/*.efi (needs clang-14, lld-14)
 #: freestanding  compile the core for 27 targets and check that it needs no header and no helper
 #: size         compare the code, memory and stack of the core with its budgets
-#: install      install into $(DESTDIR)$(PREFIX)
 #: clean        remove the build directory
 
 core: $(O)/libqcow2-core.a
 
 # Objects also depend on the compiler, the flags and the choice of codecs. make sees only files, so
 # this file changes when one of these does.
-FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO)
+FLAGS_NOW = $(VERSION) $(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(POSIX_DEFLATE) $(POSIX_ZSTD) $(POSIX_CRYPTO) \
+	$(HARDENING) $(HARDENING_LINK)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' > $@
@@ -96,9 +115,11 @@ $(O)/flags: FORCE
 # The core uses no threads, and compilers for firmware do not know -pthread.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
+$(addprefix $(O)/port/,posix/%.o common/%.o crypto/%.o): HARDENED = $(HARDENING)
+$(O)/port/posix/core.o: HARDENED = $(filter -fcf-protection,$(HARDENING))
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
+	$(call say,CC,$<)$(CC) $(BASE_CFLAGS) $(THREADS) $(HARDENED) $(BASE_CPPFLAGS) $(EXTRA_CPPFLAGS) $(CODEC_CFLAGS) \
 		$(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(O)/tests/%.o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS)
 $(O)/port/posix/tool/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
@@ -122,27 +143,21 @@ $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
 
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a
-	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
-
-# Always written anew, because `make install` may get another PREFIX.
-$(O)/libqcow2.pc: FORCE
-	@mkdir -p $(@D)
-	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: libqcow2' 'Description: Reads qcow2 disk images' \
-		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' \
-		'Libs: -L$${prefix}/lib -lqcow2' 'Libs.private: -pthread' \
-		'Requires.private: $(CODEC_PKGS)' > $@
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(HARDENING_LINK) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 # Writes the library as two files, and the core as two files, into build/amalgamation/.
 amalgamation:
 	$(call say,GEN,$(O)/amalgamation)sh port/amalgamate.sh $(abspath $(O))/amalgamation $(VERSION) \
-		$(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
+		src/$(QCOW2_MEM_SRCS) $(addprefix src/,$(QCOW2_CORE_SRCS)) -- \
 		$(filter-out port/posix/codec/deflate% port/posix/codec/zstd_% port/posix/key/crypto_% \
 			port/crypto/%,$(POSIX_SRCS)) \
 		$(addprefix port/posix/,codec/deflate_builtin.c codec/zstd_builtin.c key/crypto_none.c)
 
-# Prints what a program must link with the static library, for tests/example.sh.
+# Print what a program must link with the static library, and the version, for the tests.
 print-libs:
 	@echo $(POSIX_LIBS)
+print-version:
+	@echo $(VERSION)
 
 demo: all
 	$(Q)sh tests/demo.sh $(O)/qcow2
@@ -158,26 +173,9 @@ check-all:
 	$(Q)sh tests/install.sh
 	$(Q)bash tests/check-all.sh
 
-COMPLETION = port/posix/tool/completion
-install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/qcow2 $(addprefix share/,\
-		man/man1 man/man3 bash-completion/completions zsh/site-functions fish/vendor_completions.d))
-	install $(O)/qcow2 $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(O)/libqcow2.a $(O)/libqcow2-core.a $(DESTDIR)$(PREFIX)/lib
-	install $(O)/libqcow2.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib
-	ln -sf libqcow2.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libqcow2.so
-	install -m 644 $(O)/libqcow2.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/qcow2.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 include/qcow2/*.h $(DESTDIR)$(PREFIX)/include/qcow2
-	install -m 644 port/posix/tool/qcow2.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 port/posix/qcow2.3 $(DESTDIR)$(PREFIX)/share/man/man3
-	install -m 644 $(COMPLETION)/qcow2.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qcow2
-	install -m 644 $(COMPLETION)/qcow2.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_qcow2
-	install -m 644 $(COMPLETION)/qcow2.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-
 clean:
 	rm -rf $(O)
 
 -include $(CORE_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(TOOL_OBJS:.o=.d) $(ATTACH_OBJS:.o=.d) $(NBDKIT_OBJS:.o=.d) $(TEST_OBJS:.o=.d)
 
-.PHONY: all help core amalgamation demo print-libs programs check check-all install clean FORCE
+.PHONY: all help core amalgamation demo print-libs print-version programs check check-all clean FORCE

@@ -15,6 +15,9 @@ FUZZ_HOSTCC ?= $(firstword $(shell command -v cc clang gcc))
 OUT ?= $(O)/fuzz/out
 # An engine written in C++ needs the C++ compiler as the linker, if CXX is given.
 FUZZ_LD = $(if $(filter environment command,$(firstword $(origin CXX))),$(CXX),$(CC))
+# What the targets compare with.
+FUZZ_ZLIB ?= -lz
+FUZZ_LIBZSTD ?= -lzstd
 # Empty for engines that load the mutator as a shared object or do not mutate.
 FUZZ_MUTATOR = $(O)/fuzz/mutator.o
 FUZZ_COMMON = $(addprefix $(O)/fuzz/,common.o reading.o model.o)
@@ -35,11 +38,11 @@ $(O)/fuzz/%.o: EXTRA_CPPFLAGS = -Itests
 # The target makes these calls of the library fail.
 $(OUT)/fuzz_posix: FUZZ_LDFLAGS = \
 	$(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64)
-$(OUT)/fuzz_zstd: FUZZ_ORACLE = -lzstd
+$(OUT)/fuzz_zstd: FUZZ_ORACLE = $(FUZZ_LIBZSTD)
 $(OUT)/fuzz_partitions: $(addprefix $(O)/port/posix/tool/info/,filetype.o gpt.o partition_types.o partitions.o)
 $(OUT)/fuzz_%: $(O)/fuzz/fuzz_%.o $(FUZZ_COMMON) $(FUZZ_MUTATOR) $(O)/libqcow2.a $(FUZZ_ENGINE_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) -lz $(FUZZ_ORACLE) -o $@
+	$(call say,LD,$@)$(FUZZ_LD) $(CFLAGS) $(LDFLAGS) $(FUZZ_LDFLAGS) $^ $(LIB_FUZZING_ENGINE) $(POSIX_LIBS) $(FUZZ_ZLIB) $(FUZZ_ORACLE) -o $@
 
 $(OUT)/fuzz_check: $(O)/tests/support/check_model.o
 

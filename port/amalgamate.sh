@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Writes two pairs of files: qcow2_core.c and .h, the freestanding core; and qcow2.c and .h, the
 # POSIX library with the built-in deflate. A pair needs no other file, no library, no configuration.
-#	amalgamate.sh DIR VERSION CORE-FILES -- POSIX-FILES
+# The core also has the memory functions of MEM-FILE, for a program that has no libc.
+#	amalgamate.sh DIR VERSION MEM-FILE CORE-FILES -- POSIX-FILES
 set -eu
-dir=$1 version=$2
-shift 2
+dir=$1 version=$2 mem=$3
+shift 3
 core='' posix='' part=core
 for file; do
 	case $file in
@@ -63,6 +64,39 @@ head() { # WHAT
 		"$version" "$1"
 }
 
+# Makes the functions of $mem weak, and puts each into a section of its own.
+mem_begins() {
+	cat <<'END_OF_TEXT'
+
+/*
+ * memcpy, memmove, memset and memcmp for a program that has no libc. They are compiled if the
+ * compiler is told that there is none (-ffreestanding). -DQCOW2_CORE_MEM=1 compiles them in any
+ * case, and -DQCOW2_CORE_MEM=0 leaves them out.
+ *
+ * They are weak, so functions of the same names in another object replace them. The linker does not
+ * look into an archive for functions that it has: if an archive has faster ones, leave these out.
+ */
+#ifndef QCOW2_CORE_MEM
+#if __STDC_HOSTED__
+#define QCOW2_CORE_MEM 0
+#else
+#define QCOW2_CORE_MEM 1
+#endif
+#endif
+
+#if QCOW2_CORE_MEM
+#ifdef __ELF__
+#define QCOW2_MEM_FUNCTION(name) __attribute__((weak, section(".text." name)))
+#else
+#define QCOW2_MEM_FUNCTION(name) __attribute__((weak))
+#endif
+QCOW2_MEM_FUNCTION("memcpy") void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+QCOW2_MEM_FUNCTION("memmove") void *memmove(void *dest, const void *src, size_t len);
+QCOW2_MEM_FUNCTION("memset") void *memset(void *dest, int byte, size_t len);
+QCOW2_MEM_FUNCTION("memcmp") int memcmp(const void *a, const void *b, size_t len);
+END_OF_TEXT
+}
+
 core_headers=$(ls include/qcow2/*.h)
 # shellcheck disable=SC2086
 {
@@ -74,6 +108,9 @@ core_headers=$(ls include/qcow2/*.h)
 	head 'the freestanding core'
 	echo '#include "qcow2_core.h"'
 	expand "$core_headers" $core
+	mem_begins
+	expand "$core_headers" "$mem"
+	echo '#endif /* QCOW2_CORE_MEM */'
 } >"$dir/qcow2_core.c"
 {
 	head 'the POSIX library'

@@ -122,14 +122,12 @@ static bool directory_entry_is_valid(const struct qcow2_image *image,
                                      const struct qcow2_bitmap *bitmap)
 {
 	uint32_t most = (uint32_t)BITS_LEN_MAX >> image->cluster_bits;
+	bool in_use = (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u;
 
-	if (q2_bitmap_usable(bitmap) != QCOW2_OK || bitmap->name_len - 1u >= QCOW2_NAME_MAX ||
-	    bitmap->table_pos == 0u ||
-	    ((uint32_t)bitmap->table_pos & (image->cluster_len - 1u)) != 0u ||
-	    bitmap->table_entries - 1u >= most)
-		return false;
-	return (bitmap->flags & QCOW2_BITMAP_IN_USE) != 0u ||
-	       q2_bitmap_fits(image, bitmap) == QCOW2_OK;
+	return q2_bitmap_check(image, bitmap, !in_use) == QCOW2_OK &&
+	       bitmap->name_len - 1u < QCOW2_NAME_MAX && bitmap->table_pos != 0u &&
+	       ((uint32_t)bitmap->table_pos & (image->cluster_len - 1u)) == 0u &&
+	       bitmap->table_entries - 1u < most;
 }
 
 /*

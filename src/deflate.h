@@ -6,7 +6,7 @@
 #ifndef QCOW2_DEFLATE_H
 #define QCOW2_DEFLATE_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 enum {
 	DEFLATE_CODE_MAX = 15, /* 3.2.7: bits of the longest code */

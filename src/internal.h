@@ -11,13 +11,10 @@
 #ifndef QCOW2_INTERNAL_H
 #define QCOW2_INTERNAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "qcow2/cipher.h"
 #include "qcow2/image.h"
 #include "qcow2/reader.h"
+#include "qcow2/types.h"
 
 /* All that the core calls from outside. mem.c defines these for a program that has no libc. */
 void *memcpy(void *restrict dest, const void *restrict src, size_t len);
@@ -163,14 +160,11 @@ struct qcow2_bitmap;
 /*
  * Fails with QCOW2_E_BITMAP if the entry of the directory describes a bitmap whose bits are not
  * understood. Extra data and unknown flags could change what they mean; QEMU refuses them as well.
- */
-int q2_bitmap_usable(const struct qcow2_bitmap *bitmap);
-
-/*
- * Fails with QCOW2_E_BITMAP unless the bitmap table has the entries that the disk needs. This
+ * With must_fit, fails also unless the bitmap table has the entries that the disk needs. This
  * reveals most wrong granularities.
  */
-int q2_bitmap_fits(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap);
+int q2_bitmap_check(const struct qcow2_image *image, const struct qcow2_bitmap *bitmap,
+                    bool must_fit);
 
 /* ---- chain.c ---- */
 

@@ -6,7 +6,7 @@
 #ifndef QCOW2_LOAD_STORE_H
 #define QCOW2_LOAD_STORE_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 /* Bits that are loaded at once. On 32-bit processors, 64-bit shifts are slow. */
 #if SIZE_MAX > 0xffffffff

@@ -10,7 +10,8 @@ QCOW2_CORE_READ = header.c image.c io.c wide.c cache.c map.c chain.c reader.c
 QCOW2_CORE_UNPACK = unpack.c
 QCOW2_CORE_DEFLATE_SMALL = inflate_small.c
 QCOW2_CORE_DEFLATE_FAST = inflate_fast.c
-QCOW2_CORE_ZSTD_SMALL = zstd_small.c xxh64.c
+QCOW2_CORE_ZSTD_SMALL = zstd_small.c zstd_small_bits.c zstd_small_fse.c zstd_small_literals.c \
+	zstd_small_sequences.c xxh64.c
 QCOW2_CORE_ZSTD_FAST = zstd_fast.c zstd_fast_fse.c zstd_fast_literals.c zstd_fast_sequences.c \
 	xxh64.c
 # One capability each: see the header of the same name in include/qcow2/.

@@ -65,7 +65,7 @@ static int v1_shape(struct qcow2_image *image, const uint8_t *h, struct v1_field
 	f->pos = AT_V1_CRYPT_METHOD;
 	method = q2_be32(h + AT_V1_CRYPT_METHOD);
 	f->value = method;
-	if (method > QCOW2_CRYPT_AES || (method != 0u && (image->flags & QCOW2_OPEN_INSPECT) == 0u))
+	if (method > ((image->flags & QCOW2_OPEN_INSPECT) != 0u ? QCOW2_CRYPT_AES : 0u))
 		return QCOW2_E_ENCRYPTED;
 	image->crypt_method = (uint8_t)method;
 	return QCOW2_OK;
@@ -115,23 +115,25 @@ static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 static int v1_entry(struct qcow2_reader *reader, const struct qcow2_extent *e, uint32_t index,
                     uint64_t *pos)
 {
-	uint64_t at = *pos + index * V1_ENTRY_LEN;
+	q2_cursor *at = &reader->error;
 	uint64_t entry = 0;
 	unsigned i;
 
-	/* As in q2_table_check. So the sum above has not wrapped. */
+	/* As in q2_table_check. So the sum below does not wrap. */
 	if (*pos >> 32 >= INT32_MAX)
 		return QCOW2_E_L2_ENTRY;
-	if (!q2_is_inside(e->image, V1_ENTRY_LEN, at))
+	at->pos = *pos + index * V1_ENTRY_LEN;
+	if (!q2_is_inside(e->image, V1_ENTRY_LEN, at->pos))
 		return QCOW2_E_TRUNCATED;
 	for (i = 0; i < V1_ENTRY_LEN; i++) {
-		const uint8_t *byte = q2_table_entry(reader, e, at + i);
+		const uint8_t *byte = q2_table_entry(reader, e, at->pos);
 
 		if (byte == NULL)
 			return QCOW2_E_IO;
 		entry = (entry << 8) + *byte;
+		at->pos++;
 	}
-	reader->error.pos = at;
+	at->pos -= V1_ENTRY_LEN;
 	*pos = entry;
 	return QCOW2_OK;
 }
@@ -145,17 +147,17 @@ static int v1_cluster(struct qcow2_reader *reader, uint32_t high, uint32_t low,
 	uint32_t mask = image->cluster_len - 1u;
 
 	e->io = &image->io;
-	if (high >> 31 != 0u) {
-		e->kind = QCOW2_EXTENT_COMPRESSED;
-		e->packed_len = high >> x & mask;
-		e->pos = ((uint64_t)(high & ((UINT32_C(1) << x) - 1u)) << 32) + low;
+	e->kind = QCOW2_EXTENT_COMPRESSED;
+	e->packed_len = high >> x & mask;
+	e->pos = ((uint64_t)(high - (high >> x << x)) << 32) + low;
+	if (high >> 31 != 0u)
 		return QCOW2_OK;
-	}
-	e->kind = QCOW2_EXTENT_DATA;
-	e->pos = ((uint64_t)high << 32) + low;
+	/* It is not compressed. */
 	if (low % 512u != 0u)
 		return QCOW2_E_L2_ENTRY;
-	e->pos += (uint32_t)e->off & mask;
+	e->kind = QCOW2_EXTENT_DATA;
+	e->packed_len = 0;
+	e->pos = ((uint64_t)high << 32) + low + ((uint32_t)e->off & mask);
 	return q2_data_check(reader, e);
 }
 
@@ -167,25 +169,23 @@ static int v1_cluster(struct qcow2_reader *reader, uint32_t high, uint32_t low,
 static int v1_extent(struct qcow2_reader *reader, const struct qcow2_image *image,
                      struct qcow2_extent *e)
 {
-	uint32_t off = (uint32_t)e->off;
 	unsigned bits = image->l1_entry_bits; /* log2 of what the entry maps */
 	uint32_t index = (uint32_t)q2_shr64(e->off, bits);
 	uint64_t entry = image->l1_pos;
 
 	for (;;) {
-		int rc = v1_entry(reader, e, index, &entry);
+		uint32_t mask = (UINT32_C(1) << bits) - 1u;
+		int rc;
 
-		if (rc != QCOW2_OK)
+		q2_extent_clip(e, (~(uint32_t)e->off & mask) + 1u);
+		rc = v1_entry(reader, e, index, &entry);
+		if (rc != QCOW2_OK || entry == 0u)
 			return rc;
-		if (entry == 0u || bits == image->cluster_bits)
-			break;
-		index = (off & ((UINT32_C(1) << bits) - 1u)) >> image->cluster_bits;
+		if (bits == image->cluster_bits)
+			return v1_cluster(reader, (uint32_t)(entry >> 32), (uint32_t)entry, e);
 		bits = image->cluster_bits;
+		index = ((uint32_t)e->off & mask) >> bits;
 	}
-	q2_extent_clip(e, (~off & ((UINT32_C(1) << bits) - 1u)) + 1u);
-	if (entry == 0u)
-		return QCOW2_OK;
-	return v1_cluster(reader, (uint32_t)(entry >> 32), (uint32_t)entry, e);
 }
 
 /* Checks the header, and fills *image, which is all zeros except for io and flags. */

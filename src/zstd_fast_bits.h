@@ -11,9 +11,8 @@
 #ifndef QCOW2_ZSTD_FAST_BITS_H
 #define QCOW2_ZSTD_FAST_BITS_H
 
-#include <stdbool.h>
-
 #include "load_store.h"
+#include "qcow2/types.h"
 
 /* A stream that is read backwards. */
 struct zfast_bits {

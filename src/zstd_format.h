@@ -5,7 +5,7 @@
 #ifndef QCOW2_ZSTD_FORMAT_H
 #define QCOW2_ZSTD_FORMAT_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #define ZSTD_FORMAT_MAGIC      UINT32_C(0xFD2FB528) /* 3.1.1 */
 #define ZSTD_FORMAT_SKIP_MAGIC UINT32_C(0x184D2A50) /* 3.1.2: the first of 16 */

@@ -178,19 +178,11 @@ example() {
 	sh tests/example.sh include build/libqcow2.a $(make -s print-libs)
 }
 
-installed() { # C and C++ programs find what make install has installed, shared and static
+installed() { # programs, pkg-config, CMake and man find what make install has installed
 	local dest=$PWD/build/installed
-	local -x PKG_CONFIG_PATH=$dest/lib/pkgconfig LD_LIBRARY_PATH=$dest/lib CC
 	rm -rf "$dest"
-	make -s CFLAGS='-O2 -g -Werror' install PREFIX="$dest" || return 1
-	for CC in gcc g++; do
-		# shellcheck disable=SC2046
-		sh tests/example.sh "$dest/include" $(pkg-config --libs libqcow2) &&
-			sh tests/example.sh "$dest/include" -static $(pkg-config --static --libs libqcow2) ||
-			return 1
-	done
-	test "$("$dest/bin/qcow2" cat tests/data/sample.qcow2 | sha256sum | cut -d' ' -f1)" = \
-		"$(cat tests/data/sample.sha256)"
+	make -s CFLAGS='-O2 -g -Werror' install PREFIX="$dest" &&
+		sh tests/installed/installed.sh "$dest" "$(make -s print-version)" build
 }
 
 # All C tests pass with the two files in place of all other sources and headers, and the command reads the
@@ -205,9 +197,10 @@ amalgamation() {
 	for h in include/qcow2/*.h; do
 		echo '#include "qcow2_core.h"' >"$names/${h##*/}"
 	done
-	gcc $flags -ffreestanding -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
+	gcc $flags -ffreestanding -DQCOW2_CORE_MEM=0 -c $dir/qcow2_core.c -o $dir/qcow2_core.o &&
 		gcc $flags -c $dir/qcow2.c -o $dir/qcow2.o &&
 		sh tests/example.sh $dir $dir/qcow2.c -pthread &&
+		sh tests/installed/two-files.sh $dir &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
 			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all programs &&
@@ -215,6 +208,10 @@ amalgamation() {
 		sh tests/demo.sh build/two/qcow2 &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest \
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
+}
+
+rust() { # the crate, from two files that no other step writes
+	make -s rust-crate && bash tests/rust/rust.sh build
 }
 
 asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
@@ -242,6 +239,11 @@ asan_conform() {
 # The tests against QEMU run with four builds. What QEMU answers to the first, the others find here.
 export QEMU_ANSWERS=$PWD/build/oracle
 rm -rf "$QEMU_ANSWERS"
+
+# The fuzz targets as ClusterFuzzLite builds them, and the workflows call what is here.
+contract() {
+	grep -q 'run: .ci/run$' .github/workflows/check.yml && sh fuzz/contract.sh build/contract
+}
 
 firmware() { # with a limit of six hours in place of the ten minutes of make check-firmware
 	FIRMWARE_END=$(($(date +%s) + 21600)) make -s -j"$(nproc)" CFLAGS='-O2 -g -Werror' firmware-runs
@@ -275,10 +277,12 @@ step mutation         make -s mutation
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step zlib             guarded after with_zlib
+step contract         contract
 step freestanding     make -s freestanding
 step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
+step rust             rust
 step tsan             sh tests/tsan.sh
 
 # It measures time.

@@ -27,6 +27,8 @@ qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 dosfstools mtools busybox-static cpio
 initramfs-tools-core klibc-utils kmod dracut-core shellcheck
+cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
+rustc cargo librust-cc-dev bindgen
 "
 only_list=
 if [ "${1-}" = missing ]; then

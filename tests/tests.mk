@@ -54,7 +54,7 @@ $(O)/tests/image/mkimage: $(O)/tests/image/mkimage.o $(IMAGE_WRITER) $(CRYPT_WRI
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(GCRYPT_LIBS) -o $@
 
 # The qcow2 command whose system calls fail on demand: the tests of tests/conform run it.
-FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 fcntl64 fstat64 stat64 \
+FAULTS_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,main malloc calloc strdup realpath open64 __open64_2 fcntl64 fstat64 stat64 \
 	readlink lseek64 pread64 pwrite64 write splice ftruncate64 fallocate64 fchmod fsync close rename pthread_create)
 
 $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(O)/tests/conform/fault_server.o $(TOOL_SRCS:%.c=$(O)/%.o) \

@@ -17,11 +17,10 @@
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
 
-#include <stdbool.h>
-
 #include "qcow2/bitmap.h"
 #include "qcow2/image.h"
 #include "qcow2/snapshot.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

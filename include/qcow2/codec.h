@@ -9,9 +9,7 @@
 #ifndef QCOW2_CODEC_H
 #define QCOW2_CODEC_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -44,11 +44,9 @@
 #ifndef QCOW2_IMAGE_H
 #define QCOW2_IMAGE_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "qcow2/io.h"
 #include "qcow2/status.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,8 +5,7 @@
 #ifndef QCOW2_IO_H
 #define QCOW2_IO_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -6,9 +6,8 @@
 #ifndef QCOW2_SNAPSHOT_H
 #define QCOW2_SNAPSHOT_H
 
-#include <stdbool.h>
-
 #include "qcow2/image.h"
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -9,7 +9,7 @@
 #ifndef QCOW2_STATUS_H
 #define QCOW2_STATUS_H
 
-#include <stdint.h>
+#include "qcow2/types.h"
 
 #ifdef __cplusplus
 extern "C" {

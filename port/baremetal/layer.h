@@ -6,7 +6,7 @@
 #include "qcow2/block.h"
 #include "qcow2/reader.h"
 
-#include "board.h"
+#include "disk.h"
 
 struct layer {
 	struct disk disk;

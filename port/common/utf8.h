@@ -2,8 +2,7 @@
 #ifndef PORT_UTF8_H
 #define PORT_UTF8_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 /*
  * Decodes the character at the start of bytes. Returns the number of bytes that it takes, 1 to 4,

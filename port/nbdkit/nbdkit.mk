@@ -2,7 +2,6 @@
 # The plugin for nbdkit. It contains the library, and shows only plugin_init.
 
 #: nbdkit       build the plugin for nbdkit: build/nbdkit/nbdkit-qcow2-plugin.so (needs nbdkit-plugin-dev)
-#: install-nbdkit  install the plugin where nbdkit looks for it, and its manual into $(DESTDIR)$(PREFIX)
 
 NBDKIT_OBJS = $(addprefix $(O)/port/nbdkit/,exports.o parameters.o passwords.o qcow2_plugin.o)
 NBDKIT_PLUGIN = $(O)/nbdkit/nbdkit-qcow2-plugin.so
@@ -22,9 +21,4 @@ $(NBDKIT_PLUGIN): $(NBDKIT_OBJS) $(O)/libqcow2.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) -shared -pthread -Wl,--exclude-libs,ALL $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
-install-nbdkit: nbdkit
-	install -d $(DESTDIR)$(NBDKIT_PLUGINDIR) $(DESTDIR)$(PREFIX)/share/man/man1
-	install $(NBDKIT_PLUGIN) $(DESTDIR)$(NBDKIT_PLUGINDIR)
-	install -m 644 port/nbdkit/nbdkit-qcow2-plugin.1 $(DESTDIR)$(PREFIX)/share/man/man1
-
-.PHONY: nbdkit nbdkit-found install-nbdkit
+.PHONY: nbdkit nbdkit-found

@@ -43,6 +43,6 @@ TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.
 	sandbox/sandbox.c sandbox/sandbox_filter.c sandbox/sandbox_names.c)
 
 # The tests catch these calls of the library and make them fail.
-POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 \
-	openat64 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
+POSIX_TEST_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,malloc calloc strdup strndup pread64 open64 __open64_2 \
+	openat64 __openat64_2 readlink syscall fcntl64 lseek64 fstat64 fstatat64 realpath sysconf)
 comma := ,

@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TF-A: an io device for the disk in a qcow2 image. The image is on another io device (block,
- * memmap). Written for TF-A 2.8 and built into its BL2 for qemu, but not run there.
- * tests/glue/test_tfa.c runs it against a model of the io layer.
+ * memmap). README.md has the steps. tests/glue/test_tfa.c runs it against a model of the io layer.
  *
- * Copy this file, its header, src/ and include/qcow2/ into the platform, and add to its makefile:
- *	include .../src/sources.mk
- *	BL2_SOURCES += .../io_qcow2.c $(addprefix .../src/,$(QCOW2_CORE_READ) \
- *		$(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) $(QCOW2_CORE_ZSTD_SMALL) \
- *		status.c)
- *	PLAT_INCLUDES += -I.../include
- * In the platform's io setup, as for the FIP device:
- *	register_io_dev_qcow2(&qcow2_dev_con);
- *	io_dev_open(qcow2_dev_con, 0, &qcow2_dev_handle);
- *	io_dev_init(qcow2_dev_handle, QCOW2_IMAGE_ID);
- * where plat_get_image_source(QCOW2_IMAGE_ID, ...) returns the device of the image file and an
- * io_block_spec_t with its position and length. Users of the new device open a part of the disk,
- * also with an io_block_spec_t; length 0 means up to the end.
- *
- * There is one image, and one part of it can be open at a time. Each access opens the device below
- * and closes it again, because some devices can be open only once. Images that need another file
- * (backing file, external data file) are refused.
+ * Each access opens the device below and closes it again, because some devices can be open only
+ * once. Images that need another file (backing file, external data file) are refused.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -14,9 +14,8 @@
 #ifndef QU_FAT_H
 #define QU_FAT_H
 
-#include <stdbool.h>
-
 #include "qcow2/io.h"
+#include "qcow2/types.h"
 
 enum qu_fat_status {
 	QU_FAT_OK = 0,

@@ -6,9 +6,7 @@
 #ifndef QU_PATH_H
 #define QU_PATH_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "qcow2/types.h"
 
 enum { QU_PATH_MAX = 512 }; /* with the NUL */
 

@@ -22,9 +22,9 @@ choices="$choices port/baremetal/buffer_zstd.c"
 flags_of() { # FILE
 	case $1 in
 	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
-	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -DCLUSTER_BITS=12 ;;
-	port/uboot/*) echo "-Itests -I$glue/uboot" ;;
-	port/grub/*) echo "-Itests -I$glue/grub" ;;
+	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -Iport/baremetal/semihosting -DCLUSTER_BITS=12 ;;
+	port/uboot/*) echo "-Itests -I$glue/uboot -Iport/uboot/include" ;;
+	port/grub/*) echo "-Itests -I$glue/grub -Iport/common" ;;
 	port/tfa/*) echo "-Itests -I$glue/tfa -Iport/tfa" ;;
 	*) echo -Isrc -Iport/posix -Iport/posix/tool '-DQCOW2_VERSION="0"' ;;
 	esac
@@ -42,7 +42,8 @@ judge() { # NAME LOG STATUS
 
 # gcc's analyzer finds most without optimization. port/posix/core.c only includes the files of src/,
 # which are analyzed one by one here, and together below.
-for file in src/*.c port/*/*.c port/posix/*/*.c port/posix/tool/*/*.c; do
+for file in src/*.c port/*/*.c port/posix/*/*.c port/posix/tool/*/*.c port/baremetal/*/*.c \
+	port/uboot/cmd/*.c port/uboot/drivers/block/*.c; do
 	[ "$file" != port/posix/core.c ] || continue
 	log=$out/gcc.log
 	rc=0
@@ -72,10 +73,10 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 	in_one "$out/nbdkit.c" port/nbdkit/*.c
 	in_one "$out/uefi-app.c" $uefi port/uefi/main_app.c
 	in_one "$out/uefi-driver.c" $uefi port/uefi/main_driver.c
-	in_one "$out/baremetal.c" port/baremetal/*.c
+	in_one "$out/baremetal.c" port/baremetal/*.c port/baremetal/*/*.c
 }
 tidy="$out/tool.c $out/nbdkit.c $out/uefi-app.c $out/uefi-driver.c $out/core.c $out/posix.c $out/baremetal.c
-	src/mem.c port/uboot/qcow2_blk.c port/grub/qcow2io.c port/tfa/io_qcow2.c port/crypto/handles.c port/crypto/libgcrypt.c
+	src/mem.c $(echo port/uboot/cmd/*.c port/uboot/drivers/block/*.c) port/grub/qcow2disk.c port/tfa/io_qcow2.c port/crypto/handles.c port/crypto/libgcrypt.c
 	port/crypto/libcrypto.c port/crypto/mbedtls.c $choices"
 cat >"$out/tidy.sh" <<'END'
 file=$1

@@ -71,7 +71,7 @@ $(BENCH)/gate: $(BENCH)/gate.o $(IMAGE_WRITER) $(O)/libqcow2-core.a $(O)/src/mem
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
 # Built as firmware is: -Os and the core's own memcpy, for a Cortex-M4 with 16 KiB of RAM.
-M4_SRCS = tests/bench/m4.c port/baremetal/disk.c $(addprefix src/,$(QCOW2_CORE_SRCS))
+M4_SRCS = tests/bench/m4.c $(addprefix src/,$(QCOW2_CORE_SRCS))
 $(BENCH)/m4.elf: $(M4_SRCS) $(BARE_START) $(BARE_DEPS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(call bare_link,netduinoplus2,$@,$(M4_SRCS))

@@ -8,6 +8,8 @@
  * count.c leaves out the io callback, so the count is that of the library with its memcpy.
  */
 #include "board.h"
+#include "disk.h"
+#include "semihost.h"
 
 #include "qcow2/reader.h"
 

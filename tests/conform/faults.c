@@ -164,6 +164,12 @@ CAUGHT(int, open64, (const char *path, int flags, ...))
 	return create(path, flags, mode);
 }
 
+/* What open becomes with _FORTIFY_SOURCE if there is no mode and the flags are not constant. */
+CAUGHT(int, __open64_2, (const char *path, int flags))
+{
+	return fails(OPEN) ? -1 : __real_open64(path, flags);
+}
+
 /* F_DUPFD_CLOEXEC and F_OFD_GETLK have an argument; the others in use have none. */
 CAUGHT(int, fcntl64, (int fd, int command, ...))
 {

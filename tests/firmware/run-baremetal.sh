@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
 # a compressed image with the largest clusters and from a chain of two, and report damage; with zstd,
-# from images with the largest clusters that it has memory for. At the end this compares ROM, RAM and
-# stack of each program with the tables in port/baremetal/README.md.
+# from images with the largest clusters that it has memory for. The same for a board whose directory is
+# not in port/baremetal: its driver, its console and its memory are virt/. At the end this compares ROM,
+# RAM and stack of each program with the tables in port/baremetal/README.md.
 #	run-baremetal.sh BUILD-DIR
 set -u
 build=$(realpath "${1:?usage: run-baremetal.sh BUILD-DIR}")
@@ -100,6 +101,34 @@ zstd_tests() { # BOARD CLUSTER-SIZE...
 		"bad-zstd.qcow2: compressed data is corrupt, at byte $bad_zstd" bad-zstd.qcow2
 }
 
+# The board of virt/, which has no semihosting: the images are its disks, and each is a whole number of
+# blocks. Its directory is copied, so that nothing can find it by its place in the tree.
+virt_expect() { # NAME STATUS LINE IMAGE...
+	local name=$1 status=$2 line=$3 rc=0 slot=0 image out disks=()
+	shift 3
+	for image in "$@"; do
+		disks+=(-drive "if=none,id=d$slot,format=raw,readonly=on,file=$image"
+			-device "virtio-blk-device,drive=d$slot,bus=virtio-mmio-bus.$slot")
+		slot=$((slot + 1))
+	done
+	out=$(timeout --foreground -k 5 1800 qemu-system-riscv64 -M virt -m 32 -bios none -accel tcg \
+		-display none -monitor none -serial stdio -global virtio-mmio.force-legacy=false "${disks[@]}" \
+		-kernel outside/build/baremetal/virt.elf </dev/null 2>&1) || rc=$?
+	check_line "$name" virt "$status" "$line" $rc "$out"
+}
+
+virt_tests() {
+	rm -rf outside && mkdir outside && cp -r "$here/virt" outside/virt &&
+		make -s -C "$here/../.." O="$dir/outside/build" BOARD_DIR="$dir/outside/virt" baremetal || return
+	virt_expect compressed 0 "disk0: $(images check packed.raw)" packed.qcow2
+	virt_expect chain 0 "disk0: $(images check top.raw)" top.qcow2 base.qcow2
+	virt_expect 'damaged data' 1 "disk0: compressed data is corrupt, at byte $bad_data" bad-data.qcow2
+	virt_expect 'damage below' 1 "disk1: invalid L1 or L2 table entry, at byte $bad_entry" \
+		top.qcow2 bad-entry.qcow2
+	virt_expect 'half a chain' 1 'disk0: needs its backing file' top.qcow2
+	virt_expect 'no disk' 2 'usage: IMAGE [BACKING]'
+}
+
 make_images || { echo 'cannot make the images'; echo '0 passed, 1 failed'; exit 1; }
 for board in microbit lm3s6965evb netduinoplus2 riscv32 riscv64 aarch64; do
 	board_tests "$board"
@@ -107,6 +136,7 @@ done
 zstd_tests microbit 4k
 expect 'too long clusters' zstd-microbit 1 'zstd-64k.qcow2: not enough memory' zstd-64k.qcow2
 zstd_tests netduinoplus2 64k 4k
+virt_tests || { echo 'FAILED: virt is not built'; failed=$((failed + 1)); }
 # Check that the emulated Cortex-M0 faults at an unaligned access, so that the runs above had none.
 out=$(emulator microbit "$build/baremetal/unaligned-microbit.elf") || rc=$?
 check_line 'an unaligned access' microbit 99 'unaligned: fault' "${rc:-0}" "$out"

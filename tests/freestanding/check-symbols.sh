@@ -4,6 +4,7 @@
 # outside its name space, none of the four POSIX names, and no writable variable.
 #	check-symbols.sh ARCHIVE      NM: the nm to use; PREFIX: the prefix of C names, such as _
 #	                              MORE: a function that it may need as well
+#	                              OWN_MEM=yes: it defines the four itself, so that others replace them
 set -u
 archive=${1:?usage: check-symbols.sh ARCHIVE}
 nm=${NM:-nm}
@@ -33,8 +34,17 @@ done
 # The linker makes _GLOBAL_OFFSET_TABLE_ (position-independent code on i386). _restgpr_N_x restore
 # registers: gcc -Os for PowerPC always calls them, the ABI defines them, and every tool chain has
 # them.
-complain "needs" "$(echo "$needed" | grep -vx -e memcpy -e memset -e memmove -e memcmp \
-	-e "${MORE-memcpy}" -e _GLOBAL_OFFSET_TABLE_ -e '_restgpr_[0-9]*_x' -e '')"
+from_outside='-e memcpy -e memset -e memmove -e memcmp'
+if [ "${OWN_MEM-}" = yes ]; then
+	from_outside=
+	for name in memcpy memset memmove memcmp; do
+		echo "$symbols" | grep -q " [WV] $name\$" || complain "does not define as weak" "$name"
+		# In objects for Windows, each has a second name as well.
+		defined=$(echo "$defined" | grep -v -e "^$name\$" -e "^\.weak\..*$name\.")
+	done
+fi
+complain "needs" "$(echo "$needed" | grep -vx $from_outside -e "${MORE-}" -e _GLOBAL_OFFSET_TABLE_ \
+	-e '_restgpr_[0-9]*_x' -e '')"
 # gcc puts __x86.get_pc_thunk.* into each object for position-independent code. In objects for
 # Windows, constants have names: ??_C@* strings, __xmm@* and __real@* numbers.
 complain "defines" "$(echo "$defined" | grep -v -e '^qcow2_' -e '^q2_' -e '^__x86\.get_pc_thunk\.' \

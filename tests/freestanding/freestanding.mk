@@ -7,7 +7,7 @@ FREE = $(O)/tests/freestanding
 FREE_FLAGS = $(filter-out -fsanitize% -fno-sanitize% -fprofile% -fcoverage% --coverage -pg,$(CFLAGS))
 FREE_TARGET := $(shell $(CC) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null | \
 	grep -c -w -E '__x86_64__|__i386__|__aarch64__')
-FREE_LINK = $(if $(filter 0,$(FREE_TARGET)),,-nostdlib -nostartfiles) -static
+FREE_LINK = $(if $(filter 0,$(FREE_TARGET)),,-nostdlib -nostartfiles -Wl$(comma)-e$(comma)program) -static
 FREE_SRCS = $(addprefix src/,$(QCOW2_CORE_SRCS)) \
 	$(if $(filter 0,$(FREE_TARGET)),,$(addprefix src/,$(QCOW2_MEM_SRCS)))
 
@@ -32,8 +32,9 @@ $(FREE)/read: tests/freestanding/read.c $(FREE)/images.h $(FREE_SRCS) $(wildcard
 		$(filter %.c,$^) -lgcc -o $@
 
 # The core for many processors, and its archive as a firmware author builds it.
-freestanding:
-	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(QCOW2_CORE_SRCS)
+freestanding: $(FREE)/images.h
+	+$(Q)$(MAKE) -s amalgamation O=$(O)/freestanding
+	$(Q)sh tests/freestanding/freestanding.sh $(O)/freestanding $(O)/freestanding/amalgamation $(FREE)
 	+$(Q)$(MAKE) -s core O=$(O)/freestanding/core CROSS_COMPILE=arm-none-eabi- \
 		CFLAGS='-Os -mcpu=cortex-m4 -mthumb -ffreestanding -fno-pic -Werror'
 	$(Q)NM=arm-none-eabi-nm sh tests/freestanding/check-symbols.sh $(O)/freestanding/core/libqcow2-core.a

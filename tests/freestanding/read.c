@@ -2,8 +2,11 @@
 /*
  * The core in a program that has nothing else: no libc, no start files. It reads the images that
  * are built into it (images.h, made by freestanding.mk from recipes) and exits 0 if each has the
- * content that it should have. On targets without a start of their own below, it is an ordinary
- * program that does the same.
+ * content that it should have. On targets without system calls below, it is an ordinary program
+ * that does the same.
+ *
+ * Compilers without an operating system get -DSYSTEM_LINUX to make a program for an emulator of
+ * Linux, or -DSYSTEM_NONE to make one that is only linked.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +27,23 @@ struct rom {
 
 /* ---- In place of a libc: write and exit ---- */
 
-#if defined __linux__ && defined __x86_64__
+#if defined __linux__ && !defined SYSTEM_NONE && !defined SYSTEM_LINUX
+#define SYSTEM_LINUX 1
+#endif
+
+#if defined SYSTEM_NONE
+#define FREESTANDING 1
+enum { NR_WRITE, NR_EXIT };
+
+static long system_call(long number, long a, long b, long c)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	return number;
+}
+
+#elif defined SYSTEM_LINUX && defined __x86_64__
 #define FREESTANDING 1
 enum { NR_WRITE = 1, NR_EXIT = 60 };
 
@@ -39,9 +58,7 @@ static long system_call(long number, long a, long b, long c)
 	return result;
 }
 
-__asm__(".globl _start\n_start:\n\txorl %ebp, %ebp\n\tandq $-16, %rsp\n\tcall program\n");
-
-#elif defined __linux__ && defined __i386__
+#elif defined SYSTEM_LINUX && defined __i386__
 #define FREESTANDING 1
 enum { NR_WRITE = 4, NR_EXIT = 1 };
 
@@ -56,9 +73,7 @@ static long system_call(long number, long a, long b, long c)
 	return result;
 }
 
-__asm__(".globl _start\n_start:\n\txorl %ebp, %ebp\n\tandl $-16, %esp\n\tcall program\n");
-
-#elif defined __linux__ && defined __aarch64__
+#elif defined SYSTEM_LINUX && defined __aarch64__
 #define FREESTANDING 1
 enum { NR_WRITE = 64, NR_EXIT = 93 };
 
@@ -73,7 +88,38 @@ static long system_call(long number, long a, long b, long c)
 	return x0;
 }
 
-__asm__(".globl _start\n_start:\n\tb program\n");
+#elif defined SYSTEM_LINUX && defined __arm__
+#define FREESTANDING 1
+enum { NR_WRITE = 4, NR_EXIT = 1 };
+
+static long system_call(long number, long a, long b, long c)
+{
+	register long r0 __asm__("r0") = a;
+	register long r1 __asm__("r1") = b;
+	register long r2 __asm__("r2") = c;
+
+	/* r7 may be the frame pointer, which no operand can be. */
+	__asm__ volatile("mov ip, r7\n\tmov r7, %1\n\tsvc 0\n\tmov r7, ip"
+	                 : "+r"(r0)
+	                 : "r"(number), "r"(r1), "r"(r2)
+	                 : "ip", "memory");
+	return r0;
+}
+
+#elif defined SYSTEM_LINUX && defined __riscv
+#define FREESTANDING 1
+enum { NR_WRITE = 64, NR_EXIT = 93 };
+
+static long system_call(long number, long a, long b, long c)
+{
+	register long a7 __asm__("a7") = number;
+	register long a0 __asm__("a0") = a;
+	register long a1 __asm__("a1") = b;
+	register long a2 __asm__("a2") = c;
+
+	__asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
+	return a0;
+}
 
 #else
 #include <stdio.h>
@@ -168,7 +214,13 @@ static int check_all(void)
 }
 
 #ifdef FREESTANDING
-__attribute__((noreturn, used)) void program(void);
+/* The entry. Where a process begins, the stack of an x86 is not aligned as it is in a function. */
+#if defined __x86_64__ || defined __i386__
+#define ENTRY __attribute__((noreturn, used, force_align_arg_pointer))
+#else
+#define ENTRY __attribute__((noreturn, used))
+#endif
+ENTRY void program(void);
 
 void program(void)
 {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The instructions of each port list the files of the core that it needs, as names or as sets of
-# src/sources.mk. This links the port with these files, and fails if one is missing or not needed.
+# The instructions or the script of each port list the files of the core that it needs, as names or as
+# sets of src/sources.mk. This links the port with these files, and fails if one is missing or not needed.
 #	files.sh BUILD-DIR
 set -u
 build=${1:?usage: files.sh BUILD-DIR}
@@ -27,23 +27,26 @@ needs() { # OBJECT...: prints the symbols of the core that are undefined; fails 
 	cc -nostdlib -r -o "$work/all.o" "$@" && nm -u "$work/all.o" | grep -E ' (qcow2|q2)_'
 }
 
-check() { # OBJECT FILE-WITH-THE-NAMES
-	objects=$(named "$2")
+check() { # FILE-WITH-THE-NAMES OBJECT...
+	names=$1
+	shift
+	objects=$(named "$names")
 	# shellcheck disable=SC2086
-	if missing=$(needs "$1" $objects) || [ -z "$objects" ]; then
-		echo "FAILED: $2 names too few files of src/:" $missing
+	if missing=$(needs "$@" $objects) || [ -z "$objects" ]; then
+		echo "FAILED: $names names too few files of src/:" $missing
 		rc=1
 	fi
 	for object in $objects; do
 		# shellcheck disable=SC2046
-		if ! needs "$1" $(echo "$objects" | grep -vxF "$object") >/dev/null; then
-			echo "FAILED: $2 names ${object##*/}, which is not needed"
+		if ! needs "$@" $(echo "$objects" | grep -vxF "$object") >/dev/null; then
+			echo "FAILED: $names names ${object##*/}, which is not needed"
 			rc=1
 		fi
 	done
 }
 
-check "$build/port/uboot/qcow2_blk.o" port/uboot/Makefile
-check "$build/port/grub/qcow2io.o" port/grub/qcow2io.c
-check "$build/port/tfa/io_qcow2.o" port/tfa/io_qcow2.c
+heap=$build/port/common/heap_reader.o
+check port/uboot/import.sh "$build"/port/uboot/drivers/block/qcow2_*.o "$heap"
+check port/grub/build.sh "$build/port/grub/qcow2disk.o" "$heap"
+check port/tfa/README.md "$build/port/tfa/io_qcow2.o"
 exit $rc

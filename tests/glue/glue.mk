@@ -4,17 +4,25 @@
 # of the firmware: efi_*.c. That of port/crypto has the real libraries.
 
 GLUE_LAYERS = uboot grub tfa
-GLUE_HEADERS_uboot = common.h blk.h command.h dm.h malloc.h memalign.h part.h dm/device-internal.h dm/lists.h dm/root.h
-GLUE_HEADERS_grub = $(addprefix grub/,dl.h err.h file.h fs.h i18n.h misc.h mm.h)
+GLUE_HEADERS_uboot = blk.h command.h dm.h ext4fs.h ext_common.h malloc.h memalign.h part.h vsprintf.h \
+	dm/device-internal.h dm/lists.h dm/root.h linux/kernel.h linux/string.h
+
+# In U-Boot, these two headers are in include/qcow2/, and functions do not mark arguments that they ignore.
+GLUE_HEADERS_OWN_uboot = fat.h:port/uefi heap_reader.h:port/common
+GLUE_FLAGS_uboot = -Iport/uboot/include -Iport/uefi -Iport/common -Wno-unused-parameter
+
+GLUE_HEADERS_grub = $(addprefix grub/,command.h disk.h dl.h err.h file.h i18n.h misc.h mm.h)
+GLUE_FLAGS_grub = -Iport/common
 GLUE_HEADERS_tfa = drivers/io/io_driver.h drivers/io/io_storage.h common/debug.h plat/common/platform.h
-GLUE_PORT_uboot = port/uboot/qcow2_blk
-GLUE_PORT_grub = port/grub/qcow2io
+GLUE_PORT_uboot = $(addprefix port/uboot/,cmd/qcow2 $(addprefix drivers/block/qcow2_,blk file place))
+GLUE_PORT_grub = port/grub/qcow2disk
 GLUE_PORT_tfa = port/tfa/io_qcow2
 
 GLUE = $(O)/tests/glue
 GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_crypto $(GLUE)/test_uefi
 GLUE_UEFI = $(patsubst %.c,$(O)/%.o,port/uefi/main_app.c port/uefi/main_driver.c $(UEFI_SRCS))
-GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(O)/$(GLUE_PORT_$(layer)).o) $(GLUE_UEFI) $(GLUE_CRYPTO)
+GLUE_PORTS = $(foreach layer,$(GLUE_LAYERS),$(GLUE_PORT_$(layer):%=$(O)/%.o)) $(GLUE_UEFI) $(GLUE_CRYPTO) \
+	$(O)/port/common/heap_reader.o
 GLUE_FIRMWARE = $(GLUE)/efi_messages.o $(GLUE)/efi_model.o $(GLUE)/efi_volume.o
 GLUE_SUPPORT = $(GLUE)/glue.o $(GLUE_FIRMWARE)
 
@@ -22,15 +30,21 @@ $(GLUE)/%.headers: tests/glue/%.h tests/glue/glue.mk
 	$(call say,GEN,$@)for header in $(GLUE_HEADERS_$*); do \
 		mkdir -p $(GLUE)/$*/$$(dirname $$header) && \
 		echo '#include "glue/$*.h"' > $(GLUE)/$*/$$header || exit 1; \
+	done && for header in $(GLUE_HEADERS_OWN_$*); do \
+		mkdir -p $(GLUE)/$*/qcow2 && \
+		echo "#include \"$(CURDIR)/$${header#*:}/$${header%:*}\"" > $(GLUE)/$*/qcow2/$${header%:*} || exit 1; \
 	done && touch $@
 
 define glue_rules
-$(O)/$(GLUE_PORT_$(1)).o: EXTRA_CPPFLAGS = -Itests -I$(GLUE)/$(1)
-$(O)/$(GLUE_PORT_$(1)).o $(GLUE)/test_$(1).o: | $(GLUE)/$(1).headers
-$(GLUE)/test_$(1).o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -I$(GLUE)/$(1) -Iport/$(1)
-$(GLUE)/test_$(1): $(O)/$(GLUE_PORT_$(1)).o
+$(GLUE_PORT_$(1):%=$(O)/%.o): EXTRA_CPPFLAGS = -Itests -I$(GLUE)/$(1) $(GLUE_FLAGS_$(1))
+$(GLUE_PORT_$(1):%=$(O)/%.o) $(GLUE)/test_$(1).o: | $(GLUE)/$(1).headers
+$(GLUE)/test_$(1).o: EXTRA_CPPFLAGS = $(TEST_CPPFLAGS) -I$(GLUE)/$(1) -Iport/$(1) $(GLUE_FLAGS_$(1))
+$(GLUE)/test_$(1): $(GLUE_PORT_$(1):%=$(O)/%.o)
 endef
 $(foreach layer,$(GLUE_LAYERS),$(eval $(call glue_rules,$(layer))))
+
+$(GLUE)/test_grub: $(O)/port/common/heap_reader.o
+$(GLUE)/test_uboot: $(GLUE)/efi_volume.o $(addprefix $(O)/port/,uefi/fat.o uefi/path.o common/utf8.o common/heap_reader.o)
 
 # The test links both programs, so their entry points get different names.
 $(O)/port/uefi/main_app.o: EXTRA_CPPFLAGS = -Defi_main=efi_main_app

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests port/uboot over a model of the block layer: the image fills a partition of a disk. */
+/*
+ * Tests port/uboot over a model of the block layer: the image fills a partition of a disk, or is a
+ * file on a FAT or ext4 file system there.
+ */
 #include "glue.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "efi_model.h"
 #include "glue/uboot.h"
 #undef malloc
 #undef calloc
 #undef free
 #undef printf
 
+#include "heap_reader.h"
+#include "qcow2_blk.h"
+
 extern struct driver u_boot_driver_qcow2_blk, u_boot_driver_qcow2_image;
 extern struct uclass_driver u_boot_uclass_qcow2;
-extern struct cmd_tbl u_boot_cmd_qcow2;
+extern struct cmd_tbl u_boot_cmd_qcow2[];
 
-int qcow2_blk_create(struct blk_desc *below, const struct disk_partition *part,
-                     struct udevice **devp);
-
-enum { PART_START = 77, PART_SECTORS = 700, TAIL = 10 };
+enum { PART_START = 77, PART_SECTORS = 700, TAIL = 10, FAT_SECTORS = 8000 };
 
 /* ---- The model of U-Boot ---- */
 
@@ -29,7 +34,8 @@ struct udevice {
 };
 
 static struct udevice root, below_dev, made_parent, made;
-static bool bind_fails, probe_fails, create_fails, efi_fails, below_gone;
+static bool bind_fails, probe_fails, create_fails, remove_fails, efi_fails, below_gone;
+static lbaint_t part_sectors = PART_SECTORS;
 static struct glue_storage storage;
 
 struct udevice *dm_root(void)
@@ -78,6 +84,8 @@ int device_remove(struct udevice *dev, unsigned flags)
 {
 	TRUE(dev == &made_parent);
 	EQ(flags, DM_REMOVE_NORMAL);
+	if (remove_fails)
+		return -EBUSY;
 	made.probed = false;
 	made_parent.probed = false;
 	return 0;
@@ -120,8 +128,16 @@ int blk_create_devicef(struct udevice *parent, const char *drv_name, const char 
 	return 0;
 }
 
+struct udevice *dev_get_parent(const struct udevice *dev)
+{
+	TRUE(dev == &made);
+	return &made_parent;
+}
+
 struct blk_desc *blk_get_devnum_by_uclass_id(enum uclass_id uclass_id, int devnum)
 {
+	if (uclass_id == UCLASS_QCOW2)
+		return made.driver != NULL && devnum == made.desc.devnum ? &made.desc : NULL;
 	EQ(uclass_id, UCLASS_VIRTIO);
 	EQ(devnum, 3);
 	return below_gone ? NULL : &below_dev.desc;
@@ -134,7 +150,7 @@ unsigned long blk_dread(struct blk_desc *desc, lbaint_t start, lbaint_t blkcnt, 
 	TRUE(blkcnt > 0);
 	EQ((uintptr_t)buffer % ARCH_DMA_MINALIGN, 0);
 	LE(PART_START, start);
-	LE(start + blkcnt, PART_START + PART_SECTORS);
+	LE(start + blkcnt, PART_START + part_sectors);
 	if (glue_storage_read(&storage, (size_t)start * GLUE_SECTOR, buffer,
 	                      (size_t)blkcnt * GLUE_SECTOR) != 0)
 		return (unsigned long)-EIO;
@@ -150,9 +166,83 @@ int blk_get_device_part_str(const char *ifname, const char *dev_part_str,
 		return -1;
 	*dev_desc = &below_dev.desc;
 	info->start = PART_START;
-	info->size = PART_SECTORS;
+	info->size = part_sectors;
 	info->blksz = GLUE_SECTOR;
 	return 1;
+}
+
+ulong dectoul(const char *text, char **end)
+{
+	return strtoul(text, end, 10);
+}
+
+/* The arguments of the last call, with spaces between them. */
+static char common_words[64];
+
+int blk_common_cmd(int argc, char *const argv[], enum uclass_id uclass_id, int *cur_devnump)
+{
+	EQ(uclass_id, UCLASS_QCOW2);
+	TRUE(cur_devnump != NULL);
+	*common_words = '\0';
+	for (int i = 0; i < argc; i++)
+		strcat(strcat(common_words, argv[i]), " ");
+	return CMD_RET_SUCCESS;
+}
+
+/*
+ * ext4: the file is at ext4_map[] on the partition, in blocks of the file system; 0 is a hole. As
+ * in U-Boot, one file can be open at a time.
+ */
+static struct ext2fs_node ext4_node = { &ext4_node, { 0, 0 } };
+struct ext2fs_node *ext4fs_file;
+static const long *ext4_map; /* NULL if the partition has another file system */
+static int ext4_damaged_at = -1;
+static unsigned ext4_caches, ext4_mounts;
+
+int ext4fs_probe(struct blk_desc *desc, struct disk_partition *part)
+{
+	TRUE(desc == &below_dev.desc);
+	EQ(part->start, PART_START);
+	if (ext4_map == NULL)
+		return -1;
+	ext4_mounts++;
+	return 0;
+}
+
+int ext4fs_open(const char *filename, loff_t *len)
+{
+	EQ(ext4_mounts, 1);
+	if (strcmp(filename, "/dir/vm.q") != 0)
+		return -1;
+	ext4fs_file = &ext4_node;
+	*len = ext4_node.inode.size;
+	return 0;
+}
+
+void ext4fs_close(void)
+{
+	EQ(ext4_mounts--, 1);
+	ext4fs_file = NULL;
+}
+
+long int read_allocated_block(struct ext2_inode *inode, int fileblock,
+                              struct ext_block_cache *cache)
+{
+	TRUE(inode == &ext4_node.inode);
+	TRUE(cache != NULL && ext4_caches == 1);
+	return fileblock == ext4_damaged_at ? -EINVAL : ext4_map[fileblock];
+}
+
+void ext_cache_init(struct ext_block_cache *cache)
+{
+	cache->buf = NULL;
+	ext4_caches++;
+}
+
+void ext_cache_fini(struct ext_block_cache *cache)
+{
+	TRUE(cache->buf == NULL);
+	ext4_caches--;
 }
 
 void *uboot_malloc(size_t len)
@@ -179,7 +269,7 @@ void *malloc_cache_aligned(size_t len)
 
 static void insert(const struct image_buf *file)
 {
-	size_t end = (PART_START + PART_SECTORS + TAIL) * GLUE_SECTOR;
+	size_t end = (PART_START + part_sectors + TAIL) * GLUE_SECTOR;
 
 	below_dev.desc.uclass_id = UCLASS_VIRTIO;
 	below_dev.desc.devnum = 3;
@@ -198,15 +288,20 @@ static void eject(void)
 	glue_storage_free(&storage);
 }
 
-static int create(void)
+static int create_from(const char *path)
 {
-	const struct disk_partition part = { PART_START, PART_SECTORS, GLUE_SECTOR };
+	struct disk_partition part = { PART_START, part_sectors, GLUE_SECTOR };
 	struct udevice *dev = NULL;
-	int ret = qcow2_blk_create(&below_dev.desc, &part, &dev);
+	int ret = qcow2_blk_create(&below_dev.desc, &part, path, &dev);
 
 	TRUE(ret != 0 || dev == &made);
 	TRUE(ret == 0 || (made.driver == NULL && made_parent.driver == NULL));
 	return ret;
+}
+
+static int create(void)
+{
+	return create_from(NULL);
 }
 
 static unsigned long read_made(lbaint_t start, lbaint_t n, void *buf)
@@ -278,29 +373,246 @@ static void refuses_what_is_outside(void **state)
 	glue_disk_free(&disk);
 }
 
+/* Runs "qcow2 WORDS" as U-Boot does: the name of the subcommand is argv[0]. */
+static int run(const char *words)
+{
+	char text[64], *argv[8];
+	int argc = 0;
+
+	LE(strlen(words) + 1, sizeof text);
+	strcpy(text, words);
+	argv[argc++] = (char[]){ "qcow2" };
+	for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	for (struct cmd_tbl *cmd = u_boot_cmd_qcow2; cmd->name != NULL; cmd++) {
+		if (strcmp(cmd->name, argv[1]) == 0 && argc - 1 <= cmd->maxargs)
+			return cmd->cmd(cmd, 0, argc - 1, argv + 1);
+	}
+	return CMD_RET_USAGE;
+}
+
 static void command(void **state)
 {
-	char name[] = "qcow2", interface[] = "virtio", device[] = "0:1", other[] = "0:2";
-	char *good[] = { name, interface, device };
-	char *bad[] = { name, interface, other };
 	struct glue_disk disk;
 
 	(void)state;
 	glue_disk_init(&disk);
 	insert(&disk.img.file);
-	EQ(u_boot_cmd_qcow2.maxargs, 3);
-	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 2, good), CMD_RET_USAGE);
-	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, bad), CMD_RET_FAILURE);
-	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_SUCCESS);
+	EQ(run("create virtio"), CMD_RET_USAGE);
+	EQ(run("create virtio 0:1 a b"), CMD_RET_USAGE);
+	EQ(run("create virtio 0:2"), CMD_RET_FAILURE);
+	EQ(run("create virtio 0:1"), CMD_RET_SUCCESS);
 	TRUE(glue_printed("qcow2 1: the disk of virtio 0:1, 164864 bytes\n"));
 	EQ(made.desc.lba, disk.sectors);
+	EQ(run("part 1"), CMD_RET_SUCCESS);
+	TEXT(common_words, "qcow2 part 1 ");
+	EQ(run("destroy"), CMD_RET_USAGE);
+	EQ(run("destroy x"), CMD_RET_USAGE);
+	EQ(run("destroy 1x"), CMD_RET_USAGE);
+	EQ(run("destroy 0"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: no device 0\n"));
+	remove_fails = true;
+	EQ(run("destroy 1"), CMD_RET_FAILURE);
+	remove_fails = false;
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	TRUE(made.driver == NULL && made_parent.driver == NULL);
+	EQ(glue_heap.live, 0);
 	eject();
-	storage.bytes = NULL;
 	image_put(&disk.img.file, 0, 0, 4);
 	insert(&disk.img.file);
-	EQ(u_boot_cmd_qcow2.cmd(&u_boot_cmd_qcow2, 0, 3, good), CMD_RET_FAILURE);
+	EQ(run("create virtio 0:1"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: not a qcow2 image (byte 0)\n"));
 	eject();
 	glue_disk_free(&disk);
+}
+
+/* ---- The image is a file ---- */
+
+/* Puts the image as file VM.Q on a FAT volume, in more runs than are tried first. */
+static void insert_fat(const struct glue_disk *disk, struct efi_volume *volume)
+{
+	struct image_buf bytes = { 0 };
+
+	memset(volume, 0, sizeof *volume);
+	efi_volume_add(volume, "vm.q", disk->img.file.data, disk->img.file.len);
+	efi_volume_add(volume, "other.q", disk->img.file.data, disk->img.file.len);
+	efi_volume_fat(volume);
+	part_sectors = FAT_SECTORS;
+	bytes.data = volume->blocks;
+	bytes.len = volume->len;
+	insert(&bytes);
+}
+
+static void eject_fat(struct efi_volume *volume)
+{
+	eject();
+	part_sectors = PART_SECTORS;
+	efi_volume_free(volume);
+}
+
+static void reads_a_file_on_fat(void **state)
+{
+	char too_long[300] = "";
+	struct efi_volume volume;
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert_fat(&disk, &volume);
+	EQ(run("create virtio 0:1 /VM.q"), CMD_RET_SUCCESS);
+	TRUE(glue_printed("qcow2 1: the disk of virtio 0:1 /VM.q, 164864 bytes\n"));
+	EQ(read_disk(&disk), disk.sectors);
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	EQ(create_from("vm.q"), 0);
+	EQ(read_disk(&disk), disk.sectors);
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	EQ(run("create virtio 0:1 dir/vm.q"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: no such file\n"));
+	EQ(create_from("v\xc3\xa4.q"), -ENAMETOOLONG);
+	EQ(create_from(memset(too_long, 'x', sizeof too_long - 1)), -ENAMETOOLONG);
+	eject_fat(&volume);
+
+	/* Its clusters end too early. */
+	insert_fat(&disk, &volume);
+	efi_volume_damage(&volume);
+	memcpy(storage.bytes + PART_START * GLUE_SECTOR, volume.blocks, volume.len);
+	EQ(create_from("vm.q"), -EIO);
+	eject_fat(&volume);
+	glue_disk_free(&disk);
+}
+
+static bool fat_heap_fault(const struct glue_disk *disk, unsigned n)
+{
+	struct efi_volume volume;
+	bool fired;
+	int ret;
+
+	test_case("allocation %u fails", n);
+	insert_fat(disk, &volume);
+	glue_heap.fail_at = n;
+	ret = create_from("vm.q");
+	fired = glue_heap.calls >= n;
+	TRUE(ret == 0 || (fired && ret == -ENOMEM));
+	if (ret == 0)
+		EQ(read_disk(disk), disk->sectors);
+	eject_fat(&volume);
+	return fired;
+}
+
+static void heap_fails_with_a_file(void **state)
+{
+	struct glue_disk disk;
+	unsigned n = 1;
+
+	(void)state;
+	glue_disk_init(&disk);
+	while (fat_heap_fault(&disk, n))
+		n++;
+	LE(10, n);
+	glue_disk_free(&disk);
+}
+
+enum { EXT4_BLOCK = 1 << UBOOT_EXT4_BLOCK_BITS, EXT4_BLOCKS = 300 };
+
+/* Scatters the image over the partition as ext4 might, from the end to the beginning. */
+static void insert_ext4(const struct glue_disk *disk, long map[EXT4_BLOCKS])
+{
+	const struct image_buf *file = &disk->img.file;
+	size_t n = (file->len + EXT4_BLOCK - 1) / EXT4_BLOCK;
+	struct image_buf bytes = { 0 };
+	uint8_t *part = calloc(PART_SECTORS, GLUE_SECTOR);
+
+	TRUE(part != NULL);
+	LE(n, EXT4_BLOCKS);
+	memset(map, 0, EXT4_BLOCKS * sizeof *map);
+	for (size_t i = 0; i < n; i++) {
+		size_t left = file->len - i * EXT4_BLOCK;
+		size_t len = left < EXT4_BLOCK ? left : EXT4_BLOCK;
+		bool zero = true;
+
+		for (size_t k = 0; k < len; k++)
+			zero = zero && file->data[i * EXT4_BLOCK + k] == 0;
+		if (zero)
+			continue;
+		map[i] = (long)(EXT4_BLOCKS + 2 - (i ^ 3));
+		memcpy(part + (size_t)map[i] * EXT4_BLOCK, file->data + i * EXT4_BLOCK, len);
+	}
+	ext4_map = map;
+	ext4_node.inode.size = (u32)file->len;
+	bytes.data = part;
+	bytes.len = (size_t)PART_SECTORS * GLUE_SECTOR;
+	insert(&bytes);
+	free(part);
+}
+
+static void reads_a_file_on_ext4(void **state)
+{
+	long map[EXT4_BLOCKS];
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert_ext4(&disk, map);
+	EQ(run("create virtio 0:1 /dir/vm.q"), CMD_RET_SUCCESS);
+	EQ(ext4_mounts, 0);
+	EQ(read_disk(&disk), disk.sectors);
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	EQ(create_from("/other.q"), -ENOENT);
+	ext4_damaged_at = 5;
+	EQ(run("create virtio 0:1 /dir/vm.q"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: read error\n"));
+	ext4_damaged_at = -1;
+	ext4_node.inode.size_high = 1; /* a size that the partition cannot have */
+	EQ(create_from("/dir/vm.q"), -EFBIG);
+	ext4_node.inode.size_high = 0;
+	ext4_map = NULL;
+	EQ(run("create virtio 0:1 /dir/vm.q"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: neither a FAT nor an ext4 file system\n"));
+	EQ(ext4_mounts, 0);
+	EQ(ext4_caches, 0);
+	eject();
+	glue_disk_free(&disk);
+}
+
+/* ---- The reader takes what memory the heap has ---- */
+
+static size_t heap_limit, heap_asked;
+
+static void *limited_alloc(size_t len)
+{
+	heap_asked = len;
+	return len <= heap_limit ? glue_alloc(16, len) : NULL;
+}
+
+static void takes_the_memory_that_is_left(void **state)
+{
+	uint8_t want[4096], got[4096];
+	struct qcow2_image image;
+	struct qcow2_reader reader;
+	struct test_image s = { 0 };
+	unsigned starts = 0;
+	void *memory;
+
+	(void)state;
+	image_init(&s.img, 3, 16, 4 * MIB);
+	image_add(&s.img, &s.img.active, 3, IMAGE_COMPRESSED);
+	test_image_open(&s);
+	image = s.image;
+	image_expect(&s.img, &s.img.active, 3 << 16, want, sizeof want);
+	heap_limit = SIZE_MAX;
+	glue_heap_reset();
+	for (; port_heap_reader_start(&reader, &image, limited_alloc, &memory) == QCOW2_OK;
+	     starts++) {
+		EQ(qcow2_reader_read(&reader, 3 << 16, got, sizeof got), QCOW2_OK);
+		SAME(got, want, sizeof got);
+		heap_limit = heap_asked - 1;
+		glue_release(memory);
+	}
+	TRUE(memory == NULL);
+	EQ(starts, 3);
+	LE(heap_limit, QCOW2_READER_MEMORY_DEFLATE); /* the last one was the least there is */
+	glue_heap_reset();
+	test_image_free(&s);
 }
 
 static void refuses_images(void **state)
@@ -319,6 +631,7 @@ static void refuses_images(void **state)
 	glue_overlay_init(&img);
 	insert(&img.file);
 	EQ(create(), -EINVAL);
+	TRUE(glue_printed("qcow2: needs its backing file (byte 0)\n"));
 	eject();
 	image_free(&img);
 
@@ -466,11 +779,19 @@ static void device_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_all),        cmocka_unit_test(refuses_what_is_outside),
-		cmocka_unit_test(command),          cmocka_unit_test(refuses_images),
-		cmocka_unit_test(storage_fails),    cmocka_unit_test(heap_fails),
-		cmocka_unit_test(device_fails),     cmocka_unit_test(damage_is_an_error),
+		cmocka_unit_test(reads_all),
+		cmocka_unit_test(refuses_what_is_outside),
+		cmocka_unit_test(command),
+		cmocka_unit_test(refuses_images),
+		cmocka_unit_test(storage_fails),
+		cmocka_unit_test(heap_fails),
+		cmocka_unit_test(device_fails),
+		cmocka_unit_test(damage_is_an_error),
 		cmocka_unit_test(device_goes_away),
+		cmocka_unit_test(reads_a_file_on_fat),
+		cmocka_unit_test(heap_fails_with_a_file),
+		cmocka_unit_test(reads_a_file_on_ext4),
+		cmocka_unit_test(takes_the_memory_that_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

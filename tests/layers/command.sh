@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks that the qcow2 command uses the library through include/qcow2.h and include/qcow2/status.h only.
+# Checks that the qcow2 command uses the library through include/qcow2.h and include/qcow2/status.h only
+# (and the types that these use).
 #	command.sh BUILD-DIR
 #
 # The objects of the command must include none of our other headers. Linked with the shared library
@@ -29,7 +30,7 @@ foreign_headers() {
 	[ -f "$1" ] || return 1
 	sed 's/^[^:]*://; s/\\$//' "$1" | tr ' ' '\n' | grep '\.h$' | grep -v '^/' |
 		sed -E ':again; s,[a-z]+/\.\./,,; t again' |
-		grep -vE '^include/qcow2(/status)?\.h$|^port/posix/tool/([a-z]+/)?[a-z_]+\.h$' | sort -u
+		grep -vE '^include/qcow2(/status|/types)?\.h$|^port/posix/tool/([a-z]+/)?[a-z_]+\.h$' | sort -u
 }
 
 # Only objects whose source exists: a build directory may have others left over.

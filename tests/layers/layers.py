@@ -67,6 +67,8 @@ def include_edges(files):
             for name in re.findall(r'^#include "([^"]+)"', f.read(), re.M):
                 tries = [os.path.normpath(os.path.join(os.path.dirname(path), name)),
                          os.path.join("include", name)]
+                if path.startswith("port/baremetal/"):  # a board has its disk.h in its directory
+                    tries += ["port/baremetal/" + name, "port/baremetal/semihosting/" + name]
                 for target in tries:
                     if target in known:
                         yield path, target, "includes"

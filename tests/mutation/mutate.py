@@ -71,9 +71,15 @@ FIRST = {
     "wide": ["open", "map"],
     "xxh64": ["zstd_stream"],
     "zstd_small": ["zstd_format", "zstd_stream"],
+    "zstd_small_bits": ["zstd_format", "zstd_stream"],
+    "zstd_small_fse": ["zstd_format"],
+    "zstd_small_literals": ["zstd_format"],
+    "zstd_small_sequences": ["zstd_format"],
 }
 
 ZSTD_FAST = ["src/zstd_fast%s.c" % part for part in ("", "_fse", "_literals", "_sequences")]
+ZSTD_SMALL = ["src/zstd_small%s.c" % part
+              for part in ("", "_bits", "_fse", "_literals", "_sequences")]
 
 TOKEN = re.compile(
     r"""(?P<skip>/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|^[ \t]*\#(?:[^\n\\]|\\\n|\\.)*)
@@ -274,7 +280,8 @@ class Bench:
         # The files to compile for a mutant that cannot be compiled alone.
         self.users = {"src/internal.h": sources, "src/mem.c": ["tests/unit/test_mem.c"],
                       "src/deflate.h": ["src/inflate_small.c", "src/inflate_fast.c"],
-                      "src/zstd_format.h": ["src/zstd_small.c", "src/xxh64.c", *ZSTD_FAST],
+                      "src/zstd_format.h": [*ZSTD_SMALL, "src/xxh64.c", *ZSTD_FAST],
+                      "src/zstd_small.h": ZSTD_SMALL,
                       "src/zstd_fast.h": ZSTD_FAST, "src/zstd_fast_bits.h": ZSTD_FAST,
                       "src/load_store.h": ["src/inflate_fast.c", *ZSTD_FAST],
                       "src/walk.h": ["src/check.c", "src/check_count.c", "src/check_map.c",

@@ -41,6 +41,8 @@ char *__wrap_strndup(const char *text, size_t len);
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_openat64(int dir_fd, const char *path, int flags, ...);
+int __wrap___open64_2(const char *path, int flags);
+int __wrap___openat64_2(int dir_fd, const char *path, int flags);
 long __wrap_syscall(long number, ...);
 ssize_t __wrap_readlink(const char *path, char *buf, size_t len);
 int __wrap_fcntl64(int fd, int command, ...);
@@ -128,6 +130,17 @@ int __wrap_openat64(int dir_fd, const char *path, int flags, ...)
 	if (dir_fd >= 0 && (__real_fcntl64(dir_fd, F_GETFD) & FD_CLOEXEC) == 0)
 		count_up(&hooks.n_inherited);
 	return __real_openat64(dir_fd, path, flags);
+}
+
+/* What open and openat become with _FORTIFY_SOURCE if the flags are not constant. */
+int __wrap___open64_2(const char *path, int flags)
+{
+	return __wrap_open64(path, flags);
+}
+
+int __wrap___openat64_2(int dir_fd, const char *path, int flags)
+{
+	return __wrap_openat64(dir_fd, path, flags);
 }
 
 /* The library has one use for it: openat2. */

@@ -150,7 +150,8 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /* The same for a decoder that takes its input at any place. */
-#ifdef FOR_zstd_small
+#if defined FOR_zstd_small_bits || defined FOR_zstd_small_literals || \
+	defined FOR_zstd_small_sequences
 /*@ requires \valid(stream);
     assigns stream->next, stream->end, stream->fill_at, \result \from *stream;
     ensures good_input(stream); */

@@ -97,9 +97,10 @@ prove src/map.c 205 24 in_cluster host_cluster standard_clusters q2_data_check l
 provers=z3,cvc4 prove src/map.c 94 7 compressed_extent subclusters
 prove src/reader.c 52 5 qcow2_reader_read
 prove src/block.c 125 14 block_is_aligned block_straight block_bounce block_read
-prove src/zstd_small.c 85 9 unzstd_fail unzstd_check unzstd_byte unzstd_next
-prove src/zstd_small.c 47 3 unzstd_back
-prove src/zstd_small.c 121 13 unzstd_out unzstd_place unzstd_copy_literals unzstd_copy_match
+prove src/zstd_small_bits.c 85 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
+prove src/zstd_small_bits.c 47 3 q2_unzstd_back
+prove src/zstd_small_literals.c 27 3 q2_unzstd_out unzstd_place
+prove src/zstd_small_sequences.c 94 10 unzstd_copy_literals unzstd_copy_match
 prove src/zstd_fast_bits.c 77 8 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take
 prove src/inflate_small.c 113 5 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 3 inflate_take

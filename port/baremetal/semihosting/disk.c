@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A block device that is a file of the host, as strict about range and alignment as a real one. */
-#include "board.h"
+#include "disk.h"
+
+#include "semihost.h"
 
 int disk_open(struct disk *disk, const char *name)
 {

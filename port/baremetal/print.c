@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages, the command line and the exit status, by semihosting. */
+/* Prints numbers. */
 #include "board.h"
-
-enum { COMMAND_LINE_MAX = 128, EXIT_REASON = 0x20026 /* ADP_Stopped_ApplicationExit */ };
-
-void say(const char *text)
-{
-	(void)semihost(SEMIHOST_WRITE0, text);
-}
 
 void say_number(uint64_t value)
 {
@@ -50,31 +43,4 @@ void say_hex(uint64_t value)
 	text[n] = '\0';
 	say("0x");
 	say(text);
-}
-
-void leave(int status)
-{
-	const uintptr_t block[] = { EXIT_REASON, (uintptr_t)status };
-
-	for (;;)
-		(void)semihost(SEMIHOST_EXIT, block);
-}
-
-/* Splits the command line into words. The first one is the name of the program. */
-int command_line(char *words[], int max)
-{
-	static char line[COMMAND_LINE_MAX];
-	const uintptr_t block[] = { (uintptr_t)line, sizeof line };
-	int n = 0;
-
-	if (semihost(SEMIHOST_COMMAND_LINE, block) != 0)
-		return 0;
-	for (char *at = line; *at != '\0' && n < max;) {
-		words[n++] = at;
-		while (*at != ' ' && *at != '\0')
-			at++;
-		while (*at == ' ')
-			*at++ = '\0';
-	}
-	return n;
 }

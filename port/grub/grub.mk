@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+
+#: grub-patch   write a patch that adds the module to a GRUB tree, SRC=TREE, into build/grub-patch
+grub-patch:
+	$(Q)sh port/grub/patch.sh "$(or $(SRC),$(error grub-patch needs SRC=TREE))" $(O)/grub-patch
+
+.PHONY: grub-patch

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Prints those of the options that the compiler takes, without a warning.
+#	hardening.sh compile|link COMPILER-AND-FLAGS -- OPTION...
+set -eu
+how=$1 compiler=
+shift
+while [ "$1" != -- ]; do
+	compiler="$compiler $1"
+	shift
+done
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo 'int main(void) { return 0; }' >"$work/x.c"
+only=-c
+[ "$how" = compile ] || only=
+takes() {
+	# shellcheck disable=SC2086
+	$compiler -Werror "$@" $only "$work/x.c" -o "$work/x" >/dev/null 2>&1
+}
+# Most compilers take them all.
+if takes "$@"; then
+	echo "$@"
+else
+	for option; do
+		! takes "$option" || printf '%s ' "$option"
+	done
+fi

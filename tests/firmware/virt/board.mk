@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+BOARD_ARCH = riscv
+BOARD_CC = riscv64-unknown-elf-gcc -march=rv64imac -mabi=lp64 -mcmodel=medany -mstrict-align
