@@ -101,6 +101,13 @@ int __wrap_open64(const char *path, int flags, ...)
 	return __real_open64(path, flags, mode);
 }
 
+/* What open(2) is with _FORTIFY_SOURCE, if its flags are no constant. */
+int __wrap___open64_2(const char *path, int flags);
+int __wrap___open64_2(const char *path, int flags)
+{
+	return __wrap_open64(path, flags);
+}
+
 CAUGHT(int, fstat64, (int fd, struct stat *st))
 {
 	int rc = __real_fstat64(fd, st);
