@@ -24,7 +24,7 @@ boot() { # NAME INITRD STICK OPTIONS CHECK...
 	[ -z "${KEEP-}" ] || snapshot=off
 	about=$name
 	log=$work/$name.log
-	timeout --foreground 1800 qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 512 -nodefaults \
+	timeout --foreground 900 qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 512 -nodefaults \
 		-display none -no-reboot -serial stdio -kernel "$work/vmlinuz" -initrd "$work/$initrd" \
 		-drive "if=none,id=d,format=raw,file=$work/$stick,snapshot=$snapshot" -device virtio-blk-pci,drive=d \
 		-append "console=ttyS0 quiet panic=-1 root=UUID=11111111-2222-3333-4444-555555555555 $options -- $*" \
