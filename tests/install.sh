@@ -26,7 +26,7 @@ libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 dosfstools mtools busybox-static cpio
-initramfs-tools-core klibc-utils kmod dracut-core shellcheck
+initramfs-tools-core klibc-utils kmod shellcheck
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen
 "

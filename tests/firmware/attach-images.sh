@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes what run-attach.sh boots, in WORK: a kernel of Debian, initrds by the real mkinitramfs and by
-# dracut, and sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
+# Makes what run-attach.sh boots, in WORK: a kernel of Debian, an initrd by the real mkinitramfs, and
+# sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
 #	attach-images.sh BUILD-DIR WORK
 set -eu
 here=$(realpath "$(dirname "$0")")
@@ -19,9 +19,9 @@ fetch() { # PACKAGE
 	package=$deb/$1
 }
 
-# The initrds, in a copy of the file system that has the kernel's modules and our files installed. It
+# The initrd, in a copy of the file system that has the kernel's modules and our files installed. It
 # ends with the namespace, so nothing of this machine changes.
-initrds() {
+initrd() {
 	local kernel
 	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-\)/\1/p')
 	fetch "$kernel"
@@ -39,8 +39,6 @@ initrds() {
 mount -t overlay -o "ro,lowerdir=$PWD/installed/usr:/usr" overlay /usr
 mount --bind "$PACKAGE/boot" /boot
 mkinitramfs -d "$PWD/conf" -o initrd.img "$VERSION"
-dracut --force --no-hostonly --gzip --kver "$VERSION" --kernel-image vmlinuz --modules "qcow2 base udev-rules fs-lib kernel-modules rootfs-block" \
-	--drivers "virtio_pci virtio_blk" dracut.img >dracut.log 2>&1 || { cat dracut.log; exit 1; }
 END
 }
 
@@ -79,7 +77,7 @@ fat_stick() { # NAME FILE...
 	mcopy -i "$name@@1M" "$@" ::/images
 }
 
-initrds
+initrd
 system_disk
 damaged_disk
 qemu-img convert -f raw -c -O qcow2 system.raw zlib.qcow2
