@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 #
 #	make                    the libraries and the command, in build/
 #	make help               all targets
@@ -67,10 +68,13 @@ include port/uefi/uefi.mk
 include port/uboot/uboot.mk
 include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk
+include port/debian/debian.mk
 include port/rust/rust.mk
+include port/components/components.mk
 include tests/tests.mk
 include tests/coverage/coverage.mk
 include tests/firmware/firmware.mk
+include tests/trees/trees.mk
 include fuzz/fuzz.mk
 include tests/bench/bench.mk
 include tests/analyze/analyze.mk

@@ -1,5 +1,6 @@
 #!/bin/bash -eu
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds the fuzz targets, their seeds and dictionaries into $OUT, by the contract of OSS-Fuzz and
 # ClusterFuzzLite: CC, CXX, CFLAGS, LIB_FUZZING_ENGINE, OUT and SRC are set, and SANITIZER is among the
 # CFLAGS already. FUZZ_TARGETS, if set, names the targets to build.

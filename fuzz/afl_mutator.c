@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Makes mutator.c a custom mutator of AFL++, as a shared object for AFL_CUSTOM_MUTATOR_LIBRARY.
  * mutator.c also calls LLVMFuzzerMutate, the mutator of libFuzzer. AFL++ mutates between our calls

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 #
 # Fuzzing with a time limit, which `make fuzz-ci` runs.
 #	ci.sh BUILD/fuzz SECONDS

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the fuzz targets share: a file in memory that counts calls and can fail, a source of
  * choices, buffers with canaries, and the properties that every image must have.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs .clusterfuzzlite/build.sh with the variables that ClusterFuzzLite sets, for one target that needs no
 # library and one that does, and starts what it has built.
 #	contract.sh WORK-DIRECTORY

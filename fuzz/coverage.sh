@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 #
 # Shows which lines and branches of src/ the fuzz targets reach; `make fuzz-coverage` runs it.
 #	coverage.sh BUILD/fuzz SECONDS

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 #: fuzz         build the fuzz targets for libFuzzer, AFL++ and replay: build/fuzz/WAY/out
 #: fuzz-ci      replay seeds and findings, then run each target FUZZ_SECONDS (10) with both engines
 #: fuzz-coverage  show what the targets reach, with and without the mutator

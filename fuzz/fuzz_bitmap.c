@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Bitmaps: the entries of the directory, their names, and the extents of dirty and clean parts are
  * those of a model. The model is a second parser, which shares no code with the core: it looks up

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The block adapter. Over devices of any block size and alignment, it reads the right bytes with no
  * more calls than block.h allows, also the second time and after a fault. An image read through it,

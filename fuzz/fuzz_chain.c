@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Backing chains in which the fuzzer makes every image, compared with a simple model. The model
  * asks each image alone, with a reader of its own, and goes to the next image for what it does not

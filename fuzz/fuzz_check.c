@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The consistency check, with any memory, against a model that has a counter for each cluster. */
 #include "common.h"
 

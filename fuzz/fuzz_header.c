@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Header and extensions: opening an image with all flags, names of features, bytes of all spans.
  * The status and every member of the image are those of a model. Each call gives the same answer

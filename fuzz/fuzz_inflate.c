@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The built-in deflate decoders give the verdict and the bytes of zlib, whatever the pieces of
  * input and output. The fast decoder gets the whole input and makes the whole output at once. If

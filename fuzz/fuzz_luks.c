@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * LUKS headers: the core accepts exactly what a simple model accepts, twice the same and after a
  * fault. Unlocking makes no more io calls than luks.h allows, does no more iterations than it may,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * L1 and L2 tables, also extended ones. The target maps the disk with little and with much memory,
  * which must agree. No call makes more io calls than reader.h allows, and a repeated call makes

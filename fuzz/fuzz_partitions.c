@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What `qcow2 info` reads of hostile disks: partition tables, and the type of a file.
  *

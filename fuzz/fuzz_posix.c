@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The POSIX library with options, on files in memory. It reads what the core reads with its own
  * decoder, at once or in pieces, with little memory or much, from short preads or long ones. Map

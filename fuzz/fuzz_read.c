@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Reads an image with little and with much memory; reading.c has the properties. */
 #include "common.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The snapshot table, entry by entry, and each snapshot, and its saved state, read as an image. The
  * status and all values are those of a model.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Images of version 1: opening them, the map of the disk, and its bytes, plain and encrypted, are
  * those of a model. The model is a second parser, which shares no code with the core: it looks up

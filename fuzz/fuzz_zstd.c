@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The built-in zstd decoders and libzstd, in the loop of QEMU. The first 4 bytes of the input
  * choose the length of the output, the pieces, the fill that fails, and what the rest of the input

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A second parser of headers, header extensions and snapshot tables, which the core must agree
  * with. It shares no code with the core: it reads from one block of memory, field by field, with

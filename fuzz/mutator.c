@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A mutator that knows the format: header fields, extensions, table entries, descriptors of
  * compressed clusters, snapshots, bitmaps, LUKS headers; and version 1. libFuzzer calls it

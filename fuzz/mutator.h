@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef FUZZ_MUTATOR_H
 #define FUZZ_MUTATOR_H
 

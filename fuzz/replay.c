@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs a target on files, and on all files in directories: for compilers without a fuzzing engine,
  * for valgrind and for coverage. Prints the number of inputs, and fails if there are none. If a

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Writes the seeds: "seeds DIR" puts them into DIR/image, DIR/snapshot, DIR/bitmap, DIR/chain,
  * DIR/inflate, DIR/disk, DIR/luks and DIR/version1. They are the same every time and small, and

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes two pairs of files: qcow2_core.c and .h, the freestanding core; and qcow2.c and .h, the
 # POSIX library with the built-in deflate. A pair needs no other file, no library, no configuration.
 # The core also has the memory functions of MEM-FILE, for a program that has no libc.
@@ -34,7 +35,7 @@ expand() { # KNOWN-HEADERS FILE...
 		}
 		function take(path,   name, line, at) {
 			while ((getline line < path) > 0) {
-				if (line ~ /^\/\* SPDX-License-Identifier/) continue
+				if (line ~ /^\/\* SPDX-/) continue
 				if (line ~ /^#define (_GNU_SOURCE|_FILE_OFFSET_BITS|_TIME_BITS)/) continue
 				if (line ~ /^#include "/) {
 					name = line
@@ -60,7 +61,7 @@ expand() { # KNOWN-HEADERS FILE...
 }
 
 head() { # WHAT
-	printf '/* SPDX-License-Identifier: MIT */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
+	printf '/* SPDX-License-Identifier: MIT */\n/* SPDX-FileCopyrightText: The qcow2 reader authors */\n/* qcow2 reader %s, %s, in one file: made by make amalgamation. */\n' \
 		"$version" "$1"
 }
 

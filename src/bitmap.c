@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Walks the bitmap directory, qcow2.txt "Bitmaps extension" and "Bitmap directory", and finds runs
  * of equal bits in a bitmap, "Bitmap table" and "Bitmap data". The offset in the disk selects an

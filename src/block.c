@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The block adapter: an io for a device that reads only whole blocks. block.h explains it. Nothing
  * else in the core knows about blocks or alignment.

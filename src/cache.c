@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The cache of L1 and L2 tables, in slices of 512 bytes. map.c looks up table entries here.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Finds extents of the disk: goes down the chain until an image has the byte that is wanted, and
  * merges extents that continue each other. reader.c calls this, and map.c answers for each image.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Compares the refcounts of an image with the references that check_walk.c counts. For each window
  * of clusters:

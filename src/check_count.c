@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What a check does again and again: reads a piece of the file or an entry of a table, gets and
  * sets the counter of a cluster, counts a reference, and reports a finding. The other files of the

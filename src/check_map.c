@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Goes through the L1 and L2 tables of the disk or of a snapshot for a check: refers to what the
  * entries map, and checks the entries themselves.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Goes through everything in an image that refers to clusters of its file, and counts the
  * references. check.c calls this for one window of clusters after the other, and again to find the

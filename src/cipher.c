@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Encrypted data: attaches a cipher to an image, and reads through it. reader.c calls this through
  * cipher->read, so nothing of it is linked unless a program attaches a cipher.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What encryption needs besides the primitives of the caller: the key of method AES, the lengths of
  * digests, and a wipe. No cipher and no hash.

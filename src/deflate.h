@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Numbers of the deflate format that both decoders use, inflate_small.c and inflate_fast.c. Section
  * numbers are those of RFC 1951.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Header extensions, qcow2.txt "Header extensions". They begin at the end of the header and end at
  * the name of the backing file or, if the image has no such name, at the end of the first cluster.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Names of feature bits, qcow2.txt "Feature name table". An image contains the names of its
  * features, so that a program that refuses the image can name a feature that is newer than itself.

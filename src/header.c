@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads the fixed header, qcow2.txt "Header"; image.c and feature.c call this. The fields are
  * checked in the order in which QEMU checks them: if several are wrong, both report the same one.

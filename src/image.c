@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Opens images, attaches to an image what it needs (the image below, the data file), and checks
  * that a chain is complete. header.c reads the header itself.

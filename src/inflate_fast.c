@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The fast decoder for raw deflate (RFC 1951). It needs all input in one piece, room for all
  * output, and 12 KiB of memory; inflate_small.c needs a tenth of that. unpack.c calls both through

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The small decoder for raw deflate (RFC 1951). It decodes bit by bit, without look-up tables, in
  * 1 KiB of memory and with any window. inflate_fast.c is the fast one; unpack.c calls both through

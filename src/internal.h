@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the core share. It is not installed. src/README.md draws who calls whom.
  *

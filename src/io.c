@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads files through the caller's callback, and notes failures in the caller's error. The whole
  * core reads through here, so that one place checks what it may ask of the callback.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Loads and stores of several bytes, for the fast decoders. Compilers turn each into one
  * instruction on processors that allow any alignment. The first byte is the lowest one of a word.

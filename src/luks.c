@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads and checks the LUKS header of an image: version 1 of the LUKS On-Disk Format, as QEMU
  * writes it. Needs no key; luks_unlock.c does.

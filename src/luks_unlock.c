@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Unlocks the key of a LUKS header with a password, or checks a key, through the primitives of the
  * caller. luks.c has checked the header.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Finds what one image has at an offset of the virtual disk, qcow2.txt "Cluster mapping". The
  * offset selects an entry of the L1 table, which leads to an L2 table, whose entry describes the

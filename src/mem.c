@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * memcpy, memmove, memset and memcmp for a program that has no libc. The core calls memcpy and
  * memset; compilers generate calls to all four. No library contains this file. Link it only if

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The public calls of a reader: start, map, read. chain.c finds extents; this file reads them, or
  * has unpack.c read those that are compressed, and cipher.c those that are encrypted.

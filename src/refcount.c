@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads refcounts, qcow2.txt "Host cluster management". The refcount table has the positions of
  * refcount blocks. Each block is one cluster of refcounts, which have 1 to 64 bits.

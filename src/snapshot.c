@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads internal snapshots, qcow2.txt "Snapshots". The snapshot table has entries of variable
  * length:

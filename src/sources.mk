@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The files of the core, the one list for every build: `make amalgamation`, the POSIX library, the
 # firmware programs and yours. Compile $(addprefix .../src/,$(QCOW2_CORE_SRCS)) with -I.../include,
 # or only the sets that your program needs.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The texts of the statuses, in an object of their own: a program that does not show them does not
  * link them. The ports build their messages from these texts.

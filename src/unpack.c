@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Compressed clusters: from the packed bytes in the file, through a codec and a window, to the
  * caller's buffer. reader.c calls this through reader->unpack, so nothing of it is linked unless a

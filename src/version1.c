@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Version 1 of the format, which QEMU calls qcow: its header, and its map of the disk. Nothing here
  * is linked unless a program calls qcow2_image_open_v1, which leaves a pointer to the map in the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What check.c, which compares refcounts, check_walk.c and check_map.c, which find references, and
  * check_count.c, which counts them, share.

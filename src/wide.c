@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * 64-bit arithmetic. Where registers have 32 bits, each of these takes so many instructions that a
  * call is shorter, so they are not inline.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * XXH64 with seed 0, the checksum of zstd frames. The steps are those of the XXH64 algorithm in the
  * xxHash specification (doc/xxhash_spec.md).

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The fast decoder for zstd (RFC 8878). It needs all input in one piece, room for all output, and
  * 10 KiB of memory; zstd_small.c needs a third of that, and input in pieces. Section numbers are

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the fast decoder for zstd share: zstd_fast.c, which decodes frames and blocks,
  * zstd_fast_literals.c and zstd_fast_sequences.c, which decode the two parts of a block, and

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * How the fast decoder for zstd reads bits. Streams of literals and sequences are read backwards,
  * from the last byte to the first, and must be used up exactly. The bits of a stream are numbered

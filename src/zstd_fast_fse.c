@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads and makes the FSE tables of the fast decoder for zstd. zstd_fast.h describes their cells.
  * Section numbers are those of RFC 8878.
+ *
+ * Some masks and remainders change nothing: they show the proof that an index or a shift is in
+ * range, which otherwise follows from what other cells and counts are.
  */
 #include "zstd_fast.h"
 
@@ -81,7 +85,7 @@ static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, 
 		if (n > n_symbols - 1 - *symbol)
 			return false;
 		for (i = 0; i < n; i++)
-			s->counts[++*symbol] = 0;
+			s->counts[++*symbol % ZFAST_SYMBOLS_MAX] = 0;
 	}
 	return true;
 }
@@ -92,7 +96,7 @@ static bool zfast_read_zeros(struct zfast *s, uint32_t n_symbols, uint32_t *at, 
  */
 static uint32_t zfast_read_value(const struct zfast *s, uint32_t n, uint32_t left, uint32_t *at)
 {
-	uint32_t half = 1u << n;
+	uint32_t half = 1u << (n & 15u);
 	uint32_t n_short = 2 * half - 2 - left;
 	uint32_t bits = zfast_ahead(s, *at);
 	uint32_t value = bits & (half - 1);
@@ -125,7 +129,7 @@ bool q2_zfast_read_counts(struct zfast *s, uint32_t kind)
 		for (; half > left + 1; half >>= 1)
 			n--;
 		value = zfast_read_value(s, n, left, &at);
-		s->counts[symbol] = (int16_t)((int32_t)value - 1);
+		s->counts[symbol] = (int16_t)((int16_t)value - 1);
 		left -= value != 0 ? value - 1 : 1;
 		if (value == 1 && !zfast_read_zeros(s, n_symbols, &at, &symbol))
 			return false;
@@ -188,18 +192,21 @@ static void zfast_spread(struct zfast *s, uint32_t kind, uint32_t *cells)
 void q2_zfast_build(struct zfast *s, uint32_t kind)
 {
 	uint32_t *cells = q2_zfast_table(s, kind);
-	uint32_t size = 1u << s->log[kind];
+	uint32_t log = s->log[kind];
+	uint32_t size = 1u << log;
 	uint32_t i, n;
 
 	zfast_spread(s, kind, cells);
 	for (i = 0; i < zfast_kinds[kind].n_symbols; i++) {
+		if (s->counts[i] == 0)
+			continue;
 		/* The number of bits that a state needs to become at least the size. */
-		for (n = 0; s->counts[i] != 0 && ((uint32_t)s->counts[i] << n) < size; n++) {
+		for (n = 0; n < log && ((uint32_t)s->counts[i] << n) < size; n++) {
 		}
 		s->forms[i] = zfast_form(kind, i) | n << ZFAST_STATE;
 	}
 	for (i = 0; i < size; i++) {
-		uint32_t symbol = cells[i];
+		uint32_t symbol = cells[i] % ZFAST_SYMBOLS_MAX;
 		uint32_t state = (uint32_t)s->counts[symbol]++;
 		uint32_t form = s->forms[symbol];
 

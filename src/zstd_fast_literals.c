@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decodes the literals of a block, and the Huffman codes that they are in, for the fast decoder for
- * zstd. Section numbers are those of RFC 8878.
+ * zstd. Section numbers are those of RFC 8878. As in zstd_fast_fse.c, some masks are for the proof.
  */
 #include "zstd_fast.h"
+
+enum { ZFAST_WEIGHTS_LEN = 16 }; /* numbers of four bits, though a weight is at most 11 */
 
 /*
  * Reads weights that are coded by FSE, in the next len bytes: 4.2.1.2. Returns their number, or 0
@@ -37,8 +40,9 @@ static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 		uint32_t *now = &cell[n & 1u];
 
 		s->weights[n++] = (uint8_t)(*now >> ZFAST_VALUE);
-		*now = cells[(*now >> ZFAST_NEXT & ZFAST_NEXT_MASK) +
-		             q2_zfast_take(&bits, *now >> ZFAST_STATE & 15u)];
+		*now = cells[((*now >> ZFAST_NEXT) +
+		              q2_zfast_take(&bits, *now >> ZFAST_STATE & 15u)) &
+		             ((1u << ZSTD_FORMAT_WEIGHT_LOG) - 1u)];
 		if (bits.over) {
 			s->weights[n] = (uint8_t)(cell[n & 1u] >> ZFAST_VALUE);
 			return n + 1;
@@ -58,12 +62,15 @@ static uint32_t zfast_read_weights(struct zfast *s)
 	if (head <= ZSTD_FORMAT_DIRECT)
 		return head <= (size_t)(s->block_end - s->in) ? zfast_fse_weights(s, head) : 0;
 	n = head - ZSTD_FORMAT_DIRECT;
-	if ((n + 1) / 2 > (size_t)(s->block_end - s->in))
+	if (n > 2 * (size_t)(s->block_end - s->in))
 		return 0;
 	for (i = 0; i < n; i += 2) {
-		s->weights[i] = *s->in >> 4;
-		s->weights[i + 1] = *s->in++ & 15u;
+		uint32_t two = s->in[i / 2];
+
+		s->weights[i] = (uint8_t)(two >> 4);
+		s->weights[i + 1] = two & 15u;
 	}
+	s->in += (n + 1) / 2;
 	return n;
 }
 
@@ -76,7 +83,7 @@ static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 {
 	uint32_t sum = 0, bits = 0, last = 0, i;
 
-	for (i = 0; i <= ZFAST_TREE_BITS; i++)
+	for (i = 0; i < ZFAST_WEIGHTS_LEN; i++)
 		first[i] = 0;
 	for (i = 0; i < n; i++) {
 		uint32_t weight = s->weights[i];
@@ -86,12 +93,12 @@ static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 		first[weight] += 1u << weight >> 1;
 		sum += 1u << weight >> 1;
 	}
-	while (sum >> bits != 0)
+	while (bits <= ZFAST_TREE_BITS && sum >> bits != 0)
 		bits++;
 	if (sum == 0 || bits > ZFAST_TREE_BITS)
 		return 0;
 	sum = (1u << bits) - sum; /* what is left for the last symbol: a power of two */
-	while (sum >> last != 0)
+	while (last < ZFAST_TREE_BITS && sum >> last != 0)
 		last++;
 	if (sum != 1u << last >> 1)
 		return 0;
@@ -100,11 +107,23 @@ static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 	return first[1] >= 2 ? bits : 0;
 }
 
-/* Fills `len` entries. */
-static void zfast_fill(uint16_t *entries, uint32_t len, uint32_t entry)
+/*
+ * Fills `len` entries of the Huffman table from number `at` on. If there are more than one, both
+ * numbers are even: the code is complete, so those with one entry come in pairs.
+ */
+static void zfast_fill(uint16_t *tree, uint32_t at, uint32_t len, uint32_t entry)
 {
-	for (; len != 0; len--)
-		*entries++ = (uint16_t)entry;
+	if (len == 1) {
+		tree[at & ((1u << ZFAST_TREE_BITS) - 1u)] = (uint16_t)entry;
+		return;
+	}
+	for (; len != 0; len -= 2) {
+		uint16_t *two = tree + (at & ((1u << ZFAST_TREE_BITS) - 2u));
+
+		two[0] = (uint16_t)entry;
+		two[1] = (uint16_t)entry;
+		at += 2;
+	}
 }
 
 /*
@@ -113,7 +132,7 @@ static void zfast_fill(uint16_t *entries, uint32_t len, uint32_t entry)
  */
 static bool zfast_read_tree(struct zfast *s)
 {
-	uint32_t first[ZFAST_TREE_BITS + 1];
+	uint32_t first[ZFAST_WEIGHTS_LEN];
 	uint32_t n = zfast_read_weights(s);
 	uint32_t bits = n != 0 ? zfast_complete(s, n, first) : 0;
 	uint32_t at = 0, scale, i;
@@ -128,12 +147,12 @@ static bool zfast_read_tree(struct zfast *s)
 		at += len;
 	}
 	for (i = 0; i <= n; i++) {
-		uint32_t weight = s->weights[i];
+		uint32_t weight = s->weights[i] % ZFAST_WEIGHTS_LEN;
 		uint32_t len = 1u << weight >> 1;
 
 		if (weight == 0)
 			continue;
-		zfast_fill(s->tree + (first[weight] << scale), len << scale,
+		zfast_fill(s->tree, first[weight] << scale, len << scale,
 		           i << 8 | (bits + 1 - weight));
 		first[weight] += len;
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Numbers of the zstd format that its decoders use. Section numbers are those of RFC 8878.
  */

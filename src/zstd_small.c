@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The small decoder for zstd (RFC 8878): 3.4 KiB of memory beside the cluster, and input in pieces.
  * This file has the frames and blocks; zstd_small.h describes how they are decoded. Section numbers

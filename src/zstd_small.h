@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the small decoder for zstd share: zstd_small.c, which decodes frames and
  * blocks, zstd_small_literals.c and zstd_small_sequences.c, which decode the two parts of a block,

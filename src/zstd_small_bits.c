@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * How the small decoder for zstd reads its input: forwards, byte by byte or bits lowest first, and
  * backwards, bits of a bitstream highest first. zstd_small.h describes the two.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Makes the FSE tables of the small decoder for zstd, and goes from state to state. zstd_small.h
  * describes the cells. Section numbers are those of RFC 8878.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decodes the literals of a block, and the Huffman codes that they are in, for the small decoder
  * for zstd. Section numbers are those of RFC 8878.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decodes and executes the sequences of a block, for the small decoder for zstd. Section numbers
  * are those of RFC 8878.

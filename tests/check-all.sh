@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 #
 # All tests, in all builds: gcc and clang, C99 and C11, 32 bits, sanitizers, valgrind.
 #	check-all.sh [STEP...]      only the steps whose names begin with one of these
@@ -210,6 +211,10 @@ amalgamation() {
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
 }
 
+components() {
+	make -s components && bash tests/components/components.sh build
+}
+
 rust() { # the crate, from two files that no other step writes
 	make -s rust-crate && bash tests/rust/rust.sh build
 }
@@ -258,6 +263,8 @@ step example          example
 step install          installed
 step headers          headers_alone
 step format           formatted
+step spdx             sh tests/spdx.sh
+step release          bash tests/installed/packages.sh build sources abi
 
 # Long steps first, so that at the end no long one runs alone; but `check` before all others, because
 # they find QEMU's answers.
@@ -277,13 +284,17 @@ step mutation         make -s mutation
 step cross-arm        cross arm-linux-gnueabihf qemu-arm-static
 step cross-s390x      cross s390x-linux-gnu qemu-s390x-static
 step zlib             guarded after with_zlib
+step packages         bash tests/installed/packages.sh build packages
+step reproduction     bash tests/installed/packages.sh build reproduction
 step contract         contract
 step freestanding     make -s freestanding
 step fuzz             make -s fuzz-ci FUZZ_SECONDS=3
 step bench-gate       make -s bench-gate
 step size             make -s size
 step rust             rust
+step components       components
 step tsan             sh tests/tsan.sh
+step trees            make -s check-trees
 
 # It measures time.
 serial

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The tests of one build: what make check runs. With two processors or more, the C programs run beside
 # the conformance tests, and what they print follows at the end.
 #	check.sh BUILD-DIR

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the main commands on a real image: what it is, where its data is, and its checksum.
 #	demo.sh QCOW2-COMMAND
 set -eu

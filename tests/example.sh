@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Compiles the two programs in the README: the first one, for the library, must read the sample image
 # correctly; the second one, for firmware, is a piece of a program, which must compile.
 #	example.sh INCLUDE-DIR LIBRARY-OR-SOURCE [COMPILER-OPTION...]      CC: the compiler, or C++'s

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Installs what the tests need, as Debian 12 packages.
 #	install.sh                    as root: what make check-all needs
 #	install.sh check              as root: the few packages that make check needs
@@ -25,10 +26,12 @@ gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-g
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
-dosfstools mtools busybox-static cpio
+dosfstools mtools busybox-static cpio sbsigntool openssl
+bison flex bc patch perl grub-pc-bin grub-common
 initramfs-tools-core klibc-utils kmod shellcheck
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen
+python3-yaml python3-kconfiglib
 "
 only_list=
 if [ "${1-}" = missing ]; then

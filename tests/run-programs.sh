@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the C test programs of a build, one after the other.
 #	run-programs.sh BUILD-DIR [valgrind] [DIR...]     DIR: unit, posix, glue; default all
 set -u

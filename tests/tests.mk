@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The C test programs: each tests/DIR/test_*.c is one, linked with cmocka, the checks of tests/support,
 # the image writer, and the library that its directory tests.
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the tests of threads under ThreadSanitizer.
 set -eu
 cd "$(dirname "$0")/.."

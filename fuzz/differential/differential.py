@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Compares this library with qemu-io on images of the seed generator, the mutator and the fuzzers.
 
     differential.py --build DIR --mkimage FILE --seconds N [--seed N] [--corpus DIR]... [--keep DIR]

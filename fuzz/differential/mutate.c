@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Makes new images from images, with the mutator of the fuzz targets.
  *	mutate SEED N DIR FILE...

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Prints what this library reads from an image, for differential.py.
  *	ours FORMAT IMAGE [FORMAT BACKING]... [data DATA_FILE] [key PASSWORD] [dirty NAME]

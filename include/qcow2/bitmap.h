@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Persistent dirty bitmaps: lists those that an image has, and finds which parts of the disk they
  * mark as dirty. qcow2.txt "Bitmaps".

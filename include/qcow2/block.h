@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * An adapter for devices that read only whole blocks: a disk, flash memory, a firmware's block
  * protocol.

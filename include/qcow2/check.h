@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Checks an image: counts the references to each cluster of the image file, and compares them with
  * the refcounts that the image records. It reads only tables, never data, and changes nothing.

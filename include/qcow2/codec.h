@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decoders for compressed clusters: the interface, and the built-in decoders for deflate and zstd.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What luks.h needs of a cryptographic library: a struct of pointers that the program fills in.
  *

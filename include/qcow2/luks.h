@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The LUKS header of an encrypted image: reads it, and unlocks the key with a password.
  *

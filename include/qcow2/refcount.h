@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Refcounts: for each cluster of an image file, the number of references to it that the image
  * records. qcow2.txt "Host cluster management".

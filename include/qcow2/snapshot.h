@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Internal snapshots: lists those that an image has, and opens one, or the state of the machine
  * that was saved with it, as an image. qcow2.txt "Snapshots".

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The integer types of the core. This is the only header that includes headers of the compiler. A
  * source tree whose own headers define these types, or whose own stdint.h is in the way, puts

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Version 1 of the format, which QEMU calls qcow: opens such an image. Everything else works as for
  * an image of version 2: attaching a backing file, readers, codecs for compressed clusters.

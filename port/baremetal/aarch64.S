@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* AArch64 at EL1, MMU off: entry and exceptions. */
 	.section .entry, "ax"
 	.globl entry

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The bare-metal program for each board: the core, the files of port/baremetal, those of the board and a
 # linker script, without libc and libgcc. For each board: architecture, compiler, flags. The boards
 # listed here share one directory, semihosting/. BOARD_DIR=DIR adds a board whose directory is DIR.

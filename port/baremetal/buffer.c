@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The decoders and the memory of the reader: enough for deflate, at any cluster size. */
 #include "layer.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * In place of buffer.c, to read zstd as well as deflate. A zstd decoder needs memory for a whole
  * cluster, so a program chooses the longest one: 1 << CLUSTER_BITS bytes.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* What console.c of a board does for the program. */
 #ifndef CONSOLE_H
 #define CONSOLE_H

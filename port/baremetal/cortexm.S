@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Cortex-M: the vector table. The processor loads the stack pointer from its first word. */
 	.syntax unified
 	.thumb

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* From a driver that reads blocks to the bytes of a disk: this is what a port has to add. */
 #include "layer.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* An image on a block device, and the reader of the image at the top of the chain. */
 #ifndef LAYER_H
 #define LAYER_H

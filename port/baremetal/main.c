@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads a qcow2 image, or an image and its backing file, from block devices. Prints the size and
  * the CRC-32 of the disk, or an error with its position. Needs no libc and no heap, and 16 KiB of

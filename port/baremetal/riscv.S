@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* RISC-V in machine mode, 32 and 64 bits: entry and exceptions. */
 	.option norvc
 	.option norelax

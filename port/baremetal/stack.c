@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Measures RAM and stack: the stack is painted at the start; words without paint were used. */
 #include "board.h"
 

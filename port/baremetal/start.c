@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * From the entry to main. The stack is at the bottom of the RAM, so that on Cortex-M a stack that
  * overflows leaves the RAM and faults.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef PORT_HEAP_READER_H
 #define PORT_HEAP_READER_H
 

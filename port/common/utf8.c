@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Decodes UTF-8 (RFC 3629), and knows which characters can be shown. Every port that prints or
  * opens the names in an image needs it.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef PORT_UTF8_H
 #define PORT_UTF8_H
 

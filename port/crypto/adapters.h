@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Cryptographic libraries, each as a struct of primitives for qcow2/luks.h. A program takes the
  * file of the library that it has: libgcrypt.c or libcrypto.c with handles.c, or mbedtls.c alone.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Shares handles between threads without a lock: one atomic exchange takes a handle. A handle is
  * made when it is first taken.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A cipher over a library whose handles serve one thread at a time, because each keeps an IV: a few
  * handles with the same key, of which a call takes one that is free.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * AES and hashes by libcrypto, a part of OpenSSL. Its other ciphers are not used: what LUKS needs
  * of them is in a provider that systems do not load.

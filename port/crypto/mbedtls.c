@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * AES and hashes by Mbed TLS, which U-Boot and EDK2 contain. Versions 2.28 and 3 work. Its
  * configuration needs MBEDTLS_AES_C with the modes CBC, CTR and XTS, MBEDTLS_PKCS5_C, and

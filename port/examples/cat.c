@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Copies the disk of the image on standard input to standard output. */
 #include <err.h>
 #include <stdio.h>

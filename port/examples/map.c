@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Prints where an image and the images below it have data. Opens only files beside the image. */
 #include <err.h>
 #include <fcntl.h>

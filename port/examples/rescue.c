@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Copies the disk of a damaged image to standard output. What cannot be read becomes zeros, and a
  * line on standard error says where that is.

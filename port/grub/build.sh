@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds qcow2disk.mod for a GRUB that is installed already, from the headers of its source.
 #	build.sh TREE PLATFORM OUT-DIR
 # TREE is the source of the same version, not configured, and is not changed. PLATFORM is i386-pc or

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes a patch that adds the module to a GRUB tree, for `git am`.
 #	patch.sh TREE OUT-DIR
 # TREE is not changed, and need not be a git tree.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * GRUB: a disk driver and a command for the disks in qcow2 images:
  *	grub> insmod qcow2disk

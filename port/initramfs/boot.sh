@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # shellcheck shell=sh
 # What the scripts of initramfs-tools and of dracut share. The shell may be dash, and the only
 # programs are those of klibc, blkid, modprobe and qcow2.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The program that shows an image as a block device in early boot. It is static, and reads no encrypted
 # images. It has libdeflate or zlib, and libzstd, as the command does; without them, the core's decoders.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # What `make install` installs, and where.
 
 #: install      install into $(DESTDIR)$(PREFIX), or into BINDIR, LIBDIR, INCLUDEDIR, MANDIR, DOCDIR

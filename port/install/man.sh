@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes the manual pages of the library's calls into a directory, from the comments of qcow2.h. A page
 # also shows the types that the header declares for its call, which are those right before it. The calls
 # that qcow2.3 explains get a page that refers to it.

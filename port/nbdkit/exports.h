@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What clients can connect to: the disk, whose name is empty, and the internal snapshots of the
  * image. All connections to an export share one handle of the library.

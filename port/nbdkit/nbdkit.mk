@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The plugin for nbdkit. It contains the library, and shows only plugin_init.
 
 #: nbdkit       build the plugin for nbdkit: build/nbdkit/nbdkit-qcow2-plugin.so (needs nbdkit-plugin-dev)

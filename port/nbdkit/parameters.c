@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Parses the parameters. nbdkit changes its directory before clients connect, so relative names
  * become absolute here. Symbolic links stay: the names in an image may be relative to such a link.

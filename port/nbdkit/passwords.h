@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The passwords of encrypted images. They stay in memory until nbdkit ends, because a snapshot is
  * opened only when a client asks for it.

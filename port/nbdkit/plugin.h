@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What every file of the nbdkit plugin needs. Each file includes it before anything else, because
  * it asks the system for 64-bit file offsets.

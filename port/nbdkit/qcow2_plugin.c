@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The callbacks of the plugin. A connection's handle is a struct qcow2, which any number of threads
  * may use, so nbdkit calls pread and extents in parallel.

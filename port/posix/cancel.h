@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * pthread_cancel(3) during a call. Many system calls can end a cancelled thread, which would lose
  * the memory, the descriptors and the reader that the call has. So each call that has any of these

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads the whole disk to find what the tables do not show: compressed clusters that do not decode,
  * and parts of files that cannot be read.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Describes the findings of a check, and passes them to the caller. Programs look for the lines of
  * `qemu-img check`, so a finding that QEMU also has gets QEMU's line.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The core as one compilation unit. Firmware links its files one by one, to stay small. Here the
  * compiler sees all of them at once and compiles a read into one function without inner calls, down

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Prints those of the options that the compiler takes, without a warning.
 #	hardening.sh compile|link COMPILER-AND-FLAGS -- OPTION...
 set -eu

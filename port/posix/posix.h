@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The macros that this library sets for the system's headers. Not installed. Each file of the
  * library includes this header before any other.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The files of the POSIX library besides those of the core, and those of the qcow2 command.
 POSIX_SRCS = $(addprefix port/posix/,handle.c map.c info.c snapshots.c bitmaps.c dirty.c clusters.c \
 	in_use.c check.c check_deep.c check_text.c failure.c printable.c words.c \

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Reads qcow2 disk images of QEMU as seekable binary files, with the library libqcow2.
 
     import qcow2

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 //! Compiles the core for the target. CC, CFLAGS and their variants for a target work as with all
 //! users of the crate `cc`.
 use std::env;

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes the crate: the files of this folder, the two files of the core, and src/bindings.rs, which
 # bindgen makes from the header. Users of the crate need neither bindgen nor this tree.
 #	crate.sh DIR AMALGAMATION VERSION

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 
 RUST_CRATE = $(O)/rust/qcow2-core-sys
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * TF-A: an io device for the disk in a qcow2 image. The image is on another io device (block,
  * memmap). README.md has the steps. tests/glue/test_tfa.c runs it against a model of the io layer.

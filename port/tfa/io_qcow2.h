@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef IO_QCOW2_H
 #define IO_QCOW2_H
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Adds the reader, its block device and its command to a U-Boot source tree.
 #	import.sh TREE [STEP...]    with steps, only these: lib block command unit
 #	import.sh files             the files of U-Boot that the steps change
@@ -10,9 +11,9 @@ tree=${1:?usage: import.sh TREE [STEP...]}
 shift
 
 if [ "$tree" = files ]; then
-	echo cmd/Kconfig cmd/Makefile configs/sandbox_defconfig doc/usage/index.rst \
-		drivers/block/Kconfig drivers/block/Makefile drivers/block/blk-uclass.c \
-		include/dm/uclass-id.h lib/Kconfig lib/Makefile test/dm/Makefile
+	echo cmd/Kconfig cmd/Makefile configs/sandbox_defconfig disk/part.c \
+		doc/usage/index.rst drivers/block/Kconfig drivers/block/Makefile \
+		drivers/block/blk-uclass.c include/dm/uclass-id.h lib/Kconfig lib/Makefile test/dm/Makefile
 	exit
 fi
 tree=$(cd "$tree" && pwd)
@@ -36,19 +37,13 @@ copy() { # TO-FOLDER FILE...
 	done
 }
 
-# Adds a line after the last one that has the text FROM: the same line with TO in place of it.
+# Adds a line after the first one that has the text FROM: the same line with TO in place of it.
 like() { # FILE FROM TO
 	awk -v from="$2" -v to="$3" '
-		{ line[NR] = $0; if (index($0, from)) last = NR }
-		END {
-			if (!last) { print FILENAME " has no line with " from > "/dev/stderr"; exit 1 }
-			at = index(line[last], from)
-			for (i = 1; i <= NR; i++) {
-				print line[i]
-				if (i == last)
-					print substr(line[i], 1, at - 1) to substr(line[i], at + length(from))
-			}
-		}' "$tree/$1" >"$tree/$1.new"
+		{ print; at = index($0, from) }
+		!done && at { print substr($0, 1, at - 1) to substr($0, at + length(from)); done = 1 }
+		END { if (!done) { print FILENAME " has no line with " from > "/dev/stderr"; exit 1 } }
+	' "$tree/$1" >"$tree/$1.new"
 	mv "$tree/$1.new" "$tree/$1"
 }
 
@@ -84,6 +79,7 @@ block() {
 	cat "$here/drivers/block/Kconfig" >>"$tree/drivers/block/Kconfig"
 	like include/dm/uclass-id.h '_PWM,		/* Pulse-width modulator */' \
 		'_QCOW2,		/* Disk in a qcow2 image */'
+	like disk/part.c 'case UCLASS_PVBLOCK:' 'case UCLASS_QCOW2:'
 	like drivers/block/blk-uclass.c '_PVBLOCK, "pvblock"' '_QCOW2, "qcow2"'
 }
 
@@ -103,7 +99,7 @@ unit() {
 	copy test/dm port/uboot/test/dm/qcow2.c
 	like test/dm/Makefile '(CONFIG_BLKMAP) += blkmap.o' \
 		'(and $(CONFIG_BLKMAP),$(CONFIG_CMD_QCOW2)) += qcow2.o'
-	like configs/sandbox_defconfig BLKMAP=y BLK_QCOW2=y
+	like configs/sandbox_defconfig CONFIG_BLKMAP=y CONFIG_BLK_QCOW2=y
 }
 
 [ $# -gt 0 ] || set -- lib block command unit

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Writes a series of patches that adds the port to a U-Boot tree, for `git am`.
 #	patch.sh TREE OUT-DIR
 # TREE is not changed. It need not be a git tree: the patches are made in a repository that has only

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * An image, its backing files and its external data file.
  *
@@ -40,6 +41,20 @@ static void say_detail(int status, const struct qcow2_error *err)
 		qu_say(": bits 0x%x", err->detail);
 }
 
+/* What the user can do about an image that is refused or fails. */
+static const char *advice(int status)
+{
+	switch (status) {
+	case QCOW2_E_NOT_QCOW2: return "; make an image of it with qemu-img convert -O qcow2";
+	case QCOW2_E_ENCRYPTED: return "; make an unencrypted copy with qemu-img convert -O qcow2";
+	case QCOW2_E_VERSION:
+	case QCOW2_E_FEATURE:
+	case QCOW2_E_COMPRESSION: return "; make a copy of it with qemu-img convert -O qcow2";
+	case QCOW2_E_TRUNCATED: return "; copy the file again";
+	default: return status <= QCOW2_E_HEADER ? "; check the image with qemu-img check" : "";
+	}
+}
+
 void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err)
 {
 	/* A call that fails early does not fill *err, which then holds an older error. */
@@ -52,7 +67,7 @@ void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_
 		say_detail(status, err);
 	if (file != NULL && status <= QCOW2_E_IO)
 		qu_say(" (at file offset %U)", err->pos);
-	qu_say("\n");
+	qu_say("%s\n", advice(status));
 }
 
 /* Turns a name in the image into a path on the volume. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Parses which images the user wants, from the load options or from the configuration file. Both
  * have the same grammar:
@@ -8,6 +9,7 @@
  *	backing=KIND:PATH   its backing file, in place of the one that the image names; KIND is raw
  *	                    or qcow2. A second one is the backing file of the first, and so on.
  *	data=PATH           its external data file, in place of the one that the image names
+ *	overlay=memory      its disk can be written: into memory, until the reset
  *
  * Options follow the image they belong to. Paths start at the root of the volume and use / or \.
  * Blanks and line ends separate words; "..." keeps blanks. In the file, a # at the start of a word
@@ -104,7 +106,7 @@ static const uint16_t *after(const uint16_t *word, const char *prefix)
 static bool is_option(const uint16_t *word)
 {
 	return after(word, "blocksize=") != NULL || after(word, "backing=") != NULL ||
-	       after(word, "data=") != NULL;
+	       after(word, "data=") != NULL || after(word, "overlay=") != NULL;
 }
 
 static bool say_wrong(const char *why, const uint16_t *word)
@@ -144,6 +146,14 @@ static bool take_backing(struct qu_request *request, const uint16_t *word)
 	return take_path(request->backing[request->n_backing++].path, path);
 }
 
+static bool take_overlay(struct qu_request *request, const uint16_t *word)
+{
+	const uint16_t *end = after(word, "memory");
+
+	request->has_overlay = true;
+	return (end != NULL && *end == 0u) || say_wrong("overlay= must be memory", word);
+}
+
 static bool take_option(struct qu_request *request, const uint16_t *word)
 {
 	const uint16_t *value;
@@ -152,6 +162,8 @@ static bool take_option(struct qu_request *request, const uint16_t *word)
 		return take_block_size(request, value);
 	if ((value = after(word, "backing=")) != NULL)
 		return take_backing(request, value);
+	if ((value = after(word, "overlay=")) != NULL)
+		return take_overlay(request, value);
 	request->has_data = true;
 	return take_path(request->data, after(word, "data="));
 }

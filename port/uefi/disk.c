@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * Publishes an image as a read-only disk of the firmware: EFI_BLOCK_IO_PROTOCOL and a device path,
- * to which the firmware's partition and file system drivers connect.
+ * Publishes an image as a disk of the firmware: EFI_BLOCK_IO_PROTOCOL and a device path, to which
+ * the firmware's partition and file system drivers connect. The disk is read-only, or what is
+ * written to it stays in memory.
  *
  * If the size of the disk is not a multiple of the block size, zeros fill the last block.
  */
@@ -22,9 +24,11 @@ struct qu_disk {
 	EFI_HANDLE handle;
 	struct qu_layer *top;
 	struct qcow2_reader reader;
+	struct qu_overlay overlay;
 	void *memory;
 	uint32_t block_bits;
-	uint32_t n_reports; /* how many more failures are printed */
+	uint32_t n_reports;              /* how many more failures are printed */
+	struct qcow2_error last_failure; /* the one that was printed last */
 };
 
 enum {
@@ -42,75 +46,133 @@ static EFI_STATUS EFIAPI disk_reset(EFI_BLOCK_IO_PROTOCOL *self, BOOLEAN is_exte
 	return EFI_SUCCESS;
 }
 
-static EFI_STATUS EFIAPI disk_write(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
-                                    UINTN len, const void *buf)
-{
-	(void)self;
-	(void)lba;
-	(void)len;
-	(void)buf;
-	return media_id == MEDIA_ID ? EFI_WRITE_PROTECTED : EFI_MEDIA_CHANGED;
-}
-
 static EFI_STATUS EFIAPI disk_flush(EFI_BLOCK_IO_PROTOCOL *self)
 {
 	(void)self;
 	return EFI_SUCCESS;
 }
 
-/* Firmware repeats a failed read many times, so only the first few failures are printed. */
+/* Is this the failure that was printed last? */
+static bool is_repeated(const struct qu_disk *disk, const struct qcow2_error *err)
+{
+	const struct qcow2_error *last = &disk->last_failure;
+
+	return last->status == err->status && last->io == err->io && last->pos == err->pos;
+}
+
+/*
+ * Firmware tries each read of a new disk many times, and all may need the same damaged cluster: one
+ * failure is printed once, and of different ones the first few.
+ */
 static void report(struct qu_disk *disk, int status, uint64_t off)
 {
-	if (disk->n_reports == 0u)
+	const struct qcow2_error *err = &disk->reader.error;
+
+	if (disk->n_reports == 0u || is_repeated(disk, err))
 		return;
 	disk->n_reports--;
+	memcpy(&disk->last_failure, err, sizeof *err);
 	qu_say("qcow2: reading at disk offset %U failed:\n", off);
-	qu_chain_report(disk->top, status, &disk->reader.error);
+	qu_chain_report(disk->top, status, err);
 	if (disk->n_reports == 0u)
 		qu_say("qcow2: further failures of this disk are not shown\n");
 }
 
-/* Reads [off, off + len), which may go past the end of the disk in its last block. */
-static EFI_STATUS read_bytes(struct qu_disk *disk, uint64_t off, uint8_t *buf, UINTN len)
+/* The read of a struct qcow2_io: the image without the overlay, and zeros after its end. */
+static int image_read(void *ctx, uint64_t off, void *buf, size_t len)
 {
+	struct qu_disk *disk = ctx;
 	uint64_t left = disk->top->image.size - off;
-	UINTN n = left < len ? (UINTN)left : len;
+	size_t n = left < len ? (size_t)left : len;
 	int rc = qcow2_reader_read(&disk->reader, off, buf, n);
 
-	if (rc != QCOW2_OK) {
+	if (rc != QCOW2_OK)
 		report(disk, rc, off);
-		return EFI_DEVICE_ERROR;
-	}
-	memset(buf + n, 0, len - n);
+	else
+		memset((uint8_t *)buf + n, 0, len - n);
+	return rc;
+}
+
+/* Checks the arguments of a read or a write, of which len is not 0. */
+static EFI_STATUS check_range(const struct qu_disk *disk, EFI_LBA lba, UINTN len, const void *buf)
+{
+	UINTN n_blocks = len >> disk->block_bits;
+
+	if (buf == NULL)
+		return EFI_INVALID_PARAM;
+	if ((len & (disk->media.BlockSize - 1u)) != 0u)
+		return EFI_BAD_BUFFER_SIZE;
+	if (lba > disk->media.LastBlock || n_blocks - 1u > disk->media.LastBlock - lba)
+		return EFI_INVALID_PARAM;
 	return EFI_SUCCESS;
 }
 
-/* 13.9 "EFI_BLOCK_IO_PROTOCOL.ReadBlocks()". */
+/*
+ * A reader serves one call at a time, and the callback of a timer may also read. It runs at
+ * TPL_CALLBACK, the highest level at which the firmware may call the functions of a disk, so these
+ * run at that level.
+ *
+ * 13.9 "EFI_BLOCK_IO_PROTOCOL.ReadBlocks()".
+ */
 static EFI_STATUS EFIAPI disk_read(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
                                    UINTN len, void *buf)
 {
 	struct qu_disk *disk = (struct qu_disk *)(void *)self;
+	uint64_t off = lba << disk->block_bits;
 	EFI_STATUS status;
-	UINTN n_blocks;
 	EFI_TPL tpl;
 
 	if (media_id != MEDIA_ID)
 		return EFI_MEDIA_CHANGED;
 	if (len == 0u)
 		return EFI_SUCCESS;
-	if (buf == NULL)
-		return EFI_INVALID_PARAM;
-	if ((len & (disk->media.BlockSize - 1u)) != 0u)
-		return EFI_BAD_BUFFER_SIZE;
-	n_blocks = len >> disk->block_bits;
-	if (lba > disk->media.LastBlock || n_blocks - 1u > disk->media.LastBlock - lba)
-		return EFI_INVALID_PARAM;
-	/*
-	 * A reader serves one call at a time, and the callback of a timer may also read. It runs at
-	 * TPL_CALLBACK, the highest level at which the firmware may call this function.
-	 */
+	status = check_range(disk, lba, len, buf);
+	if (EFI_ERROR(status))
+		return status;
 	tpl = qu_boot->RaiseTPL(TPL_CALLBACK);
-	status = read_bytes(disk, lba << disk->block_bits, buf, len);
+	if (image_read(disk, off, buf, len) != 0)
+		status = EFI_DEVICE_ERROR;
+	else
+		qu_overlay_read(&disk->overlay, off, buf, len);
+	qu_boot->RestoreTPL(tpl);
+	return status;
+}
+
+/* Writes to the overlay. The specification has no status for a lack of memory. */
+static EFI_STATUS write_bytes(struct qu_disk *disk, uint64_t off, const void *buf, UINTN len)
+{
+	EFI_STATUS status = qu_overlay_write(&disk->overlay, off, buf, len);
+
+	if (status != EFI_OUT_OF_RESOURCES)
+		return status;
+	if (disk->n_reports > 0u) {
+		disk->n_reports--;
+		qu_say("qcow2: %w: a write at disk offset %U failed: no memory is left, of 16 MiB "
+		       "at most\n",
+		       disk->top->file.path, off);
+	}
+	return EFI_DEVICE_ERROR;
+}
+
+/* 13.9 "EFI_BLOCK_IO_PROTOCOL.WriteBlocks()". */
+static EFI_STATUS EFIAPI disk_write(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
+                                    UINTN len, const void *buf)
+{
+	struct qu_disk *disk = (struct qu_disk *)(void *)self;
+	EFI_STATUS status;
+	EFI_TPL tpl;
+
+	if (media_id != MEDIA_ID)
+		return EFI_MEDIA_CHANGED;
+	if (disk->media.ReadOnly != 0u)
+		return EFI_WRITE_PROTECTED;
+	if (len == 0u)
+		return EFI_SUCCESS;
+	status = check_range(disk, lba, len, buf);
+	if (EFI_ERROR(status))
+		return status;
+	tpl = qu_boot->RaiseTPL(TPL_CALLBACK);
+	status = write_bytes(disk, lba << disk->block_bits, buf, len);
 	qu_boot->RestoreTPL(tpl);
 	return status;
 }
@@ -135,6 +197,18 @@ static bool reader_open(struct qu_disk *disk)
 	return rc == QCOW2_OK;
 }
 
+/* Opens the overlay if the user asks for one. */
+static bool overlay_open(struct qu_disk *disk, bool is_wanted)
+{
+	static const struct qcow2_io_ops ops = { image_read };
+	struct qcow2_io below;
+
+	below.ops = &ops;
+	below.ctx = disk;
+	below.size = disk->top->image.size;
+	return !is_wanted || qu_overlay_open(&disk->overlay, &below);
+}
+
 static bool media_fill(struct qu_disk *disk, uint32_t block_size)
 {
 	uint64_t size = disk->top->image.size;
@@ -146,7 +220,7 @@ static bool media_fill(struct qu_disk *disk, uint32_t block_size)
 	disk->block_bits = block_size == 4096u ? 12 : 9; /* config.c allows 512 and 4096 */
 	disk->media.MediaId = MEDIA_ID;
 	disk->media.MediaPresent = 1;
-	disk->media.ReadOnly = 1;
+	disk->media.ReadOnly = disk->overlay.pieces == NULL;
 	disk->media.BlockSize = block_size;
 	disk->media.IoAlign = 1; /* the reader writes to any address */
 	disk->media.LastBlock = (size - 1u) >> disk->block_bits;
@@ -202,6 +276,7 @@ static bool install(struct qu_disk *disk)
 static void disk_free(struct qu_disk *disk)
 {
 	qu_chain_close(disk->top);
+	qu_overlay_close(&disk->overlay);
 	qu_free(disk->memory);
 	qu_free(disk);
 }
@@ -215,12 +290,14 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 		return NULL;
 	disk->n_reports = REPORTS_MAX;
 	if (!qu_chain_open(&disk->top, volume, request) || !reader_open(disk) ||
-	    !media_fill(disk, request->block_size) || !install(disk)) {
+	    !overlay_open(disk, request->has_overlay) || !media_fill(disk, request->block_size) ||
+	    !install(disk)) {
 		disk_free(disk);
 		return NULL;
 	}
-	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u, with %u KiB of memory\n",
+	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u%s, with %u KiB of memory\n",
 	       disk->top->file.path, disk->top->image.size, (unsigned)disk->media.BlockSize,
+	       request->has_overlay ? ", writable until the reset" : "",
 	       qu_kib(qu_usage.now - before));
 	/* Fails if no driver connects, which is not an error: a disk may have no partitions. */
 	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
@@ -248,4 +325,9 @@ EFI_STATUS qu_disk_retire(struct qu_disk *disk)
 const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk)
 {
 	return &disk->path.vendor;
+}
+
+const struct qu_layer *qu_disk_image(const struct qu_disk *disk)
+{
+	return disk->top;
 }

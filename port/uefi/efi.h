@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of UEFI that this port uses, with the names of the UEFI specification (section numbers
- * are those of version 2.10). Functions that the port does not call are plain pointers, which keep
- * the layout of the structs.
+ * are those of version 2.10). Functions that neither the port nor its tests call are plain
+ * pointers, which keep the layout of the structs.
  */
 #ifndef QU_EFI_H
 #define QU_EFI_H
@@ -70,6 +71,7 @@ enum {
 	HARDWARE_DEVICE_PATH = 1,
 	HW_VENDOR_DP = 4,
 	MEDIA_DEVICE_PATH = 4,
+	MEDIA_HARDDRIVE_DP = 1,
 	MEDIA_FILEPATH_DP = 4,
 	END_DEVICE_PATH_TYPE = 0x7f,
 	END_ENTIRE_DEVICE_PATH_SUBTYPE = 0xff
@@ -134,6 +136,24 @@ typedef struct {
 	EFI_STATUS(EFIAPI *UninstallMultipleProtocolInterfaces)(EFI_HANDLE handle, ...);
 } EFI_BOOT_SERVICES;
 
+/* 8 "Services - Runtime Services" */
+enum { EFI_VARIABLE_BOOTSERVICE_ACCESS = 2, EFI_VARIABLE_RUNTIME_ACCESS = 4 };
+enum { EfiResetShutdown = 2 };
+
+typedef struct {
+	EFI_TABLE_HEADER Hdr;
+	void *GetTime, *SetTime, *GetWakeupTime, *SetWakeupTime;
+	void *SetVirtualAddressMap, *ConvertPointer;
+	EFI_STATUS(EFIAPI *GetVariable)
+	(const CHAR16 *name, const EFI_GUID *vendor, uint32_t *attributes, UINTN *len, void *data);
+	void *GetNextVariableName;
+	EFI_STATUS(EFIAPI *SetVariable)
+	(const CHAR16 *name, const EFI_GUID *vendor, uint32_t attributes, UINTN len,
+	 const void *data);
+	void *GetNextHighMonotonicCount;
+	void(EFIAPI *ResetSystem)(uint32_t type, EFI_STATUS status, UINTN len, const void *data);
+} EFI_RUNTIME_SERVICES;
+
 /* 4.3 "EFI System Table" */
 typedef struct {
 	EFI_TABLE_HEADER Hdr;
@@ -145,7 +165,7 @@ typedef struct {
 	EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *ConOut;
 	EFI_HANDLE StandardErrorHandle;
 	EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *StdErr;
-	void *RuntimeServices;
+	EFI_RUNTIME_SERVICES *RuntimeServices;
 	EFI_BOOT_SERVICES *BootServices;
 	UINTN NumberOfTableEntries;
 	void *ConfigurationTable;

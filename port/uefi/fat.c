@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Files on a FAT volume: geometry, directories, cluster chains. Field names such as BPB_FATSz16 are
  * those of the "Microsoft FAT Specification".
@@ -94,6 +95,14 @@ static bool boot_sector_parse(struct boot_sector *b, const uint8_t *raw)
 	       b->fat_len != 0u && b->fat_len < UINT32_C(1) << 28;
 }
 
+/* BS_VolID, which is valid if BS_BootSig before it has one of two values. */
+static uint32_t volume_id(const uint8_t *raw, bool is_fat32)
+{
+	const uint8_t *signature = raw + (is_fat32 ? 66 : 38);
+
+	return *signature == 0x28u || *signature == 0x29u ? le32(signature + 1) : 0u;
+}
+
 /* Computes positions in bytes from the boot sector. Returns false if they exceed the volume. */
 static bool geometry(struct qu_fat *fat, const struct boot_sector *b)
 {
@@ -139,6 +148,7 @@ int qu_fat_open(struct qu_fat *fat, const struct qcow2_io *io)
 			return QU_FAT_NOT_FAT;
 	}
 	fat->root_cluster = b.is_fat32 ? le32(raw + 44) : 0u; /* BPB_RootClus */
+	fat->volume_id = volume_id(raw, b.is_fat32);
 	return QU_FAT_OK;
 }
 

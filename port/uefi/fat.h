@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads files on a FAT volume from its blocks: FAT12, FAT16 and FAT32 with long names.
  *
@@ -35,6 +36,7 @@ struct qu_fat {
 	uint32_t root_entries; /* 0 in FAT32, whose root is the chain that starts at root_cluster */
 	uint32_t root_cluster;
 	uint32_t n_clusters;
+	uint32_t volume_id; /* the "serial number", which makes the UUID in Linux; 0 if none */
 	uint8_t entry_bits; /* 12, 16 or 32 */
 	uint8_t cluster_bits;
 };

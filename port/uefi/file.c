@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Files on the volume. On FAT, reads their blocks without the firmware's driver, for the reason in
  * fat.h; on other file systems, uses that driver.

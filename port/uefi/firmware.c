@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The firmware's tables, the GUIDs of its protocols, and memory from its pool.
  */
 #include "uefi.h"
 
 EFI_BOOT_SERVICES *qu_boot;
+EFI_RUNTIME_SERVICES *qu_runtime;
 const EFI_GUID qu_block_io_guid = EFI_BLOCK_IO_PROTOCOL_GUID;
 const EFI_GUID qu_device_path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
 const EFI_GUID qu_file_system_guid = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
@@ -23,6 +25,7 @@ struct pool_head {
 void qu_firmware_use(const EFI_SYSTEM_TABLE *system)
 {
 	qu_boot = system->BootServices;
+	qu_runtime = system->RuntimeServices;
 	qu_console = system->ConOut;
 }
 

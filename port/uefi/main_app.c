@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The application: publishes the images as disks and starts the boot loader of the first disk that
  * has one, under the name for removable media (UEFI specification 3.5.1.1). If the loader returns,
@@ -73,7 +74,8 @@ static uint8_t *loader_path(const EFI_DEVICE_PATH_PROTOCOL *volume)
 }
 
 /* Starts the loader on a volume. Returns EFI_NOT_FOUND if the volume has none. */
-static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *volume)
+static EFI_STATUS start_loader(EFI_HANDLE self, const struct qu_session *session,
+                               const struct qu_disk *disk, const EFI_DEVICE_PATH_PROTOCOL *volume)
 {
 	uint8_t *path = loader_path(volume);
 	EFI_HANDLE loader = NULL;
@@ -94,6 +96,7 @@ static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *
 			qu_say("qcow2: cannot load %s: %s\n", LOADER, qu_efi_text(status));
 		return status;
 	}
+	qu_handover_set(&session->volume, disk);
 	qu_say("qcow2: starting %s\n", LOADER);
 	status = qu_boot->StartImage(loader, &exit_data_len, &exit_data);
 	free_pool(exit_data);
@@ -102,8 +105,8 @@ static EFI_STATUS start_loader(EFI_HANDLE self, const EFI_DEVICE_PATH_PROTOCOL *
 }
 
 /* Starts the loader of the first volume on this disk that has one. */
-static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_disk *disk, EFI_HANDLE *volumes,
-                            UINTN n_volumes)
+static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_session *session,
+                            const struct qu_disk *disk, EFI_HANDLE *volumes, UINTN n_volumes)
 {
 	EFI_STATUS status = EFI_NOT_FOUND;
 	UINTN i;
@@ -113,7 +116,7 @@ static EFI_STATUS boot_disk(EFI_HANDLE self, const struct qu_disk *disk, EFI_HAN
 
 		if (!EFI_ERROR(qu_boot->HandleProtocol(volumes[i], &qu_device_path_guid, &path)) &&
 		    is_on_disk(path, disk))
-			status = start_loader(self, path);
+			status = start_loader(self, session, disk, path);
 	}
 	return status;
 }
@@ -130,7 +133,7 @@ static EFI_STATUS boot(EFI_HANDLE self, const struct qu_session *session)
 
 		status = EFI_NOT_FOUND;
 		for (i = 0; i < session->n_disks && status == EFI_NOT_FOUND; i++)
-			status = boot_disk(self, session->disks[i], volumes, n_volumes);
+			status = boot_disk(self, session, session->disks[i], volumes, n_volumes);
 		free_pool((void *)volumes);
 	} else if (status != EFI_NOT_FOUND) {
 		qu_say("qcow2: cannot list the partitions: %s\n", qu_efi_text(status));

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The driver: publishes the images as disks and stays until the user unloads it.
  */
@@ -18,7 +19,11 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	EFI_STATUS status = qu_session_start(&session, image, system);
 
-	if (!EFI_ERROR(status))
+	if (!EFI_ERROR(status)) {
 		session.loaded->Unload = unload;
+		/* The user chooses what to boot; the first image is the one that most sticks have.
+		 */
+		qu_handover_set(&session.volume, session.disks[0]);
+	}
 	return status;
 }

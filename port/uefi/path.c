@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * File names: joining, decoding, comparing.
+ * File names: joining, decoding, encoding, comparing.
  */
 #include "path.h"
 
@@ -136,4 +137,48 @@ bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len
 	}
 	name[at] = 0;
 	return true;
+}
+
+/* The character at the start of a path. A surrogate without its partner stands for no character. */
+static uint32_t first_character(const uint16_t *path, size_t *n_units)
+{
+	uint32_t code = path[0];
+
+	*n_units = 1;
+	if (code < 0xd800u || code > 0xdfffu)
+		return code;
+	if (code >= 0xdc00u || path[1] < 0xdc00u || path[1] > 0xdfffu)
+		return 0xfffdu;
+	*n_units = 2;
+	return 0x10000u + ((code & 0x3ffu) << 10) + (path[1] & 0x3ffu);
+}
+
+/* Writes a character as UTF-8: the number of its bytes is in the top bits of the first one. */
+static size_t put_character(uint8_t *bytes, uint32_t code)
+{
+	static const uint8_t starts[5] = { 0, 0x00, 0xc0, 0xe0, 0xf0 };
+	size_t n = code < 0x80u ? 1u : code < 0x800u ? 2u : code < 0x10000u ? 3u : 4u;
+	size_t i;
+
+	for (i = n - 1u; bytes != NULL && i > 0u; i--) {
+		bytes[i] = (uint8_t)(0x80u | (code & 0x3fu));
+		code >>= 6;
+	}
+	if (bytes != NULL)
+		bytes[0] = (uint8_t)(starts[n] | code);
+	return n;
+}
+
+size_t qu_path_encode(uint8_t *bytes, const uint16_t *path)
+{
+	size_t len = 0;
+
+	while (*path != 0u) {
+		size_t n_units;
+		uint32_t code = first_character(path, &n_units);
+
+		len += put_character(bytes != NULL ? bytes + len : NULL, code == '\\' ? '/' : code);
+		path += n_units;
+	}
+	return len;
 }

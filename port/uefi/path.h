@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * File names on a volume: NUL-terminated UTF-16, absolute, with single backslashes and without "."
  * and "..", like "\\images\\disk.qcow2". Independent of UEFI, so that tests run it on the host.
@@ -22,6 +23,12 @@ bool qu_path_join(uint16_t path[QU_PATH_MAX], const uint16_t *from, const uint16
  * or do not fit into `max` units.
  */
 bool qu_path_decode(uint16_t *name, size_t max, const uint8_t *bytes, size_t len);
+
+/*
+ * Converts a path to UTF-8 without a NUL, with '/' between names, and returns its length. If
+ * `bytes` is NULL, only returns the length, which is at most three times that of the path.
+ */
+size_t qu_path_encode(uint8_t *bytes, const uint16_t *path);
 
 bool qu_path_is_absolute(const uint16_t *name);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * From the image handle to disks: finds the volume that this program was loaded from, reads which
  * images the user wants, and publishes them.
@@ -207,6 +208,7 @@ EFI_STATUS qu_session_end(struct qu_session *session)
 			return status;
 		session->n_disks--;
 	}
+	qu_handover_remove();
 	qu_volume_close(&session->volume);
 	qu_say("qcow2: the disks are removed; memory: %u KiB in use\n", qu_kib(qu_usage.now));
 	return EFI_SUCCESS;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the files of the UEFI port share. The programs publish qcow2 images on a volume as disks of
  * the firmware. Each file calls only files that stand below it here:
  *
  *	main_app.c, main_driver.c    the two programs
  *	session.c    from the image handle to disks: which volume, which images
+ *	handover.c   tells the operating system where the image is, in a variable
  *	disk.c       an image as EFI_BLOCK_IO_PROTOCOL
+ *	overlay.c    what is written to a disk, in memory
  *	chain.c      an image and its backing files
  *	config.c     parses the words that name the images
  *	file.c       a file on the volume as a struct qcow2_io
@@ -22,7 +25,8 @@
  *	for the volume         1 MiB on FAT, nothing on other file systems
  *	for each file          on FAT 8 bytes for each fragment, 512 KiB at most; on other file
  *	                       systems 256 KiB; on both, 4 KiB more
- *	for each disk          what qcow2_reader_memory recommends, 8.2 MiB at most
+ *	for each disk          what qcow2_reader_memory recommends, 8.2 MiB at most; with an
+ *	                       overlay 64 KiB more, and up to 16 MiB as it is written
  *	during opening         600 KiB more
  *
  * All of it is boot services data, which the operating system reclaims.
@@ -63,6 +67,7 @@ const char *qu_efi_text(EFI_STATUS status);
 
 /* Set by qu_firmware_use, which must be called before anything else in this header. */
 extern EFI_BOOT_SERVICES *qu_boot;
+extern EFI_RUNTIME_SERVICES *qu_runtime;
 void qu_firmware_use(const EFI_SYSTEM_TABLE *system);
 
 extern const EFI_GUID qu_block_io_guid;
@@ -192,6 +197,7 @@ struct qu_request {
 	} backing[QU_CHAIN_MAX]; /* replace the names in the images, from the top down */
 	uint16_t data[QU_PATH_MAX];
 	bool has_data;
+	bool has_overlay; /* writes go to memory */
 };
 
 /* Words in UTF-16 or in UTF-8. */
@@ -229,8 +235,37 @@ bool qu_chain_open(struct qu_layer **top, struct qu_volume *volume,
                    const struct qu_request *request);
 void qu_chain_close(struct qu_layer *top);
 
-/* Prints "FILE: what is wrong (at file offset N)". */
+/* Prints "FILE: what is wrong (at file offset N); what to do". */
 void qu_chain_report(const struct qu_layer *top, int status, const struct qcow2_error *err);
+
+/* ---- overlay.c ---- */
+
+enum { QU_PIECES_MAX = 4096 }; /* pieces of 4 KiB: 16 MiB for each disk */
+
+struct qu_piece;
+
+/* What was written to a disk. If `pieces` is NULL, the disk is read-only. */
+struct qu_overlay {
+	struct qu_piece *pieces;
+	uint32_t n_pieces;
+	struct qcow2_io below; /* reads the disk without the overlay, and zeros after its end */
+};
+
+/* Copies *below. Without memory, prints a message and returns false. */
+bool qu_overlay_open(struct qu_overlay *overlay, const struct qcow2_io *below);
+/* Does nothing with an overlay that is not open, and may be called twice. */
+void qu_overlay_close(struct qu_overlay *overlay);
+
+/* Replaces the bytes that were written in [off, off + len), which the caller has read from below.
+ */
+void qu_overlay_read(const struct qu_overlay *overlay, uint64_t off, uint8_t *buf, size_t len);
+
+/*
+ * Writes [off, off + len). Returns EFI_OUT_OF_RESOURCES without memory or beyond QU_PIECES_MAX, and
+ * EFI_DEVICE_ERROR if the disk cannot be read; then a part may be written.
+ */
+EFI_STATUS qu_overlay_write(struct qu_overlay *overlay, uint64_t off, const uint8_t *buf,
+                            size_t len);
 
 /* ---- disk.c ---- */
 
@@ -243,6 +278,18 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 EFI_STATUS qu_disk_retire(struct qu_disk *disk);
 
 const EFI_DEVICE_PATH_PROTOCOL *qu_disk_path(const struct qu_disk *disk);
+const struct qu_layer *qu_disk_image(const struct qu_disk *disk);
+
+/* ---- handover.c ---- */
+
+/*
+ * Sets the variable Qcow2Boot, which names the files of the disk's image to the operating system.
+ * If that fails, prints a message: the firmware can boot without it.
+ */
+void qu_handover_set(const struct qu_volume *volume, const struct qu_disk *disk);
+
+/* Removes the variable. Without one, does nothing. */
+void qu_handover_remove(void);
 
 /* ---- session.c ---- */
 

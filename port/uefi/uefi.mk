@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Programs for UEFI firmware: build/uefi/qcow2{x64,aa64,ia32}.efi, and the drivers qcow2drv*.efi.
 # They need clang and lld, whatever CC is, because these write PE files, which UEFI loads.
 
@@ -10,10 +11,11 @@ UEFI_TARGET_ia32 = --target=i686-unknown-windows -mno-stack-arg-probe
 UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -fshort-wchar \
 	-fno-stack-protector -mgeneral-regs-only -ffunction-sections -fdata-sections -Iinclude \
 	-Iport/uefi
-UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref
+# Brepro: no time of the build in the file, so that anyone can build and compare it before signing.
+UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref -Wl,-Brepro
 
 UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c \
-	firmware.c path.c session.c volume.c) port/common/utf8.c
+	firmware.c handover.c overlay.c path.c sbat.c session.c volume.c) port/common/utf8.c
 UEFI_CORE = $(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_FAST) \
 	$(QCOW2_CORE_ZSTD_FAST) extension.c status.c $(QCOW2_MEM_SRCS))
 UEFI_HEADERS = $(wildcard port/uefi/*.h port/common/*.h src/*.h include/qcow2/*.h)
@@ -29,6 +31,9 @@ uefi-tests: $(UEFI_TEST_PROGRAMS)
 # The images that they boot: build/uefi-test/stick.
 uefi-images: uefi-tests
 	$(call say,GEN,$(O)/uefi-test)bash tests/firmware/uefi-images.sh $(O)/uefi $(O)/uefi-test
+
+$(UEFI_ARCHS:%=$(O)/uefi/%/port/uefi/sbat.o): UEFI_CFLAGS += -DQCOW2_VERSION='"$(VERSION)"'
+$(O)/port/uefi/sbat.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"'
 
 define uefi_arch
 $(O)/uefi/$(1)/%.o: %.c $(UEFI_HEADERS) port/uefi/uefi.mk

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 
 #: analyze      run gcc -fanalyzer, clang-tidy and cppcheck on the core, the library and all ports
 

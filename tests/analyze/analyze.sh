@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Static analysis: gcc -fanalyzer on each file, clang-tidy and cppcheck on all. Any finding is a
 # failure. False alarms are suppressed not here but by a comment in the source, which says why.
 #	analyze.sh BUILD-DIR GLUE-DIR CORE-SOURCE...
-# GLUE-DIR has the headers of U-Boot, GRUB and TF-A that the adapters include.
+# GLUE-DIR has the headers of U-Boot, GRUB, TF-A and Zephyr that the adapters include.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 out=$1
@@ -21,10 +22,11 @@ choices="$choices port/baremetal/buffer_zstd.c"
 # because its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
-	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi ;;
+	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi '-DQCOW2_VERSION="0"' ;;
 	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -Iport/baremetal/semihosting -DCLUSTER_BITS=12 ;;
 	port/uboot/*) echo "-Itests -I$glue/uboot -Iport/uboot/include" ;;
 	port/grub/*) echo "-Itests -I$glue/grub -Iport/common" ;;
+	port/zephyr/*) echo "-Itests -I$glue/zephyr" ;;
 	port/tfa/*) echo "-Itests -I$glue/tfa -Iport/tfa" ;;
 	*) echo -Isrc -Iport/posix -Iport/posix/tool '-DQCOW2_VERSION="0"' ;;
 	esac
@@ -76,7 +78,8 @@ uefi=$(ls port/common/*.c port/uefi/*.c | grep -v main_)
 	in_one "$out/baremetal.c" port/baremetal/*.c port/baremetal/*/*.c
 }
 tidy="$out/tool.c $out/nbdkit.c $out/uefi-app.c $out/uefi-driver.c $out/core.c $out/posix.c $out/baremetal.c
-	src/mem.c $(echo port/uboot/cmd/*.c port/uboot/drivers/block/*.c) port/grub/qcow2disk.c port/tfa/io_qcow2.c port/crypto/handles.c port/crypto/libgcrypt.c
+	src/mem.c $(echo port/uboot/cmd/*.c port/uboot/drivers/block/*.c) port/grub/qcow2disk.c port/tfa/io_qcow2.c
+	port/zephyr/qcow2_disk.c port/zephyr/qcow2_file.c port/crypto/handles.c port/crypto/libgcrypt.c
 	port/crypto/libcrypto.c port/crypto/mbedtls.c $choices"
 cat >"$out/tidy.sh" <<'END'
 file=$1

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Speed: against other readers, against committed counts, and how cost grows. See README.md here.
 
 BENCH = $(O)/tests/bench
@@ -51,10 +52,10 @@ m4-programs: $(BENCH)/m4.elf $(BENCH)/count.so $(O)/tests/image/mkimage
 $(BENCH)/driver-qcow2: $(BENCH)/driver.o $(BENCH)/reader_qcow2.o $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
-$(BENCH)/driver-raw: $(BENCH)/driver.o $(BENCH)/reader_raw.o
+$(BENCH)/driver-raw: $(BENCH)/driver.o $(BENCH)/reader_raw.o $(BENCH)/file.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -o $@
 
-$(BENCH)/driver-xts: $(BENCH)/driver.o $(BENCH)/reader_xts.o
+$(BENCH)/driver-xts: $(BENCH)/driver.o $(BENCH)/reader_xts.o $(BENCH)/file.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lgcrypt -pthread -o $@
 
 $(BENCH)/driver-libqcow: $(BENCH)/driver.o $(BENCH)/reader_libqcow.o

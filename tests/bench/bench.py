@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Runs the workloads with this library and with other readers, and prints a table.
 
     bench.py --build DIR --dir DIR [--quick] [--rounds N] [--update | WORKLOAD...]

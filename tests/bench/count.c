@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A plugin for QEMU that counts the instructions that the guest executes, except those in the given
  * ranges of addresses.

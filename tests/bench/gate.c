@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Fixed pieces of work for the core on images in memory; gate.py counts their instructions and io
  * calls.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Compares counts with those in expected.txt. The counts do not depend on the load of the machine:
 
     instructions of the core (within 2 %), on this processor by callgrind, on a Cortex-M4 by QEMU

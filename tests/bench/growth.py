@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Shows how the time and memory of this library grow: tables of counts beside expected counts.
 
     growth.py --build DIR --dir DIR [--update]    --update: writes the tables into RESULTS.md

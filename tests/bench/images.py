@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Makes the images of the benchmark with qemu-img and qemu-io. They are the same each time, because
 all random numbers have a fixed seed."""
 import array

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Fixed pieces of work on a bare Cortex-M4; gate.py counts their instructions.
  *

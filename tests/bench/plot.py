@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Draws the table as a plot: one line for each row, one mark for each reader, placed by its cost
 divided by ours on a logarithmic scale. Readers right of the line at 1 are slower than we are."""
 import math

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The interface between the driver (driver.c) and a reader of disk images. Each reader_*.c is a
  * reader. The driver is linked with one of them at a time, so that all do the same work.

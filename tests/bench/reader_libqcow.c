@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* libqcow. It leaves opening backing files to the caller. */
 #include "bench/reader.h"
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Writes results into RESULTS.md, between the lines <!-- NAME --> and <!-- /NAME -->."""
 import os
 

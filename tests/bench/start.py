@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the sandbox adds to the start of the command: with it less without it, in milliseconds.
 
     start.py --build DIR [--pairs N]

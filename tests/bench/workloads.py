@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The rows of the benchmark: the image, the readers and our goal of each.
 
 Each workload is a generator. It makes its images and yields its rows; when the caller asks for the

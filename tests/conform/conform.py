@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the conformance tests share: the command under test, the reference, the image writer.
 
 The environment variables QCOW2 and MKIMAGE name the command and the image writer. The command whose

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Fixtures of the conformance tests; conform.py has the functions."""
 import os
 import shutil

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Writes the disk of an image to standard output, by the core alone with its own decoders, where
  * the qcow2 command uses the libraries that it was built with.

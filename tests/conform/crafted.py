@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the tests of crafted images share: the first lines of recipes, and comparing with QEMU."""
 from conform import cat_spans, cluster_spans, qemu_spans
 

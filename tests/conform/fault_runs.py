@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the tests of faults share: runs of the command with a fault (tests/conform/faults.c)."""
 import errno
 import os

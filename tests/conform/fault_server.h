@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs of the command by request: a process that is ready to run it makes a copy of itself for each
  * run. With sanitizers this takes a third of the time of starting the program again.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Runs of the command with a fault, without a new process image for each (fault_server.h).
 
 The server is qcow2-faults, which has started and waits. For each run it makes a copy of itself, which

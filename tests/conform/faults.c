@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The qcow2 command with system calls that fail on demand. The linker redirects them to this file:
  * -Wl,--wrap, FAULTS_LDFLAGS in tests/tests.mk.

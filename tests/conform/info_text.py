@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the tests of `qcow2 info` share: the complete output for people."""
 import json
 

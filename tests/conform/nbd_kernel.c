@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The qcow2 command with a model of the kernel's network block devices, for machines whose kernel
  * has none. The linker redirects some system calls here (tests/tests.mk). The rest of the kernel is

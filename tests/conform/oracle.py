@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Keeps what QEMU answers, for the runs of these tests that follow with another build of the command.
 
 check-all runs these tests with several builds. QEMU sees nothing of the build: its answer depends

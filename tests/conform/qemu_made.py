@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Makes images with qemu-img and qemu-io.
 
 The content is random, with a fixed seed for each test: writes, compressed writes, writes of zeros

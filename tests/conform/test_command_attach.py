@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """attach and detach. The tests are the kernel: the command sets up a device of a model
 (nbd_kernel.c), and the tests read the disk through the sockets that the kernel would have.
 tests/firmware/run-attach.sh does the same with a real kernel.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The persistent bitmaps that `qcow2 info` lists, and damaged bitmap directories."""
 import pytest
 

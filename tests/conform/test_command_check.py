@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 check` finds what `qemu-img check` does: the same numbers, lines and exit status. The tests of
 images that QEMU made compare this as well (conform.py, assert_same). Damage that only one of the two
 finds is listed in src/README.md, P23 to P26."""
@@ -344,6 +345,18 @@ def test_little_memory(damaged):
     assert check_answer(whole) == check_answer(parts) and whole.code == 2
 
 
+def test_limit_of_reads(build):
+    """One for the L1 table, one for the L2 table, two to look for snapshots, one for each 64 of the 512
+    entries of the refcount table, and two each to mark and to compare the refcounts."""
+    image = build(PLAIN)
+    reads = 1 + 1 + 2 + 512 // 64 + 2 + 2
+    whole = qcow2("check", "--json", image)
+    assert check_answer(qcow2("check", "--json", f"--max-reads={reads}", image)) == check_answer(whole)
+    result = qcow2("check", "--json", f"--max-reads={reads - 1}", image)
+    assert result.code == 1 and result.out == b""
+    assert f"the tables need more than {reads - 1} reads" in result.err
+
+
 def test_repair_is_refused(build):
     refused(qcow2("check", "-r", "all", build(PLAIN)), "only reads", "qemu-img check -r")
 
@@ -352,7 +365,8 @@ def test_exit_status_of_failures(build, tmp_path):
     assert qcow2("check", "--nonsense", "x").code == 1
     assert qcow2("check", tmp_path / "missing").code == 1
     raw = build(PLAIN)
-    for args in (("--memory=0", raw), ("--memory=x", raw)):
+    for args in (("--memory=0", raw), ("--memory=x", raw), ("--max-reads=0", raw),
+                 ("--max-reads=4294967296", raw)):
         assert qcow2("check", *args).code == 1
 
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 compare`: the same answers as qemu-img compare, and what only we have."""
 import json
 import random

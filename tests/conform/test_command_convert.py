@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 convert`: the content, the output file, progress, and what a failure leaves behind."""
 import os
 import re

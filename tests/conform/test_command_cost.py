@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the command asks the system for: no more than there is, whatever an image claims."""
 import os
 import random

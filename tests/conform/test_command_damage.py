@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Damaged images: what `map` shows, what --salvage saves, and what warnings say."""
 import errno
 import fcntl

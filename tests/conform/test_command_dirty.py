@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`map`, `cat` and `convert` with --bitmap, against qemu-nbd, which exports bitmaps; `bitmaps`."""
 import json
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Encrypted images: the same bytes as QEMU, with the passwords from files, descriptors, a terminal."""
 import itertools
 import json

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The command while its system calls fail, one after the other (tests/conform/faults.c).
 
 Either the command says why it fails and leaves nothing behind, or it does the same as without the

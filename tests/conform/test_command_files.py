@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Images that another process writes, that are inside another file, or whose backing file is raw by
 another name."""
 import contextlib

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Files that are no qcow2 images: the message says what they are."""
 import pytest
 

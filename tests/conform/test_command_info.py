@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 info`: the exact text for people, and JSON with the keys of qemu-img for programs."""
 import json
 import struct

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What tells users of the options: --help, the manual page and the completion of three shells. Each is
 compared with the table of options (`qcow2 help --table`), and the examples of the manual are run."""
 import json

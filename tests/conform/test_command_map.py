@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 map`: the same entries as qemu-img map, and the table for people."""
 import pytest
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Files that an image names: which the command opens, with which options, and which it refuses."""
 import ctypes
 import json

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Where `convert` and `cat` write: files that exist, in place, devices, descriptors, terminals.
 
 The tests of block devices use loop devices, so that they run as root.

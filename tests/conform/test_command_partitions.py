@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The partition tables that `qcow2 info` shows: as sfdisk makes and reads them, and hostile ones."""
 import json
 import os

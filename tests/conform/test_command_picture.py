@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 map --summary`, `--picture` and `--svg`: each shows the bytes that `map --json` lists."""
 import collections
 import fcntl

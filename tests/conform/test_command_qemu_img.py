@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The habits of users of qemu-img: its options, and its commands that this program does not have."""
 import json
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Signals while `convert` writes its output file.
 
 The tests set the signals of the command themselves (conform.inherited), so that they pass under

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """`qcow2 snapshots`, and the snapshots that `qcow2 info` lists."""
 import json
 import struct

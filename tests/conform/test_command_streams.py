@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Standard input, output and error: what `cat` writes, pipes, full disks, closed descriptors."""
 import os
 import signal

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The command line: help, options, operands, and files that are no images."""
 import json
 import re

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The state of a machine that was saved with a snapshot: --vm-state.
 
 QEMU cannot read it from a file, so the images are crafted, and the expected bytes come from the

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Crafted compressed clusters: the same bytes as QEMU for each, or an error on both sides."""
 import ctypes
 import random

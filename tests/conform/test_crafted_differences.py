@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Crafted images that we read differently from QEMU on purpose: each test shows both sides."""
 import json
 

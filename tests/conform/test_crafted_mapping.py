@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Crafted L1 and L2 tables: the same bytes as QEMU for each cluster, or an error on both sides."""
 import pytest
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Crafted headers, extensions and snapshot tables: both open the image, or both refuse it."""
 import pytest
 

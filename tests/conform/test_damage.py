@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Images with a flipped bit in the header, the L1 or the L2 table: both read the same bytes, or both
 fail.
 

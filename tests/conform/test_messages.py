@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Every message of the command and the library, in messages.txt for a reviewer to read.
 
 Each situation below provokes a message. The test compares the messages with messages.txt. It also
@@ -149,7 +150,8 @@ SITUATIONS = {
         S("cat -f vmdk disk"), S("convert -O vmdk disk out"), S("cat -l snapshot.x=1 disk"),
         *(S(command) for command in ("amend bench bitmap commit create dd measure rebase resize "
                                      "snapshot").split()),
-        S("check -r all disk", V3), S("check --memory=x disk"), S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
+        S("check -r all disk", V3), S("check --memory=x disk"),
+        S("check --max-reads=0 disk"), S("check --max-reads=1 disk", V3), S("cat --image-at=1,x disk", V3), S("map --json --picture disk"), S("map --color=blue disk"),
     ],
     "The image file": [
         S("cat missing"), S("cat disk", directories=["disk"]), S("cat disk", fifos=["disk"]),

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The plugin for nbdkit: what clients read through it, against the command and QEMU."""
 import json
 import os

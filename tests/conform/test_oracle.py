@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Kept answers of QEMU (oracle.py) are the same as new ones, and belong to one content only."""
 import os
 

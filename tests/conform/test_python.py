@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """port/python/qcow2.py: the same as the command, a file like others, and structs as in the header."""
 import contextlib
 import ctypes

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Single images made by QEMU: content, map and info must be the same as those of qemu-img."""
 import pytest
 

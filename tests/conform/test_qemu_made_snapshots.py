@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Internal snapshots made by QEMU: list and content must be the same as those of qemu-img."""
 import json
 

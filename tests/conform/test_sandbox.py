@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The sandbox: what the command can still do once its files are open.
 
 qcow2-wild (wild.c) is the command, which tries to do harm while it reads. It is not in the runs with

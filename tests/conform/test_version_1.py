@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Version 1 of the format, qcow: images that qemu-img makes, and images from the writer below."""
 import json
 import struct

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The qcow2 command, taken over: while it reads the image, it tries what its sandbox must refuse.
  * The linker redirects main and pread here.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Test coverage; coverage.sh says which tests count for which directory.
 
 #: coverage     require 100 % of src/ with MC/DC, 95 % of port/posix (needs clang-19, llvm-19)

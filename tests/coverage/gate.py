@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Prints a table of what the tests reach, and fails if that is too little.
 
     gate.py SUMMARY.json DIRECTORY all|lines=PERCENT FILE...

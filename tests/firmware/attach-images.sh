@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Makes what run-attach.sh boots, in WORK: a kernel of Debian, an initrd by the real mkinitramfs, and
 # sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
 #	attach-images.sh BUILD-DIR WORK

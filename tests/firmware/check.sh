@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs each tests/firmware/run-*.sh with the build directory and adds up their last lines,
 # "N passed, N failed". A script without such a line, or with an error status and no failed check,
 # counts as one failure. At FIRMWARE_END (seconds since 1970; default: in 10 minutes) the script that

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """The console of a machine in QEMU, for scripts that read from it and type into it."""
 import os
 import re

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs programs for machines without an operating system in QEMU: tests/firmware/run-*.sh.
 
 include port/baremetal/baremetal.mk

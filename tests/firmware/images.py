@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Makes and damages files for the firmware tests.
 
     images.py content FILE LENGTH      writes text, noise and zeros, the same in each run

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The run-*.sh scripts source this. `ok` counts passed and failed checks. $about, if set, precedes
 # the text.
 passed=0

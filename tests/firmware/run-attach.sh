@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Boots a system whose root file system is in a qcow2 image on a stick: Debian's kernel, an initrd with
 # the files of port/initramfs, and `qcow2 attach`. Each boot makes several checks inside.
 #	run-attach.sh BUILD-DIR

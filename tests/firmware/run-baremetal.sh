@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the bare-metal program on the boards of QEMU. It must read the same content as qemu-img from
 # a compressed image with the largest clusters and from a chain of two, and report damage; with zstd,
 # from images with the largest clusters that it has memory for. The same for a board whose directory is

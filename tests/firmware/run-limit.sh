@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests the time limit of check.sh: check.sh must stop a script whose program hangs, count it as a
 # failure and leave no process behind.
 #	run-limit.sh BUILD-DIR

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Tests the FAT reader and the file names of the UEFI port on the host, with sanitizers. mkfs.vfat and
 # mtools make volumes with fragmented files and long names. Then bytes in their tables are changed,
 # and the reader must not crash or hang.
@@ -114,15 +115,15 @@ truncate -s 1M "$work/none"
 ok "no FAT" says 'not a FAT volume' "$work/none" x
 
 join() { ok "$1 + $2" says "$3" -p "$1" "$2"; }
-join '\a\b.qcow2' c.raw '\a\c.raw'
-join '\b.qcow2' c.raw '\c.raw'
-join '\a\b.qcow2' ./d//c.raw '\a\d\c.raw'
-join '\a\b.qcow2' ../c.raw '\c.raw'
+join '\a\b.qcow2' c.raw '/a/c.raw'
+join '\b.qcow2' c.raw '/c.raw'
+join '\a\b.qcow2' ./d//c.raw '/a/d/c.raw'
+join '\a\b.qcow2' ../c.raw '/c.raw'
 join '\a\b.qcow2' ../../c.raw refused
 join '\a\b.qcow2' '..\..\c.raw' refused
 join '\a\b.qcow2' 'd/../../../c' refused
-join '\a\b.qcow2' '/c' '\c'
-join '\a\b.qcow2' '' '\a'
+join '\a\b.qcow2' '/c' '/c'
+join '\a\b.qcow2' '' '/a'
 join '\b.qcow2' '' refused
 join '\b.qcow2' .. refused
 join '\b.qcow2' 'nbd://host/x' refused
@@ -131,7 +132,14 @@ join '\b.qcow2' "$(printf 'a\001b')" refused
 join '\b.qcow2' "$(printf '\300\257')" 'not UTF-8'
 join '\b.qcow2' "$(printf '\355\240\200')" 'not UTF-8'
 join '\b.qcow2' "$(printf '%0600d' 0)" 'not UTF-8'
-join '\b.qcow2' "$(printf '%0505d' 0)/a" "\\$(printf '%0505d' 0)\\a"
+join '\b.qcow2' "$(printf '%0505d' 0)/a" "/$(printf '%0505d' 0)/a"
 join '\b.qcow2' "$(printf '%0490d' 0)/../../a" refused
+join '\b.qcow2' 'Größe/€/𐍈𠀀.raw' '/Größe/€/𐍈𠀀.raw'
+units() { ok "UTF-16 $2" says "$(printf "$1")" -u $2; }
+units 'a\303\251\342\202\254' '61 e9 20ac'
+units '\337\277\340\240\200\357\277\277' '7ff 800 ffff'
+units '\360\220\200\200\364\217\277\277' 'd800 dc00 dbff dfff'
+units 'a\357\277\275b\357\277\275c\357\277\275' '61 d800 62 dc00 63 dbff'
+units '\357\277\275\356\200\200' 'd800 e000'
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs the UEFI programs in QEMU, under EDK2 for three processors and under U-Boot. A stick with FAT
 # or another file system holds the program, its configuration and qcow2 images, and the program
 # starts the boot loader inside an image. Each check looks for a text on the serial line, and prints
@@ -96,6 +97,20 @@ ia32() {
 		-drive if=pflash,unit=1,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF32_VARS_4M.fd \
 		-drive if=none,id=stick,format=raw,snapshot=on,file="$work/$1.img" -device ide-hd,drive=stick
 }
+# Three disks, in the order of their boot: the unsigned program; the signed one, with an unsigned boot
+# loader in the image; and shim, which starts the signed program, with a signed loader in the image.
+secure() {
+	local name i=0 disks=()
+	for name in secure-unsigned secure-loader secure-shim; do
+		i=$((i + 1))
+		disks+=(-drive if=none,id=$name,format=raw,snapshot=on,file="$work/$name.img"
+			-device ide-hd,bus=ide.$i,drive=$name,bootindex=$i)
+	done
+	limit qemu-system-x86_64 -machine q35,accel=tcg,smm=on -m 512 -vga none $plain \
+		-global driver=cfi.pflash01,property=secure,value=on -global ICH9-LPC.disable_s3=1 \
+		-drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd \
+		-drive if=pflash,unit=1,format=raw,snapshot=on,file="$work/secure/vars.fd" "${disks[@]}"
+}
 virt() { # FIRMWARE STICK [COMMAND...]: the command runs QEMU
 	local firmware=$1 stick=$2
 	shift 2
@@ -115,13 +130,28 @@ seen() { grep -qF -- "$1" "$log"; }
 line() { grep -qxF -- "$1" "$log"; }
 unseen() { ! grep -qF -- "$1" "$log"; }
 
-check_probe() {
+# The variable of the program names the partition of the stick, its file system, and the image.
+check_variable() { # READER STICK PATH
+	local part fs
+	part=$(sfdisk --part-uuid "$work/$2.img" 1 | tr A-Z a-z)
+	fs=$(blkid -p -O 1048576 -s UUID -o value "$work/$2.img")
+	if [ -z "$part" ]; then
+		part=$(sfdisk --disk-id "$work/$2.img")-01
+		part=${part#0x} fs=
+	fi
+	ok "$1 reads the partition of the stick: $part" line "$1: variable partuuid=$part"
+	[ -z "$fs" ] || ok "$1 reads the file system of the stick: $fs" line "$1: variable fsuuid=$fs"
+	ok "$1 reads the path of the image: $3" line "$1: variable path=$3"
+}
+check_probe() { # STICK [KIB-OF-THE-VOLUME]
 	local what text
 	ok "its boot loader runs at the right priority" line 'probe: tpl 4'
 	while IFS='|' read -r what text; do
 		ok "$what: $text" line "$text"
 	done <"$work/expect/probe"
-	check_memory "${1:-1024}"
+	check_memory "${2:-1024}"
+	check_variable probe "$1" /probe.qcow2
+	ok "the variable is not kept in the flash" line 'probe: variable attributes 6'
 	ok "the loader has read all disks" line 'probe: done'
 	ok "the program prints no read error" unseen 'qcow2: reading'
 }
@@ -187,10 +217,13 @@ readme() {
 check_readme() {
 	local said
 	check_linux
-	# The program prints the lines that the README shows, with these or other numbers.
+	# The lines that the README shows, with their numbers. Debian changes those of the kernel.
 	while read -r said; do
-		ok "the README shows: $said" \
-			grep -qxF -- "$(sed 's/[0-9][0-9]*/N/g' <<<"$said")" <(sed 's/[0-9][0-9]*/N/g' "$log")
+		case $said in
+		qcow2:*) ok "the README shows: $said" line "$said" ;;
+		*) ok "the README shows: $said" \
+			grep -qxF -- "$(sed 's/[0-9][0-9]*/N/g' <<<"$said")" <(sed 's/[0-9][0-9]*/N/g' "$log") ;;
+		esac
 	done < <(sed -n '/^After a few seconds/,/^## /s/^    \(qcow2: .*\|user space .*\)/\1/p' \
 		"$here/../../port/uefi/README.md")
 }
@@ -204,13 +237,41 @@ run_ia32() { ia32 ia32; }
 run_aa64() { aa64 aa64; }
 run_uboot() { uboot aa64; }
 run_uboot_ext4() { uboot ext4; }
-check_x64() { check_probe; }
-check_x64_linux() { check_linux; }
+check_x64() { check_probe x64; }
+check_x64_linux() {
+	check_linux
+	check_variable Linux linux /linux.qcow2
+}
 check_x64_broken() { check_broken; }
-check_ia32() { check_probe; }
-check_aa64() { check_probe; }
-check_uboot() { check_probe; }
-check_uboot_ext4() { check_probe 0; } # read through the driver: no cache for the volume
+check_ia32() { check_probe ia32; }
+check_aa64() { check_probe aa64; }
+check_uboot() { check_probe aa64; }
+check_uboot_ext4() { check_probe ext4 0; } # read through the driver: no cache for the volume
+run_secure() { secure; }
+check_secure() {
+	local start='qcow2: starting \EFI\BOOT\BOOTX64.EFI'
+	ok "the firmware refuses the unsigned program" \
+		grep -q '^BdsDxe: failed to load Boot.*Access Denied' "$log"
+	ok "the signed program starts" seen 'qcow2: \probe.qcow2: a disk of 41943040 bytes'
+	ok "it does not start the unsigned loader in the image" \
+		line 'qcow2: cannot load \EFI\BOOT\BOOTX64.EFI: access denied'
+	ok "shim starts the signed program" seen 'qcow2: \signed.qcow2: a disk of 41943040 bytes'
+	ok "which starts the signed loader, and no other" test "$(grep -cxF "$start" "$log")" -eq 1
+	ok "the signed loader runs" line 'probe: done'
+	ok "the section .sbat: its version, and a line of the program" test "$(sbat)" = \
+		"sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md libqcow2,1,"
+	ok "two builds make the same file" rebuilt
+}
+sbat() { # both lines in one
+	objcopy -O binary --only-section=.sbat "$uefi/qcow2x64.efi" "$work/sbat" &&
+		tr -d '\0' <"$work/sbat" | sed -E '2s/^(libqcow2,1,).*/\1/' | paste -sd' '
+}
+# A build in another directory, at another time.
+rebuilt() {
+	rm -rf "$work/again" && make -s -C "$here/../.." O="$(realpath "$work")/again" \
+		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null && sleep 1 &&
+		cmp "$uefi/qcow2x64.efi" "$work/again/uefi/qcow2x64.efi"
+}
 run_l1() { x64_usb l1; }
 run_l2() { x64_nvme l2; }
 run_aa64_l2() { aa64 aa64_l2; }
@@ -242,8 +303,14 @@ damaged_stick l1 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l1-entry.qcow2
 damaged_stick l2 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l2-entry.qcow2
 damaged_stick aa64_l2 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI l2-entry.qcow2
 damaged_stick aa64_data "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI data.qcow2
-stick shell "$uefi/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2'
+stick shell "$uefi/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2 overlay=memory'
 mcopy -i "$work/shell.img@@1M" "$uefi/qcow2x64.efi" ::/
+fat_stick secure-unsigned 64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
+fat_stick secure-loader 64 "$work/secure/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
+text_file secure-loader /qcow2.cfg '\probe.qcow2'
+fat_stick secure-shim 64 "$work/secure/shimx64.efi" /EFI/BOOT/BOOTX64.EFI "$work/secure/signed.qcow2"
+mcopy -i "$work/secure-shim.img@@1M" "$work/secure/qcow2x64.efi" ::/EFI/BOOT/grubx64.efi
+text_file secure-shim /qcow2.cfg '\signed.qcow2'
 cat >"$work/expect/broken" <<'END'
 short.qcow2 image is truncated (at file offset
 l1.qcow2 image is truncated (at file offset
@@ -255,7 +322,7 @@ protocol.qcow2 not following nbd://host/x: only relative paths
 loop.qcow2 more than 16 files in the backing chain, or a loop
 END
 
-[ $# -gt 0 ] || set -- x64_linux readme x64 aa64 ia32 uboot no_image uboot_ext4 x64_broken shell \
+[ $# -gt 0 ] || set -- x64_linux readme x64 secure aa64 ia32 uboot no_image uboot_ext4 x64_broken shell \
 	l1 l2 aa64_l2 uboot_l2 uboot_data
 while [ $# -gt 0 ]; do # two at a time
 	for name in "$1" ${2:-}; do

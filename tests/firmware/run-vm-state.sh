@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # A machine in QEMU saves its state (savevm). The command reads it from the image, and QEMU starts
 # another machine with what it read: that is the only program that knows what belongs there.
 #	run-vm-state.sh BUILD-DIR

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Waits for the prompt of U-Boot and switches the machine off: uboot-prompt.py QEMU ARGUMENT..."""
 import re
 import sys

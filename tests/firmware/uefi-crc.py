@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Prints what uefi-probe.c must print about a disk: uefi-crc.py RAW-FILE BLOCK-SIZE"""
 import os
 import sys

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs the FAT reader and the file name code of the UEFI port on the host. uefi-fat VOLUME PATH
  * writes the file to standard output, or prints the error text of qu_fat_text. uefi-fat -p FROM
- * NAME prints the joined path.
+ * NAME prints the joined path in UTF-8, with slashes. uefi-fat -u UNIT... prints the name of these
+ * units of UTF-16, in hexadecimal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +32,38 @@ static const uint16_t *wide(const char *text, uint16_t *to)
 	return to;
 }
 
+static void print_path(const uint16_t *path)
+{
+	uint8_t bytes[3 * QU_PATH_MAX];
+	size_t len = qu_path_encode(bytes, path);
+
+	if (qu_path_encode(NULL, path) != len)
+		puts("two lengths");
+	fwrite(bytes, 1, len, stdout);
+	putchar('\n');
+}
+
+static int print_units(int n, char **units)
+{
+	uint16_t path[QU_PATH_MAX];
+	int i;
+
+	for (i = 0; i < n; i++)
+		path[i] = (uint16_t)strtoul(units[i], NULL, 16);
+	path[n] = 0;
+	print_path(path);
+	return 0;
+}
+
 static int join(const char *from, const char *name)
 {
 	uint16_t a[QU_PATH_MAX], b[QU_PATH_MAX], path[QU_PATH_MAX];
-	size_t i;
 
 	if (!qu_path_join(path, wide(from, a), wide(name, b))) {
 		puts("refused");
 		return 1;
 	}
-	for (i = 0; path[i] != 0u; i++)
-		putchar(path[i] < 0x80u ? path[i] : '?');
-	putchar('\n');
+	print_path(path);
 	return 0;
 }
 
@@ -97,5 +119,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "-p") == 0)
 		return join(argv[2], argv[3]);
+	if (argc > 2 && strcmp(argv[1], "-u") == 0)
+		return print_units(argc - 2, argv + 2);
 	return argc == 3 ? cat(argv[1], argv[2]) : 2;
 }

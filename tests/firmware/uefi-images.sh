@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Makes the images that run-uefi.sh boots, in WORK/stick. WORK/expect gets the output that each must
 # cause. Needs the programs in UEFI (build/uefi).
 #	uefi-images.sh UEFI WORK
@@ -8,7 +9,7 @@ here=$(realpath "$(dirname "$0")")
 uefi=$(realpath "$1")
 mkdir -p "$2" && cd "$2"
 export MTOOLS_SKIP_CHECK=1
-rm -rf stick expect raw
+rm -rf stick expect raw secure
 mkdir -p deb stick/chain expect raw
 
 # Unpacks a package of Debian without installing it: the kernel, the boot loader.
@@ -34,13 +35,20 @@ linux_disk() {
 	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-\)/\1/p')
 	fetch "$kernel"
 	fetch systemd-boot-efi
-	mkdir -p initrd/bin initrd/dev initrd/proc
+	mkdir -p initrd/bin initrd/dev initrd/proc initrd/sys
 	cp /bin/busybox initrd/bin/
+	cp deb/"$kernel"/lib/modules/*/kernel/fs/efivarfs/efivarfs.ko initrd/
 	cat >initrd/init <<'END'
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t proc proc /proc
 /bin/busybox echo "user space of Linux $(/bin/busybox uname -r) is up"
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox insmod /efivarfs.ko
+/bin/busybox mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+# The first four bytes are the attributes.
+/bin/busybox tail -c +5 /sys/firmware/efi/efivars/Qcow2Boot-6a4f0c3b-2e0c-4f5a-9d57-3f1c8a5be27d |
+	/bin/busybox sed 's/^/Linux: variable /'
 /bin/busybox poweroff -f
 END
 	chmod +x initrd/init
@@ -119,9 +127,10 @@ external_data() {
 	io external.qcow2 qcow2 'write -P 17 1M 2M'
 }
 
-expect() { # NUMBER WHAT RAW BLOCK-SIZE
+expect() { # NUMBER WHAT RAW BLOCK-SIZE [OPTIONS]
 	python3 "$here/uefi-crc.py" "$3" "$4" | sed "s/^/$2|probe: disk $1 /" >>expect/probe
 	echo "$2|probe: disk $1 refusals ok" >>expect/probe
+	[[ ${5-} != *overlay=memory* ]] || echo "$2|probe: disk $1 writes ok" >>expect/probe
 }
 
 variants() {
@@ -136,14 +145,14 @@ variants() {
 	while IFS='|' read -r name what path size options; do
 		[ -e "raw/$name.raw" ] ||
 			(cd stick && qemu-img convert -f qcow2 -O raw "$path" "../raw/$name.raw")
-		expect $i "$what" "raw/$name.raw" "$size"
+		expect $i "$what" "raw/$name.raw" "$size" "$options"
 		echo "$path blocksize=$size $options" >>stick/qcow2.cfg
 		i=$((i + 1))
 	done <<'END'
-zero|zero and unallocated clusters|zero.qcow2|512|
+zero|zero and unallocated clusters, writable|zero.qcow2|512|overlay=memory
 big|6 GiB, 4096-byte blocks|big.qcow2|4096|
 chain|qcow2 over qcow2 over raw|chain/top.qcow2|512|
-odd|4096-byte blocks, the last one not full|odd.qcow2|4096|
+odd|4096-byte blocks, the last one not full, writable|odd.qcow2|4096|overlay=memory
 subclusters|extended L2|subclusters.qcow2|512|
 huge|compressed clusters of 2 MiB|huge.qcow2|512|
 byhand|backing file by an option|byhand.qcow2|512|backing=raw:\other.raw
@@ -173,10 +182,29 @@ broken() {
 # Images that open, but fail when the program reads the first block, with its message.
 damaged() { # NAME HOW TEXT
 	cp stick/probe.qcow2 "broken/$1.qcow2"
-	echo "$1.qcow2 $3 (at file offset $(($(python3 "$here/images.py" "$2" "broken/$1.qcow2" 0))))" >>expect/damaged
+	echo "$1.qcow2 $3 (at file offset $(($(python3 "$here/images.py" "$2" "broken/$1.qcow2" 0)))); check the image with qemu-img check" \
+		>>expect/damaged
+}
+
+# For Secure Boot: a key, a program and a boot loader that are signed with it, and shim, which starts
+# the program if it finds the section .sbat in it.
+secure() {
+	fetch shim-unsigned
+	mkdir -p secure
+	openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj '/CN=key of the tests/' \
+		-keyout secure/key -out secure/cert 2>/dev/null
+	openssl x509 -in secure/cert -outform DER -out secure/cert.der
+	python3 "$here/uefi-keys.py" /usr/share/OVMF/OVMF_VARS_4M.fd secure/cert.der secure/vars.fd
+	for program in "$uefi/qcow2x64.efi" "$uefi/probex64.efi" deb/shim-unsigned/usr/lib/shim/shimx64.efi; do
+		sbsign --key secure/key --cert secure/cert --output "secure/${program##*/}" "$program" 2>/dev/null
+	done
+	gpt_disk raw/signed.raw 40
+	put raw/signed.raw secure/probex64.efi /EFI/BOOT/BOOTX64.EFI
+	qemu-img convert -c -O qcow2 raw/signed.raw secure/signed.qcow2
 }
 
 linux_disk
+secure
 probe_disk probe probe zstd
 probe_disk returns probe-returns zlib
 variants

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A boot loader for the tests, which the firmware starts from inside a qcow2 image. It prints lines
  * that the host compares:
@@ -7,7 +8,10 @@
  *	probe: disk N blocks B of S         a disk of the program: B blocks of S bytes
  *	probe: disk N crc C                 the checksum of the blocks that it reads
  *	probe: disk N refusals ok|WRONG     whether calls that must fail return the right status
- *	probe: done
+ *	probe: disk N writes ok|WRONG       if it can be written: whether it keeps what is written
+ *	probe: variable TEXT                each line of the variable Qcow2Boot
+ *	probe: variable attributes N        6, if it is volatile and the operating system can read
+ *it probe: done
  *
  * It reads the first 8 MiB in pieces of varying length, then one block of each 1 MiB, and the last
  * block. At the end it switches the machine off; if compiled with PROBE_RETURNS, it returns.
@@ -19,14 +23,6 @@ void *memcpy(void *restrict dest, const void *restrict src, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 
 enum { BUF_LEN = 1024 * 1024, HEAD_LEN = 8 * 1024 * 1024, DISKS_MAX = 16 };
-enum { EfiResetShutdown = 2 };
-
-/* 8 "Services - Runtime Services" */
-struct runtime_services {
-	EFI_TABLE_HEADER header;
-	void *others[10];
-	void(EFIAPI *reset_system)(uint32_t type, EFI_STATUS status, UINTN len, void *data);
-};
 
 static EFI_SYSTEM_TABLE *st;
 static EFI_BOOT_SERVICES *bs;
@@ -128,8 +124,25 @@ static int refusals_are_right(EFI_BLOCK_IO_PROTOCOL *disk)
 	       disk->ReadBlocks(disk, id, UINT64_MAX, len, buf) == EFI_INVALID_PARAM &&
 	       disk->ReadBlocks(disk, id, 0, len, NULL) == EFI_INVALID_PARAM &&
 	       disk->ReadBlocks(disk, id, 0, 0, buf) == EFI_SUCCESS &&
-	       disk->WriteBlocks(disk, id, 0, len, buf) == EFI_WRITE_PROTECTED &&
+	       disk->WriteBlocks(disk, id, last + 1u, len, buf) ==
+	               (disk->Media->ReadOnly ? EFI_WRITE_PROTECTED : EFI_INVALID_PARAM) &&
 	       disk->FlushBlocks(disk) == EFI_SUCCESS && disk->Reset(disk, 1) == EFI_SUCCESS;
+}
+
+/* Writes seven blocks in the middle of a piece of memory, and reads them with their neighbours. */
+static int writes_are_kept(EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	uint32_t id = disk->Media->MediaId, size = disk->Media->BlockSize, i;
+	uint8_t *before = buf + 3, *after = buf + BUF_LEN / 2;
+
+	if (EFI_ERROR(disk->ReadBlocks(disk, id, 12, 9u * size, before)))
+		return 0;
+	for (i = size; i < 8u * size; i++)
+		before[i] = (uint8_t)(i * 7u + 1u);
+	return !EFI_ERROR(disk->WriteBlocks(disk, id, 13, 7u * size, before + size)) &&
+	       !EFI_ERROR(disk->FlushBlocks(disk)) &&
+	       !EFI_ERROR(disk->ReadBlocks(disk, id, 12, 9u * size, after)) &&
+	       memcmp(before, after, 9u * size) == 0;
 }
 
 static void probe_disk(uint32_t number, EFI_BLOCK_IO_PROTOCOL *disk)
@@ -148,6 +161,9 @@ static void probe_disk(uint32_t number, EFI_BLOCK_IO_PROTOCOL *disk)
 		say_number(" crc ", crc, "\r\n");
 	say_number("probe: disk ", number,
 	           refusals_are_right(disk) ? " refusals ok\r\n" : " refusals WRONG\r\n");
+	if (!disk->Media->ReadOnly)
+		say_number("probe: disk ", number,
+		           writes_are_kept(disk) ? " writes ok\r\n" : " writes WRONG\r\n");
 }
 
 /* The number of a disk of the program, whose path is one vendor node of 24 bytes; else -1. */
@@ -192,6 +208,30 @@ static void probe_all(void)
 	(void)bs->FreePool(handles);
 }
 
+/* Prints the lines of Qcow2Boot-6a4f0c3b-2e0c-4f5a-9d57-3f1c8a5be27d, if the variable exists. */
+static void probe_variable(void)
+{
+	static const CHAR16 name[] = { 'Q', 'c', 'o', 'w', '2', 'B', 'o', 'o', 't', 0 };
+	static const EFI_GUID guid = {
+		0x6a4f0c3b, 0x2e0c, 0x4f5a, { 0x9d, 0x57, 0x3f, 0x1c, 0x8a, 0x5b, 0xe2, 0x7d }
+	};
+	uint32_t attributes = 0;
+	UINTN len = BUF_LEN - 1, i, start = 0;
+
+	if (EFI_ERROR(st->RuntimeServices->GetVariable(name, &guid, &attributes, &len, buf)))
+		return;
+	for (i = 0; i < len; i++) {
+		if (buf[i] != '\n')
+			continue;
+		buf[i] = '\0';
+		say("probe: variable ");
+		say((const char *)buf + start);
+		say("\r\n");
+		start = i + 1u;
+	}
+	say_number("probe: variable attributes ", attributes, "\r\n");
+}
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	EFI_TPL tpl;
@@ -208,11 +248,11 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 	buf = memory;
 	crc_init();
 	probe_all();
+	probe_variable();
 	(void)bs->FreePool(memory);
 	say("probe: done\r\n");
 #ifndef PROBE_RETURNS
-	((struct runtime_services *)st->RuntimeServices)
-		->reset_system(EfiResetShutdown, EFI_SUCCESS, 0, NULL);
+	st->RuntimeServices->ResetSystem(EfiResetShutdown, EFI_SUCCESS, 0, NULL);
 #endif
 	return EFI_SUCCESS;
 }

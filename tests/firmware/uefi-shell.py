@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Types commands into the UEFI shell of OVMF as a user does: uefi-shell.py STICK
 
 Prints the output of the shell, and "ok WHAT" or "FAILED WHAT" for each check. Loads the driver,
@@ -43,6 +44,7 @@ def load(shell, again):
     check("a file inside can be read" + again, "a file inside the image" in text)
     check("a directory can be read" + again,
           "BOOTX64.EFI" in shell.run(f"dir {volume}:\\EFI\\BOOT"))
+    return volume
 
 
 def unload(shell, again):
@@ -75,9 +77,12 @@ def main():
         shell.type("\x1b")
         shell.wait(PROMPT)
         check("no disk of this program at the start", OURS not in shell.run("map -r"))
-        load(shell, "")
+        new = load(shell, "") + ":\\new.txt"
+        shell.run(f"echo kept in memory > {new}")
+        check("a file can be written", "kept in memory" in shell.run(f"type {new}"))
         unload(shell, "")
-        load(shell, " again")
+        new = load(shell, " again") + ":\\new.txt"
+        check("what was written is gone", "kept in memory" not in shell.run(f"type {new}"))
         check("reconnecting all drivers does no harm", "fs0" in shell.run("reconnect -r") + shell.run("map -r").lower())
         unload(shell, " again")
         application(shell)

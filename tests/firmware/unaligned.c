@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Makes an unaligned access, which must end in the fault handler on a processor that does not allow
  * it. This shows that the program that reads images would fault on such a board if the library made

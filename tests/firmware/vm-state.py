@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Saves the state of a machine in QEMU, or starts a machine with one, and ends it.
 
     vm-state.py save IMAGE         makes the snapshot "saved" of a machine that has the image

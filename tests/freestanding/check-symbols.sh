@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Checks the symbols of the core: it needs nothing but four memory functions, and defines nothing
 # outside its name space, none of the four POSIX names, and no writable variable.
 #	check-symbols.sh ARCHIVE      NM: the nm to use; PREFIX: the prefix of C names, such as _

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The program that links the core without a libc. It compiles the core again without CFLAGS, because
 # sanitizers and coverage would need a libc. HOST_CC builds the program that makes its images.
 

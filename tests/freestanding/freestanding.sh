@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Compiles the core for each line of `targets`, with -O2, and -Os for gcc, and no headers but the
 # compiler's own. Checks that it needs no function from outside, and no helper of the compiler but the
 # 32-bit multiplication where the processor has none. Then links a program of it and read.c, with

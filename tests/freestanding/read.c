@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The core in a program that has nothing else: no libc, no start files. It reads the images that
  * are built into it (images.h, made by freestanding.mk from recipes) and exits 0 if each has the

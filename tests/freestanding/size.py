@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """What the core costs: code by capability, memory, and stack by call, on several processors.
 
     size.py DIR FILE...        FILE: as in QCOW2_CORE_SRCS

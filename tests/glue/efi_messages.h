@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Collects every line that the programs print in the model of the firmware, and compares them with
  * tests/glue/uefi-messages.txt, where a reviewer can read them all.

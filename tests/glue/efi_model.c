@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #include "efi_model.h"
 
 #include "efi_messages.h"
@@ -8,7 +9,7 @@
 
 enum {
 	HANDLES_MAX = 40, /* volume, program, loader, and 16 disks with a partition each */
-	PROTOCOLS_MAX = 2,
+	PROTOCOLS_MAX = 3,
 	OPEN_MAX = 32,
 	MEDIA_ID = 7,
 	IO_ALIGN = 8
@@ -394,6 +395,41 @@ EFI_BLOCK_IO_PROTOCOL *efi_disk(size_t n)
 	return NULL;
 }
 
+/* ---- The variable of the program ---- */
+
+static bool is_handover(const CHAR16 *name, const EFI_GUID *vendor)
+{
+	static const char text[] = "Qcow2Boot";
+	/* 6a4f0c3b-2e0c-4f5a-9d57-3f1c8a5be27d */
+	static const uint8_t guid[16] = { 0x3b, 0x0c, 0x4f, 0x6a, 0x0c, 0x2e, 0x5a, 0x4f,
+		                          0x9d, 0x57, 0x3f, 0x1c, 0x8a, 0x5b, 0xe2, 0x7d };
+
+	for (size_t i = 0; i < sizeof text; i++)
+		if (name[i] != (unsigned char)text[i])
+			return false;
+	return memcmp(vendor, guid, sizeof guid) == 0;
+}
+
+static EFI_STATUS EFIAPI set_variable(const CHAR16 *name, const EFI_GUID *vendor,
+                                      uint32_t attributes, UINTN len, const void *data)
+{
+	TRUE(is_handover(name, vendor));
+	LE(len, EFI_VARIABLE_MAX - 1);
+	EQ(priority, TPL_APPLICATION);
+	if (fails(EFI_OUT_OF_RESOURCES))
+		return EFI_OUT_OF_RESOURCES;
+	if (len == 0 && efi.variable[0] == '\0')
+		return EFI_NOT_FOUND;
+	if (len == 0)
+		EQ(attributes, 0);
+	else /* not EFI_VARIABLE_NON_VOLATILE, which is 1 */
+		EQ(attributes, EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS);
+	if (len != 0)
+		memcpy(efi.variable, data, len);
+	efi.variable[len] = '\0';
+	return EFI_SUCCESS;
+}
+
 /* ---- The volume: its blocks ---- */
 
 static const struct efi_volume *volume;
@@ -698,8 +734,37 @@ static EFI_BOOT_SERVICES boot_services = {
 	.UninstallMultipleProtocolInterfaces = uninstall,
 };
 
+static EFI_RUNTIME_SERVICES runtime_services = { .SetVariable = set_variable };
+
+/* A node of a vendor, the node of the partition, and the end node. */
+static uint8_t volume_path[20 + 42 + 4];
+uint8_t *const efi_partition = volume_path + 20;
+
+static void volume_path_fill(void)
+{
+	static const uint8_t end[4] = { END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, 4 };
+
+	memset(volume_path, 0x55, sizeof volume_path);
+	volume_path[0] = HARDWARE_DEVICE_PATH;
+	volume_path[1] = HW_VENDOR_DP;
+	volume_path[2] = 20;
+	volume_path[3] = 0;
+	efi_partition[0] = MEDIA_DEVICE_PATH;
+	efi_partition[1] = MEDIA_HARDDRIVE_DP;
+	efi_partition[2] = 42;
+	efi_partition[3] = 0;
+	efi_partition[4] = 26; /* the number of the partition */
+	for (uint8_t i = 0; i < 16; i++)
+		efi_partition[24 + i] = (uint8_t)(0xa0 + i); /* its signature */
+	efi_partition[40] = 2;
+	efi_partition[41] = 2; /* which is a GUID */
+	memcpy(volume_path + 62, end, sizeof end);
+}
+
 static void volume_connect(void)
 {
+	volume_path_fill();
+	protocol_add(volume_handle, &device_path_guid, volume_path);
 	file_systems[0].OpenVolume = open_volume;
 	file_systems[1].OpenVolume = open_volume;
 	protocol_add(volume_handle, &file_system_guid, &file_systems[0]);
@@ -731,6 +796,7 @@ void efi_power_on(const struct efi_volume *with, const char *options)
 	console.OutputString = output_string;
 	system_table.ConOut = &console;
 	system_table.BootServices = &boot_services;
+	system_table.RuntimeServices = &runtime_services;
 	loaded.DeviceHandle = volume_handle;
 	loaded.FilePath = &program_path.node;
 	if (options != NULL) {
@@ -764,6 +830,7 @@ void efi_check_clean(void)
 	EQ(priority, TPL_APPLICATION);
 	EQ(n_raised, 0);
 	EQ(glue_heap.live, 0);
+	TRUE(efi.variable[0] == '\0' || efi_printed("cannot remove the variable"));
 	TRUE(loader_handle == NULL);
 	TRUE(!file_system_is_in_use());
 	for (size_t i = 2; i < HANDLES_MAX; i++)

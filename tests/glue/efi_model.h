@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A model of a firmware on the host, with the part of UEFI that port/uefi calls. It runs one
  * program from a volume, connects drivers to the disks that the program publishes, and can let any
@@ -39,7 +40,7 @@ void efi_volume_free(struct efi_volume *volume);
 
 /* ---- The firmware ---- */
 
-enum { EFI_CONSOLE_MAX = 16384 };
+enum { EFI_CONSOLE_MAX = 16384, EFI_VARIABLE_MAX = 1024 };
 
 typedef EFI_STATUS(EFIAPI *efi_program)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
@@ -59,12 +60,20 @@ struct efi_model {
 	bool was_restarted;
 	unsigned stalls; /* calls of Stall */
 
+	char variable[EFI_VARIABLE_MAX]; /* the text of Qcow2Boot; empty if it does not exist */
+
 	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader */
 	EFI_STATUS (*loader)(void); /* the boot loader */
 	unsigned loader_runs;
 };
 
 extern struct efi_model efi;
+
+/*
+ * The node of the volume's device path that describes its partition, 42 bytes. efi_power_on makes
+ * it that of a partition in a GPT.
+ */
+extern uint8_t *const efi_partition;
 
 /* Starts the firmware with a volume. `options` are the load options of the program, or NULL. */
 void efi_power_on(const struct efi_volume *volume, const char *options);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #include "efi_model.h"
 
 #include <ctype.h>
@@ -50,6 +51,11 @@ static void put_boot_sector(uint8_t *p)
 	put16(p + 19, SECTORS);
 	p[21] = 0xf8;
 	put16(p + 22, FAT_SECTORS);
+	p[38] = 0x29; /* a volume ID follows */
+	p[39] = 0x34;
+	p[40] = 0x12;
+	p[41] = 0xcd;
+	p[42] = 0xab;
 	p[510] = 0x55;
 	p[511] = 0xaa;
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # The instructions or the script of each port list the files of the core that it needs, as names or as
 # sets of src/sources.mk. This links the port with these files, and fails if one is missing or not needed.
 #	files.sh BUILD-DIR
@@ -49,4 +50,5 @@ heap=$build/port/common/heap_reader.o
 check port/uboot/import.sh "$build"/port/uboot/drivers/block/qcow2_*.o "$heap"
 check port/grub/build.sh "$build/port/grub/qcow2disk.o" "$heap"
 check port/tfa/README.md "$build/port/tfa/io_qcow2.o"
+check port/zephyr/CMakeLists.txt "$build/port/zephyr/qcow2_disk.o"
 exit $rc

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
-# Tests of port/uboot, port/grub and port/tfa over models of U-Boot, GRUB and TF-A. For each of these,
-# one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has a model
-# of the firmware: efi_*.c. That of port/crypto has the real libraries.
+# SPDX-FileCopyrightText: The qcow2 reader authors
+# Tests of port/uboot, port/grub, port/tfa and port/zephyr over models of what is around them. For each
+# of these, one header, tests/glue/NAME.h, takes the place of all its headers. The test of port/uefi has
+# a model of the firmware: efi_*.c. That of port/crypto has the real libraries.
 
-GLUE_LAYERS = uboot grub tfa
+GLUE_LAYERS = uboot grub tfa zephyr
 GLUE_HEADERS_uboot = blk.h command.h dm.h ext4fs.h ext_common.h malloc.h memalign.h part.h vsprintf.h \
 	dm/device-internal.h dm/lists.h dm/root.h linux/kernel.h linux/string.h
 
-# In U-Boot, these two headers are in include/qcow2/, and functions do not mark arguments that they ignore.
+# In U-Boot, these two headers are in include/qcow2/.
 GLUE_HEADERS_OWN_uboot = fat.h:port/uefi heap_reader.h:port/common
-GLUE_FLAGS_uboot = -Iport/uboot/include -Iport/uefi -Iport/common -Wno-unused-parameter
+GLUE_FLAGS_uboot = -Iport/uboot/include -Iport/uefi -Iport/common
 
 GLUE_HEADERS_grub = $(addprefix grub/,command.h disk.h dl.h err.h file.h i18n.h misc.h mm.h)
 GLUE_FLAGS_grub = -Iport/common
 GLUE_HEADERS_tfa = drivers/io/io_driver.h drivers/io/io_storage.h common/debug.h plat/common/platform.h
+GLUE_HEADERS_zephyr = $(addprefix zephyr/,drivers/disk.h fs/fs.h kernel.h logging/log.h sys/util.h)
 GLUE_PORT_uboot = $(addprefix port/uboot/,cmd/qcow2 $(addprefix drivers/block/qcow2_,blk file place))
 GLUE_PORT_grub = port/grub/qcow2disk
 GLUE_PORT_tfa = port/tfa/io_qcow2
+GLUE_PORT_zephyr = port/zephyr/qcow2_disk port/zephyr/qcow2_file
 
 GLUE = $(O)/tests/glue
 GLUE_TESTS = $(GLUE_LAYERS:%=$(GLUE)/test_%) $(GLUE)/test_crypto $(GLUE)/test_uefi

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The part of GRUB that port/grub uses, for a compiler on the host; test_grub.c implements it. */
 #ifndef GLUE_GRUB_H
 #define GLUE_GRUB_H

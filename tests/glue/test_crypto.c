@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The adapters of port/crypto: each library decrypts, hashes and derives the same bytes as
  * libgcrypt, which the tests of tests/conform compare with QEMU. With each, a LUKS image unlocks.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Tests port/grub over a model of GRUB's files, disks and commands. */
 #include "glue.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Tests port/tfa over a model of the io layer. Its io device can be open only once, as with some
  * drivers of TF-A.

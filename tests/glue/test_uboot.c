@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Tests port/uboot over a model of the block layer: the image fills a partition of a disk, or is a
  * file on a FAT or ext4 file system there.
@@ -336,6 +337,7 @@ static void check_reads(const struct glue_disk *disk)
 	EQ(made.desc.lba, disk->sectors);
 	EQ(made.desc.blksz, GLUE_SECTOR);
 	EQ(made.desc.uclass_id, UCLASS_QCOW2);
+	TEXT(made.desc.product, "qcow2");
 	EQ(made_parent.driver->id, UCLASS_QCOW2);
 	EQ(u_boot_uclass_qcow2.id, UCLASS_QCOW2);
 	EQ(made.driver->id, UCLASS_BLK);

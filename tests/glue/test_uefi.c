@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Runs the driver and the application of port/uefi in the model of a firmware, on a FAT volume,
  * which they read by its blocks, and on volumes with another file system. They must free all that
@@ -111,6 +112,7 @@ static int free_images(void **state)
 	free(images.raw.data);
 	for (size_t i = 0; i < N_DISKS; i++)
 		free(images.disks[i].want);
+	memset(&images, 0, sizeof images);
 	return 0;
 }
 
@@ -160,13 +162,15 @@ static size_t count_disks(void)
 	return n;
 }
 
+static bool expects_writable; /* the disks have overlays */
+
 /* The index of a disk in images.disks, identified by its size. */
 static size_t disk_index(const EFI_BLOCK_IO_PROTOCOL *block_io)
 {
 	const EFI_BLOCK_IO_MEDIA *media = block_io->Media;
 	size_t i = 0;
 
-	EQ(media->ReadOnly, 1);
+	EQ(media->ReadOnly, !expects_writable);
 	EQ(media->MediaPresent, 1);
 	while (i < N_DISKS && (media->LastBlock + 1) * media->BlockSize != images.disks[i].size)
 		i++;
@@ -314,6 +318,251 @@ static void application_boots(void **state)
 	}
 }
 
+/* ---- Writing ---- */
+
+enum { OVERLAY_MAX = 16 << 20, FAR = 64 << 20 }; /* FAR: the size of the disk that is written */
+
+/* Writes n blocks to the disk and to what it is expected to hold. */
+static EFI_STATUS write_blocks(EFI_BLOCK_IO_PROTOCOL *disk, uint64_t lba, size_t n, uint8_t byte)
+{
+	size_t i = disk_index(disk);
+	size_t len = n * images.disks[i].block_size;
+	uint8_t *buf = glue_dest(len + 1) + 1;
+	EFI_STATUS status;
+
+	for (size_t k = 0; k < len; k++)
+		buf[k] = (uint8_t)(byte + k % 251);
+	status = disk->WriteBlocks(disk, disk->Media->MediaId, lba, len, buf);
+	if (!EFI_ERROR(status))
+		memcpy(images.disks[i].want + lba * images.disks[i].block_size, buf, len);
+	else
+		EQ(status, EFI_DEVICE_ERROR);
+	return status;
+}
+
+/* Parts of pieces of 4 KiB, whole ones, several at once, again, and the last block of the disk. */
+static void write_disk(EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	uint64_t last = disk->Media->LastBlock;
+	static const struct {
+		uint8_t lba, n;
+	} writes[] = { { 40, 1 }, { 9, 3 }, { 16, 8 }, { 22, 30 }, { 41, 1 }, { 0, 2 }, { 9, 1 } };
+
+	for (size_t i = 0; i < COUNT(writes); i++) {
+		EQ(write_blocks(disk, writes[i].lba, writes[i].n, (uint8_t)(i * 31)), EFI_SUCCESS);
+		EQ(read_disk(disk), EFI_SUCCESS);
+	}
+	EQ(write_blocks(disk, last, 1, 77), EFI_SUCCESS);
+	EQ(write_blocks(disk, last - 4, 3, 78), EFI_SUCCESS);
+	EQ(read_disk(disk), EFI_SUCCESS);
+}
+
+static void refuses_bad_writes(EFI_BLOCK_IO_PROTOCOL *disk)
+{
+	uint64_t last = disk->Media->LastBlock;
+	uint32_t id = disk->Media->MediaId;
+	uint8_t buf[1024] = { 0 };
+
+	EQ(disk->WriteBlocks(disk, id + 1, 0, 512, buf), EFI_MEDIA_CHANGED);
+	EQ(disk->WriteBlocks(disk, id, 0, 0, buf), EFI_SUCCESS);
+	EQ(disk->WriteBlocks(disk, id, 0, 512, NULL), EFI_INVALID_PARAM);
+	EQ(disk->WriteBlocks(disk, id, 0, 511, buf), EFI_BAD_BUFFER_SIZE);
+	EQ(disk->WriteBlocks(disk, id, last, 1024, buf), EFI_INVALID_PARAM);
+	EQ(disk->WriteBlocks(disk, id, UINT64_MAX, 1024, buf), EFI_INVALID_PARAM);
+}
+
+/* Starts the driver on the first and the third image, with overlays. */
+static void start_writable(struct efi_volume *volume)
+{
+	open_setup(&setups[0], volume);
+	efi_power_on(volume, "top.q overlay=memory plain.q overlay=memory blocksize=4096");
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	EQ(count_disks(), 2);
+	TRUE(efi_printed("in blocks of 512, writable until the reset, with "));
+}
+
+static void keeps_writes_in_memory(void **state)
+{
+	struct efi_volume volume;
+	uint8_t *blocks;
+
+	(void)state;
+	expects_writable = true;
+	start_writable(&volume);
+	blocks = malloc(volume.len);
+	TRUE(blocks != NULL);
+	memcpy(blocks, volume.blocks, volume.len);
+	write_disk(efi_disk(0));
+	write_disk(efi_disk(1));
+	refuses_bad_writes(efi_disk(0));
+	SAME(volume.blocks, blocks, volume.len);
+	free(blocks);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+	efi_volume_free(&volume);
+	expects_writable = false;
+	free_images(NULL);
+	make_images(NULL); /* the disks of a new start are as before */
+	open_setup(&setups[0], &volume);
+	efi_power_on(&volume, NULL);
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	EQ(read_disks(), 0);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_volume_free(&volume);
+}
+
+/* A write that fails leaves the disk readable. Without the fault, it succeeds. */
+static bool write_fault(const struct efi_volume *volume, unsigned n)
+{
+	EFI_BLOCK_IO_PROTOCOL *disk;
+	EFI_STATUS status;
+
+	test_case("write: call %u fails", n);
+	efi_power_on(volume, "top.q overlay=memory");
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	disk = efi_disk(0);
+	efi.fail_at = efi.calls + n;
+	status = write_blocks(disk, 9, 1, 1);
+	EQ(EFI_ERROR(status), efi.failed != 0);
+	if (efi.failed != 0)
+		TRUE(efi_printed("a write at disk offset 4608 failed: no memory is left"));
+	efi.fail_at = 0;
+	EQ(write_blocks(disk, 9, 1, 1), EFI_SUCCESS);
+	EQ(read_disk(disk), EFI_SUCCESS);
+	n = efi.failed;
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+	return n != 0;
+}
+
+static void write_faults(void **state)
+{
+	struct efi_volume volume;
+	unsigned n = 1;
+
+	(void)state;
+	expects_writable = true;
+	open_setup(&setups[0], &volume);
+	while (write_fault(&volume, n))
+		n++;
+	LE(2, n);
+	efi_volume_free(&volume);
+	expects_writable = false;
+	free_images(NULL);
+	make_images(NULL);
+}
+
+/* A part of 4 KiB can only be written if the rest of them can be read. */
+static void writes_over_damage(void **state)
+{
+	struct efi_volume volume = { 0 };
+	uint8_t buf[4096] = { 1 };
+	EFI_BLOCK_IO_PROTOCOL *disk;
+	struct image img;
+
+	(void)state;
+	test_case("write over a damaged cluster");
+	image_init(&img, 3, BITS, 2 * CLUSTER);
+	image_add(&img, &img.active, 1, IMAGE_COMPRESSED);
+	image_finish(&img);
+	img.file.data[img.active.clusters[0].pos] = 0xff;
+	efi_volume_add(&volume, "bad.q", img.file.data, img.file.len);
+	efi_power_on(&volume, "bad.q overlay=memory");
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	disk = efi_disk(0);
+	EQ(disk->WriteBlocks(disk, disk->Media->MediaId, 9, 512, buf), EFI_DEVICE_ERROR);
+	TRUE(efi_printed("reading at disk offset 4096 failed:"));
+	EQ(disk->WriteBlocks(disk, disk->Media->MediaId, 8, 4096, buf), EFI_SUCCESS);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+	image_free(&img);
+	efi_volume_free(&volume);
+}
+
+/* One block of each 4 KiB takes a piece of memory, until all are used. Those written stay usable.
+ */
+static void bounds_writes(void **state)
+{
+	struct efi_volume volume = { 0 };
+	uint8_t buf[512] = { 1 };
+	EFI_BLOCK_IO_PROTOCOL *disk;
+	struct image img;
+	size_t n = 0;
+
+	(void)state;
+	test_case("full overlay");
+	image_init(&img, 3, 16, FAR);
+	image_finish(&img);
+	efi_volume_add(&volume, "far.q", img.file.data, img.file.len);
+	efi_power_on(&volume, "far.q overlay=memory");
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	disk = efi_disk(0);
+	while (n < FAR / 4096 && disk->WriteBlocks(disk, disk->Media->MediaId, (uint64_t)n * 8, 512,
+	                                           buf) == EFI_SUCCESS)
+		n++;
+	EQ(n, OVERLAY_MAX / 4096);
+	TRUE(efi_printed("\\far.q: a write at disk offset 16777216 failed: no memory is left, of "
+	                 "16 MiB at most"));
+	EQ(disk->WriteBlocks(disk, disk->Media->MediaId, 9, 512, buf), EFI_SUCCESS);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+	image_free(&img);
+	efi_volume_free(&volume);
+}
+
+/* ---- The variable that names the files ---- */
+
+#define GUID_LINE "partuuid=a3a2a1a0-a5a4-a7a6-a8a9-aaabacadaeaf\n"
+#define MBR_LINE  "partuuid=a3a2a1a0-1a\n"
+#define FAT_LINE  "fsuuid=ABCD-1234\n"
+#define TOP_LINES "path=/top.q\nbacking=/mid.q\nbacking=/base.raw\n"
+#define EXT_LINES "path=/ext.q\ndata=/ext.raw\n"
+
+static const struct handover_case {
+	size_t setup, disk; /* the disk that has a boot loader */
+	uint8_t signature;  /* of the partition: 0: it has none, 1: that of an MBR, 2: a GUID */
+	const char *text;
+} handover_cases[] = {
+	{ 0, 0, 2, "version=1\n" GUID_LINE FAT_LINE TOP_LINES },
+	{ 0, 1, 2, "version=1\n" GUID_LINE FAT_LINE EXT_LINES },
+	{ 1, 2, 1, "version=1\n" MBR_LINE FAT_LINE "path=/plain.q\n" },
+	{ 2, 1, 1, "version=1\n" MBR_LINE EXT_LINES },
+	{ 3, 0, 0, "version=1\n" TOP_LINES },
+};
+
+static char loader_variable[EFI_VARIABLE_MAX]; /* while the boot loader runs */
+
+static EFI_STATUS variable_loader(void)
+{
+	strcpy(loader_variable, efi.variable);
+	return EFI_SUCCESS;
+}
+
+static void names_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(handover_cases); i++) {
+		const struct handover_case *c = &handover_cases[i];
+		struct efi_volume volume;
+
+		test_case("variable %zu", i);
+		open_setup(&setups[c->setup], &volume);
+		efi_power_on(&volume, setups[c->setup].options);
+		efi.loader = variable_loader;
+		efi.loader_blocks = images.disks[c->disk].size / images.disks[c->disk].block_size;
+		efi_partition[41] = c->signature;
+		EQ(efi_run(efi_main_app), EFI_SUCCESS);
+		EQ(strcmp(loader_variable, c->text), 0);
+		efi_check_clean();
+		/* The driver names its first image. */
+		EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+		TRUE(strstr(efi.variable, "\n" TOP_LINES) != NULL);
+		EQ(efi_unload(), EFI_SUCCESS);
+		efi_check_clean();
+		efi_volume_free(&volume);
+	}
+}
+
 /* ---- Requests that fail ---- */
 
 static char long_config[65536 + 1]; /* blanks */
@@ -351,6 +600,7 @@ static const struct request_case {
 	{ "text.q top.q nothing.q ext.q", NULL, 2, "\\text.q: not a qcow2 image" },
 	{ "blocksize=512", NULL, 0, "this option must follow an image: blocksize=512" },
 	{ "top.q blocksize=511", NULL, 0, "the block size must be 512 or 4096: 511" },
+	{ "top.q overlay=disk", NULL, 0, "overlay= must be memory: disk" },
 	{ "..\\top.q", NULL, 0, "not a path on this volume: ..\\top.q" },
 	{ "top.q \"ext.q", NULL, 0, "closing quote" },
 	{ "top.q backing=base.raw", NULL, 0, "backing= needs raw:PATH or qcow2:PATH: base.raw" },
@@ -424,19 +674,26 @@ static void make_bad_image(struct image *img, const struct bad_image *bad)
 	image_finish(img);
 }
 
-/* A disk reports only its first failures. */
+/* Reads a block that fails. Returns whether that was printed. */
+static bool failure_is_printed(EFI_BLOCK_IO_PROTOCOL *disk, uint64_t lba)
+{
+	size_t len = efi.console_len;
+	uint8_t buf[512];
+
+	EQ(disk->ReadBlocks(disk, disk->Media->MediaId, lba, sizeof buf, buf), EFI_DEVICE_ERROR);
+	return efi.console_len != len;
+}
+
+/* A failure is reported once, and only the first failures of a disk. Two clusters are damaged. */
 static void read_until_silent(EFI_BLOCK_IO_PROTOCOL *disk)
 {
-	uint8_t buf[512];
-	size_t len = 0;
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < 10; i++) {
-		LE(len, efi.console_len);
-		len = efi.console_len;
-		EQ(disk->ReadBlocks(disk, disk->Media->MediaId, 0, sizeof buf, buf),
-		   EFI_DEVICE_ERROR);
-	}
-	EQ(efi.console_len, len);
+	TRUE(!failure_is_printed(disk, 0)); /* the firmware read it when the disk was published */
+	TRUE(!failure_is_printed(disk, 1));
+	while (failure_is_printed(disk, n % 2 == 0 ? CLUSTER / 512 : 0))
+		n++;
+	EQ(n, 7);
 	TRUE(efi_printed("qcow2: further failures of this disk are not shown"));
 }
 
@@ -468,12 +725,13 @@ static void damaged_cluster(void)
 {
 	struct image img;
 
-	image_init(&img, 3, BITS, CLUSTER);
+	image_init(&img, 3, BITS, 2 * CLUSTER);
 	img.compression_type = QCOW2_COMPRESSION_ZSTD;
-	image_add(&img, &img.active, 0, IMAGE_COMPRESSED);
+	image_add_range(&img, &img.active, 0, 2, IMAGE_COMPRESSED);
 	image_finish(&img);
-	img.file.data[img.active.clusters[0].pos] ^= 1; /* the magic number of the frame */
-	run_image("zstd.q", &img.file, 1, "\\zstd.q: compressed data is corrupt (at");
+	for (size_t i = 0; i < 2; i++) /* the magic number of the frame */
+		img.file.data[img.active.clusters[i].pos] ^= 1;
+	run_image("zstd.q", &img.file, 1, "; check the image with qemu-img check");
 	image_free(&img);
 }
 
@@ -665,9 +923,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(driver_shows_disks), cmocka_unit_test(refuses_bad_calls),
-		cmocka_unit_test(application_boots),  cmocka_unit_test(requests),
-		cmocka_unit_test(bad_files),          cmocka_unit_test(driver_faults),
-		cmocka_unit_test(application_faults), cmocka_unit_test(messages),
+		cmocka_unit_test(application_boots),  cmocka_unit_test(keeps_writes_in_memory),
+		cmocka_unit_test(write_faults),       cmocka_unit_test(writes_over_damage),
+		cmocka_unit_test(bounds_writes),      cmocka_unit_test(names_files),
+		cmocka_unit_test(requests),           cmocka_unit_test(bad_files),
+		cmocka_unit_test(driver_faults),      cmocka_unit_test(application_faults),
+		cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, make_images, free_images);

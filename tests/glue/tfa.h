@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of TF-A 2.8 that port/tfa uses, for a compiler on the host; test_tfa.c implements it.
  */

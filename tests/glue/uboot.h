@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of U-Boot that port/uboot uses, for a compiler on the host; test_uboot.c implements it.
  * Block numbers have 32 bits. UCLASS_QCOW2 is the only name that the port adds.
@@ -55,6 +56,7 @@ struct blk_desc {
 	int devnum;
 	lbaint_t lba;
 	unsigned long blksz;
+	char vendor[41], product[21], revision[9];
 	struct udevice *bdev;
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Writes LUKS 1 headers and encrypts sectors, with libgcrypt. The names are those of the LUKS
  * on-disk format: a slot has the master key split into 4000 stripes ("anti-forensic splitter"),

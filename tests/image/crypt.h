@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Encrypts the data of an image as it is written, with LUKS or with the older AES method. Only
  * programs that link libgcrypt can use this.

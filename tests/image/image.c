@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The model: bytes, content, clusters. image_finish.c writes the tables. */
 #include "image.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Writes tables, refcounts, snapshots and header of an image. */
 #include "image.h"
 

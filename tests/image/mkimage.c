@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * mkimage: builds a qcow2 image, valid or evil, from a recipe.
  *

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Writes raw deflate streams and zstd frames for tests, on any target and without a library. */
 #ifndef TEST_PACK_H
 #define TEST_PACK_H

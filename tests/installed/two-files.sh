@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds the README's first program with the two files of `make amalgamation`, as port/README.md shows it for
 # Make and for CMake. Debian has no Zig.
 #	two-files.sh AMALGAMATION-DIR

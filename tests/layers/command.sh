@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Checks that the qcow2 command uses the library through include/qcow2.h and include/qcow2/status.h only
 # (and the types that these use).
 #	command.sh BUILD-DIR

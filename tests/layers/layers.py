@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Checks that calls and includes go only to lower layers.
 
     layers.py BUILD-DIR            fails if a call or an include goes up, or sideways

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Changes the core in one place at a time, and checks that the unit tests notice.
 
     mutate.py [--max N] [--seed S] [--jobs N] [--seconds N] [--log FILE] [--build DIR]

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 
 #: mutation     change the core, see that the tests notice: MUTANTS=n, SEED=s (MUTANTS=0: all, hours)
 MUTANTS ?= 60

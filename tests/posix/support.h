@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the tests of the POSIX library share: files, and system calls that fail on demand. The
  * linker redirects these calls to the functions in support.c (-Wl,--wrap; POSIX_TEST_LDFLAGS in

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* qcow2_find_bitmaps and qcow2_map_bitmaps: unions, each way to fail, threads, files that grow. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* qcow2_check: its options, what it tells, how it ends, and each fault. */
 #include "support.h"
 

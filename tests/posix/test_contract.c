@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The documented contract of qcow2_open, qcow2_close and qcow2_get_size, line by line, and of the
  * smaller calls. test_read.c has qcow2_read and qcow2_map.

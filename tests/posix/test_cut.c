@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Files that end before the tables of the image do: what the failure says, and when
  * QCOW2_ALLOW_TRUNCATED helps. test_damage.c has what is missing of the disk.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Where a read or a map fails, and how far the reason reaches: offset, length and looks_cut of
  * qcow2_failure. What is before that part and behind it can be read.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Encrypted images: where keys come from, what works without them, and how failures are reported.
  * Built without a cryptographic library, the library refuses all of them with the same error.

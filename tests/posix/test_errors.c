@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Failures that the image's own format does not cause: names that are not text, devices, files from
  * the caller that are missing or not needed. Checks the errno, and that the message explains it.

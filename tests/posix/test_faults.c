@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Every allocation, every read and every other system call that can fail does so, either once or
  * from then on. The library reports it, nothing leaks, and the same call succeeds afterwards.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Files that are not as simple as a file with an image: another process writes to them, they grow,
  * they are parts of other files, or their descriptor has O_DIRECT.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The calls that describe an image: qcow2_get_info, qcow2_list_bitmaps, qcow2_count_clusters; and
  * those that make text from an image printable.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Lists of snapshots and of bitmaps that are not as simple as those of a good image: another
  * process changes the file while the list is made, or the table is too long.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Which of the files that an image names the library opens: only those that the caller allows, in
  * the format that the caller or the image states.

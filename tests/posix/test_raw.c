@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* A raw image on top: the option `format` of qcow2_open_options, and what each call says of it. */
 #include "support.h"
 

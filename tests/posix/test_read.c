@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The documented contract of qcow2_read and qcow2_map: content, ends, failures, cost. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * One handle and many threads: each thread gets the right bytes and its own errors, also if threads
  * are cancelled and if the process forks. tsan.sh also runs this under ThreadSanitizer.

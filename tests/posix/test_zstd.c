@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Clusters compressed with zstd: frames written by hand (RFC 8878), valid or not. Each
  * decoder of the library answers them in the same way.

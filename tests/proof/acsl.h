@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The predicates and axioms that the contracts in tests/proof/contracts/ and the annotations in
  * src/ use. wp.sh includes this before each file. To a compiler, ACSL is comments. Its integers do

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Proves the axioms about bits in acsl.h with Z3 on bit vectors, for each number of bits.
 
 Integers in ACSL do not wrap. All integers here are below 2^128, so bit vectors of 128 bits behave

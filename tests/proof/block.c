@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The block adapter: any device, any piece of any block or run of blocks, any failure; a bounce
  * buffer of exactly BLOCK bytes. The loop around the pieces runs only for single bytes, because Eva

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * LUKS headers, unlocking, and reading encrypted data: any image, any failure. The primitives and
  * the cipher are models: they may fail, and write anything that crypto.h allows. They assert what

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs Frama-C's Eva on the core, for all images. Each harness must end without an alarm or a
 # warning, and must reach most statements, so that the proof is not empty. Eva does not see the
 # annotations in src/, which are for WP (wp.sh), so its result does not depend on them. It sees only
@@ -21,13 +22,14 @@ done
 cd "$plain" || exit 1
 open='src/io.c src/wide.c src/header.c src/extension.c src/image.c'
 
-# Prints the functions that return a status, in the given files and in a file of the core that the
-# harness includes. For these, Eva keeps the states after success and after failure apart, because
+# Prints the functions that return a status, in the given files and in those of the core that the
+# harness includes; in the fast decoder for zstd, that is a bool. For these, Eva keeps the states after success and after failure apart, because
 # their results mean something only after success.
 statuses() {
 	included=$(sed -n 's|^#include "../../\(src/.*\.c\)"|\1|p' "$1")
 	# shellcheck disable=SC2086
-	sed -nE 's/^(static )?int ([a-z0-9_]+)\(.*/\2:0/p' "$@" $included
+	sed -nE -e 's/^(static )?int ([a-z0-9_]+)\(.*/\2:0/p' \
+		-e 's/^(static )?bool ((q2_)?zfast_[a-z0-9_]+)\(.*/\2:0/p' "$@" $included
 }
 
 analyze() { # NAME LEAST-PERCENT-OF-STATEMENTS MACHDEP DEFINES FILE...
@@ -90,6 +92,9 @@ prove fast-4096-32 95 gcc_x86_32 "-DFAST -DWINDOW=4096" tests/proof/inflate.c sr
 small='-DCODEC=qcow2_zstd_small -DWORK=QCOW2_ZSTD_SMALL_WORK'
 prove zstd-small 98 gcc_x86_64 "$small -DWINDOW=4096" tests/proof/zstd.c src/zstd_small*.c
 prove zstd-small-32 98 gcc_x86_32 "$small -DWINDOW=4096" tests/proof/zstd.c src/zstd_small*.c
+prove zstd-tables-64 97 gcc_x86_64 -DLEN=64 tests/proof/zstd_fast.c
+prove zstd-tables-64-32 97 gcc_x86_32 -DLEN=64 tests/proof/zstd_fast.c
+more zstd-tables-7 97 gcc_x86_64 -DLEN=7 tests/proof/zstd_fast.c
 for len in 1 47 100; do
 	prove "xxh64-$len" 70 gcc_x86_64 "-DLEN=$len" tests/proof/xxh64.c src/xxh64.c
 done

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The small deflate decoder, or the fast one if FAST is defined: any stream in pieces of any
  * length, any state of the window, any stop. WINDOW is the exact length of the window.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Snapshots, bitmaps, refcounts and feature names: any image, any arguments, any failure.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the harnesses of Eva share: a variable with any value, and a file with any content, whose
  * reads may fail at any time.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 
 #: proof        run Frama-C's Eva and WP on the core (needs frama-c-base, why3, z3, cvc4)
 #: proof-sensitivity  take one check after the other out of the core; the proof must fail each time

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Open, attach, map, and reading an extent: any image, any arguments, any failure. The reader has
  * memory for exactly SLICES slices.

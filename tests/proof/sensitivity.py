@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 """Removes checks from the core, one at a time. The proof must fail each time.
 
     sensitivity.py           all entries of CHECKS
@@ -183,6 +184,25 @@ CHECKS = [
      "zstd-small"),
     ("an offset has 32 bits and more", "zstd_small_sequences.c",
      "if (bits > 22) {", "if (false) {", EVA, "zstd-small"),
+    # The tables of the fast decoder for zstd.
+    ("a table has more cells than there are", "zstd_fast_fse.c",
+     "if (n > zfast_kinds[kind].log_max)", "if (false)", EVA, "zstd-tables-64"),
+    ("bytes of a table are read past the end of the block", "zstd_fast_fse.c",
+     "n < 24 && i < left;", "n < 24;", EVA, "zstd-tables-64"),
+    ("more symbols that do not occur than there are", "zstd_fast_fse.c",
+     "s->counts[++*symbol % ZFAST_SYMBOLS_MAX]", "s->counts[++*symbol]", EVA, "zstd-tables-64"),
+    ("a symbol is sought behind the list of extra bits", "zstd_fast_fse.c",
+     "symbol >= k->ones", "false", EVA, "zstd-tables-64"),
+    ("rare symbols are outside their table", "zstd_fast_fse.c",
+     "cells[last & mask]", "cells[last]", EVA, "zstd-tables-64"),
+    ("a weight that no symbol can have, in the fast decoder", "zstd_fast_literals.c",
+     "if (weight > ZFAST_TREE_BITS)", "if (false)", EVA, "zstd-tables-64"),
+    ("weights are read past the end of the block", "zstd_fast_literals.c",
+     "if (n > 2 * (size_t)(s->block_end - s->in))", "if (false)", EVA, "zstd-tables-64"),
+    ("more weights than there is room for", "zstd_fast_literals.c",
+     "while (n < ZSTD_FORMAT_WEIGHTS_MAX - 1) {", "while (true) {", EVA, "zstd-tables-64"),
+    ("a code is outside the Huffman table", "zstd_fast_literals.c",
+     "tree + (at & ((1u << ZFAST_TREE_BITS) - 2u))", "tree + at", EVA, "zstd-tables-64"),
 ]
 
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Compressed clusters: any codec that does as codec.h says, any packed bytes at any position, any
  * failure of the storage or the codec, any order of reads, from a chain of two images with clusters

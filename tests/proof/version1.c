@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Version 1 of the format: open and map, with any image, any arguments, any failure. The reader has
  * memory for exactly one slice, so that the parts of a table entry push each other out.

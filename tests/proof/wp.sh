@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Runs Frama-C's WP on the contracts in tests/proof/contracts, one file of src/ after the other.
 # Every goal must be proved, no contract may contradict itself (smoke tests), and there must be
 # exactly as many goals as this script lists, so that none gets lost. Arguments: the files to prove,

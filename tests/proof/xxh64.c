@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The checksum of zstd frames: any bytes, of exactly LEN. */
 #include "proof.h"
 #include "../../src/zstd_format.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A zstd decoder: any frames in pieces of any length, which may fail, any state of the memory.
  * WINDOW is the exact length of the window. CODEC is the decoder, and WORK the macro for its

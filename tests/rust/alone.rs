@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 //! The crate in a program without std: reads the image in IMAGE, which is built into it, and exits
 //! with 0 if the disk is the bytes in CONTENT.
 #![no_std]

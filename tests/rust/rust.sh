@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds the Rust crate as a program that uses it does, offline, with cargo and the crate cc of Debian.
 # The structs must be as the header has them, the example must read the same bytes as qemu-img and
 # report damage, and a program without std must link and read its image.

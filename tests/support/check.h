@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The checks of all C tests; cmocka runs the tests. A check that fails prints the expression, both
  * values and the name of the case, and ends the test.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A model of qcow2_image_check: one exact counter for each cluster, the whole file in memory, one
  * walk for counting and one for the flags, as the format describes it.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif

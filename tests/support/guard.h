@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Memory for a buffer under test, between two guard pages. An access to a guard page raises a
  * signal. The buffer is next to one of the pages, as close as its alignment allows. Canaries fill

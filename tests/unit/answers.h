@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The file of answers that TEST_ANSWERS names: see zlib_oracle.h. One program writes it, and the
  * same program for another processor reads it.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds the tests of the core with a cross compiler, without cmocka, zlib and libzstd, and runs
 # them in an emulator. The tests of the decoders run on the host first, as `make programs` has built them:
 # there the answers of zlib and libzstd go to a file, which the test on the other processor reads

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Writes deflate streams (RFC 1951) bit by bit, valid or not: blocks, codes, symbols. There is one
  * stream at a time, in `writer`, and one pair of codes, in `lit` and `dist`.

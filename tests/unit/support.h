@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the tests of the core share: an image file in memory that counts reads and fails on demand,
  * an image and a reader under test, and a model of what a chain of images contains.

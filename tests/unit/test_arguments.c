@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The caller's mistakes: NULL, misaligned or too small memory, headers of another version. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Bitmaps: what the directory says, what the bits say, each limit of both, and each way to fail.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The block adapter, over a model of a device. The device checks that the adapter asks only for
  * whole blocks of the file, with aligned buffers, and for no more blocks than the device can read

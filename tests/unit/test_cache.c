@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The cache of table slices: more memory makes a reader faster, and never changes its answers. */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Backing chains: raw and qcow2, shorter and longer, other cluster sizes, depth. Other readers got
  * these wrong: endless recursion, and reads past the end of a shorter backing file.

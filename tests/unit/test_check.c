@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The consistency check: each kind of damage, any memory, each limit and each fault. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Encrypted data, with a cipher that adds a pattern: what is decrypted, where, and at what cost. */
 #include "toy_crypto.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the reader promises to codecs, and which codec and how much memory an image needs. The
  * codecs here are simpler than deflate, and check the promises.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Compressed clusters through a reader with the small deflate decoder: where their bytes are in the
  * file, what the L2 entry states, damaged data, windows smaller than a cluster. Other readers got

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Small images cut at every byte, and with every bit of header, L1 and L2 flipped: a clear error or
  * right data, in bounded work. The second reader below decides what is right. It was written from

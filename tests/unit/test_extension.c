@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Header extensions, names, feature names. Other readers got these wrong: lengths that overflow,
  * and repeated extensions.

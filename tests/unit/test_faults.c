@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The fault loop: the same work runs again and again. In the first run, the first call of the io
  * callback fails, then the second, and so on until the work ends without a failure. Each call fails

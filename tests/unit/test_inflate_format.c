@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The deflate format with both built-in decoders, in the order of RFC 1951: stored, fixed and
  * dynamic blocks, distances; and for each the streams that are not valid.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The interface of the decoders: input in pieces, output in steps, small windows, ends of input and
  * output, wrong arguments. Only the small decoder can stop and go on.

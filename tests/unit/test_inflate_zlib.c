@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Both decoders against zlib (zlib_oracle.h): streams that zlib makes, the same with damage,
  * streams that no compressor makes, and noise. They must give the same bytes and find the same

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * LUKS headers, and unlocking with primitives that protect nothing: which checks there are, in
  * which order the primitives are called, and that no secret stays behind.

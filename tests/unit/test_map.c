@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What map answers: every kind of entry, merging, damaged entries, random images against the model,
  * cost. Other readers got this wrong: they checked the zero bit before the compressed bit.

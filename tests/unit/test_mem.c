@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Compares src/mem.c, compiled under other names, with the functions of the libc. */
 #include "support.h"
 

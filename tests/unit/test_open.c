@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The fixed header: every limit at its boundary and one past it, the order of the checks, short
  * files. The limits are QEMU's.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reading: every kind of cluster, every cluster size, every size of memory, any alignment; ends of
  * disks and files; cost.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Refcounts: every width, every position in a byte, block and table, and each way to fail. */
 #include "support.h"
 

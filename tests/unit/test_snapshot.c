@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Internal snapshots, with tables like those of CVE-2014-0143, -0144 and -0145. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Version 1 of the format: headers, tables at any byte, clusters, chains, AES. */
 #include "toy_crypto.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The fast zstd decoder where it differs from the small one: the main loop, which decodes sequences
  * as long as there is much room, and leaves the others to a slower one; and how it answers input

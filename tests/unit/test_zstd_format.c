@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The zstd format with the built-in decoders, item by item: frames, blocks, literals, tables,
  * sequences; and for each the frames that are not valid. libzstd is asked about all of them.

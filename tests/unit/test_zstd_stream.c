@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The built-in zstd decoders with what libzstd compresses: clusters of all sizes, pieces of any
  * length, input that fails or ends anywhere, damaged frames; and through a reader.

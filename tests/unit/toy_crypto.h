@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Primitives that protect nothing: a cipher that adds a pattern, and sums instead of hashes. They
  * fail on demand, and record what the core does with them. Real ones are in tests/conform.

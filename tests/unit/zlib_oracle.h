@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What zlib makes of deflate streams. zlib_oracle.c asks zlib and, if TEST_ANSWERS names a file,
  * also writes the answers there. mini/zlib_oracle.c is for targets without zlib (cross.sh): it

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What the tests of the built-in zstd decoders share: runs a decoder on the frames in `zstd`, and
  * checks that it touches only the memory that it may.

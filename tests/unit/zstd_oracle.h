@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What libzstd makes of zstd frames, in the loop of QEMU. As with zlib_oracle.h, the answers go to
  * the file that TEST_ANSWERS names, and mini/zstd_oracle.c reads them there, for targets without

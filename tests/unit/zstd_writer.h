@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Writes zstd frames (RFC 8878) part by part, valid or not: headers, blocks, bitstreams, tables.
  * There is one input for the decoder at a time, in `zstd`. It is made from the tables of the format

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Messages, the command line and the exit status, by semihosting. */
 #include "console.h"
 

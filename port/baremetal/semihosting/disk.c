@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* A block device that is a file of the host, as strict about range and alignment as a real one. */
 #include "disk.h"
 

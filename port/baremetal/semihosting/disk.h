@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The disk: a device that reads whole blocks, for layer.c and main.c. It is a file of the host. */
 #ifndef DISK_H
 #define DISK_H

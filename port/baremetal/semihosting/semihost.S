@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * intptr_t semihost(uintptr_t number, const void *argument): a call that a debugger or QEMU serves.
  * The instructions are those of "Semihosting for AArch32 and AArch64" and of its counterpart for

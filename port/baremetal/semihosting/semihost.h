@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* Calls that a debugger or QEMU serves for a bare program: semihost.S. */
 #ifndef SEMIHOST_H
 #define SEMIHOST_H

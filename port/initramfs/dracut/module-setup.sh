@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # dracut module: the root file system comes from a qcow2 image. See qcow2-initramfs(7).
 
 # Only for those who ask for it: dracut --add qcow2, or add_dracutmodules+=" qcow2 ".

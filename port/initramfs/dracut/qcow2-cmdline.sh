@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # dracut, hook cmdline: keeps the initqueue running until the disk is there.
 # shellcheck source=port/initramfs/boot.sh
 . /usr/lib/qcow2/boot.sh

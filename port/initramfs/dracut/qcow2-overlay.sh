@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # dracut, hook pre-pivot: makes the root file system writable by an overlay.
 # shellcheck source=port/initramfs/boot.sh
 . /usr/lib/qcow2/boot.sh

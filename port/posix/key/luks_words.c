@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The core reports the position of the field that is wrong. This names the field, by its place in
  * the header: LUKS On-Disk Format Specification 1, figure 1.

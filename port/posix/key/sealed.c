@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #include "sealed.h"
 
 /* The type of qcow2_cipher.decrypt. NOLINTNEXTLINE(readability-non-const-parameter) */

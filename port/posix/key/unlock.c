@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Asks for passwords, unlocks keys, and attaches ciphers. Passwords stay in the caller's memory. A
  * key is wiped as soon as its cipher has it, and the cipher is wiped when the handle is closed.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Opens names that must stay inside a directory. The kernel checks this (openat2); if it cannot,
  * the library opens one directory after another and checks each.

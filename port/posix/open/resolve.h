@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #ifndef QCOW2_POSIX_RESOLVE_H
 #define QCOW2_POSIX_RESOLVE_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Explores a failure of the core. It knows the file and the position, but a caller that wants what
  * lies behind the damage must know the part of the disk, which the core does not keep:

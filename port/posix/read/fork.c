@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * fork(2) copies the handles, but only the thread that calls it. A reader that another thread has
  * taken would stay taken in the child, and a call that needs one would wait for ever. So a handler

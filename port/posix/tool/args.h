@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The command line.
  */
@@ -44,6 +45,7 @@ struct args {
 	uint64_t offset;    /* bytes; --skip */
 	uint64_t length;    /* bytes; UINT64_MAX without --length */
 	uint64_t memory;    /* bytes; 0: not given */
+	uint32_t max_reads; /* 0: not given */
 	unsigned n_images;
 	unsigned connections; /* of attach; 0: not given */
 	enum sparse sparse;

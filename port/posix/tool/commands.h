@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The commands, one file each: info.c, map.c and so on. Each returns an exit status, after a
  * message if that is not EXIT_OK.

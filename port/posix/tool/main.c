@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The qcow2 command: shows what qcow2 disk images hold, and extracts their content.
  */

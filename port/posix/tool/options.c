@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The table of options, and how each value is stored.
  */
@@ -217,13 +218,14 @@ static const char *store_key_fd(struct args *args, const struct option_row *row,
 	return fcntl(source->fd, F_GETFD) >= 0 ? NULL : "an open descriptor";
 }
 
-static const char *store_iterations(struct args *args, const struct option_row *row, char *value)
+/* For the library, a limit of 0 is none. */
+static const char *store_limit(struct args *args, const struct option_row *row, char *value)
 {
 	size_t digits = strspn(value, "0123456789");
 	unsigned long long n = strtoull(value, NULL, 10);
+	uint32_t *field = (void *)((char *)args + row->at);
 
-	(void)row;
-	args->options.max_iterations = (uint32_t)n;
+	*field = (uint32_t)n;
 	return digits != 0u && value[digits] == '\0' && n != 0u && n <= UINT32_MAX
 	               ? NULL
 	               : "a number from 1 to 4294967295";
@@ -359,6 +361,9 @@ const struct option_row options[] = {
 	{ "memory", '\0', "SIZE", FOR_CHECK,
 	  "use at most SIZE bytes to count; less than a byte for each cluster takes longer",
 	  store_memory, FIELD(memory) },
+	{ "max-reads", '\0', "N", FOR_CHECK,
+	  "give up if the tables need more than N reads, as those of a hostile image can",
+	  store_limit, FIELD(max_reads) },
 	{ "repair", 'r', "leaks|all", FOR_CHECK,
 	  "refused, because this program only reads",
 	  store_repair, 0 },
@@ -435,7 +440,7 @@ const struct option_row options[] = {
 	  store_key_fd, 0 },
 	{ "max-iterations", '\0', "N", FOR_IMAGES,
 	  "try passwords of images whose header asks for at most N iterations; 100000000 if not given",
-	  store_iterations, 0 },
+	  store_limit, FIELD(options.max_iterations) },
 	{ "image-at", '\0', "OFFSET[,LENGTH]", FOR_IMAGES,
 	  "the image is inside the file IMAGE: it begins at OFFSET and has LENGTH bytes",
 	  store_image_at, 0 },

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What every file of the qcow2 command needs. Each file includes it before anything else, because
  * it asks the system for 64-bit file offsets and times, and for splice(2).

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 version: the version, and what decodes compressed clusters, and what decrypts.
  */

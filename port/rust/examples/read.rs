@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 //! Writes the disk in a qcow2 image to standard output: `cargo run --example read disk.qcow2`.
 //! The image must not need another file.
 use qcow2_core_sys::*;

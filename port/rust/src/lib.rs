@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 //! Declarations of the freestanding qcow2 reader, which `build.rs` compiles from `qcow2_core.c`.
 //!
 //! Each function, struct and constant is that of the C headers, under the same name.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 /*
  * Creates and removes block devices for the disks in qcow2 images
  */
@@ -41,6 +42,8 @@ static int do_create(struct cmd_tbl *cmdtp, int flag, int argc,
 	struct udevice *dev;
 	int ret;
 
+	(void)cmdtp;
+	(void)flag;
 	if (argc != 3 && argc != 4)
 		return CMD_RET_USAGE;
 	if (blk_get_device_part_str(argv[1], argv[2], &below, &part, 1) < 0)
@@ -65,6 +68,8 @@ static int do_destroy(struct cmd_tbl *cmdtp, int flag, int argc,
 	char *end;
 	int devnum;
 
+	(void)cmdtp;
+	(void)flag;
 	if (argc != 2)
 		return CMD_RET_USAGE;
 	devnum = (int)dectoul(argv[1], &end);
@@ -82,6 +87,8 @@ static int do_destroy(struct cmd_tbl *cmdtp, int flag, int argc,
 static int do_common(struct cmd_tbl *cmdtp, int flag, int argc,
 		     char *const argv[])
 {
+	(void)cmdtp;
+	(void)flag;
 	/* blk_common_cmd() expects the name of the command before these. */
 	return blk_common_cmd(argc + 1, argv - 1, UCLASS_QCOW2, &current_dev);
 }

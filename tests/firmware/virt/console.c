@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* A serial port, and the device of QEMU's boards that ends QEMU. The images are the disks. */
 #include "console.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* A driver for virtio block devices of version 2 on the memory-mapped bus. It waits for each
  * request. */
 #include "disk.h"

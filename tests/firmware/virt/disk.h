@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /* The disks of this board: virtio block devices, which QEMU numbers as the slots of their bus. */
 #ifndef DISK_H
 #define DISK_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Contracts of the functions in src/internal.h, in ACSL. Each file beside this one includes a file
  * of src/ and then declares its functions once more, with a contract; `make proof` has WP prove

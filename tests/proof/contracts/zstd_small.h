@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Contracts of the functions in src/zstd_small.h, and the predicates for them. contracts/internal.h
  * explains such a file.

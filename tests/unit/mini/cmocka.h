@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The part of cmocka that the tests of the core use, for targets without libcmocka. cross.sh
  * compiles with -Itests/unit/mini, so that this header takes the place of the library's.

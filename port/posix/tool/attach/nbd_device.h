@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The kernel's network block devices, /dev/nbdN, by the ioctl(2) of <linux/nbd.h> and by the files
  * of each device in /sys.

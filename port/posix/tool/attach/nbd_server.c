@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The transmission phase of NBD, as doc/proto.md of the NBD project defines it. Numbers
  * are big-endian. A request is

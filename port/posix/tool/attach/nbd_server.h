@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The transmission phase of NBD, for one disk and a few connections, read-only. A thread serves
  * each connection. The other ends of the connections belong to the kernel's block driver, which

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 check: finds damage in an image.
  */
@@ -71,6 +72,7 @@ static int check_image(const struct args *args, struct qcow2 *q)
 		.struct_size = sizeof options,
 		.flags = QCOW2_CHECK_TELL_OWNERS | (args->deep ? QCOW2_CHECK_DEEP : 0u),
 		.memory = args->memory < SIZE_MAX ? (size_t)args->memory : SIZE_MAX,
+		.max_reads = args->max_reads,
 		.report = print_finding,
 		.progress = show_progress,
 		.ctx = &checking,
@@ -83,6 +85,11 @@ static int check_image(const struct args *args, struct qcow2 *q)
 	progress_end(&checking.progress);
 	if (rc < 0)
 		return check_failed(args);
+	if (rc > 0) /* the callbacks above never end a check */
+		return tool_error(args->image,
+		                  "not checked to the end: the tables need more than %" PRIu32
+		                  " reads (--max-reads)",
+		                  args->max_reads);
 	if (checking.n_notes > NOTES_MOST)
 		fprintf(stderr, "note: %" PRIu64 " more notes like these\n",
 		        checking.n_notes - NOTES_MOST);

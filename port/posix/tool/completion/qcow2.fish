@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
 # Completion of the qcow2 command for fish. What there is to complete comes from the command itself:
 # `qcow2 help --table` lists command, long name, letter, argument and help of each option, and a
 # line without a name has the operands of a command.

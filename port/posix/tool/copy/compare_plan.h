@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Which parts of two disks must be read to compare them: those where at least one of them has data,
  * in ascending order. What both maps call zero is left out, and so are holes in the files.

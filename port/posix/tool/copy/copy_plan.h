@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Which parts of a disk must be copied: its data, in ascending order, in pieces that are read at
  * once. Zeros can be left out, and so can holes in the file that the data is in.

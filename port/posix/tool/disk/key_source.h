@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A file or a descriptor that has a password, and its bytes once they have been read. A pipe gives
  * them only once, but several images may need them.

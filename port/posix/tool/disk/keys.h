@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The passwords of encrypted images: from the files and descriptors that the command line names, or
  * from the terminal.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The list of the ranges of a disk that are lost: collected, printed, and written as JSON.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What is odd at the end of the image files. None of it stops the library from reading: QEMU reads
  * zeros there, and so does the library. But images that were written properly are not so.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Asks for a password on the terminal. The signals that end or stop the process wait while the
  * terminal does not show what is typed, except during ppoll(2), which ends when one comes. Then the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reading a disk that is damaged: zeros where it cannot be read, and a list of these ranges.
  */

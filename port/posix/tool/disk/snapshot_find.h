@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Which snapshot the command line names: "3" or "before", an id or a name, as the library takes it;
  * or, as in qemu-img, "snapshot.id=3", "snapshot.name=before" or both with a comma between.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 #include "bitmap_json.h"
 
 void bitmap_print_json(struct json *j, const struct qcow2_bitmap_entry *b, bool has_table)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A bitmap as JSON, for `qcow2 bitmaps` and `qcow2 info`.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 bitmaps: lists the persistent bitmaps, for people and as JSON. The keys that qemu-img info
  * has for a bitmap are the same here.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What a file is that is no qcow2 image, judged by its first bytes. This is only for messages:
  * nothing is ever opened because of it.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 info: what the header says, how full the image is, and which partitions its disk has. It
  * needs no other file, and it shows as much as possible of an image that cannot be read: encrypted,

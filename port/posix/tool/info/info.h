@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What `qcow2 info` shows: info_load.c collects it, info_text.c and info_json.c print it, and
  * info_chain.c does so for each image of a chain.

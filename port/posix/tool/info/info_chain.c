@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 info --backing-chain: what `qcow2 info` shows of each image of a chain, the top first.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 info --json: the keys of qemu-img info, then what qemu-img does not print: "header",
  * "chain", "usage" and "partition-table".

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Reads the table of an MBR: four primary partitions, one of which may be extended. In that one,
  * each logical partition has a table of its own. Its first entry is the partition, and the second

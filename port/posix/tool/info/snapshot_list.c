@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Prints a list of snapshots: for people, and as JSON with the keys of qemu-img and "disk-size".
  */

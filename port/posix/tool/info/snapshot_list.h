@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A list of n snapshots, for `qcow2 snapshots` and `qcow2 info`.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The map of a disk as QEMU prints it: the library's segments, cut where holes in files begin and
  * end, and merged as QEMU merges.

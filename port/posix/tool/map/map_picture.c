@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * qcow2 map --picture and --svg: one walk over the map, which is then drawn.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The map of a disk as a picture: the disk is cut into cells of equal length, in rows, and a walk
  * over the map counts how many bytes of each cell are of which kind. So a picture takes as much

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A picture of the map as SVG: the cells of the disk in rows, a legend, and a plot of guest order
  * against file order. Its size is bounded, as both panels have a bounded number of cells.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Guest order against file order: a grid whose columns are parts of the disk, and whose rows are
  * parts of the files. A bin is marked where data of that part of the disk is at that place in a

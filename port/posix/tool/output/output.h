@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The output of convert and of map --svg: a new file that gets its name when it is complete, or a
  * file, a device or a descriptor that is written in place.

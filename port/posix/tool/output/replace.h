@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Whether a file can be replaced by renaming another one. The system says so only when it is done,
  * which is after the work; this finds it out before.

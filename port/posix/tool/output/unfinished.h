@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What a deadly signal does to an output that is not complete: it removes the file, or says on
  * standard error that the output is not complete.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The two mechanisms of Linux behind one call. seccomp filters system calls by number and by the
  * values in their arguments; it cannot see the names that pointers refer to. Landlock limits names.

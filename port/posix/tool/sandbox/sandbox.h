@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The second wall. Images are hostile: if one of them takes over a decoder, the process must not be
  * able to do more than the command still has to do.

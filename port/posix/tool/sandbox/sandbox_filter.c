@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The tables of the system calls that remain, and their translation into a filter program:
  * seccomp(2). The program compares the number of the call with each number of the first table. Then

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * A JSON writer that keeps no tree: each call prints one thing. Members of an object have a key;
  * elements of an array, and the outermost value, have the key NULL.

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * How far a command is, for example "42 %  1.2 of 3.0 GiB  410 MiB/s  4 s left".
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * How far a command is, on standard error: a line that changes in its place, and a line of its own
  * for each SIGUSR1, or SIGINFO where the system has it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 /*
  * A block device for the disk in a qcow2 image
  */
@@ -170,6 +171,14 @@ static int remove_devices(struct udevice *parent)
 	return ret ? ret : device_unbind(parent);
 }
 
+/* What "qcow2 info" shows. */
+static void describe(struct blk_desc *desc)
+{
+	strcpy(desc->vendor, "U-Boot");
+	strcpy(desc->product, "qcow2");
+	strcpy(desc->revision, "1.0");
+}
+
 /* Creates the devices. On success they own the disk. */
 static int publish(struct qcow2_disk *disk, struct udevice **devp)
 {
@@ -185,8 +194,10 @@ static int publish(struct qcow2_disk *disk, struct udevice **devp)
 		return ret;
 	ret = blk_create_devicef(parent, "qcow2_blk", "disk", UCLASS_QCOW2, -1,
 				 SECTOR, (lbaint_t)sectors, devp);
-	if (!ret)
+	if (!ret) {
+		describe(dev_get_uclass_plat(*devp));
 		ret = probe(disk, *devp);
+	}
 	if (ret)
 		remove_devices(parent);
 	return ret;

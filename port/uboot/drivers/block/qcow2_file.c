@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 /*
  * Finds the blocks of a file, which is a qcow2 image, on a FAT or ext4 file
  * system

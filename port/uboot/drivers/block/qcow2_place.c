@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 /*
  * Where the blocks of a qcow2 image are on the device below
  */
@@ -52,12 +53,11 @@ static bool continues(const struct qcow2_place *place,
 
 int qcow2_place_add(struct qcow2_place *place, const struct qcow2_run *run)
 {
-	int ret;
-
 	if (continues(place, run))
 		return 0;
 	if (place->n_runs == place->max_runs) {
-		ret = more_runs(place);
+		int ret = more_runs(place);
+
 		if (ret)
 			return ret;
 	}

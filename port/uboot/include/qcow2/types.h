@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * The integer types of the qcow2 reader, from U-Boot's own headers. U-Boot's
  * stdint.h has none, and its releases differ in which limits they define.

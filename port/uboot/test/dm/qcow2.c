@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// SPDX-FileCopyrightText: The qcow2 reader authors
 /*
  * Tests for the disks in qcow2 images: an image in memory, as a blkmap device
  */

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
+# Builds port/uboot, port/grub and port/tfa in the source trees of Debian 12 and 13, so that a header or a
+# function that is gone there is found. Only our objects are built, and what they need. GRUB's module also
+# runs, in the GRUB that Debian 12 installs.
+#	run.sh BUILD-DIR
+set -u
+dir=${1:?usage: run.sh BUILD-DIR}/trees
+cd "$(dirname "$0")/../.." || exit 1
+. tests/firmware/ok.sh
+sh tests/trees/get.sh "$dir" || exit 1
+dir=$(cd "$dir" && pwd)
+cross=CROSS_COMPILE=aarch64-linux-gnu-
+
+# Runs a command. It must succeed, and its compilers must print no warning.
+quiet() { # LOG COMMAND...
+	local log=$1 rc=0
+	shift
+	"$@" >"$log" 2>&1 || rc=$?
+	[ $rc -eq 0 ] && ! grep -E 'warning:|error:' "$log" && return 0
+	tail -n 30 "$log"
+	return 1
+}
+
+# The files that import.sh changes are saved, so that this can run again in the same tree.
+uboot_import() { # TREE
+	local file
+	for file in $(sh port/uboot/import.sh files); do
+		[ -f "$1/$file.orig" ] || cp "$1/$file" "$1/$file.orig" || return 1
+		cp "$1/$file.orig" "$1/$file" || return 1
+	done
+	rm -rf "$1/lib/qcow2"
+	sh port/uboot/import.sh "$1"
+}
+
+uboot_build() { # TREE
+	local objects='drivers/block/qcow2_blk.o drivers/block/qcow2_file.o drivers/block/qcow2_place.o cmd/qcow2.o'
+	[ ! -f "$1/test/dm/qcow2.c" ] || objects="$objects test/dm/qcow2.o"
+	make -s -C "$1" $cross qemu_arm64_defconfig && "$1/scripts/config" --file "$1/.config" -e BLK_QCOW2 -e BLKMAP &&
+		make -s -C "$1" $cross olddefconfig && grep -qx CONFIG_CMD_QCOW2=y "$1/.config" &&
+		make -s -C "$1" $cross lib/qcow2/ $objects
+}
+
+# Beside what U-Boot has, our objects need only each other.
+uboot_complete() { # TREE
+	local missing
+	aarch64-linux-gnu-ld -r -o "$1/qcow2.all" "$1"/lib/qcow2/[!b]*.o "$1"/lib/qcow2/block.o \
+		"$1"/drivers/block/qcow2_*.o "$1/cmd/qcow2.o" || return 1
+	missing=$(aarch64-linux-gnu-nm -u "$1/qcow2.all" | grep -E ' (qcow2|q2|qu|port)_')
+	[ -z "$missing" ] || { echo "$missing" && return 1; }
+}
+
+# The patches make of a tree what import.sh makes of it.
+uboot_patches() { # TREE
+	local work file rc=0
+	work=$(mktemp -d)
+	for file in $(sh port/uboot/import.sh files) include/blkmap.h; do
+		[ -f "$1/$file" ] || continue
+		mkdir -p "$work/$(dirname "$file")"
+		cp "$1/$file.orig" "$work/$file" 2>/dev/null || cp "$1/$file" "$work/$file"
+	done
+	make -s O="$work" uboot-patch SRC="$work" >/dev/null &&
+		cat "$work"/uboot-patch/0*.patch | patch -s -p1 -d "$work" || rc=1
+	for file in $(cd "$work" && find . -type f ! -path './uboot-patch/*'); do
+		cmp "$work/$file" "$1/$file" || rc=1
+	done
+	[ "$(find "$work" -name 'qcow2*.c' | wc -l)" -ge 4 ] || rc=1
+	rm -rf "$work"
+	return $rc
+}
+
+# The style of what is not the library: errors are failures. checkpatch.pl also warns of each new command.
+uboot_style() { # TREE
+	"$1/scripts/checkpatch.pl" --no-tree -q --no-summary \
+		--ignore NEW_UCLASS,NEW_COMMAND,FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f port/uboot/cmd/qcow2.c port/uboot/drivers/block/*.c port/uboot/include/qcow2_blk.h port/uboot/test/dm/qcow2.c \
+		>"$1/style.log" 2>&1
+	! grep -E -A 4 '^(ERROR|WARNING)' "$1/style.log"
+}
+
+tfa_build() { # TREE: for BL2 of QEMU's platform
+	local plat=$1/plat/qemu/common list=$1/plat/qemu/qemu/platform.mk core object
+	local objects=$1/build/qemu/release/bl2/io_qcow2.o
+	core=$(printf 'include src/sources.mk\nall: ; @echo $(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) %s\n' \
+		'$(QCOW2_CORE_DEFLATE_SMALL) $(QCOW2_CORE_ZSTD_SMALL) status.c' | make -s -f -)
+	[ -f "$list.orig" ] || cp "$list" "$list.orig" || return 1
+	cp "$list.orig" "$list" && rm -rf "$plat/qcow2" && mkdir -p "$plat/qcow2" || return 1
+	cp -r port/tfa/*.[ch] src include/qcow2 "$plat/qcow2" && mkdir "$plat/qcow2/include" &&
+		mv "$plat/qcow2/qcow2" "$plat/qcow2/include/qcow2" || return 1
+	sed -n '/^    include/,/^$/s/^    //p' port/tfa/README.md >>"$list" || return 1
+	for object in "$plat"/qcow2/src/*.c; do
+		object=$(basename "$object" .c)
+		case " $core " in *" $object.c "*) objects="$objects $1/build/qemu/release/bl2/$object.o" ;; esac
+	done
+	# shellcheck disable=SC2086
+	make -s -C "$1" $cross PLAT=qemu E=1 BUILD_BASE="$1/build" $objects
+}
+
+for release in bookworm trixie; do
+	about=$release
+	tree=$dir/$release/u-boot
+	ok "U-Boot: import.sh" uboot_import "$tree"
+	ok "U-Boot: objects" quiet "$dir/$release-uboot.log" uboot_build "$tree"
+	ok "U-Boot: all of the core that is needed" uboot_complete "$tree"
+	ok "U-Boot: make uboot-patch" uboot_patches "$tree"
+	ok "U-Boot: checkpatch" uboot_style "$tree"
+	for platform in i386-pc x86_64-efi; do
+		ok "GRUB: module for $platform" quiet "$dir/$release-$platform.log" \
+			sh port/grub/build.sh "$dir/$release/grub2" $platform "$dir/$release/grub-$platform"
+	done
+	[ $release != bookworm ] || ok "GRUB: the module in this machine's GRUB, in QEMU" \
+		bash tests/trees/grub.sh "$dir/$release/grub-i386-pc/qcow2disk.mod" "$dir/grub-run"
+	ok "TF-A: objects" quiet "$dir/$release-tfa.log" tfa_build "$dir/$release/arm-trusted-firmware"
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
