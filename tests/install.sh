@@ -29,6 +29,7 @@ qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 busybox-static cpio sbsigntool openssl
 bison flex bc patch perl grub-pc-bin grub-common
+initramfs-tools-core klibc-utils kmod shellcheck
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen
 python3-yaml python3-kconfiglib

@@ -23,12 +23,13 @@ ZSTD_SUPPORT = $(addprefix $(O)/tests/unit/,zstd_writer.o zstd.o answers.o zstd_
 TOY_CRYPTO = $(O)/tests/unit/toy_crypto.o
 COMMAND_FAULTS = $(O)/tests/conform/qcow2-faults
 COMMAND_WILD = $(O)/tests/conform/qcow2-wild
+COMMAND_NBD = $(O)/tests/conform/qcow2-nbd
 COMMAND_SHARED = $(O)/tests/layers/qcow2-shared
 CORE_CAT = $(O)/tests/conform/core_cat
 TEST_PROGRAMS = $(CORE_TESTS) $(POSIX_TESTS) $(GLUE_TESTS) $(O)/tests/image/mkimage \
-	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) \
+	$(O)/tests/freestanding/read $(COMMAND_FAULTS) $(COMMAND_WILD) $(COMMAND_NBD) \
 	$(COMMAND_SHARED) $(CORE_CAT)
-TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o wild.o) \
+TEST_OBJS = $(TEST_PROGRAMS:=.o) $(addprefix $(O)/tests/conform/,faults.o fault_server.o nbd_kernel.o wild.o) \
 	$(IMAGE_WRITER) $(CRYPT_WRITER) $(TEST_SUPPORT) \
 	$(INFLATE_SUPPORT) $(ZSTD_SUPPORT) $(TOY_CRYPTO) $(POSIX_TEST_SUPPORT) $(GLUE_PORTS) $(GLUE_SUPPORT)
 
@@ -65,6 +66,11 @@ $(COMMAND_FAULTS): $(O)/tests/conform/faults.o $(O)/tests/conform/fault_server.o
 $(COMMAND_WILD): $(O)/tests/conform/wild.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) -Wl,--wrap=main,--wrap=pread64 $^ \
 		$(POSIX_LIBS) $(TOOL_LIBS) -o $@
+
+# The qcow2 command with a model of the kernel's block devices.
+NBD_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,open64 __open64_2 fstat64 close access ioctl)
+$(COMMAND_NBD): $(O)/tests/conform/nbd_kernel.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
+	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(NBD_LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 # The qcow2 command, linked with the shared library: tests/layers/command.sh.
 $(COMMAND_SHARED): $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.so.$(SOVERSION)

@@ -7,7 +7,8 @@
 # README.md describes the words of the kernel's command line and the EFI variable.
 
 QCOW2_DEVICE=/dev/nbd0
-QCOW2_HOST=/run/qcow2/host # where the outer file system is mounted until the image is open
+QCOW2_RUN=/run/qcow2
+QCOW2_HOST=$QCOW2_RUN/host # where the outer file system is mounted until the image is open
 QCOW2_EFI=/sys/firmware/efi/efivars
 QCOW2_VARIABLE=Qcow2Boot-6a4f0c3b-2e0c-4f5a-9d57-3f1c8a5be27d
 qcow2_newline='
@@ -43,9 +44,9 @@ qcow2_read_variable() {
 		mount -t efivarfs efivarfs "$QCOW2_EFI" 2>/dev/null
 	fi
 	[ -e "$QCOW2_EFI/$QCOW2_VARIABLE" ] || return 0
-	mkdir -p /run/qcow2
-	cat "$QCOW2_EFI/$QCOW2_VARIABLE" >/run/qcow2/variable
-	qcow2_read_lines /run/qcow2/variable
+	mkdir -p "$QCOW2_RUN"
+	cat "$QCOW2_EFI/$QCOW2_VARIABLE" >"$QCOW2_RUN/variable"
+	qcow2_read_lines "$QCOW2_RUN/variable"
 }
 
 qcow2_read_lines() { # FILE
@@ -135,7 +136,7 @@ qcow2_attach() { # OUTER-DEVICE
 qcow2_overlay_root() { # DIRECTORY
 	[ "$qcow2_overlay" != none ] || return 0
 	modprobe -q overlay
-	mkdir -p /run/qcow2/upper
+	mkdir -p $QCOW2_RUN/upper
 	qcow2_mount_upper || return 1
 	mkdir -p "$qcow2_upper/upper" "$qcow2_upper/work"
 	mount -t overlay -o "lowerdir=$1,upperdir=$qcow2_upper/upper,workdir=$qcow2_upper/work" \
@@ -143,18 +144,18 @@ qcow2_overlay_root() { # DIRECTORY
 		qcow2_say "cannot mount the overlay in $qcow2_overlay"
 		return 1
 	}
-	umount -l /run/qcow2/upper
+	umount -l $QCOW2_RUN/upper
 }
 
 # Mounts what the overlay writes to, and sets qcow2_upper to the directory for it.
 qcow2_mount_upper() {
 	case $qcow2_overlay in
 	tmpfs)
-		qcow2_upper=/run/qcow2/upper
-		mount -t tmpfs -o mode=0755 tmpfs /run/qcow2/upper
+		qcow2_upper=$QCOW2_RUN/upper
+		mount -t tmpfs -o mode=0755 tmpfs $QCOW2_RUN/upper
 		;;
 	*:/*)
-		qcow2_upper=/run/qcow2/upper${qcow2_overlay#*:}
+		qcow2_upper=$QCOW2_RUN/upper${qcow2_overlay#*:}
 		qcow2_outer=$(qcow2_find "${qcow2_overlay%%:/*}")
 		if [ -z "$qcow2_outer" ] || ! qcow2_mount_writable "$qcow2_outer"; then
 			qcow2_say "cannot mount the file system of qcow2.overlay=$qcow2_overlay"
@@ -171,6 +172,6 @@ qcow2_mount_upper() {
 # The file system may be the one that has the image: then it is mounted already, and becomes writable
 # for both.
 qcow2_mount_writable() { # DEVICE
-	qcow2_mount "$1" /run/qcow2/upper rw 2>/dev/null && return
-	qcow2_mount "$1" /run/qcow2/upper ro && mount -o remount,rw "$1" /run/qcow2/upper
+	qcow2_mount "$1" $QCOW2_RUN/upper rw 2>/dev/null && return
+	qcow2_mount "$1" $QCOW2_RUN/upper ro && mount -o remount,rw "$1" $QCOW2_RUN/upper
 }

@@ -283,6 +283,10 @@ SITUATIONS = {
         S("info disk", V3 + "l2 1 raw 1<<63|513\n"), S("info disk", V3 + "l2 0 raw 1<<63|513\n"),
         S("info disk", V3, fault="malloc 3 99 12"),
     ],
+    "Block devices": [
+        S("attach disk out", V3, files={"out": b""}), S("attach disk /dev/nbd999", V3),
+        S("attach --connections=0 disk /dev/nbd999"),
+    ],
     "Standard output and the output file": [
         S("cat disk", V3, stdout="/dev/full"), S("info disk", V3, stdout="/dev/full"),
         S("convert disk missing/out", V3), S("convert disk disk", V3),
@@ -305,8 +309,19 @@ SITUATIONS = {
 SHORT = "the short text of qcow2_open; the command shows the message of qcow2_last_failure"
 STATUS = "the text of a status whose message says more"
 MOUNT = "a mount: tests/conform/test_command_mount.py"
+KERNEL = "a kernel with such devices, or the model of one: test_command_attach.py"
 DEVICE = "a block device: tests/conform/test_command_output.py"
 HIDDEN = {
+    "another process serves this device already": KERNEL,
+    "cannot detach: %s": KERNEL,
+    "cannot limit the length of requests in /sys: %s": KERNEL,
+    "cannot set up the device: %s": KERNEL,
+    "cannot start a thread: %s": "a lack of memory while the device is set up",
+    "cannot start the server: %s": "a lack of memory or descriptors while the device is set up",
+    "in use; unmount it first": KERNEL,
+    "nothing is attached to this device": KERNEL,
+    "the device did not start": KERNEL,
+    "warning: cannot lock memory: %s": KERNEL,
     "no bitmap is named": "a mistake in a program",
     "the image has no such bitmap": SHORT,
     "bitmap is inconsistent": STATUS,

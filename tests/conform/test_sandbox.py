@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conform import QCOW2, make, qcow2_ok, run, start, succeed
+from test_command_attach import kernel  # pylint: disable=unused-import
 
 WILD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-wild")
 COMMANDS = {
@@ -159,3 +160,13 @@ def test_same_output(place):
     for args in (("cat",), ("map", "--json"), ("info", "--json"), ("snapshots", "--json")):
         image = place / "disk.qcow2"
         assert qcow2_ok(*args, image) == qcow2_ok(*args, "--no-sandbox", image)
+
+
+@only_x86_64
+@pytest.mark.parametrize("option, mode", [("--quiet", "2"), ("--no-sandbox", "0")])
+def test_served_device(option, mode, place, kernel):  # pylint: disable=redefined-outer-name
+    """The process that serves a device is in the sandbox (mode 2: a filter), and works there."""
+    device = kernel(place / "disk.qcow2", option)
+    assert device.status("Seccomp") == mode
+    assert device.status("NoNewPrivs") == ("1" if mode == "2" else "0")
+    device.close()

@@ -9,6 +9,6 @@ coverage:
 
 core-tests: $(CORE_TESTS)
 posix-tests: $(POSIX_TESTS)
-command-tests: $(O)/qcow2 $(COMMAND_FAULTS) $(CORE_CAT) $(O)/tests/image/mkimage
+command-tests: $(O)/qcow2 $(COMMAND_FAULTS) $(COMMAND_NBD) $(CORE_CAT) $(O)/tests/image/mkimage
 
 .PHONY: coverage core-tests posix-tests command-tests

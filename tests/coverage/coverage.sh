@@ -63,7 +63,7 @@ measure() { # NAME DIRECTORY BUILD-DIR...
 	for dir in "$@"; do
 		profiles+=("$out/$dir.profiles")
 		for program in "$out/$dir"/tests/*/test_* "$out/$dir/qcow2" \
-			"$out/$dir/tests/conform/qcow2-faults"; do
+			"$out/$dir"/tests/conform/qcow2-{faults,nbd}; do
 			[ -x "$program" ] && [ -f "$program" ] && objects+=(-object "$program")
 		done
 	done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
-# Makes what run-attach.sh boots, in WORK: a kernel of Debian, initrds by the real mkinitramfs and by
-# dracut, and sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
+# Makes what run-attach.sh boots, in WORK: a kernel of Debian, an initrd by the real mkinitramfs, and
+# sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
 #	attach-images.sh BUILD-DIR WORK
 set -eu
 here=$(realpath "$(dirname "$0")")
@@ -20,9 +20,9 @@ fetch() { # PACKAGE
 	package=$deb/$1
 }
 
-# The initrds, in a copy of the file system that has the kernel's modules and our files installed. It
+# The initrd, in a copy of the file system that has the kernel's modules and our files installed. It
 # ends with the namespace, so nothing of this machine changes.
-initrds() {
+initrd() {
 	local kernel
 	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-\)/\1/p')
 	fetch "$kernel"
@@ -40,8 +40,6 @@ initrds() {
 mount -t overlay -o "ro,lowerdir=$PWD/installed/usr:/usr" overlay /usr
 mount --bind "$PACKAGE/boot" /boot
 mkinitramfs -d "$PWD/conf" -o initrd.img "$VERSION"
-dracut --force --no-hostonly --gzip --kver "$VERSION" --kernel-image vmlinuz --modules "qcow2 base udev-rules fs-lib kernel-modules rootfs-block" \
-	--drivers "virtio_pci virtio_blk" dracut.img >dracut.log 2>&1 || { cat dracut.log; exit 1; }
 END
 }
 
@@ -80,14 +78,14 @@ fat_stick() { # NAME FILE...
 	mcopy -i "$name@@1M" "$@" ::/images
 }
 
-initrds
+initrd
 system_disk
 damaged_disk
 qemu-img convert -f raw -c -O qcow2 system.raw zlib.qcow2
 qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd system.raw zstd.qcow2
-# An overlay whose own name for its base leads nowhere.
+# An overlay, with a cluster behind all partitions, whose own name for its base leads nowhere.
 qemu-img create -q -f qcow2 -F qcow2 -b zstd.qcow2 over.qcow2
-qemu-io -f qcow2 -c 'write -z 0 512' over.qcow2 >/dev/null
+qemu-io -f qcow2 -c 'write -P 7 95M 64k' over.qcow2 >/dev/null
 qemu-img rebase -u -f qcow2 -F qcow2 -b /nowhere/base.qcow2 over.qcow2
 fat_stick stick.raw zlib.qcow2 damaged.qcow2
 mcopy -i stick.raw@@1M damaged.raw ::/

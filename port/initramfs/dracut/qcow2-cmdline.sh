@@ -6,6 +6,6 @@
 . /usr/lib/qcow2/boot.sh
 
 if qcow2_configure; then
-	# shellcheck disable=SC2154 # dracut sets it
-	echo '[ -e /sys/block/nbd0/pid ]' >"$hookdir/initqueue/finished/qcow2.sh"
+	echo rd.skipfsck >>/etc/cmdline.d/qcow2.conf # the disk is read-only
+	echo '[ -e /sys/block/nbd0/pid ]' >"${hookdir:?}/initqueue/finished/qcow2.sh"
 fi

@@ -116,9 +116,11 @@ static int serve_device(struct attachment *a)
 		return tool_error(a->args->image, "cannot start a thread: %s", strerror(error));
 	become_ready(a);
 	error = nbd_device_run(&a->device);
+	if (error != 0)
+		return EXIT_FAILED; /* without waiting for connections that nobody ends */
 	nbd_server_end(&a->server);
 	qcow2_close(a->q);
-	return error == 0 ? EXIT_OK : EXIT_FAILED;
+	return EXIT_OK;
 }
 
 static void wait_a_moment(void)

@@ -20,6 +20,13 @@
 #include "../message.h"
 #include "nbd_server.h"
 
+/*
+ * Seconds for a request, a week. With several connections, the kernel takes one for dead whose
+ * answer is late, after 30 seconds if no limit is set; but a stick may well take that long to
+ * recover.
+ */
+#define TIME_LIMIT 604800ul
+
 /* Is there such a file in the directory of the device? */
 static bool has_sysfs(const struct nbd_device *d, const char *name)
 {
@@ -95,10 +102,10 @@ static int set_up(const struct nbd_device *d, uint64_t size, const int *sockets,
 
 	if (sectors > ULONG_MAX)
 		return EFBIG;
-	/* No time limit: the storage of the image may take as long as it does without us. */
 	if (ioctl(d->fd, NBD_SET_BLKSIZE, (unsigned long)NBD_SECTOR) != 0 ||
 	    ioctl(d->fd, NBD_SET_SIZE_BLOCKS, (unsigned long)sectors) != 0 ||
-	    ioctl(d->fd, NBD_SET_TIMEOUT, 0ul) != 0 || ioctl(d->fd, NBD_SET_FLAGS, flags) != 0)
+	    ioctl(d->fd, NBD_SET_TIMEOUT, TIME_LIMIT) != 0 ||
+	    ioctl(d->fd, NBD_SET_FLAGS, flags) != 0)
 		return errno;
 	for (i = 0; i < n; i++)
 		if (ioctl(d->fd, NBD_SET_SOCK, (unsigned long)sockets[i]) != 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * The transmission phase of NBD: docs of the protocol, doc/proto.md, "Transmission phase". Numbers
+ * The transmission phase of NBD, as doc/proto.md of the NBD project defines it. Numbers
  * are big-endian. A request is
  *
  *	magic (4)  flags (2)  type (2)  cookie (8)  offset (8)  length (4)

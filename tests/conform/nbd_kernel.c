@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
+/*
+ * The qcow2 command with a model of the kernel's network block devices, for machines whose kernel
+ * has none. The linker redirects some system calls here (tests/tests.mk). The rest of the kernel is
+ * test_command_attach.py, which gets the sockets and reads the disk through them.
+ *
+ * The environment variable QCOW2_NBD names a directory. Its file "kernel" is a socket on which the
+ * test listens. A process that sets up a device connects, and sends a message with the socket for
+ * each NBD_SET_SOCK. NBD_DO_IT waits until the test sends a byte, the errno of the call, or shuts
+ * down its end. While the directory has a file "pid", the device is attached; while it has "busy",
+ * it is mounted; with "no-sys", the length of requests cannot be set. NBD_DISCONNECT makes the file
+ * "disconnected". The device is /dev/nbd7, and /dev/nbd7p1 is a partition.
+ *
+ * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h> fails with this
+ * errno.
+ */
+#define _GNU_SOURCE       1
+#define _FILE_OFFSET_BITS 64
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/nbd.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* What the command has set; the test gets it with each socket. */
+static struct {
+	uint64_t block, blocks, timeout, flags, max_sectors_kb;
+} settings;
+
+static int control = -1;   /* the connection to the test */
+static int kb_file = -1;   /* what the command writes the length of requests to */
+static bool is_partition;  /* the device that was opened last */
+static bool is_device[64]; /* descriptors */
+
+/* Defines the function that is called instead of `name`, and declares the original. */
+#define CAUGHT(type, name, parameters)                                                             \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters
+
+static bool in_directory(const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", getenv("QCOW2_NBD"), name);
+	return access(path, F_OK) == 0;
+}
+
+/* A file that is no device, under the number of one. */
+static int open_device(const char *path, int flags)
+{
+	int fd;
+
+	if (strncmp(path, "/dev/nbd7", 9) != 0) {
+		errno = ENXIO;
+		return -1;
+	}
+	if ((flags & O_EXCL) != 0 && in_directory("busy")) {
+		errno = EBUSY;
+		return -1;
+	}
+	is_partition = strcmp(path, "/dev/nbd7p1") == 0;
+	fd = memfd_create("device", MFD_CLOEXEC);
+	if (fd >= 0 && fd < 64)
+		is_device[fd] = true;
+	return fd;
+}
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+	va_list rest;
+	mode_t mode;
+
+	if (strncmp(path, "/dev/nbd", 8) == 0)
+		return open_device(path, flags);
+	if (strcmp(path, "/sys/dev/block/43:7/queue/max_sectors_kb") == 0) {
+		if (in_directory("no-sys")) {
+			errno = EROFS;
+			return -1;
+		}
+		kb_file = memfd_create("max_sectors_kb", MFD_CLOEXEC);
+		return dup(kb_file);
+	}
+	va_start(rest, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(rest, mode_t) : 0;
+	va_end(rest);
+	return __real_open64(path, flags, mode);
+}
+
+/* What open(2) is with _FORTIFY_SOURCE, if its flags are no constant. */
+int __wrap___open64_2(const char *path, int flags);
+int __wrap___open64_2(const char *path, int flags)
+{
+	return __wrap_open64(path, flags);
+}
+
+CAUGHT(int, fstat64, (int fd, struct stat *st))
+{
+	int rc = __real_fstat64(fd, st);
+
+	if (rc == 0 && fd >= 0 && fd < 64 && is_device[fd]) {
+		st->st_mode = S_IFBLK | 0600;
+		st->st_rdev = makedev(43, 7);
+	}
+	return rc;
+}
+
+CAUGHT(int, close, (int fd))
+{
+	if (fd >= 0 && fd < 64)
+		is_device[fd] = false;
+	return __real_close(fd);
+}
+
+CAUGHT(int, access, (const char *path, int mode))
+{
+	if (strcmp(path, "/sys/dev/block/43:7/pid") == 0)
+		return in_directory("pid") ? 0 : -1;
+	if (strcmp(path, "/sys/dev/block/43:7/partition") == 0)
+		return is_partition ? 0 : -1;
+	return __real_access(path, mode);
+}
+
+static void connect_to_test(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/kernel", getenv("QCOW2_NBD"));
+	control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (connect(control, (struct sockaddr *)&address, sizeof address) != 0)
+		abort();
+}
+
+static void read_max_sectors(void)
+{
+	char text[32] = { 0 };
+
+	if (pread(kb_file, text, sizeof text - 1u, 0) > 0)
+		settings.max_sectors_kb = strtoull(text, NULL, 10);
+}
+
+static int send_socket(int fd)
+{
+	struct iovec data = { &settings, sizeof settings };
+	char space[CMSG_SPACE(sizeof fd)];
+	struct msghdr message = { .msg_iov = &data,
+		                  .msg_iovlen = 1,
+		                  .msg_control = space,
+		                  .msg_controllen = sizeof space };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	if (control < 0)
+		connect_to_test();
+	read_max_sectors();
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(header), &fd, sizeof fd);
+	return sendmsg(control, &message, 0) < 0 ? -1 : 0;
+}
+
+static int run_device(void)
+{
+	unsigned char byte = 0;
+
+	if (read(control, &byte, 1) <= 0 || byte == 0u)
+		return 0;
+	errno = byte;
+	return -1;
+}
+
+static int disconnect(void)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/disconnected", getenv("QCOW2_NBD"));
+	return __real_close(creat(path, 0600));
+}
+
+static bool is_to_fail(unsigned request)
+{
+	const char *fault = getenv("QCOW2_NBD_FAULT");
+	char *end;
+
+	if (fault == NULL || strtoul(fault, &end, 10) != request)
+		return false;
+	errno = atoi(end);
+	return true;
+}
+
+static int answer(unsigned request, unsigned long value)
+{
+	if (is_to_fail(request & 0xffu))
+		return -1;
+	switch (request) {
+	case NBD_SET_BLKSIZE: settings.block = value; return 0;
+	case NBD_SET_SIZE_BLOCKS: settings.blocks = value; return 0;
+	case NBD_SET_TIMEOUT: settings.timeout = value; return 0;
+	case NBD_SET_FLAGS: settings.flags = value; return 0;
+	case NBD_SET_SOCK: return send_socket((int)value);
+	case NBD_DO_IT: return run_device();
+	case NBD_CLEAR_SOCK:
+	case BLKRRPART: return 0;
+	case NBD_DISCONNECT: return disconnect();
+	default: errno = ENOTTY; return -1;
+	}
+}
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list rest;
+	unsigned long value;
+
+	va_start(rest, request);
+	value = va_arg(rest, unsigned long);
+	va_end(rest);
+	if (fd >= 0 && fd < 64 && is_device[fd])
+		return answer((unsigned)request, value);
+	return __real_ioctl(fd, request, value);
+}

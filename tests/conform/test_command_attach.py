@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: The qcow2 reader authors
+"""attach and detach. The tests are the kernel: the command sets up a device of a model
+(nbd_kernel.c), and the tests read the disk through the sockets that the kernel would have.
+tests/firmware/run-attach.sh does the same with a real kernel.
+"""
+import array
+import contextlib
+import errno
+import os
+import re
+import shutil
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from conform import K, M, QCOW2, make, qcow2, qcow2_ok, refused, run, start
+
+NBD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-nbd")
+DEVICE = "/dev/nbd7"
+READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO = range(7)
+REQUEST, REPLY = 0x25609513, 0x67446698
+BUFFER = M  # the longest read
+# 4 KiB clusters; the one at 16 KiB is damaged. The disk ends inside a sector.
+DISK = "cluster_bits 12\nsize 1100000\nl2 0-2 data\nl2 4 data\nl2 6-9 compressed\nl2 200-268 data\nlayout\n"
+
+
+class Device:
+    """A device that the command serves. The test holds the kernel's ends of the sockets."""
+
+    def __init__(self, control):
+        self.control, self.sockets = control, []
+        peer = control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        self.pid = struct.unpack("3i", peer)[0]
+
+    def take(self, n):
+        """Receives n sockets, with what has been set before each."""
+        for _ in range(n):
+            data, [(_, _, fds)], _, _ = self.control.recvmsg(40, socket.CMSG_SPACE(4))
+            self.settings = struct.unpack("5Q", data)
+            self.sockets.append(socket.socket(fileno=array.array("i", fds)[0]))
+
+    def ends(self):
+        """Waits until the process has ended."""
+        return self.control.recv(1) == b""
+
+    def close(self):
+        """Does what the kernel does when the device is detached."""
+        self.control.shutdown(socket.SHUT_WR)
+        for connection in self.sockets:
+            connection.close()
+        assert self.ends()
+
+    def status(self, name):
+        return re.search(rf"^{name}:\s*(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.M)[1]
+
+
+def request(kind, offset=0, length=0, cookie=b"cookie!!", flags=0, magic=REQUEST):
+    return struct.pack(">IHH8sQI", magic, flags, kind, cookie, offset, length)
+
+
+def receive(connection, length):
+    got = b""
+    while len(got) < length:
+        part = connection.recv(length - len(got))
+        assert part, "the connection ends"
+        got += part
+    return got
+
+
+def reply(connection, length=0, cookie=b"cookie!!"):
+    """Returns the bytes, or the error."""
+    magic, error, got = struct.unpack(">II8s", receive(connection, 16))
+    assert (magic, got) == (REPLY, cookie)
+    return error or receive(connection, length)
+
+
+def ask(connection, *args, **more):
+    connection.sendall(request(*args, **more))
+    return reply(connection, args[2] if args[0] == READ else 0)
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A function that attaches an image, with a model of the kernel in a directory."""
+    assert shutil.which(NBD), f"{NBD} is missing"
+    place = tmp_path / "nbd"
+    place.mkdir()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        here = os.getcwd()
+        os.chdir(place)  # the name of a socket is short
+        listener.bind("kernel")
+        os.chdir(here)
+        listener.listen()
+
+        def attach(image, *options, n=4, **env):
+            process = start(NBD, "attach", *options, image, DEVICE, env=environment(place, **env))
+            device = Device(listener.accept()[0])
+            stack.callback(device.control.close)
+            device.take(n)
+            (place / "pid").write_text("1\n")
+            _, err = process.communicate()
+            (place / "pid").unlink()
+            assert (process.returncode, err) == (0, b""), err
+            return device
+        attach.place = place
+        yield attach
+
+
+def environment(place, **more):
+    return dict(os.environ, QCOW2_NBD=str(place), **more)
+
+
+def in_nbd(kernel, *args, **more):
+    return run(NBD, *args, env=environment(kernel.place, **more))
+
+
+def expected(image):
+    """The content of the disk up to the end of its last sector."""
+    content = qcow2_ok("cat", image)
+    return content + bytes(-len(content) % 512)
+
+
+def test_settings(build, kernel):
+    """What the kernel is told: whole sectors, read-only, several connections, a week for a request."""
+    image = build(DISK)
+    device = kernel(image)
+    assert device.settings == (512, (1100000 + 511) // 512, 7 * 24 * 3600, 1 | 2 | 256, 1024)
+    assert device.status("NoNewPrivs") in "01" and int(device.status("VmLck")) > 4 * K
+    assert Path(f"/proc/{device.pid}/cmdline").read_bytes().startswith(b"@")
+    assert os.readlink(f"/proc/{device.pid}/cwd") == "/"
+    device.close()
+
+
+def test_reads(build, kernel):
+    """Every part of the disk, on each connection: single bytes, more than a cluster, all of it."""
+    image = build(DISK)
+    want = expected(image)
+    device = kernel(image)
+    for i, connection in enumerate(device.sockets):
+        for offset, length in ((0, 512), (0, 0), (len(want), 0), (len(want) - 512, 512), (4000 + i, 9999),
+                               (0, BUFFER), (len(want) - BUFFER, BUFFER), (24 * K - 1, 20 * K)):
+            assert ask(connection, READ, offset, length) == want[offset:offset + length]
+    device.close()
+
+
+def test_requests_in_a_row(build, kernel):
+    """Requests that wait are answered in order, and connections do not wait for each other."""
+    image = build(DISK)
+    want = expected(image)
+    device = kernel(image, "--connections", "2", n=2)
+    for connection in device.sockets:
+        connection.sendall(b"".join(request(READ, 512 * i, 512 * i, b"%8d" % i) for i in range(9)))
+    for connection in reversed(device.sockets):
+        for i in range(9):
+            assert reply(connection, 512 * i, b"%8d" % i) == want[512 * i:1024 * i]
+    device.close()
+
+
+@pytest.mark.parametrize("offset, length", [
+    (1100288, 1), (0, BUFFER + 1), (0, 2**32 - 1), (2**64 - 1, 1), (2**64 - 512, 1024),
+    (1100288 - 512, 513), (2**63, 512)])
+def test_out_of_range(build, kernel, offset, length):
+    device = kernel(build(DISK), "--connections=1", n=1)
+    connection = device.sockets[0]
+    assert ask(connection, READ, offset, length) == errno.EINVAL
+    assert ask(connection, READ, 0, 512) == expected(Path(build(DISK)))[:512]
+    device.close()
+
+
+def test_writes_are_refused(build, kernel):
+    """The data of a write does not pass for a request; nothing is written."""
+    image = build(DISK)
+    before = image.read_bytes()
+    device = kernel(image)
+    connection = device.sockets[1]
+    for length in (0, 512, 3 * M + 1):
+        connection.sendall(request(WRITE, 0, length, flags=1) + request(READ, 0, 16) * (length // 28) +
+                           bytes(length % 28))
+        assert reply(connection) == errno.EPERM
+    assert ask(connection, TRIM, 0, 512) == ask(connection, ZERO, 0, 512) == errno.EPERM
+    assert ask(connection, CACHE, 0, 512) == ask(connection, 99, 0, 512) == errno.EINVAL
+    assert ask(connection, FLUSH) == b""
+    assert ask(connection, READ, 0, 512) == expected(image)[:512]
+    device.close()
+    assert image.read_bytes() == before
+
+
+def test_damage(build, kernel):
+    """Only reads of the damaged cluster fail, and its neighbors can be read."""
+    image = build(DISK.replace("l2 4 data", "l2 4 raw 0x400"))
+    want = expected(build(DISK.replace("l2 4 data\n", ""), "sound"))
+    device = kernel(image)
+    connection = device.sockets[0]
+    assert ask(connection, READ, 12 * K, 8 * K) == errno.EIO
+    assert ask(connection, READ, 16 * K, 1) == ask(connection, READ, 20 * K - 1, 2) == errno.EIO
+    assert ask(connection, READ, 0, 16 * K) == want[:16 * K]
+    assert ask(connection, READ, 20 * K, M) == want[20 * K:20 * K + M]
+    device.close()
+
+
+def test_ends_of_connections(build, kernel):
+    """A connection ends at DISC, at a wrong magic number, and in the middle of a request or of the data
+    of a write. The others go on."""
+    image = build(DISK)
+    device = kernel(image, "--connections", "6", n=6)
+    disc, magic, early, write, away, last = device.sockets
+    disc.sendall(request(DISC))
+    magic.sendall(request(READ, 0, 512, magic=REQUEST + 1))
+    early.sendall(request(READ)[:27])
+    write.sendall(request(WRITE, 0, 512) + bytes(511))
+    for connection in (early, write):
+        connection.shutdown(socket.SHUT_WR)
+    for connection in (disc, magic, early, write):
+        assert connection.recv(1) == b""
+    away.sendall(request(READ, 0, BUFFER) * 3)  # the answers do not fit into the socket
+    away.close()
+    assert ask(last, READ, 0, 512) == expected(image)[:512]
+    device.close()
+
+
+def test_chain_and_snapshot(build, kernel):
+    """The options of other commands have the same effect."""
+    build("size 64k\nl2 0 data\n", "base")
+    top = build('size 64k\nbacking "base" qcow2\nsnapshot 1 first\nl2 0 data\nactive\n', "top")
+    for options in (("--follow",), ("--follow", "--snapshot", "first"), ("--layer-only",)):
+        device = kernel(top, *options)
+        assert ask(device.sockets[0], READ, 0, 64 * K) == qcow2_ok("cat", *options, top)
+        device.close()
+
+
+def test_device_that_does_not_start(build, kernel):
+    """NBD_DO_IT fails."""
+    image = build(DISK)
+    process = start(NBD, "attach", image, DEVICE,
+                    env=environment(kernel.place, QCOW2_NBD_FAULT=f"3 {errno.EBUSY}"))
+    _, err = process.communicate()
+    assert (process.returncode, err.decode()) == (1, f"qcow2: {DEVICE}: the device did not start\n")
+
+
+@pytest.mark.parametrize("number", (0, 1, 7, 9, 10))
+def test_request_fails(build, kernel, number):
+    done = in_nbd(kernel, "attach", build(DISK), DEVICE, QCOW2_NBD_FAULT=f"{number} {errno.EBUSY}")
+    refused(done, DEVICE, "cannot set up the device: Device or resource busy")
+
+
+def test_without_sys(build, kernel):
+    (kernel.place / "no-sys").touch()
+    refused(in_nbd(kernel, "attach", build(DISK), DEVICE), "cannot limit the length of requests in /sys")
+
+
+def test_refused(build, kernel, tmp_path):
+    image = build(DISK)
+    (tmp_path / "text").write_text("no image at all")
+    refused(in_nbd(kernel, "attach", tmp_path / "text", DEVICE), "not a qcow2 image")
+    refused(in_nbd(kernel, "attach", image, DEVICE + "p1"), "not a network block device")
+    refused(qcow2("attach", image, image), "not a network block device")
+    refused(in_nbd(kernel, "attach", image, "/dev/nbd8"), "modprobe nbd max_part=16")
+    (kernel.place / "pid").touch()
+    refused(in_nbd(kernel, "attach", image, DEVICE), "another process serves this device")
+
+
+@pytest.mark.parametrize("value", ("0", "17", "", "4x", "-1", "99999999999999999999"))
+def test_connections(value, build):
+    result = qcow2("attach", f"--connections={value}", build(DISK), DEVICE)
+    assert result.code == 2 and "expected a number from 1 to 16" in result.err
+
+
+def test_most_connections(build, kernel):
+    device = kernel(build(DISK), "--connections=16", n=16)
+    assert all(ask(connection, FLUSH) == b"" for connection in device.sockets)
+    device.close()
+
+
+def test_memory_that_cannot_be_locked(build, kernel):
+    """It works, with a warning."""
+    image = build(DISK)
+    process = start("setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "prlimit", "--memlock=0", NBD,
+                    "attach", image, DEVICE, env=environment(kernel.place, QCOW2_NBD_FAULT=f"3 {errno.EBUSY}"))
+    _, err = process.communicate()
+    assert f"qcow2: {DEVICE}: warning: cannot lock memory: " in err.decode()
+
+
+def test_detach(kernel):
+    refused(in_nbd(kernel, "detach", DEVICE), "nothing is attached to this device")
+    pid = kernel.place / "pid"
+    pid.touch()
+    process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
+    while not (kernel.place / "disconnected").exists():
+        time.sleep(0.01)
+    pid.unlink()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_detach_refused(kernel):
+    (kernel.place / "pid").touch()
+    (kernel.place / "busy").touch()
+    refused(in_nbd(kernel, "detach", DEVICE), DEVICE, "in use; unmount it first")
+    (kernel.place / "busy").unlink()
+    refused(in_nbd(kernel, "detach", DEVICE, QCOW2_NBD_FAULT=f"8 {errno.EINVAL}"),
+            "cannot detach: Invalid argument")
