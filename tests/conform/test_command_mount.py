@@ -44,7 +44,9 @@ def processes(directory):
 
 
 def wait_until(condition):
+    end = time.monotonic() + 600
     while not condition():
+        assert time.monotonic() < end
         time.sleep(0.01)
 
 
@@ -455,7 +457,8 @@ def test_all_are_killed(build, place):
     wait_until(lambda: not processes(place))
     with pytest.raises(OSError) as caught:
         os.listdir(place)
-    assert caught.value.errno == errno.ENOTCONN
+    # The second, if the call comes while the server ends.
+    assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     assert qcow2("umount", place / "below").err == f"qcow2: {place}/below: not mounted by 'qcow2 mount'\n"
     qcow2_ok("umount", f"{place}/")
 

@@ -151,7 +151,7 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /* The same for a decoder that takes its input at any place. */
-#if defined FOR_zstd_small_bits || defined FOR_zstd_small_literals || \
+#if defined FOR_zstd_small_bits || defined FOR_zstd_small_literals ||                              \
 	defined FOR_zstd_small_sequences
 /*@ requires \valid(stream);
     assigns stream->next, stream->end, stream->fill_at, \result \from *stream;

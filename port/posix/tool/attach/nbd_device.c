@@ -94,7 +94,7 @@ static int limit_requests(const struct nbd_device *d, unsigned limit)
 }
 
 /* Sets the size, the flags and the sockets. Returns 0 or an errno. */
-static int set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
+static int device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
 {
 	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN;
 	uint64_t sectors = size / NBD_SECTOR;
@@ -121,7 +121,7 @@ int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sock
 	if (error != 0)
 		return tool_error(d->path, "cannot limit the length of requests in /sys: %s",
 		                  strerror(error));
-	error = set_up(d, size, sockets, n);
+	error = device_set_up(d, size, sockets, n);
 	if (error == 0)
 		return EXIT_OK;
 	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);

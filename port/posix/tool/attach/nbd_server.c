@@ -38,7 +38,7 @@ enum nbd_type {
 /* Errors of the protocol have the numbers of Linux, on every system. */
 enum nbd_error { NBD_OK = 0, NBD_EPERM = 1, NBD_EIO = 5, NBD_EINVAL = 22 };
 
-struct nbd_request {
+struct kernel_request {
 	unsigned type;
 	unsigned char cookie[COOKIE_LEN];
 	uint64_t offset;
@@ -91,7 +91,7 @@ static bool transmit(int fd, const unsigned char *bytes, size_t len)
 }
 
 /* Returns false if the connection has ended, or if what came is no request. */
-static bool receive_request(const struct nbd_connection *c, struct nbd_request *request)
+static bool receive_request(const struct nbd_connection *c, struct kernel_request *request)
 {
 	unsigned char bytes[REQUEST_LEN];
 
@@ -105,7 +105,7 @@ static bool receive_request(const struct nbd_connection *c, struct nbd_request *
 }
 
 /* Sends the header and `len` bytes, which are in the buffer behind the room for the header. */
-static bool reply(const struct nbd_connection *c, const struct nbd_request *request,
+static bool reply(const struct nbd_connection *c, const struct kernel_request *request,
                   enum nbd_error error, uint32_t len)
 {
 	store_be32(c->buffer, reply_magic);
@@ -132,7 +132,7 @@ static bool read_disk(struct qcow2 *q, unsigned char *dest, uint32_t len, uint64
 	return n >= 0;
 }
 
-static bool answer_read(const struct nbd_connection *c, const struct nbd_request *request)
+static bool answer_read(const struct nbd_connection *c, const struct kernel_request *request)
 {
 	const struct nbd_server *s = c->server;
 
@@ -145,7 +145,7 @@ static bool answer_read(const struct nbd_connection *c, const struct nbd_request
 }
 
 /* Takes the data of a write out of the way, because the next request is behind it. */
-static bool refuse_write(const struct nbd_connection *c, const struct nbd_request *request)
+static bool refuse_write(const struct nbd_connection *c, const struct kernel_request *request)
 {
 	uint32_t left = request->len, n;
 
@@ -158,7 +158,7 @@ static bool refuse_write(const struct nbd_connection *c, const struct nbd_reques
 }
 
 /* Returns false at the end of the connection. */
-static bool answer(const struct nbd_connection *c, const struct nbd_request *request)
+static bool answer(const struct nbd_connection *c, const struct kernel_request *request)
 {
 	switch (request->type) {
 	case NBD_READ: return answer_read(c, request);
@@ -174,7 +174,7 @@ static bool answer(const struct nbd_connection *c, const struct nbd_request *req
 static void *serve(void *connection)
 {
 	struct nbd_connection *c = connection;
-	struct nbd_request request;
+	struct kernel_request request;
 
 	/* The library allocates a reader for each thread at its first read. Later there may be no
 	 * memory, and whatever frees some could wait for this disk. If this fails, so will the
