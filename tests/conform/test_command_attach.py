@@ -96,6 +96,7 @@ def kernel(tmp_path):
         listener.bind("kernel")
         os.chdir(here)
         listener.listen()
+        listener.settimeout(600)
 
         def attach(image, *options, n=4, **env):
             process = start(NBD, "attach", *options, image, DEVICE, env=environment(place, **env))
@@ -290,7 +291,9 @@ def test_detach(kernel):
     pid = kernel.place / "pid"
     pid.touch()
     process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
+    end = time.monotonic() + 600
     while not (kernel.place / "disconnected").exists():
+        assert time.monotonic() < end
         time.sleep(0.01)
     pid.unlink()
     _, err = process.communicate()

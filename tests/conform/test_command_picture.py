@@ -420,7 +420,7 @@ def test_color_takes_three_words(build):
 
 
 def test_readme_shows_the_picture_of_the_sample():
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "port/posix/tool/README.md").read_text()
     shown = subprocess.run([QCOW2, "map", "--picture", "tests/data/sample.qcow2"], cwd=ROOT, check=True,
                            stdout=subprocess.PIPE, env=environment(LC_ALL="C.UTF-8", COLUMNS="60")).stdout.decode()
     for line in shown.splitlines():
