@@ -12,7 +12,7 @@
 
 # The shared library is libqcow2.so.VERSION, and SOVERSION is what programs ask for. A release that breaks
 # them gets another SOVERSION; new calls do not.
-VERSION = 0.1.0
+VERSION = 0.2.0
 SOVERSION = 0
 
 O ?= build
