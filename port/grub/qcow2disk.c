@@ -5,8 +5,8 @@
  *	grub> insmod qcow2disk
  *	grub> qcow2 vm (hd0,gpt2)/vm.qcow2
  *	grub> ls (vm,gpt1)/
- * README.md tells how to build it for a distribution's GRUB or in GRUB's tree.
- *tests/glue/test_grub.c runs it against a model of GRUB.
+ * README.md explains how to build it for a distribution's GRUB or in GRUB's tree.
+ * tests/glue/test_grub.c runs it against a model of GRUB.
  */
 #include <grub/command.h>
 #include <grub/disk.h>

@@ -61,8 +61,8 @@ static bool is_repeated(const struct qu_disk *disk, const struct qcow2_error *er
 }
 
 /*
- * Firmware tries each read of a new disk many times, and all may need the same damaged cluster: one
- * failure is printed once, and of different ones the first few.
+ * Firmware tries each read of a new disk many times, and all may need the same damaged cluster. So
+ * a failure that repeats is printed once, and only the first few different ones are printed.
  */
 static void report(struct qu_disk *disk, int status, uint64_t off)
 {

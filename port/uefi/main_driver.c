@@ -21,8 +21,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 
 	if (!EFI_ERROR(status)) {
 		session.loaded->Unload = unload;
-		/* The user chooses what to boot; the first image is the one that most sticks have.
-		 */
+		/* The user chooses what to boot. Most sticks have only one image, the first. */
 		qu_handover_set(&session.volume, session.disks[0]);
 	}
 	return status;

@@ -4,7 +4,7 @@
  * What shim asks of a program that it starts under Secure Boot.
  *
  * The section .sbat says which version of which program this is, so that a vulnerable one can be
- * revoked. Who distributes the program may add a line of their own. The format is that of shim's
+ * revoked. A distributor of the program may add a line. The format is that of shim's
  * SBAT.md: name, generation, vendor, package, version, address; the generation grows with each fix
  * that makes older programs unsafe.
  */

@@ -34,10 +34,10 @@ struct attachment {
 };
 
 /*
- * Whatever frees memory may wait for a read of this disk, so the server must never wait for memory:
- * its own is locked, and the kernel takes it for one that storage depends on. systemd ends a
- * process whose name begins with '@' only after all file systems are unmounted (ROOT STORAGE
- * DAEMONS).
+ * The kernel may have to read this disk before it can free memory, so the server must never wait
+ * for memory. Its own memory is locked, and PR_SET_IO_FLUSHER tells the kernel that storage depends
+ * on it. systemd ends a process whose name begins with '@' only after all file systems are
+ * unmounted (ROOT STORAGE DAEMONS).
  */
 static void become_storage(const struct args *args)
 {

@@ -21,8 +21,8 @@
 #include "nbd_server.h"
 
 /*
- * Seconds for a request, a week. With several connections, the kernel takes one for dead whose
- * answer is late, after 30 seconds if no limit is set; but a stick may well take that long to
+ * The time limit for a request: a week, in seconds. With several connections, the kernel gives up
+ * one whose answer is late, by default after 30 seconds. A stick may well take that long to
  * recover.
  */
 #define TIME_LIMIT 604800ul

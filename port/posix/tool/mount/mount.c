@@ -8,8 +8,8 @@
  *	         '-- server ----- reads the image, answers the kernel; has the sandbox
  *
  * With --foreground, the first process is the keeper. Only the server touches what the image holds.
- * It could not unmount by itself: without root, that takes a set-user-ID program. And if a hostile
- * image makes it fail, the keeper still does.
+ * The sandbox does not let it unmount: without root, that takes a set-user-ID program. If a hostile
+ * image ends the server, the keeper still unmounts.
  */
 #include "../commands.h"
 

@@ -148,8 +148,8 @@ static void serve_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info
 }
 
 /*
- * A failure is one of all that is asked for, because the kernel takes a short answer for the end of
- * the file. It then asks for each page by itself, so only pages with damage fail in the end.
+ * If any part of a read fails, all of it fails, because the kernel takes a short answer as the end
+ * of the file. The kernel then asks for each page by itself, so in the end only damaged pages fail.
  */
 static void serve_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
                        struct fuse_file_info *file)
