@@ -7,10 +7,13 @@
  *
  * The environment variable QCOW2_NBD names a directory. Its file "kernel" is a socket on which the
  * test listens. A process that sets up a device connects, and sends a message with the socket for
- * each NBD_SET_SOCK. NBD_DO_IT waits until the test sends a byte, the errno of the call, or shuts
- * down its end. While the directory has a file "pid", the device is attached; while it has "busy",
- * it is mounted; with "no-sys", the length of requests cannot be set. NBD_DISCONNECT makes the file
- * "disconnected". The device is /dev/nbd7, and /dev/nbd7p1 is a partition.
+ * each NBD_SET_SOCK, and a message with all settings for NBD_SET_FLAGS. NBD_DO_IT waits until the
+ * test sends a byte, the errno of the call, or shuts down its end. While the directory has a file
+ * "pid", the device is attached; while it has "busy", it is mounted; with "no-sys", the length of
+ * requests cannot be set. NBD_DISCONNECT makes the file "disconnected". Its file "calls" gets the
+ * numbers of the requests. With "taken", another process attaches and detaches the device, and
+ * keeps it open, before the first NBD_SET_SOCK. The device is /dev/nbd7, and /dev/nbd7p1 is a
+ * partition.
  *
  * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h> fails with this
  * errno.
@@ -36,7 +39,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What the command has set; the test gets it with each socket. */
+/* What the command has set. */
 static struct {
 	uint64_t block, blocks, timeout, flags, max_sectors_kb;
 } settings;
@@ -52,12 +55,18 @@ static bool is_device[64]; /* descriptors */
 	type __wrap_##name parameters;                                                             \
 	type __wrap_##name parameters
 
-static bool in_directory(const char *name)
+/* The path of a file in the directory. */
+static const char *place_of(const char *name)
 {
-	char path[4096];
+	static char path[4096];
 
 	snprintf(path, sizeof path, "%s/%s", getenv("QCOW2_NBD"), name);
-	return access(path, F_OK) == 0;
+	return path;
+}
+
+static bool in_directory(const char *name)
+{
+	return access(place_of(name), F_OK) == 0;
 }
 
 /* A file that is no device, under the number of one. */
@@ -147,17 +156,19 @@ static void connect_to_test(void)
 		abort();
 }
 
-static void read_max_sectors(void)
+static int send_settings(void)
 {
 	char text[32] = { 0 };
 
 	if (pread(kb_file, text, sizeof text - 1u, 0) > 0)
 		settings.max_sectors_kb = strtoull(text, NULL, 10);
+	return send(control, &settings, sizeof settings, 0) < 0 ? -1 : 0;
 }
 
 static int send_socket(int fd)
 {
-	struct iovec data = { &settings, sizeof settings };
+	char byte = 0;
+	struct iovec data = { &byte, 1 };
 	char space[CMSG_SPACE(sizeof fd)];
 	struct msghdr message = { .msg_iov = &data,
 		                  .msg_iovlen = 1,
@@ -167,7 +178,6 @@ static int send_socket(int fd)
 
 	if (control < 0)
 		connect_to_test();
-	read_max_sectors();
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof fd);
@@ -185,12 +195,19 @@ static int run_device(void)
 	return -1;
 }
 
-static int disconnect(void)
+static int create(const char *name)
 {
-	char path[4096];
+	return __real_close(creat(place_of(name), 0600));
+}
 
-	snprintf(path, sizeof path, "%s/disconnected", getenv("QCOW2_NBD"));
-	return __real_close(creat(path, 0600));
+static void note_call(unsigned number)
+{
+	FILE *calls = fopen(place_of("calls"), "a");
+
+	if (calls != NULL) { /* the sandbox of a server allows no more files */
+		fprintf(calls, "%u\n", number);
+		fclose(calls);
+	}
 }
 
 static bool is_to_fail(unsigned request)
@@ -206,18 +223,21 @@ static bool is_to_fail(unsigned request)
 
 static int answer(unsigned request, unsigned long value)
 {
+	note_call(request & 0xffu);
 	if (is_to_fail(request & 0xffu))
 		return -1;
+	if (request == NBD_SET_SOCK && in_directory("taken"))
+		create("pid");
 	switch (request) {
 	case NBD_SET_BLKSIZE: settings.block = value; return 0;
 	case NBD_SET_SIZE_BLOCKS: settings.blocks = value; return 0;
 	case NBD_SET_TIMEOUT: settings.timeout = value; return 0;
-	case NBD_SET_FLAGS: settings.flags = value; return 0;
+	case NBD_SET_FLAGS: settings.flags = value; return send_settings();
 	case NBD_SET_SOCK: return send_socket((int)value);
 	case NBD_DO_IT: return run_device();
 	case NBD_CLEAR_SOCK:
 	case BLKRRPART: return 0;
-	case NBD_DISCONNECT: return disconnect();
+	case NBD_DISCONNECT: return create("disconnected");
 	default: errno = ENOTTY; return -1;
 	}
 }

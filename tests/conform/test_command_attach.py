@@ -21,9 +21,11 @@ from conform import K, M, QCOW2, make, qcow2, qcow2_ok, refused, run, start
 
 NBD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-nbd")
 DEVICE = "/dev/nbd7"
+SET_SOCK, CLEAR_SOCK = 0, 4  # the numbers of requests in <linux/nbd.h>
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO = range(7)
 REQUEST, REPLY = 0x25609513, 0x67446698
 BUFFER = M  # the longest read
+LIMIT = 600  # seconds; a failed test must end, even if the server still waits for the test
 # 4 KiB clusters; the one at 16 KiB is damaged. The disk ends inside a sector.
 DISK = "cluster_bits 12\nsize 1100000\nl2 0-2 data\nl2 4 data\nl2 6-9 compressed\nl2 200-268 data\nlayout\n"
 
@@ -37,11 +39,15 @@ class Device:
         self.pid = struct.unpack("3i", peer)[0]
 
     def take(self, n):
-        """Receives n sockets, with what has been set before each."""
-        for _ in range(n):
-            data, [(_, _, fds)], _, _ = self.control.recvmsg(40, socket.CMSG_SPACE(4))
-            self.settings = struct.unpack("5Q", data)
+        """Receives n sockets and the settings, which come after the first socket."""
+        for i in range(n + 1):
+            data, more, _, _ = self.control.recvmsg(40, socket.CMSG_SPACE(4))
+            if i == 1:
+                self.settings = struct.unpack("5Q", data)
+                continue
+            [(_, _, fds)] = more
             self.sockets.append(socket.socket(fileno=array.array("i", fds)[0]))
+            self.sockets[-1].settimeout(LIMIT)
 
     def ends(self):
         """Waits until the process has ended."""
@@ -96,11 +102,12 @@ def kernel(tmp_path):
         listener.bind("kernel")
         os.chdir(here)
         listener.listen()
-        listener.settimeout(600)
+        listener.settimeout(LIMIT)
 
         def attach(image, *options, n=4, **env):
             process = start(NBD, "attach", *options, image, DEVICE, env=environment(place, **env))
             device = Device(listener.accept()[0])
+            device.control.settimeout(LIMIT)
             stack.callback(device.control.close)
             device.take(n)
             (place / "pid").write_text("1\n")
@@ -118,6 +125,11 @@ def environment(place, **more):
 
 def in_nbd(kernel, *args, **more):
     return run(NBD, *args, env=environment(kernel.place, **more))
+
+
+def calls(kernel):
+    """The numbers of the requests that the kernel got."""
+    return [int(line) for line in (kernel.place / "calls").read_text().split()]
 
 
 def expected(image):
@@ -243,10 +255,27 @@ def test_device_that_does_not_start(build, kernel):
     assert (process.returncode, err.decode()) == (1, f"qcow2: {DEVICE}: the device did not start\n")
 
 
-@pytest.mark.parametrize("number", (0, 1, 7, 9, 10))
+@pytest.mark.parametrize("number", (SET_SOCK, 1, 7, 9, 10))
 def test_request_fails(build, kernel, number):
-    done = in_nbd(kernel, "attach", build(DISK), DEVICE, QCOW2_NBD_FAULT=f"{number} {errno.EBUSY}")
-    refused(done, DEVICE, "cannot set up the device: Device or resource busy")
+    done = in_nbd(kernel, "attach", build(DISK), DEVICE, QCOW2_NBD_FAULT=f"{number} {errno.EINVAL}")
+    refused(done, DEVICE, "cannot set up the device: Invalid argument")
+    assert calls(kernel)[-1] == (SET_SOCK if number == SET_SOCK else CLEAR_SOCK)
+
+
+def test_device_of_another_process(build, kernel):
+    """If the kernel refuses the socket, because another process has set up the device since, nothing
+    else is called, because that would change or end what the other process serves."""
+    done = in_nbd(kernel, "attach", build(DISK), DEVICE, QCOW2_NBD_FAULT=f"{SET_SOCK} {errno.EBUSY}")
+    refused(done, DEVICE, "another process serves this device already")
+    assert calls(kernel) == [SET_SOCK]
+
+
+def test_device_that_stays_open(build, kernel):
+    """Another process has attached and detached the device since, and still has it open. The number in
+    /sys is not that of the new server."""
+    (kernel.place / "taken").touch()
+    refused(in_nbd(kernel, "attach", build(DISK), DEVICE), "another process serves this device already")
+    assert calls(kernel) == [SET_SOCK, CLEAR_SOCK]
 
 
 def test_without_sys(build, kernel):
@@ -291,7 +320,7 @@ def test_detach(kernel):
     pid = kernel.place / "pid"
     pid.touch()
     process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
-    end = time.monotonic() + 600
+    end = time.monotonic() + LIMIT
     while not (kernel.place / "disconnected").exists():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -132,7 +132,8 @@ static void wait_a_moment(void)
 
 /*
  * Waits until the device works or the child has ended, and then for the partitions. The kernel says
- * nothing when the device starts, but then its directory gets a file.
+ * nothing when the device starts, but then its directory gets a file. It is the child's: no other
+ * process can start the device that the child has set up.
  */
 static int wait_for_device(const struct attachment *a, pid_t child)
 {
@@ -203,9 +204,9 @@ int run_attach(struct args *args)
 		args->connections = DEFAULT_CONNECTIONS;
 	if (nbd_device_open(&a.device, args->out, 0) != EXIT_OK)
 		return EXIT_FAILED;
-	if (nbd_device_is_attached(&a.device))
-		rc = tool_error(args->out, "another process serves this device already");
-	else if ((a.q = open_image(args)) != NULL)
+	/* The server checks this again; here, it saves the user from entering a password in vain.
+	 */
+	if (nbd_device_check_free(&a.device) == EXIT_OK && (a.q = open_image(args)) != NULL)
 		rc = start_server(&a);
 	qcow2_close(a.q);
 	close(a.device.fd);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * The kernel's network block devices. The kernel wants the calls in the order of this file.
+ * The kernel's network block devices. Only NBD_SET_SOCK checks whether another process has set up
+ * the device. All other calls would change, or even end, what that process serves, so the first
+ * socket comes before them.
  */
 #include "nbd_device.h"
 
@@ -76,6 +78,16 @@ bool nbd_device_is_attached(const struct nbd_device *d)
 	return has_sysfs(d, "pid");
 }
 
+static int served_already(const struct nbd_device *d)
+{
+	return tool_error(d->path, "another process serves this device already");
+}
+
+int nbd_device_check_free(const struct nbd_device *d)
+{
+	return nbd_device_is_attached(d) ? served_already(d) : EXIT_OK;
+}
+
 /* Writes the longest request that the kernel makes, in KiB. Returns 0 or an errno. */
 static int limit_requests(const struct nbd_device *d, unsigned limit)
 {
@@ -93,8 +105,8 @@ static int limit_requests(const struct nbd_device *d, unsigned limit)
 	return error;
 }
 
-/* Sets the size, the flags and the sockets. Returns 0 or an errno. */
-static int device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
+/* Sets the size and the flags, and adds the sockets. Returns 0 or an errno. */
+static int describe_disk(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
 {
 	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN;
 	uint64_t sectors = size / NBD_SECTOR;
@@ -113,19 +125,40 @@ static int device_set_up(const struct nbd_device *d, uint64_t size, const int *s
 	return 0;
 }
 
-int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
-                      unsigned limit)
+static int set_up_failed(const struct nbd_device *d, int error)
 {
-	int error = limit_requests(d, limit);
+	return tool_error(d->path, "cannot set up the device: %s", strerror(error));
+}
 
+/* Sets up the rest of a device that has its first socket. */
+static int set_up_rest(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
+                       unsigned limit)
+{
+	/* The kernel keeps the number of an earlier server while any process has the device open,
+	 * and starts no other until then. */
+	int error, rc = nbd_device_check_free(d);
+
+	if (rc != EXIT_OK)
+		return rc;
+	error = limit_requests(d, limit);
 	if (error != 0)
 		return tool_error(d->path, "cannot limit the length of requests in /sys: %s",
 		                  strerror(error));
-	error = device_set_up(d, size, sockets, n);
-	if (error == 0)
-		return EXIT_OK;
-	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
-	return tool_error(d->path, "cannot set up the device: %s", strerror(error));
+	error = describe_disk(d, size, sockets, n);
+	return error == 0 ? EXIT_OK : set_up_failed(d, error);
+}
+
+int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
+                      unsigned limit)
+{
+	int rc;
+
+	if (ioctl(d->fd, NBD_SET_SOCK, (unsigned long)sockets[0]) != 0)
+		return errno == EBUSY ? served_already(d) : set_up_failed(d, errno);
+	rc = set_up_rest(d, size, sockets + 1, n - 1u, limit);
+	if (rc != EXIT_OK)
+		ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
+	return rc;
 }
 
 int nbd_device_run(const struct nbd_device *d)

@@ -24,9 +24,13 @@ int nbd_device_open(struct nbd_device *d, const char *path, int flags);
 /* Does a process serve the device? As long as any process has it open, the answer stays yes. */
 bool nbd_device_is_attached(const struct nbd_device *d);
 
+/* Returns EXIT_OK, or EXIT_FAILED after a message if a process serves the device. */
+int nbd_device_check_free(const struct nbd_device *d);
+
 /*
- * Describes the disk to the kernel: `size` bytes, in sectors of 512, read by n sockets with at most
- * `limit` bytes a request. Returns EXIT_OK, or EXIT_FAILED after a message.
+ * Describes the disk to the kernel: `size` bytes, in sectors of 512, read by n sockets, n > 0, with
+ * at most `limit` bytes a request. After success, no other process can start the device. Returns
+ * EXIT_OK, or EXIT_FAILED after a message.
  */
 int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
                       unsigned limit);
