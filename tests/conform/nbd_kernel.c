@@ -12,11 +12,11 @@
  * "pid", the device is attached; while it has "busy", it is mounted; with "no-sys", the length of
  * requests cannot be set. NBD_DISCONNECT makes the file "disconnected". Its file "calls" gets the
  * numbers of the requests. With "taken", another process attaches and detaches the device, and
- * keeps it open, before the first NBD_SET_SOCK. The device is /dev/nbd7, and /dev/nbd7p1 is a
- * partition.
+ * keeps it open, before the first NBD_SET_SOCK. With "gone", an attached device cannot be opened.
+ * The device is /dev/nbd7, and /dev/nbd7p1 is a partition.
  *
  * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h> fails with this
- * errno.
+ * errno. If ERROR is 0, the process is killed there.
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/nbd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What the command has set. */
@@ -74,7 +76,7 @@ static int open_device(const char *path, int flags)
 {
 	int fd;
 
-	if (strncmp(path, "/dev/nbd7", 9) != 0) {
+	if (strncmp(path, "/dev/nbd7", 9) != 0 || (in_directory("pid") && in_directory("gone"))) {
 		errno = ENXIO;
 		return -1;
 	}
@@ -128,6 +130,12 @@ CAUGHT(int, fstat64, (int fd, struct stat *st))
 		st->st_rdev = makedev(43, 7);
 	}
 	return rc;
+}
+
+/* Time passes at once in a directory with a file "fast". */
+CAUGHT(int, nanosleep, (const struct timespec *time, struct timespec *left))
+{
+	return in_directory("fast") ? 0 : __real_nanosleep(time, left);
 }
 
 CAUGHT(int, close, (int fd))
@@ -218,6 +226,8 @@ static bool is_to_fail(unsigned request)
 	if (fault == NULL || strtoul(fault, &end, 10) != request)
 		return false;
 	errno = atoi(end);
+	if (errno == 0)
+		raise(SIGKILL);
 	return true;
 }
 

@@ -21,7 +21,8 @@ from conform import K, M, QCOW2, make, qcow2, qcow2_ok, refused, run, start
 
 NBD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-nbd")
 DEVICE = "/dev/nbd7"
-SET_SOCK, CLEAR_SOCK = 0, 4  # the numbers of requests in <linux/nbd.h>
+SET_SOCK, DO_IT, CLEAR_SOCK, DISCONNECT = 0, 3, 4, 8  # the numbers of requests in <linux/nbd.h>
+BLKRRPART = 95  # in <linux/fs.h>
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO = range(7)
 REQUEST, REPLY = 0x25609513, 0x67446698
 BUFFER = M  # the longest read
@@ -104,18 +105,24 @@ def kernel(tmp_path):
         listener.listen()
         listener.settimeout(LIMIT)
 
-        def attach(image, *options, n=4, **env):
-            process = start(NBD, "attach", *options, image, DEVICE, env=environment(place, **env))
-            device = Device(listener.accept()[0])
-            device.control.settimeout(LIMIT)
-            stack.callback(device.control.close)
-            device.take(n)
+        @contextlib.contextmanager
+        def take_device(n):
+            control = listener.accept()[0]
+            with control:
+                control.settimeout(LIMIT)
+                device = Device(control)
+                device.take(n)
+                yield device
+
+        def attach(image, *options, n=4, before=(), warning="", **env):
+            process = start(*before, NBD, "attach", *options, image, DEVICE, env=environment(place, **env))
+            device = stack.enter_context(take_device(n))
             (place / "pid").write_text("1\n")
-            _, err = process.communicate()
+            err = process.communicate(timeout=LIMIT)[1].decode()
             (place / "pid").unlink()
-            assert (process.returncode, err) == (0, b""), err
+            assert process.returncode == 0 and (warning in err if warning else err == ""), err
             return device
-        attach.place = place
+        attach.place, attach.device = place, take_device
         yield attach
 
 
@@ -246,13 +253,43 @@ def test_chain_and_snapshot(build, kernel):
         device.close()
 
 
-def test_device_that_does_not_start(build, kernel):
-    """NBD_DO_IT fails."""
-    image = build(DISK)
-    process = start(NBD, "attach", image, DEVICE,
-                    env=environment(kernel.place, QCOW2_NBD_FAULT=f"3 {errno.EBUSY}"))
-    _, err = process.communicate()
-    assert (process.returncode, err.decode()) == (1, f"qcow2: {DEVICE}: the device did not start\n")
+@pytest.mark.parametrize("before", ((), ("env", "--ignore-signal=CHLD")), ids=("", "no-SIGCHLD"))
+def test_device_that_does_not_start(build, kernel, before):
+    """NBD_DO_IT fails. A parent that ignores the end of its children makes no difference."""
+    process = start(*before, NBD, "attach", build(DISK), DEVICE,
+                    env=environment(kernel.place, QCOW2_NBD_FAULT=f"{DO_IT} {errno.EINVAL}"))
+    _, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err.decode()) == (
+        1, f"qcow2: {DEVICE}: the device did not start: Invalid argument\n")
+
+
+def test_device_that_is_detached_at_once(build, kernel):
+    """NBD_DO_IT returns before the device was seen to work."""
+    process = start(NBD, "attach", build(DISK), DEVICE, env=environment(kernel.place))
+    with kernel.device(4) as device:
+        device.close()
+    _, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err.decode()) == (
+        1, f"qcow2: {DEVICE}: another process detached the device at once\n")
+
+
+@pytest.mark.parametrize("number", (SET_SOCK, DO_IT))
+def test_server_is_killed(build, kernel, number):
+    """Before and after it is ready."""
+    refused(in_nbd(kernel, "attach", build(DISK), DEVICE, QCOW2_NBD_FAULT=f"{number} 0"),
+            DEVICE, "the server was ended by signal 9")
+
+
+def test_device_that_cannot_be_opened_again(build, kernel):
+    """The kernel cannot look for partitions. The device does not stay."""
+    (kernel.place / "gone").touch()
+    process = start(NBD, "attach", build(DISK), DEVICE, env=environment(kernel.place))
+    with kernel.device(4) as device:
+        (kernel.place / "pid").touch()
+        _, err = process.communicate(timeout=LIMIT)
+        assert process.returncode == 1 and "No such device or address" in err.decode()
+        assert (kernel.place / "disconnected").exists()
+        device.close()
 
 
 @pytest.mark.parametrize("number", (SET_SOCK, 1, 7, 9, 10))
@@ -309,10 +346,10 @@ def test_most_connections(build, kernel):
 def test_memory_that_cannot_be_locked(build, kernel):
     """It works, with a warning."""
     image = build(DISK)
-    process = start("setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "prlimit", "--memlock=0", NBD,
-                    "attach", image, DEVICE, env=environment(kernel.place, QCOW2_NBD_FAULT=f"3 {errno.EBUSY}"))
-    _, err = process.communicate()
-    assert f"qcow2: {DEVICE}: warning: cannot lock memory: " in err.decode()
+    before = ("setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "prlimit", "--memlock=0")
+    device = kernel(image, before=before, warning=f"qcow2: {DEVICE}: warning: cannot lock memory: ")
+    assert ask(device.sockets[0], READ, 0, 512) == expected(image)[:512]
+    device.close()
 
 
 def test_detach(kernel):
@@ -327,6 +364,14 @@ def test_detach(kernel):
     pid.unlink()
     _, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
+
+
+def test_detach_of_an_open_device(kernel):
+    """Another process, or the server, keeps the device for more than ten seconds."""
+    (kernel.place / "pid").touch()
+    (kernel.place / "fast").touch()
+    refused(in_nbd(kernel, "detach", DEVICE), "detached, but a process still has the device open")
+    assert calls(kernel) == [DISCONNECT, BLKRRPART]
 
 
 def test_detach_refused(kernel):

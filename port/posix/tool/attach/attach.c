@@ -31,6 +31,7 @@ struct attachment {
 	struct nbd_device device;
 	struct nbd_server server;
 	int ready; /* a pipe: the child writes a byte once the server is ready */
+	pid_t child;
 };
 
 /*
@@ -100,7 +101,8 @@ static void become_ready(const struct attachment *a)
 		close(fd);
 }
 
-/* What the child does, until the device is detached. */
+/* What the child does, until the device is detached. Returns its status: after become_ready, that
+ * is the errno with which the device failed. */
 static int serve_device(struct attachment *a)
 {
 	int error;
@@ -117,7 +119,7 @@ static int serve_device(struct attachment *a)
 	become_ready(a);
 	error = nbd_device_run(&a->device);
 	if (error != 0)
-		return EXIT_FAILED; /* without waiting for connections that nobody ends */
+		return error; /* without waiting for connections that nobody ends */
 	nbd_server_end(&a->server);
 	qcow2_close(a->q);
 	return EXIT_OK;
@@ -130,61 +132,87 @@ static void wait_a_moment(void)
 	nanosleep(&moment, NULL);
 }
 
-/*
- * Waits until the device works or the child has ended, and then for the partitions. The kernel says
- * nothing when the device starts, but then its directory gets a file. It is the child's: no other
- * process can start the device that the child has set up.
- */
-static int wait_for_device(const struct attachment *a, pid_t child)
+/* Says why the child has ended before the device worked. */
+static int child_failed(const struct attachment *a, int status)
+{
+	const char *path = a->device.path;
+
+	if (WIFSIGNALED(status))
+		return tool_error(path, "the server was ended by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) == 0)
+		return tool_error(path, "another process detached the device at once");
+	return tool_error(path, "the device did not start: %s", strerror(WEXITSTATUS(status)));
+}
+
+/* Makes the kernel look for partitions. A device whose partitions are unknown does not stay. */
+static int find_partitions(const struct attachment *a)
 {
 	struct nbd_device again;
 
-	while (!nbd_device_is_attached(&a->device)) {
-		if (waitpid(child, NULL, WNOHANG) == child)
-			return tool_error(a->device.path, "the device did not start");
-		wait_a_moment();
-	}
-	if (nbd_device_open(&again, a->device.path, 0) != EXIT_OK)
+	if (nbd_device_open(&again, a->device.path, 0) != EXIT_OK) {
+		nbd_device_disconnect(&a->device);
 		return EXIT_FAILED;
+	}
 	nbd_device_find_partitions(&again);
 	close(again.fd);
 	return EXIT_OK;
 }
 
-/* Waits for the byte of become_ready. Returns false if the child has ended without it. */
-static bool wait_for_server(int ready, pid_t child)
+/*
+ * Waits until the device works or the child has ended, and then for the partitions. The kernel says
+ * nothing when the device starts, but then its directory gets a file. It is the child's: no other
+ * process can start the device that the child has set up.
+ */
+static int wait_for_device(const struct attachment *a)
+{
+	int status;
+
+	while (!nbd_device_is_attached(&a->device)) {
+		if (waitpid(a->child, &status, WNOHANG) == a->child)
+			return child_failed(a, status);
+		wait_a_moment();
+	}
+	return find_partitions(a);
+}
+
+/* Waits for the byte of become_ready. A child that ends without it has printed a message, unless a
+ * signal ended it. */
+static int wait_for_server(const struct attachment *a, int ready)
 {
 	char byte;
 	ssize_t n;
+	int status;
 
 	do
 		n = read(ready, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	close(ready);
-	if (n <= 0)
-		waitpid(child, NULL, 0);
-	return n > 0;
+	if (n > 0)
+		return EXIT_OK;
+	if (waitpid(a->child, &status, 0) == a->child && WIFSIGNALED(status))
+		return child_failed(a, status);
+	return EXIT_FAILED;
 }
 
 static int start_server(struct attachment *a)
 {
-	int ends[2];
-	pid_t child;
+	int ends[2], rc;
 
 	if (pipe(ends) != 0)
 		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
 	a->ready = ends[1];
-	child = fork();
-	if (child == 0) {
+	a->child = fork();
+	if (a->child == 0) {
 		close(ends[0]);
 		_exit(serve_device(a));
 	}
 	close(ends[1]);
-	if (child < 0) {
+	if (a->child < 0) {
 		close(ends[0]);
 		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
 	}
-	return wait_for_server(ends[0], child) ? wait_for_device(a, child) : EXIT_FAILED;
+	rc = wait_for_server(a, ends[0]);
+	return rc == EXIT_OK ? wait_for_device(a) : rc;
 }
 
 /* Opens the image for as many threads as there are connections, with memory for many tables. */
@@ -200,6 +228,9 @@ int run_attach(struct args *args)
 	struct attachment a = { .args = args };
 	int rc = EXIT_FAILED;
 
+	/* A process whose parent ignores this signal ignores it too, and cannot wait for a child.
+	 */
+	signal(SIGCHLD, SIG_DFL);
 	if (args->connections == 0u)
 		args->connections = DEFAULT_CONNECTIONS;
 	if (nbd_device_open(&a.device, args->out, 0) != EXIT_OK)

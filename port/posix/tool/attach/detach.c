@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * qcow2 detach: ends what qcow2 attach has started.
+ * qcow2 detach: ends what qcow2 attach, or another NBD client, has started.
  */
 #include "../commands.h"
 
@@ -13,15 +13,16 @@
 #include "../message.h"
 #include "nbd_device.h"
 
-/* Waits until the process that served the device is done with it, ten seconds at most: as long as
- * any other process has the device open, this cannot be seen. */
-static void wait_for_end(const struct nbd_device *d)
+/* Waits until the process that served the device is done with it, ten seconds at most, because as
+ * long as any process has the device open, this cannot be seen. Returns false after that. */
+static bool wait_for_end(const struct nbd_device *d)
 {
 	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
 	int i;
 
 	for (i = 0; i < 1000 && nbd_device_is_attached(d); i++)
 		nanosleep(&moment, NULL);
+	return i < 1000;
 }
 
 /* The kernel keeps the partitions of a device that has gone until it looks for new ones. */
@@ -38,6 +39,7 @@ static void remove_partitions(const char *path)
 int run_detach(struct args *args)
 {
 	struct nbd_device device;
+	bool ended;
 	int error;
 
 	if (nbd_device_open(&device, args->image, O_EXCL) != EXIT_OK)
@@ -50,7 +52,9 @@ int run_detach(struct args *args)
 	close(device.fd);
 	if (error != 0)
 		return tool_error(args->image, "cannot detach: %s", strerror(error));
-	wait_for_end(&device);
+	ended = wait_for_end(&device);
 	remove_partitions(args->image);
+	if (!ended)
+		return tool_error(args->image, "detached, but a process still has the device open");
 	return EXIT_OK;
 }
