@@ -25,6 +25,7 @@ SET_SOCK, DO_IT, CLEAR_SOCK, DISCONNECT = 0, 3, 4, 8  # the numbers of requests 
 BLKRRPART = 95  # in <linux/fs.h>
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO = range(7)
 REQUEST, REPLY = 0x25609513, 0x67446698
+CAP_SYS_RESOURCE = 24
 BUFFER = M  # the longest read
 LIMIT = 600  # seconds; a failed test must end, even if the server still waits for the test
 # 4 KiB clusters; the one at 16 KiB is damaged. The disk ends inside a sector.
@@ -61,8 +62,8 @@ class Device:
             connection.close()
         assert self.ends()
 
-    def status(self, name):
-        return re.search(rf"^{name}:\s*(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.M)[1]
+    def status(self, name, value=r"\d+"):
+        return re.search(rf"^{name}:\s*({value})", Path(f"/proc/{self.pid}/status").read_text(), re.M)[1]
 
 
 def request(kind, offset=0, length=0, cookie=b"cookie!!", flags=0, magic=REQUEST):
@@ -145,6 +146,10 @@ def expected(image):
     return content + bytes(-len(content) % 512)
 
 
+def oom_score(pid):
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
 def test_settings(build, kernel):
     """What the kernel is told: whole sectors, read-only, several connections, a week for a request."""
     image = build(DISK)
@@ -153,6 +158,8 @@ def test_settings(build, kernel):
     assert device.status("NoNewPrivs") in "01" and int(device.status("VmLck")) > 4 * K
     assert Path(f"/proc/{device.pid}/cmdline").read_bytes().startswith(b"@")
     assert os.readlink(f"/proc/{device.pid}/cwd") == "/"
+    own, may_lower = oom_score("self"), int(device.status("CapEff", r"\w+"), 16) >> CAP_SYS_RESOURCE & 1
+    assert oom_score(device.pid) == (-1000 if may_lower else own)
     device.close()
 
 

@@ -74,7 +74,7 @@ ok 'shellcheck' shellcheck -x "$here"/../../port/initramfs/{boot.sh,hooks/qcow2,
 
 boot zlib initrd.img stick.raw qcow2=ABCD-1234:/images/zlib.qcow2 content overlay storage damage
 inside overlay 'no mount of the early boot' writable 'name of the server' 'locked memory' \
-	'a device in use stays' 'pid file' 'nothing attached' 'damaged image' 'only once' \
+	'never ended for its memory' 'a device in use stays' 'pid file' 'nothing attached' 'damaged image' 'only once' \
 	'partition is no device' 'partition of a whole disk' size 'damaged part' \
 	'all but the damaged part' 'no writes' detach 'the server is gone' 'no partition is left' 'attach again'
 

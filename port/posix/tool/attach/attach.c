@@ -9,6 +9,7 @@
 #include "../commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -34,11 +35,25 @@ struct attachment {
 	pid_t child;
 };
 
+/* Asks the kernel never to end this process for its memory. Only root can, and only with /proc. */
+static void survive_lack_of_memory(void)
+{
+	static const char never[] = "-1000\n";
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write(fd, never, sizeof never - 1u);
+		close(fd);
+	}
+}
+
 /*
- * The kernel may have to read this disk before it can free memory, so the server must never wait
- * for memory. Its own memory is locked, and PR_SET_IO_FLUSHER tells the kernel that storage depends
- * on it. systemd ends a process whose name begins with '@' only after all file systems are
- * unmounted (ROOT STORAGE DAEMONS).
+ * The kernel may have to read this disk before it can free memory, so the server must not wait for
+ * memory that only this disk can free. Its own memory is locked. The little that it allocates
+ * later, such as the state of a decoder at the first compressed cluster of a connection, comes
+ * without I/O: PR_SET_IO_FLUSHER tells the kernel that storage depends on this process. If there is
+ * none, the request fails. systemd ends a process whose name begins with '@' only after all file
+ * systems are unmounted (ROOT STORAGE DAEMONS).
  */
 static void become_storage(const struct args *args)
 {
@@ -47,6 +62,7 @@ static void become_storage(const struct args *args)
 #ifdef PR_SET_IO_FLUSHER
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* since Linux 5.6; others work without */
 #endif
+	survive_lack_of_memory();
 	if (program_invocation_name[0] != '\0')
 		program_invocation_name[0] = '@';
 }

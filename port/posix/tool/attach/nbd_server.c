@@ -176,9 +176,9 @@ static void *serve(void *connection)
 	struct nbd_connection *c = connection;
 	struct kernel_request request;
 
-	/* The library allocates a reader for each thread at its first read. Later there may be no
-	 * memory, and whatever frees some could wait for this disk. If this fails, so will the
-	 * request for these bytes. */
+	/* The library allocates a reader for each thread at its first read, which is most of the
+	 * memory of a connection. Later there may be none. If this fails, so will the request for
+	 * these bytes. */
 	read_disk(c->server->q, c->buffer + REPLY_LEN, 1, 0);
 	while (receive_request(c, &request) && answer(c, &request))
 		;
