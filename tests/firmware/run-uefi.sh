@@ -281,8 +281,8 @@ sbat() { # both lines in one
 }
 # A build in another directory, at another time.
 rebuilt() {
-	rm -rf "$work/again" && make -s -C "$here/../.." O="$(realpath "$work")/again" \
-		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null && sleep 1 &&
+	rm -rf "$work/again" && sleep 1 && make -s -C "$here/../.." O="$(realpath "$work")/again" \
+		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null &&
 		cmp "$uefi/qcow2x64.efi" "$work/again/uefi/qcow2x64.efi"
 }
 run_l1() { x64_usb l1; }
