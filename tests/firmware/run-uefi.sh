@@ -21,6 +21,7 @@ if ! make -s -C "$here/../.." O="$(realpath "$build")" uefi-images >"$build/uefi
 	echo "0 passed, 1 failed"
 	exit 1
 fi
+rm -rf "$work/log" # no check may see what an earlier run has printed
 mkdir -p "$work/log"
 
 # --- sticks: disks with one partition, which holds the images and the program
