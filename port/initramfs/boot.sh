@@ -50,21 +50,24 @@ qcow2_read_variable() {
 }
 
 qcow2_read_lines() { # FILE
-	qcow2_version='' qcow2_partition='' qcow2_path=''
+	qcow2_version='' qcow2_partition='' qcow2_filesystem='' qcow2_path=''
 	while IFS= read -r qcow2_line; do
 		case $qcow2_line in
 		*version=*) [ -n "$qcow2_version" ] || qcow2_version=${qcow2_line#*version=} ;;
-		partuuid=*) qcow2_partition=${qcow2_line#*=} ;;
+		partuuid=*) qcow2_partition=PARTUUID=${qcow2_line#*=} ;;
+		fsuuid=*) qcow2_filesystem=UUID=${qcow2_line#*=} ;;
 		path=*) qcow2_path=${qcow2_line#*=} ;;
 		backing=*) qcow2_backing=$qcow2_backing${qcow2_line#*=}$qcow2_newline ;;
 		data=*) qcow2_data=${qcow2_line#*=} ;;
 		esac
 	done <"$1"
+	# A stick without a partition table has only the name of its file system.
+	: "${qcow2_partition:=$qcow2_filesystem}"
 	if [ "$qcow2_version" != 1 ] || [ -z "$qcow2_partition" ] || [ -z "$qcow2_path" ]; then
 		qcow2_say "the EFI variable $QCOW2_VARIABLE has another version; use qcow2= instead"
 		return 0
 	fi
-	qcow2_image=PARTUUID=$qcow2_partition:$qcow2_path
+	qcow2_image=$qcow2_partition:$qcow2_path
 }
 
 # Reads both. Fails if the system is not to come from an image.

@@ -34,8 +34,12 @@ foreign_headers() {
 		grep -vE '^include/qcow2(/status|/types)?\.h$|^port/posix/tool/([a-z]+/)?[a-z_]+\.h$' | sort -u
 }
 
-# Only objects whose source exists: a build directory may have others left over.
+# Only objects whose source exists: a build directory may have others left over. Of the choices of a library
+# for `mount`, one is compiled.
 for source in $(cd "$here/../../port/posix/tool" && ls -- *.c */*.c); do
+	case $source in
+	mount/serve_*) [ -f "$build/port/posix/tool/${source%.c}.o" ] || continue ;;
+	esac
 	found=$(foreign_headers "$build/port/posix/tool/${source%.c}.d") ||
 		fail "no dependency file of $source"
 	[ -z "$found" ] || fail "$source includes $(echo "$found" | tr '\n' ' ')"

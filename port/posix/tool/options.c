@@ -387,7 +387,7 @@ const struct option_row options[] = {
 	  "print no warnings",
 	  store_true, FIELD(quiet) },
 	{ "connections", '\0', "N", FOR_ATTACH,
-	  "serve N requests at once, 1 to 16; 4 if not given",
+	  "serve N requests at once, 1 to 16; 1 if not given",
 	  store_connections, 0 },
 	{ "quiet", 'q', NULL, FOR_CHECK,
 	  "print no result, only what is found; the exit status is the answer",

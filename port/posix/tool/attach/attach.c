@@ -24,7 +24,13 @@
 #include "nbd_device.h"
 #include "nbd_server.h"
 
-enum { DEFAULT_CONNECTIONS = 4 };
+/*
+ * The kernel receives from each connection in a work item that ends only with the connection. If it
+ * is short of time or memory when the device starts, one thread gets all of these items, and works
+ * on the first for ever: replies on the other connections never arrive, and their readers hang. One
+ * connection cannot suffer this, and early boot is the worst time to risk it.
+ */
+enum { DEFAULT_CONNECTIONS = 1 };
 
 struct attachment {
 	const struct args *args;

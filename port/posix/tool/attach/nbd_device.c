@@ -23,11 +23,13 @@
 #include "nbd_server.h"
 
 /*
- * The time limit for a request: a week, in seconds. With several connections, the kernel gives up
- * one whose answer is late, by default after 30 seconds. A stick may well take that long to
- * recover.
+ * Seconds for a request, an hour. With several connections, the kernel takes one for dead whose
+ * answer is late, after 30 seconds if no limit is set, and no dead connection comes back. So the
+ * limit must be longer than any disk below needs to recover or to give up: Linux tries a read of a
+ * SCSI or USB disk up to six times, for 30 seconds each, and resets the disk in between. But if the
+ * server itself hangs, its readers get an error some day, so that a shutdown ends.
  */
-#define TIME_LIMIT 604800ul
+#define TIME_LIMIT 3600ul
 
 /* Is there such a file in the directory of the device? */
 static bool has_sysfs(const struct nbd_device *d, const char *name)
