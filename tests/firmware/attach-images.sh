@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
 # Makes what run-attach.sh boots, in WORK: a kernel of Debian, an initrd by the real mkinitramfs, and
-# sticks with images of a small system. Needs root, and the programs in BUILD-DIR.
+# sticks with images of a small system and the UEFI program. Needs root, and the programs in BUILD-DIR.
 #	attach-images.sh BUILD-DIR WORK
 set -eu
 here=$(realpath "$(dirname "$0")")
@@ -29,7 +29,8 @@ initrd() {
 	cp "$package"/boot/vmlinuz-* vmlinuz
 	rm -rf installed conf
 	mkdir -p installed/usr/lib installed/boot
-	make -s -C "$here/../.." O="$build" DESTDIR="$work/installed" install-initramfs
+	make -s -C "$here/../.." O="$build" DESTDIR="$work/installed" install-initramfs \
+		"$build/uefi/qcow2x64.efi"
 	cp -r "$package/lib/modules" installed/usr/lib/
 	depmod -b installed/usr "${kernel#linux-image-}"
 	cp -r /etc/initramfs-tools conf
@@ -52,9 +53,26 @@ system_disk() {
 	cp "$build/initramfs/qcow2-attach" root/sbin/qcow2
 	python3 "$here/images.py" content root/big 41943040
 	sha256sum <root/big | cut -d' ' -f1 >big.sum
-	truncate -s 96M system.raw
-	printf 'label: gpt\nsize=8M, type=U\ntype=L\n' | sfdisk -q system.raw
-	mke2fs -q -t ext4 -U 11111111-2222-3333-4444-555555555555 -E offset=$((9 << 20)) -d root system.raw 86M
+	rm -f system.raw
+	truncate -s 128M system.raw
+	printf 'label: gpt\nsize=32M, type=U\ntype=L\n' | sfdisk -q system.raw
+	efi_partition system.raw
+	mke2fs -q -t ext4 -U 11111111-2222-3333-4444-555555555555 -E offset=$((33 << 20)) -d root system.raw 86M
+}
+
+# What the firmware and the boot loader read: systemd-boot, the kernel and the initrd. The checks to
+# make are behind the "--".
+efi_partition() { # DISK
+	fetch systemd-boot-efi
+	printf 'timeout 0\ndefault linux.conf\n' >loader.conf
+	printf '%s\n' 'title Linux' 'linux /vmlinuz' 'initrd /initrd.img' "options console=ttyS0 quiet panic=-1 no_timer_check \
+root=UUID=11111111-2222-3333-4444-555555555555 -- content overlay storage damage" >linux.conf
+	mkfs.vfat -n INNER --offset 2048 "$1" $((32 << 10)) >/dev/null 2>&1
+	mmd -i "$1@@1M" ::/EFI ::/EFI/BOOT ::/loader ::/loader/entries
+	mcopy -i "$1@@1M" "$package/usr/lib/systemd/boot/efi/systemd-bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+	mcopy -i "$1@@1M" loader.conf ::/loader
+	mcopy -i "$1@@1M" linux.conf ::/loader/entries
+	mcopy -i "$1@@1M" vmlinuz initrd.img ::/
 }
 
 # Another disk, whose 21st cluster, 64 KiB, is damaged. damaged.raw has zeros there.
@@ -78,6 +96,13 @@ fat_stick() { # NAME FILE...
 	mcopy -i "$name@@1M" "$@" ::/images
 }
 
+uefi_program() { # FILE-SYSTEM CONFIG-LINE
+	mmd -i "$1" ::/EFI ::/EFI/BOOT
+	mcopy -i "$1" "$build/uefi/qcow2x64.efi" ::/EFI/BOOT/BOOTX64.EFI
+	printf '%s\n' "$2" >qcow2.cfg
+	mcopy -i "$1" qcow2.cfg ::/
+}
+
 initrd
 system_disk
 damaged_disk
@@ -85,9 +110,10 @@ qemu-img convert -f raw -c -O qcow2 system.raw zlib.qcow2
 qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd system.raw zstd.qcow2
 # An overlay, with a cluster behind all partitions, whose own name for its base leads nowhere.
 qemu-img create -q -f qcow2 -F qcow2 -b zstd.qcow2 over.qcow2
-qemu-io -f qcow2 -c 'write -P 7 95M 64k' over.qcow2 >/dev/null
+qemu-io -f qcow2 -c 'write -P 7 127M 64k' over.qcow2 >/dev/null
 qemu-img rebase -u -f qcow2 -F qcow2 -b /nowhere/base.qcow2 over.qcow2
 fat_stick stick.raw zlib.qcow2 damaged.qcow2
 mcopy -i stick.raw@@1M damaged.raw ::/
+uefi_program stick.raw@@1M '\images\zlib.qcow2'
 fat_stick chain.raw over.qcow2
 mcopy -i chain.raw@@1M zstd.qcow2 ::/base
