@@ -273,7 +273,7 @@ def test_device_that_does_not_start(build, kernel, before):
 def test_device_that_is_detached_at_once(build, kernel):
     """NBD_DO_IT returns before the device was seen to work."""
     process = start(NBD, "attach", build(DISK), DEVICE, env=environment(kernel.place))
-    with kernel.device(4) as device:
+    with kernel.device(1) as device:
         device.close()
     _, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, err.decode()) == (
@@ -291,7 +291,7 @@ def test_device_that_cannot_be_opened_again(build, kernel):
     """The kernel cannot look for partitions. The device does not stay."""
     (kernel.place / "gone").touch()
     process = start(NBD, "attach", build(DISK), DEVICE, env=environment(kernel.place))
-    with kernel.device(4) as device:
+    with kernel.device(1) as device:
         (kernel.place / "pid").touch()
         _, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 1 and "No such device or address" in err.decode()
