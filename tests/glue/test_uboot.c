@@ -275,6 +275,7 @@ static void insert(const struct image_buf *file)
 	below_dev.desc.uclass_id = UCLASS_VIRTIO;
 	below_dev.desc.devnum = 3;
 	below_dev.desc.blksz = GLUE_SECTOR;
+	below_dev.desc.lba = PART_START + part_sectors + TAIL;
 	glue_storage_init(&storage, file, PART_START * GLUE_SECTOR, end);
 	glue_heap_reset();
 }
@@ -702,7 +703,10 @@ static void storage_fails(void **state)
 	glue_storage_fails(storage_fault);
 }
 
-/* The device with the image disappears and returns, or another one takes its number. */
+/*
+ * The device with the image disappears and returns, another one takes its number, or another
+ * hardware partition is selected.
+ */
 static void device_goes_away(void **state)
 {
 	struct glue_disk disk;
@@ -718,6 +722,12 @@ static void device_goes_away(void **state)
 	below_dev.desc.blksz = 4096;
 	EQ(read_disk(&disk), (unsigned long)-EIO);
 	below_dev.desc.blksz = GLUE_SECTOR;
+	below_dev.desc.lba++;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	below_dev.desc.lba--;
+	below_dev.desc.hwpart = 2;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	below_dev.desc.hwpart = 0;
 	EQ(read_disk(&disk), disk.sectors);
 	eject();
 	insert(&disk.img.file);
