@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from conform import (FAULTS, K, M, MEMORY, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok, qemu_img,
-                     qemu_io, refused, run, start, succeed)
+from conform import (FAULTS, K, M, MEMORY, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok,
+                     qemu_img, qemu_io, refused, run, start, succeed)
 
 SHAPE = "cluster_bits 12\nsize 257k\n"
 CONTENT = SHAPE + "l2 0-3 data\nl2 5 zero\nl2 8 compressed\nl2 10-11 compressed\nl2 30 data\nl2 64 data\n"

@@ -7,9 +7,9 @@
  *	   '-- keeper ----- waits for a signal, or for the end of the server; then unmounts
  *	         '-- server ----- reads the image, answers the kernel; has the sandbox
  *
- * With --foreground, the first process is the keeper. Only the server touches what the image holds.
- * The sandbox does not let it unmount: without root, that takes a set-user-ID program. If a hostile
- * image ends the server, the keeper still unmounts.
+ * With --foreground, the first process is the keeper. The first process opens the image, as all
+ * commands do; only the server reads the disk. The sandbox does not let it unmount: without root,
+ *that takes a set-user-ID program. If a hostile image ends the server, the keeper still unmounts.
  */
 #include "../commands.h"
 
