@@ -121,7 +121,7 @@ $(O)/flags: FORCE
 # The core uses no threads, and compilers for firmware do not know -pthread.
 THREADS = -pthread
 $(O)/src/%.o: THREADS =
-$(addprefix $(O)/port/,posix/%.o common/%.o crypto/%.o): HARDENED = $(HARDENING)
+$(addprefix $(O)/port/,posix/%.o common/%.o crypto/%.o nbdkit/%.o initramfs/%.o): HARDENED = $(HARDENING)
 $(O)/port/posix/core.o: HARDENED = $(filter -fcf-protection,$(HARDENING))
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -146,7 +146,7 @@ $(O)/libqcow2.a: $(LIB_OBJS)
 
 $(O)/libqcow2.so.$(SOVERSION): $(LIB_OBJS) port/posix/libqcow2.map
 	$(call say,LD,$@)$(CC) -shared -pthread -Wl,-soname,libqcow2.so.$(SOVERSION) \
-		-Wl,--version-script=port/posix/libqcow2.map $(CFLAGS) $(LDFLAGS) \
+		-Wl,--version-script=port/posix/libqcow2.map $(CFLAGS) $(filter-out -pie,$(HARDENING_LINK)) $(LDFLAGS) \
 		$(filter %.o,$^) $(POSIX_LIBS) -o $@
 
 $(O)/qcow2: $(TOOL_OBJS) $(O)/libqcow2.a

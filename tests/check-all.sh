@@ -186,8 +186,8 @@ installed() { # programs, pkg-config, CMake and man find what make install has i
 		sh tests/installed/installed.sh "$dest" "$(make -s print-version)" build
 }
 
-# All C tests pass with the two files in place of all other sources and headers, and the command reads the
-# images of our writer, and snapshots, against QEMU. The two files use no library: no libdeflate, zlib,
+# The tests of the library pass with the two files in place of all other sources and headers, and the command
+# reads the images of our writer, and snapshots, against QEMU. The tests of the core run in seven other builds. The two files use no library: no libdeflate, zlib,
 # libzstd or libgcrypt, so they refuse encrypted images.
 amalgamation() {
 	local dir=build/amalgamation names=build/two/headers/qcow2 h
@@ -204,8 +204,8 @@ amalgamation() {
 		sh tests/installed/two-files.sh $dir &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
-			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all programs &&
-		sh tests/run-programs.sh build/two &&
+			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all posix-tests &&
+		sh tests/run-programs.sh build/two posix &&
 		sh tests/demo.sh build/two/qcow2 &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest \
 			tests/conform/test_crafted*.py tests/conform/test_qemu_made_snapshots.py
@@ -277,7 +277,7 @@ step proof-eva        make -s proof-eva EVA_MORE=no
 AFTER=asan step asan-conform asan_conform
 step amalgamation     amalgamation
 step coverage         make -s coverage
-step valgrind         sh tests/run-programs.sh build valgrind
+step valgrind         sh tests/run-programs.sh build valgrind unit posix
 step analyze          make -s analyze
 step clang            guarded before with_clang
 step mutation         make -s mutation

@@ -12,14 +12,11 @@ licence='SPDX-License-Identifier: MIT'
 # In two pieces, so that this line does not count.
 owner=SPDX-FileCopyrightText
 owner="$owner: The qcow2 reader authors"
-without='\.md$|\.json$|\.txt$|\.svg$|\.dict$|\.map$|\.abi$|\.recipe$|\.qcow2$|\.sha256$|^LICENSE$|^\.gitignore$|(^|/)\.clang-format$'
+without='\.md$|\.json$|(^|/)[a-z0-9-]*\.txt$|\.svg$|\.dict$|\.map$|\.abi$|\.recipe$|\.qcow2$|\.sha256$|^LICENSE$|^\.gitignore$|(^|/)\.clang-format$'
 without="$without|^port/uboot/.*/Kconfig$|^fuzz/findings/|^port/install/calls$|^port/debian/.*\.(install|symbols|lintian-overrides)$"
 without="$without|^port/debian/(changelog|control|copyright|source/format|tests/control)$"
 
-files() {
-	git ls-files -co --exclude-standard | grep -vE "$without"
-	git ls-files -co --exclude-standard '*CMakeLists.txt'
-}
+files() { git ls-files -co --exclude-standard | grep -vE "$without"; }
 
 missing() { # the files that lack one of the lines
 	files | xargs awk -v licence="$licence" -v owner="$owner" '

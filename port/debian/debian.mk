@@ -17,14 +17,15 @@ ABIDW = abidw --header-file include/qcow2.h --drop-private-types --exported-inte
 # are those of the changelog, so that a second build has the same bytes.
 deb:
 	rm -rf $(DEB) && mkdir -p $(DEB)/$(RELEASE)
-	git ls-files -z -co --exclude-standard | xargs -0 tar c | tar x -C $(DEB)/$(RELEASE)
+	git ls-files -z -co --exclude-standard | tar c --null -T - | tar x -C $(DEB)/$(RELEASE)
 	cp -r port/debian $(DEB)/$(RELEASE)/debian
 	cd $(DEB)/$(RELEASE) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u O dpkg-buildpackage -us -uc -b $(DEB_OPTIONS)
 
 dist: $(O)/$(RELEASE).tar.gz
 $(O)/$(RELEASE).tar.gz: FORCE
 	@mkdir -p $(@D)
-	git -c tar.umask=0022 archive --format=tar --prefix=$(RELEASE)/ HEAD | gzip -9n >$@
+	git -c tar.umask=0022 archive --format=tar --prefix=$(RELEASE)/ HEAD >$(O)/$(RELEASE).tar
+	gzip -9nf $(O)/$(RELEASE).tar
 
 sbom:
 	@mkdir -p $(O)

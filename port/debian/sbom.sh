@@ -64,7 +64,8 @@ END
 package libqcow2 "$version" MIT "$(sed -n 's/^Copyright (c) /Copyright /p' LICENSE)"
 for name; do
 	echo '    ,'
-	package "$name" "$(${PKG_CONFIG:-pkg-config} --modversion "$name")" "$(licence_of "$name")" NOASSERTION
+	its_version=$(${PKG_CONFIG:-pkg-config} --modversion "$name") # alone, so that a failure ends the script
+	package "$name" "$its_version" "$(licence_of "$name")" NOASSERTION
 done
 printf '  ],\n  "relationships": [\n'
 relation SPDXRef-DOCUMENT DESCRIBES SPDXRef-Package-libqcow2

@@ -20,6 +20,7 @@ $(O)/port/nbdkit/%.o: EXTRA_CPPFLAGS = -DQCOW2_VERSION='"$(VERSION)"' $(shell $(
 
 $(NBDKIT_PLUGIN): $(NBDKIT_OBJS) $(O)/libqcow2.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) -shared -pthread -Wl,--exclude-libs,ALL $(CFLAGS) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
+	$(call say,LD,$@)$(CC) -shared -pthread -Wl,--exclude-libs,ALL $(CFLAGS) \
+		$(filter-out -pie,$(HARDENING_LINK)) $(LDFLAGS) $^ $(POSIX_LIBS) -o $@
 
 .PHONY: nbdkit nbdkit-found

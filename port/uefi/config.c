@@ -9,7 +9,7 @@
  *	backing=KIND:PATH   its backing file, in place of the one that the image names; KIND is raw
  *	                    or qcow2. A second one is the backing file of the first, and so on.
  *	data=PATH           its external data file, in place of the one that the image names
- *	overlay=memory      its disk can be written: into memory, until the reset
+ *	overlay=memory      its disk can be written, into memory
  *
  * Options follow the image they belong to. Paths start at the root of the volume and use / or \.
  * Blanks and line ends separate words; "..." keeps blanks. In the file, a # at the start of a word

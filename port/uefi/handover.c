@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * Tells the operating system where its disk is: the disk of the firmware is gone when the kernel
- * runs, and an initramfs must find the files that it was made of. A volatile variable names them,
- * one `key=value` a line. README.md documents it; programs outside this tree read it.
+ * Leaves a note for the operating system: the disk of the firmware is gone when the kernel runs,
+ * and an initramfs must find the files that it was made of. A volatile variable names them, one
+ * `key=value` a line. README.md documents it; programs outside this tree read it.
  */
 #include "uefi.h"
 
@@ -17,6 +17,27 @@ struct handover {
 	uint8_t *bytes;
 	size_t len;
 };
+
+/* Only a program that has set the variable removes it. */
+static bool is_set;
+
+static EFI_STATUS set_variable(const struct handover *text)
+{
+	uint32_t attributes = EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS;
+	EFI_STATUS status = qu_runtime->SetVariable(variable_name, &variable_guid, attributes,
+	                                            text->len, text->bytes);
+
+	is_set = !EFI_ERROR(status);
+	return status;
+}
+
+static EFI_STATUS delete_variable(void)
+{
+	EFI_STATUS status = qu_runtime->SetVariable(variable_name, &variable_guid, 0, 0, NULL);
+
+	is_set = false;
+	return status == EFI_NOT_FOUND ? EFI_SUCCESS : status;
+}
 
 static void add_char(struct handover *text, char c)
 {
@@ -37,10 +58,12 @@ static void add_byte(struct handover *text, uint8_t byte, const char digits[16])
 	add_char(text, digits[byte & 15u]);
 }
 
-static void add_path(struct handover *text, const char *key, const uint16_t *path)
+static void add_path(struct handover *text, const char *key, const uint16_t *path,
+                     const char *format)
 {
 	add_text(text, key);
 	text->len += qu_path_encode(text->bytes != NULL ? text->bytes + text->len : NULL, path);
+	add_text(text, format);
 	add_char(text, '\n');
 }
 
@@ -113,11 +136,12 @@ static void compose(struct handover *text, const struct qu_volume *volume, const
 		add_partition(text, partition);
 	if (volume->is_fat && volume->fat.volume_id != 0u)
 		add_volume_id(text, volume->fat.volume_id);
-	add_path(text, "path=", top->file.path);
+	add_path(text, "path=", top->file.path, "");
 	for (layer = top->below; layer != NULL; layer = layer->below)
-		add_path(text, "backing=", layer->file.path);
+		add_path(text, "backing=", layer->file.path,
+		         layer->image.version == 0u ? ",raw" : ",qcow2");
 	if (top->data.path[0] != 0u)
-		add_path(text, "data=", top->data.path);
+		add_path(text, "data=", top->data.path, "");
 }
 
 void qu_handover_set(const struct qu_volume *volume, const struct qu_disk *disk)
@@ -132,22 +156,22 @@ void qu_handover_set(const struct qu_volume *volume, const struct qu_disk *disk)
 	if (text.bytes != NULL) {
 		text.len = 0;
 		compose(&text, volume, partition, top);
-		status = qu_runtime->SetVariable(variable_name, &variable_guid,
-		                                 EFI_VARIABLE_BOOTSERVICE_ACCESS |
-		                                         EFI_VARIABLE_RUNTIME_ACCESS,
-		                                 text.len, text.bytes);
+		status = set_variable(&text);
 	}
-	if (EFI_ERROR(status))
+	if (EFI_ERROR(status)) {
+		/* An older value would lead the system to another image. */
+		(void)delete_variable();
 		qu_say("qcow2: %w: the system that boots cannot find this file by itself, because "
 		       "the variable Qcow2Boot cannot be set: %s\n",
 		       top->file.path, qu_efi_text(status));
+	}
 	qu_free(text.bytes);
 }
 
 void qu_handover_remove(void)
 {
-	EFI_STATUS status = qu_runtime->SetVariable(variable_name, &variable_guid, 0, 0, NULL);
+	EFI_STATUS status = is_set ? delete_variable() : EFI_SUCCESS;
 
-	if (EFI_ERROR(status) && status != EFI_NOT_FOUND)
+	if (EFI_ERROR(status))
 		qu_say("qcow2: cannot remove the variable Qcow2Boot: %s\n", qu_efi_text(status));
 }

@@ -6,7 +6,7 @@
  *
  *	main_app.c, main_driver.c    the two programs
  *	session.c    from the image handle to disks: which volume, which images
- *	handover.c   tells the operating system where the image is, in a variable
+ *	handover.c   leaves a variable that names the image for the operating system
  *	disk.c       an image as EFI_BLOCK_IO_PROTOCOL
  *	overlay.c    what is written to a disk, in memory
  *	chain.c      an image and its backing files

@@ -21,6 +21,7 @@ if ! make -s -C "$here/../.." O="$(realpath "$build")" uefi-images >"$build/uefi
 	echo "0 passed, 1 failed"
 	exit 1
 fi
+rm -rf "$work/log" # no check may see what an earlier run has printed
 mkdir -p "$work/log"
 
 # --- sticks: disks with one partition, which holds the images and the program
@@ -281,8 +282,8 @@ sbat() { # both lines in one
 }
 # A build in another directory, at another time.
 rebuilt() {
-	rm -rf "$work/again" && make -s -C "$here/../.." O="$(realpath "$work")/again" \
-		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null && sleep 1 &&
+	rm -rf "$work/again" && sleep 1 && make -s -C "$here/../.." O="$(realpath "$work")/again" \
+		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null &&
 		cmp "$uefi/qcow2x64.efi" "$work/again/uefi/qcow2x64.efi"
 }
 run_l1() { x64_usb l1; }

@@ -10,8 +10,8 @@
  *	probe: disk N refusals ok|WRONG     whether calls that must fail return the right status
  *	probe: disk N writes ok|WRONG       if it can be written: whether it keeps what is written
  *	probe: variable TEXT                each line of the variable Qcow2Boot
- *	probe: variable attributes N        6, if it is volatile and the operating system can read
- *it probe: done
+ *	probe: variable attributes N        6: volatile, and readable by the operating system
+ *	probe: done
  *
  * It reads the first 8 MiB in pieces of varying length, then one block of each 1 MiB, and the last
  * block. At the end it switches the machine off; if compiled with PROBE_RETURNS, it returns.

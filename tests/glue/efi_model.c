@@ -418,6 +418,8 @@ static EFI_STATUS EFIAPI set_variable(const CHAR16 *name, const EFI_GUID *vendor
 	EQ(priority, TPL_APPLICATION);
 	if (fails(EFI_OUT_OF_RESOURCES))
 		return EFI_OUT_OF_RESOURCES;
+	if (len != 0 && efi.has_full_store)
+		return EFI_OUT_OF_RESOURCES;
 	if (len == 0 && efi.variable[0] == '\0')
 		return EFI_NOT_FOUND;
 	if (len == 0)

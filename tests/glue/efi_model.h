@@ -61,6 +61,7 @@ struct efi_model {
 	unsigned stalls; /* calls of Stall */
 
 	char variable[EFI_VARIABLE_MAX]; /* the text of Qcow2Boot; empty if it does not exist */
+	bool has_full_store;             /* there is no room for variables */
 
 	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader */
 	EFI_STATUS (*loader)(void); /* the boot loader */

@@ -378,7 +378,7 @@ static void start_writable(struct efi_volume *volume)
 	efi_power_on(volume, "top.q overlay=memory plain.q overlay=memory blocksize=4096");
 	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
 	EQ(count_disks(), 2);
-	TRUE(efi_printed("in blocks of 512, writable until the reset, with "));
+	TRUE(efi_printed("in blocks of 512, writable in memory, with "));
 }
 
 static void keeps_writes_in_memory(void **state)
@@ -515,7 +515,7 @@ static void bounds_writes(void **state)
 #define GUID_LINE "partuuid=a3a2a1a0-a5a4-a7a6-a8a9-aaabacadaeaf\n"
 #define MBR_LINE  "partuuid=a3a2a1a0-1a\n"
 #define FAT_LINE  "fsuuid=ABCD-1234\n"
-#define TOP_LINES "path=/top.q\nbacking=/mid.q\nbacking=/base.raw\n"
+#define TOP_LINES "path=/top.q\nbacking=/mid.q,qcow2\nbacking=/base.raw,raw\n"
 #define EXT_LINES "path=/ext.q\ndata=/ext.raw\n"
 
 static const struct handover_case {
@@ -561,6 +561,34 @@ static void names_files(void **state)
 		efi_check_clean();
 		efi_volume_free(&volume);
 	}
+}
+
+/* What another program has left: it must not lead the system to another image. */
+static void replaces_variable(void **state)
+{
+	struct efi_volume volume;
+
+	(void)state;
+	test_case("an older variable, and no room for a new one");
+	open_setup(&setups[0], &volume);
+	efi_power_on(&volume, setups[0].options);
+	efi.loader = variable_loader;
+	efi.loader_blocks = images.disks[0].size / images.disks[0].block_size;
+	efi.has_full_store = true;
+	strcpy(efi.variable, "version=1\npath=/old.q\n");
+	EQ(efi_run(efi_main_app), EFI_SUCCESS);
+	TRUE(efi_printed("cannot find this file by itself"));
+	EQ(strcmp(loader_variable, ""), 0);
+	efi_check_clean();
+
+	test_case("a program that starts no boot loader");
+	efi_power_on(&volume, setups[0].options);
+	strcpy(efi.variable, "version=1\npath=/driver.q\n");
+	TRUE(EFI_ERROR(efi_run(efi_main_app)));
+	EQ(strcmp(efi.variable, "version=1\npath=/driver.q\n"), 0);
+	efi.variable[0] = '\0';
+	efi_check_clean();
+	efi_volume_free(&volume);
 }
 
 /* ---- Requests that fail ---- */
@@ -926,9 +954,9 @@ int main(void)
 		cmocka_unit_test(application_boots),  cmocka_unit_test(keeps_writes_in_memory),
 		cmocka_unit_test(write_faults),       cmocka_unit_test(writes_over_damage),
 		cmocka_unit_test(bounds_writes),      cmocka_unit_test(names_files),
-		cmocka_unit_test(requests),           cmocka_unit_test(bad_files),
-		cmocka_unit_test(driver_faults),      cmocka_unit_test(application_faults),
-		cmocka_unit_test(messages),
+		cmocka_unit_test(replaces_variable),  cmocka_unit_test(requests),
+		cmocka_unit_test(bad_files),          cmocka_unit_test(driver_faults),
+		cmocka_unit_test(application_faults), cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, make_images, free_images);

@@ -128,7 +128,7 @@ packages() {
 reproduction() {
 	local there=$work/another/folder
 	mkdir -p "$there"
-	git ls-files -z -co --exclude-standard | xargs -0 tar c | tar x -C "$there"
+	git ls-files -z -co --exclude-standard | tar c --null -T - | tar x -C "$there"
 	for folder in "$PWD" "$there"; do
 		make -s -C "$folder" O=build/reproduced CFLAGS="-O0 -g -ffile-prefix-map=$folder=." build/reproduced/libqcow2.so.0 \
 			build/reproduced/libqcow2.a >"$work/log" 2>&1 || fail "$(cat "$work/log")"

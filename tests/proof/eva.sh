@@ -63,13 +63,15 @@ more() {
 	[ "${EVA_MORE-}" = no ] || prove "$@"
 }
 
-for slices in 1 2 8; do
+reader() { # prove|more SLICES
 	# shellcheck disable=SC2086
-	prove "reader-$slices" 96 gcc_x86_64 "-DSLICES=$slices" tests/proof/reader.c $open \
+	"$1" "reader-$2" 96 gcc_x86_64 "-DSLICES=$2" tests/proof/reader.c $open \
 		src/cache.c src/map.c src/chain.c src/reader.c
-done
-# shellcheck disable=SC2086
-more reader-4 96 gcc_x86_64 -DSLICES=4 tests/proof/reader.c $open src/cache.c src/map.c src/chain.c src/reader.c
+}
+reader prove 1
+reader prove 8
+reader more 2
+reader more 4
 # shellcheck disable=SC2086
 prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/feature.c \
 	src/bitmap.c src/refcount.c src/cache.c src/reader.c
@@ -80,13 +82,13 @@ prove version1 88 gcc_x86_64 '' tests/proof/version1.c src/io.c src/wide.c src/i
 	src/version1.c src/cipher.c src/cache.c src/map.c src/chain.c src/reader.c
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c
 prove block-32 92 gcc_x86_32 '' tests/proof/block.c src/io.c src/wide.c
-for window in 512 2097152; do
-	prove "inflate-$window" 95 gcc_x86_64 "-DWINDOW=$window" tests/proof/inflate.c src/inflate_small.c
-	prove "fast-$window" 95 gcc_x86_64 "-DFAST -DWINDOW=$window" tests/proof/inflate.c \
-		src/inflate_fast.c
-done
-more inflate-4096 95 gcc_x86_64 -DWINDOW=4096 tests/proof/inflate.c src/inflate_small.c
-more fast-4096 95 gcc_x86_64 "-DFAST -DWINDOW=4096" tests/proof/inflate.c src/inflate_fast.c
+inflate() { # prove|more WINDOW
+	"$1" "inflate-$2" 95 gcc_x86_64 "-DWINDOW=$2" tests/proof/inflate.c src/inflate_small.c
+	"$1" "fast-$2" 95 gcc_x86_64 "-DFAST -DWINDOW=$2" tests/proof/inflate.c src/inflate_fast.c
+}
+inflate prove 2097152
+inflate more 512
+inflate more 4096
 prove inflate-4096-32 95 gcc_x86_32 -DWINDOW=4096 tests/proof/inflate.c src/inflate_small.c
 prove fast-4096-32 95 gcc_x86_32 "-DFAST -DWINDOW=4096" tests/proof/inflate.c src/inflate_fast.c
 small='-DCODEC=qcow2_zstd_small -DWORK=QCOW2_ZSTD_SMALL_WORK'
