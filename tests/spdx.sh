@@ -4,7 +4,8 @@
 # Checks that each file that can have comments says in its first lines which licence it has and whose it is.
 #	spdx.sh            fails, with a list, if one does not
 #	spdx.sh write      first adds the line of the authors after that of the licence
-# The file LICENSE covers the others: data, recipes of tests, golden output, words, and pieces of Kconfig files.
+# The file LICENSE covers the others: data, recipes of tests, golden output, words, and what is added to
+# U-Boot's Kconfig files.
 set -eu
 cd "$(dirname "$0")/.."
 licence='SPDX-License-Identifier: MIT'
@@ -12,7 +13,7 @@ licence='SPDX-License-Identifier: MIT'
 owner=SPDX-FileCopyrightText
 owner="$owner: The qcow2 reader authors"
 without='\.md$|\.json$|(^|/)[a-z0-9-]*\.txt$|\.svg$|\.dict$|\.map$|\.abi$|\.recipe$|\.qcow2$|\.sha256$|^LICENSE$|^\.gitignore$|(^|/)\.clang-format$'
-without="$without|/Kconfig$|^fuzz/findings/|^port/install/calls$|^port/debian/.*\.(install|symbols|lintian-overrides)$"
+without="$without|^port/uboot/.*/Kconfig$|^fuzz/findings/|^port/install/calls$|^port/debian/.*\.(install|symbols|lintian-overrides)$"
 without="$without|^port/debian/(changelog|control|copyright|source/format|tests/control)$"
 
 files() { git ls-files -co --exclude-standard | grep -vE "$without"; }

@@ -124,13 +124,34 @@ static grub_err_t open_image(struct qcow2_disk *disk, const char *path)
 	return complain(&disk->reader.error);
 }
 
+/*
+ * GRUB asks the driver that was registered last first, so a disk of ours would hide another one of
+ * its name. What follows a comma in a name is a partition.
+ */
+static grub_err_t check_name(const char *name)
+{
+	grub_disk_t other;
+
+	if (grub_strchr(name, ',') != NULL)
+		return grub_error(GRUB_ERR_BAD_ARGUMENT, N_("qcow2: a comma in the name `%s'"),
+		                  name);
+	other = grub_disk_open(name);
+	if (other != NULL) {
+		grub_disk_close(other);
+		return grub_error(GRUB_ERR_BAD_ARGUMENT, N_("qcow2: `%s' exists already"), name);
+	}
+	if (grub_errno == GRUB_ERR_UNKNOWN_DEVICE)
+		grub_errno = GRUB_ERR_NONE;
+	return grub_errno;
+}
+
 static grub_err_t create(const char *name, const char *path)
 {
 	struct qcow2_disk *disk;
-	grub_err_t err;
+	grub_err_t err = check_name(name);
 
-	if (*find(name) != NULL)
-		return grub_error(GRUB_ERR_BAD_ARGUMENT, N_("qcow2: `%s' exists already"), name);
+	if (err != GRUB_ERR_NONE)
+		return err;
 	disk = grub_zalloc(sizeof *disk);
 	if (disk == NULL)
 		return grub_errno;
@@ -245,6 +266,22 @@ static struct grub_disk_dev driver = {
 	.disk_write = disk_write,
 };
 
+/*
+ * If the module is loaded again, its disks get the same numbers again, and GRUB must not take
+ * sectors for theirs that it still has of the disks before.
+ */
+static void forget_sectors(void)
+{
+	struct grub_disk_cache *cache = grub_disk_cache_table;
+
+	for (; cache < grub_disk_cache_table + GRUB_DISK_CACHE_NUM; cache++) {
+		if (cache->dev_id == driver.id && cache->data != NULL) {
+			grub_free(cache->data);
+			cache->data = NULL;
+		}
+	}
+}
+
 GRUB_MOD_INIT(qcow2disk)
 {
 	module = mod;
@@ -257,4 +294,5 @@ GRUB_MOD_FINI(qcow2disk)
 {
 	grub_unregister_command(command);
 	grub_disk_dev_unregister(&driver);
+	forget_sectors();
 }

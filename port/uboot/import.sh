@@ -57,6 +57,7 @@ before() { # FILE PATTERN OURS
 }
 
 lib() {
+	[ ! -e "$tree/lib/qcow2" ] || { echo "$tree has the port already" >&2 && exit 1; }
 	for name in $core; do copy lib/qcow2 "src/$name"; done
 	copy lib/qcow2 src/internal.h src/load_store.h src/deflate.h src/zstd_*.h \
 		port/uefi/fat.c port/uefi/path.c port/uefi/path.h port/common/utf8.c port/common/utf8.h \

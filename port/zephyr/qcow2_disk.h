@@ -58,6 +58,7 @@ int qcow2_disk_unregister(struct qcow2_disk *disk);
 /* A file of a file system of Zephyr. io is what qcow2_disk_register and qcow2_image_open take. */
 struct qcow2_file {
 	struct fs_file_t file;
+	struct k_mutex lock; /* for the position of file, which all disks over it share */
 	struct qcow2_io io;
 };
 

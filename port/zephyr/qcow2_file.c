@@ -5,11 +5,9 @@
 
 #include <errno.h>
 
-static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
+static int read_at(struct fs_file_t *file, uint64_t pos, uint8_t *to, size_t len)
 {
-	struct fs_file_t *file = ctx;
-	uint8_t *to = buf;
-	int rc = fs_seek(file, (off_t)pos, FS_SEEK_SET); /* fs_tell has counted so far */
+	int rc = fs_seek(file, (off_t)pos, FS_SEEK_SET); /* fits: fs_tell returned the size */
 
 	if (rc != 0)
 		return rc;
@@ -22,6 +20,17 @@ static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
 		len -= (size_t)got;
 	}
 	return 0;
+}
+
+static int file_read(void *ctx, uint64_t pos, void *buf, size_t len)
+{
+	struct qcow2_file *file = ctx;
+	int rc;
+
+	k_mutex_lock(&file->lock, K_FOREVER);
+	rc = read_at(&file->file, pos, buf, len);
+	k_mutex_unlock(&file->lock);
+	return rc;
 }
 
 static const struct qcow2_io_ops file_ops = { file_read };
@@ -41,8 +50,9 @@ int qcow2_file_open(struct qcow2_file *file, const char *path)
 		(void)fs_close(&file->file);
 		return (int)size;
 	}
+	k_mutex_init(&file->lock);
 	file->io.ops = &file_ops;
-	file->io.ctx = &file->file;
+	file->io.ctx = file;
 	file->io.size = (uint64_t)size;
 	return 0;
 }

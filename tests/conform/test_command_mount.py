@@ -4,6 +4,7 @@
 behind. The tests need root, /dev/fuse and loop devices."""
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -16,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from conform import (FAULTS, K, M, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok, qemu_img,
-                     qemu_io, refused, run, start, succeed)
+from conform import (FAULTS, K, M, MEMORY, QCOW2, assert_same_bytes, create_luks, make, qcow2, qcow2_json, qcow2_ok,
+                     qemu_img, qemu_io, refused, run, start, succeed)
 
 SHAPE = "cluster_bits 12\nsize 257k\n"
 CONTENT = SHAPE + "l2 0-3 data\nl2 5 zero\nl2 8 compressed\nl2 10-11 compressed\nl2 30 data\nl2 64 data\n"
@@ -33,14 +34,23 @@ def mounted():
 
 
 def processes(directory):
-    """The ids of the processes that show something in the directory, in ascending order."""
+    """The ids of the processes that show something in the directory."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
             if b"mount" in words and os.fsencode(directory) in words:
                 found.append(int(name))
-    return sorted(found)
+    return found
+
+
+def pair(directory):
+    """The ids of the keeper and of the server, which is its child; none while there are not both."""
+    found = {}
+    for pid in processes(directory):
+        with contextlib.suppress(OSError):
+            found[pid] = int(re.search(r"^PPid:\s(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+    return next(((parent, pid) for pid, parent in found.items() if parent in found), None)
 
 
 def wait_until(condition):
@@ -84,8 +94,13 @@ def mount(image, place, *options, **more):
 def mount_in_foreground(image, place, *options, program=QCOW2, **more):
     """The test unmounts. Yields the process."""
     with start(program, "mount", "-f", *options, image, place, **more) as process:
-        wait_until(lambda: str(place) in mounted() or process.poll() is not None)
-        yield process
+        try:
+            wait_until(lambda: str(place) in mounted() or process.poll() is not None)
+            yield process
+        except BaseException:  # else the end of the block would wait for the process, without a limit
+            run("umount", "-l", place)
+            process.kill()
+            raise
 
 
 def files_below(place):
@@ -153,8 +168,7 @@ def test_content(name, image, place, tmp_path):
     want = {"disk": qcow2_ok("cat", *options, image, cwd=tmp_path)}
     for number, which in snapshots.items():
         want[f"snapshots/{number}/disk"] = qcow2_ok("cat", *options, *which, image, cwd=tmp_path)
-    entries = qcow2_json("map", *options, image) if name != "chain" and "file" not in name and "luks" not in name \
-        else []
+    entries = json.loads(qcow2_ok("map", "--json", *options, image, cwd=tmp_path))
     with mount(image, place, *options, cwd=tmp_path):
         for path, content in want.items():
             assert_same_bytes(content, (place / path).read_bytes(), path)
@@ -256,6 +270,25 @@ def test_many_snapshots(build, place):
         with open(disks[0], "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             assert file.read() == first[0]
+
+
+def test_snapshots_of_a_long_chain(image, place):
+    """Their descriptors are more than a process may have. Those used least are closed."""
+    last = 20
+    for i in range(last):
+        backing = f'backing "{i - 1}" qcow2\n' if i else ""
+        make(f"cluster_bits 9\nsize 64k\n{backing}l2 {i} data\n", image.with_name(str(i)))
+    shots = "".join(f"l2 {i} data\nsnapshot {i + 1} s\n" for i in range(20))
+    make(f'cluster_bits 9\nsize 64k\nbacking "{last - 1}" qcow2\n{shots}active\n', image)
+    succeed("prlimit", "--nofile=100:100", QCOW2, "mount", "--follow", image, place)
+    try:
+        for i in range(20):
+            assert sorted(os.listdir(place / f"snapshots/{i + 1}")) == ["disk"]
+            want = qcow2_ok("cat", "--follow", "-l", str(i + 1), image)
+            assert (place / f"snapshots/{i + 1}/disk").read_bytes() == want
+    finally:
+        qcow2_ok("umount", place)
+        wait_until(lambda: is_gone(place))
 
 
 def test_damaged_list_of_snapshots(build, place):
@@ -433,7 +466,7 @@ def test_signal_unmounts(foreground, number, build, place):
                 assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     else:
         qcow2_ok("mount", image, place)
-        os.kill(processes(place)[0], number)
+        os.kill(pair(place)[0], number)
         wait_until(lambda: is_gone(place))
     assert os.listdir(place) == []
 
@@ -442,11 +475,51 @@ def test_server_dies(build, place):
     """The keeper unmounts if the server has crashed."""
     image = build(CONTENT)
     with mount_in_foreground(image, place) as process:
-        wait_until(lambda: len(processes(place)) == 2)
-        os.kill(processes(place)[1], signal.SIGSEGV)
+        wait_until(lambda: pair(place))
+        os.kill(pair(place)[1], signal.SIGSEGV)
         assert process.wait() == 1
         assert process.stderr.read().decode() == f"qcow2: {place}: unmounted, because signal 11 ended the server\n"
     assert os.listdir(place) == []
+
+
+def test_stop_and_continue(build, place):
+    """Ctrl-Z and fg: the mount stays."""
+    with mount_in_foreground(build(CONTENT), place) as process:
+        wait_until(lambda: pair(place))
+        for number, state in ((signal.SIGSTOP, "T"), (signal.SIGCONT, "S")):
+            process.send_signal(number)
+            wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rsplit(") ", 1)[1][0] == state)
+        time.sleep(0.1)  # time in which it must not unmount
+        assert process.poll() is None and os.listdir(place) == ["disk"]
+        qcow2_ok("umount", place)
+        assert process.wait() == 0
+
+
+def test_ignored_sigchld(build, place):
+    """The keeper unmounts, although a program that ignores the end of its children has started it."""
+    succeed("env", "--ignore-signal=CHLD", QCOW2, "mount", build(CONTENT), place)
+    os.kill(pair(place)[1], signal.SIGKILL)
+    wait_until(lambda: is_gone(place))
+
+
+# The runtime of a sanitizer cannot look for leaks in a program that strace traces.
+STRACE = ("env", "ASAN_OPTIONS=detect_leaks=0", "strace", "-f", "-qq", "-o", "/dev/null")
+
+
+@pytest.mark.parametrize("options", (("-f", ), ()))
+def test_signal_while_mounting(options, build, place):
+    """A signal that comes just then leaves no mount without a process behind it."""
+    done = run(*STRACE, "-e", "inject=mount:signal=SIGINT", QCOW2, "mount", *options, build(CONTENT), place)
+    assert done.code == (0 if options else -signal.SIGINT) and done.err == "", done
+    wait_until(lambda: is_gone(place))
+
+
+@pytest.mark.skipif(MEMORY == 0, reason="a build with sanitizers makes no such call, because it has no sandbox")
+def test_server_dies_at_the_start(build, place):
+    """There is a message, and nothing is mounted when the command ends."""
+    done = run(*STRACE, "-e", "inject=prctl:signal=SIGKILL", QCOW2, "mount", build(CONTENT), place)
+    assert done.code == 1 and done.err == f"qcow2: {place}: unmounted, because signal 9 ended the server\n", done
+    assert str(place) not in mounted()
 
 
 def test_all_are_killed(build, place):
@@ -531,6 +604,10 @@ def test_without_root(build, place, open_fuse, monkeypatch):
     done = run(shutil.which("setpriv"), *AS_NOBODY[1:], program, "umount", place, env=dict(os.environ, PATH="/nowhere"))
     assert done.code == 1 and done.err == (
         "qcow2: fusermount3: No such file or directory; in Debian, the package fuse3 has it\n"), done
+    for ignore in ((), ("env", "--ignore-signal=CHLD")):
+        script = 'exec 9< "$0/disk"; exec "$@"'
+        done = run(*AS_NOBODY, "sh", "-c", script, place, *ignore, program, "umount", place)
+        assert done.code == 1 and "busy" in done.err, done
     succeed(*AS_NOBODY, program, "umount", place)
     wait_until(lambda: is_gone(place))
     os.chmod("/dev/fuse", 0o600)
@@ -591,6 +668,10 @@ def test_refused(build, image, place, tmp_path):
     refused(qcow2("umount", place), f"{place}: not mounted by 'qcow2 mount'")
     refused(qcow2("umount", tmp_path / "missing"), "No such file or directory")
     refused(qcow2("umount", "/proc"), "/proc: not mounted by 'qcow2 mount'")
+    with mount(image, place):
+        succeed("mount", "-t", "tmpfs", "tmpfs", place)  # umount(2) takes the one on top
+        refused(qcow2("umount", place), f"{place}: not mounted by 'qcow2 mount'")
+        succeed("umount", place)
     assert "shown" not in "".join(mounted())
 
 

@@ -34,6 +34,7 @@ void *grub_zalloc(grub_size_t len);
 void grub_free(void *p);
 char *grub_strdup(const char *text);
 int grub_strcmp(const char *a, const char *b);
+char *grub_strchr(const char *text, int c);
 void *grub_memset(void *p, int byte, grub_size_t len);
 
 typedef struct grub_file *grub_file_t;
@@ -61,7 +62,7 @@ static inline grub_off_t grub_file_size(const grub_file_t file)
 	return file->size;
 }
 
-enum { GRUB_DISK_SECTOR_BITS = 9, GRUB_DISK_CACHE_BITS = 6 };
+enum { GRUB_DISK_SECTOR_BITS = 9, GRUB_DISK_CACHE_BITS = 6, GRUB_DISK_CACHE_NUM = 11 };
 enum grub_disk_dev_id { GRUB_DISK_DEVICE_LOOPBACK_ID = 6 };
 typedef enum { GRUB_DISK_PULL_NONE, GRUB_DISK_PULL_REMOVABLE } grub_disk_pull_t;
 typedef int (*grub_disk_dev_iterate_hook_t)(const char *name, void *data);
@@ -89,6 +90,17 @@ struct grub_disk_dev {
 
 void grub_disk_dev_register(struct grub_disk_dev *dev);
 void grub_disk_dev_unregister(struct grub_disk_dev *dev);
+grub_disk_t grub_disk_open(const char *name);
+void grub_disk_close(grub_disk_t disk);
+
+struct grub_disk_cache {
+	enum grub_disk_dev_id dev_id;
+	unsigned long disk_id;
+	grub_disk_addr_t sector;
+	char *data;
+	int lock;
+};
+extern struct grub_disk_cache grub_disk_cache_table[GRUB_DISK_CACHE_NUM];
 
 typedef struct grub_command *grub_command_t;
 typedef grub_err_t (*grub_command_func_t)(grub_command_t cmd, int argc, char **args);

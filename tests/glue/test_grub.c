@@ -32,6 +32,7 @@ static bool ends_early;   /* reads return 0 bytes, without an error */
 static bool size_unknown; /* as of a file that is decompressed */
 
 grub_err_t grub_errno;
+struct grub_disk_cache grub_disk_cache_table[GRUB_DISK_CACHE_NUM];
 
 grub_err_t grub_error(grub_err_t n, const char *format, ...)
 {
@@ -75,6 +76,11 @@ char *grub_strdup(const char *text)
 int grub_strcmp(const char *a, const char *b)
 {
 	return strcmp(a, b);
+}
+
+char *grub_strchr(const char *text, int c)
+{
+	return strchr(text, c);
 }
 
 void *grub_memset(void *p, int byte, grub_size_t len)
@@ -143,6 +149,39 @@ void grub_disk_dev_unregister(struct grub_disk_dev *dev)
 {
 	TRUE(dev == driver);
 	driver = NULL;
+}
+
+/* The disks are those of the driver, and then one that GRUB has itself. */
+grub_disk_t grub_disk_open(const char *name)
+{
+	struct grub_disk *disk = grub_zalloc(sizeof *disk);
+	grub_err_t err;
+
+	if (disk == NULL)
+		return NULL;
+	err = driver->disk_open(name, disk);
+	if (err == GRUB_ERR_NONE || strcmp(name, "hd0") == 0) {
+		grub_errno = GRUB_ERR_NONE;
+		return disk;
+	}
+	if (strcmp(name, "fd0") == 0)
+		grub_error(GRUB_ERR_BAD_DEVICE, "fd0 cannot get C/H/S values");
+	grub_free(disk);
+	return NULL;
+}
+
+void grub_disk_close(grub_disk_t disk)
+{
+	if (disk->data != NULL) /* it is the driver's */
+		driver->disk_close(disk);
+	grub_free(disk);
+}
+
+/* Adds a sector to the cache. */
+static void cache(size_t at, enum grub_disk_dev_id dev_id)
+{
+	grub_disk_cache_table[at].dev_id = dev_id;
+	grub_disk_cache_table[at].data = grub_malloc(1);
 }
 
 grub_command_t grub_register_command(const char *name, grub_command_func_t func,
@@ -308,6 +347,11 @@ static void command_words(void **state)
 	EQ(create(), GRUB_ERR_NONE);
 	EQ(create(), GRUB_ERR_BAD_ARGUMENT);
 	TEXT(message, "qcow2: `vm' exists already");
+	EQ(run("hd0", "(hd0)/vm.q"), GRUB_ERR_BAD_ARGUMENT);
+	TEXT(message, "qcow2: `hd0' exists already");
+	EQ(run("fd0", "(hd0)/vm.q"), GRUB_ERR_BAD_DEVICE);
+	EQ(run("vm,1", "(hd0)/vm.q"), GRUB_ERR_BAD_ARGUMENT);
+	TEXT(message, "qcow2: a comma in the name `vm,1'");
 	EQ(driver->disk_iterate(count_vm, &found, GRUB_DISK_PULL_NONE), 1);
 	EQ(driver->disk_iterate(count_vm, &found, GRUB_DISK_PULL_REMOVABLE), 0);
 	EQ(found, 1);
@@ -326,6 +370,28 @@ static void command_words(void **state)
 	TRUE(grub.id != id);
 	driver->disk_close(&grub);
 	EQ(run("-d", "vm"), GRUB_ERR_NONE);
+	eject();
+	glue_disk_free(&disk);
+}
+
+/* A module that is loaded again must not get the sectors of its former disks. */
+static void cache_is_forgotten(void **state)
+{
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	cache(0, driver->id);
+	cache(3, GRUB_DISK_DEVICE_LOOPBACK_ID);
+	cache(GRUB_DISK_CACHE_NUM - 1, driver->id);
+	grub_mod_fini_qcow2disk();
+	TRUE(grub_disk_cache_table[0].data == NULL);
+	TRUE(grub_disk_cache_table[3].data != NULL);
+	TRUE(grub_disk_cache_table[GRUB_DISK_CACHE_NUM - 1].data == NULL);
+	grub_free(grub_disk_cache_table[3].data);
+	grub_disk_cache_table[3].data = NULL;
+	grub_mod_init_qcow2disk(&module);
 	eject();
 	glue_disk_free(&disk);
 }
@@ -459,9 +525,10 @@ static void heap_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_all),      cmocka_unit_test(command_words),
-		cmocka_unit_test(refuses_images), cmocka_unit_test(damage_is_an_error),
-		cmocka_unit_test(storage_fails),  cmocka_unit_test(heap_fails),
+		cmocka_unit_test(reads_all),          cmocka_unit_test(command_words),
+		cmocka_unit_test(cache_is_forgotten), cmocka_unit_test(refuses_images),
+		cmocka_unit_test(damage_is_an_error), cmocka_unit_test(storage_fails),
+		cmocka_unit_test(heap_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ struct udevice {
 };
 
 static struct udevice root, below_dev, made_parent, made;
-static bool bind_fails, probe_fails, create_fails, remove_fails, efi_fails, below_gone;
+static bool bind_fails, probe_fails, create_fails, remove_fails, child_stays, efi_fails, below_gone;
 static lbaint_t part_sectors = PART_SECTORS;
 static struct glue_storage storage;
 
@@ -92,7 +92,10 @@ int device_remove(struct udevice *dev, unsigned flags)
 	return 0;
 }
 
-/* Unbinds the parent with its child, but not if it is active. */
+/*
+ * Unbinds the parent with its child, but not if it is active. The driver's unbind() comes first;
+ * then a child of the child may stay, and with it all of them.
+ */
 int device_unbind(struct udevice *dev)
 {
 	TRUE(dev == &made_parent);
@@ -100,6 +103,8 @@ int device_unbind(struct udevice *dev)
 		return -EINVAL;
 	if (made.driver != NULL) {
 		EQ(made.driver->unbind(&made), 0);
+		if (child_stays)
+			return -EBUSY;
 		glue_release(made.plat);
 	}
 	memset(&made, 0, sizeof made);
@@ -275,6 +280,7 @@ static void insert(const struct image_buf *file)
 	below_dev.desc.uclass_id = UCLASS_VIRTIO;
 	below_dev.desc.devnum = 3;
 	below_dev.desc.blksz = GLUE_SECTOR;
+	below_dev.desc.lba = PART_START + part_sectors + TAIL;
 	glue_storage_init(&storage, file, PART_START * GLUE_SECTOR, end);
 	glue_heap_reset();
 }
@@ -415,6 +421,7 @@ static void command(void **state)
 	TRUE(glue_printed("qcow2: no device 0\n"));
 	remove_fails = true;
 	EQ(run("destroy 1"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: cannot remove device 1: error -16\n"));
 	remove_fails = false;
 	EQ(run("destroy 1"), CMD_RET_SUCCESS);
 	TRUE(made.driver == NULL && made_parent.driver == NULL);
@@ -424,6 +431,13 @@ static void command(void **state)
 	insert(&disk.img.file);
 	EQ(run("create virtio 0:1"), CMD_RET_FAILURE);
 	TRUE(glue_printed("qcow2: not a qcow2 image (byte 0)\n"));
+	storage.fail_at = storage.calls + 1;
+	EQ(run("create virtio 0:1"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: read error (byte 0)\n")); /* and nothing after it */
+	below_dev.desc.blksz = 1000;
+	EQ(run("create virtio 0:1"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: blocks of this length are not supported\n"));
+	below_dev.desc.blksz = GLUE_SECTOR;
 	eject();
 	glue_disk_free(&disk);
 }
@@ -564,6 +578,10 @@ static void reads_a_file_on_ext4(void **state)
 	EQ(run("create virtio 0:1 /dir/vm.q"), CMD_RET_FAILURE);
 	TRUE(glue_printed("qcow2: read error\n"));
 	ext4_damaged_at = -1;
+	below_dev.desc.blksz = 2 * EXT4_BLOCK;
+	EQ(run("create virtio 0:1 /dir/vm.q"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: blocks of this length are not supported\n"));
+	below_dev.desc.blksz = GLUE_SECTOR;
 	ext4_node.inode.size_high = 1; /* a size that the partition cannot have */
 	EQ(create_from("/dir/vm.q"), -EFBIG);
 	ext4_node.inode.size_high = 0;
@@ -626,13 +644,13 @@ static void refuses_images(void **state)
 	glue_disk_init(&disk);
 	image_put(&disk.img.file, 0, 0, 4);
 	insert(&disk.img.file);
-	EQ(create(), -EINVAL);
+	EQ(create(), -EBADMSG);
 	eject();
 	glue_disk_free(&disk);
 
 	glue_overlay_init(&img);
 	insert(&img.file);
-	EQ(create(), -EINVAL);
+	EQ(create(), -EBADMSG);
 	TRUE(glue_printed("qcow2: needs its backing file (byte 0)\n"));
 	eject();
 	image_free(&img);
@@ -678,7 +696,7 @@ static bool storage_fault(const struct glue_disk *disk, unsigned n, bool persist
 	storage.persistent = persistent;
 	for (unsigned i = 0; i < tries && created != 0; i++) {
 		created = create();
-		TRUE(created == -EIO || (created == 0 && i == 0));
+		TRUE(created == -EBADMSG || (created == 0 && i == 0));
 		EQ(glue_printed("qcow2: read error"), created != 0);
 	}
 	for (unsigned i = 0; i < tries && got != disk->sectors && created == 0; i++) {
@@ -702,7 +720,10 @@ static void storage_fails(void **state)
 	glue_storage_fails(storage_fault);
 }
 
-/* The device with the image disappears and returns, or another one takes its number. */
+/*
+ * The device with the image disappears and returns, another one takes its number, or another
+ * hardware partition is selected.
+ */
 static void device_goes_away(void **state)
 {
 	struct glue_disk disk;
@@ -718,11 +739,18 @@ static void device_goes_away(void **state)
 	below_dev.desc.blksz = 4096;
 	EQ(read_disk(&disk), (unsigned long)-EIO);
 	below_dev.desc.blksz = GLUE_SECTOR;
+	below_dev.desc.lba++;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	below_dev.desc.lba--;
+	below_dev.desc.hwpart = 2;
+	EQ(read_disk(&disk), (unsigned long)-EIO);
+	below_dev.desc.hwpart = 0;
 	EQ(read_disk(&disk), disk.sectors);
 	eject();
 	insert(&disk.img.file);
 	below_gone = true;
-	EQ(create(), -ENODEV);
+	EQ(create(), -EBADMSG);
+	TRUE(glue_printed("qcow2: read error (byte 0)\n"));
 	below_gone = false;
 	eject();
 	glue_disk_free(&disk);
@@ -775,6 +803,45 @@ static void device_fails(void **state)
 	TRUE(made.probed);
 	efi_fails = false;
 	eject();
+	insert(&disk.img.file);
+	create_fails = true;
+	EQ(run("create virtio 0:1"), CMD_RET_FAILURE);
+	TRUE(glue_printed("qcow2: error -28\n"));
+	create_fails = false;
+	eject();
+	glue_disk_free(&disk);
+}
+
+/* A device that cannot be unbound stays without its disk. Reads fail, and it can be removed later.
+ */
+static void device_stays(void **state)
+{
+	struct disk_partition part = { PART_START, part_sectors, GLUE_SECTOR };
+	uint8_t sector[GLUE_SECTOR];
+	struct udevice *dev;
+	struct glue_disk disk;
+
+	(void)state;
+	glue_disk_init(&disk);
+	insert(&disk.img.file);
+	EQ(create(), 0);
+	child_stays = true;
+	for (int i = 0; i < 2; i++) {
+		EQ(run("destroy 1"), CMD_RET_FAILURE);
+		TRUE(glue_printed("qcow2: cannot remove device 1: error -16\n"));
+		EQ(read_made(0, 1, sector), (unsigned long)-ENODEV);
+	}
+	child_stays = false;
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	EQ(glue_heap.live, 0);
+
+	/* The probe of a new device fails, and it cannot be removed either. */
+	probe_fails = child_stays = true;
+	EQ(qcow2_blk_create(&below_dev.desc, &part, NULL, &dev), -EREMOTEIO);
+	probe_fails = child_stays = false;
+	EQ(read_made(0, 1, sector), (unsigned long)-ENODEV);
+	EQ(run("destroy 1"), CMD_RET_SUCCESS);
+	eject();
 	glue_disk_free(&disk);
 }
 
@@ -788,6 +855,7 @@ int main(void)
 		cmocka_unit_test(storage_fails),
 		cmocka_unit_test(heap_fails),
 		cmocka_unit_test(device_fails),
+		cmocka_unit_test(device_stays),
 		cmocka_unit_test(damage_is_an_error),
 		cmocka_unit_test(device_goes_away),
 		cmocka_unit_test(reads_a_file_on_fat),

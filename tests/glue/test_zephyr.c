@@ -14,6 +14,7 @@ static struct glue_storage storage;
 static size_t file_len, file_pos, most; /* fs_read delivers at most so many bytes */
 static int open_files, open_result, seek_result, tell_result, register_result;
 static struct disk_info *registered;
+static struct qcow2_file image_file;
 
 int k_mutex_init(struct k_mutex *mutex)
 {
@@ -80,6 +81,7 @@ int fs_close(struct fs_file_t *file)
 int fs_seek(struct fs_file_t *file, off_t offset, int whence)
 {
 	TRUE(file->filep == &storage);
+	EQ(image_file.lock.count, whence == FS_SEEK_SET); /* from a seek until all is read */
 	if (seek_result != 0)
 		return seek_result;
 	file_pos = (size_t)offset + (whence == FS_SEEK_END ? file_len : 0);
@@ -99,6 +101,7 @@ ssize_t fs_read(struct fs_file_t *file, void *buf, size_t len)
 	int rc;
 
 	TRUE(file->filep == &storage);
+	EQ(image_file.lock.count, 1);
 	LE(len, file_len - file_pos);
 	if (n == 0)
 		return 0;
@@ -109,7 +112,6 @@ ssize_t fs_read(struct fs_file_t *file, void *buf, size_t len)
 
 /* ---- The tests ---- */
 
-static struct qcow2_file file;
 static struct qcow2_disk disk;
 
 static void insert(const struct image_buf *bytes)
@@ -117,20 +119,21 @@ static void insert(const struct image_buf *bytes)
 	glue_storage_init(&storage, bytes, 0, bytes->len);
 	file_len = bytes->len;
 	most = SIZE_MAX;
-	EQ(qcow2_file_open(&file, "/SD:/disk.qcow2"), 0);
-	EQ(file.io.size, file_len);
+	EQ(qcow2_file_open(&image_file, "/SD:/disk.qcow2"), 0);
+	EQ(image_file.io.size, file_len);
+	EQ(image_file.lock.count, 0);
 }
 
 static void eject(void)
 {
-	EQ(qcow2_file_close(&file), 0);
+	EQ(qcow2_file_close(&image_file), 0);
 	EQ(open_files, 0);
 	glue_storage_free(&storage);
 }
 
 static int start(void)
 {
-	return qcow2_disk_register(&disk, "VM", &file.io, NULL);
+	return qcow2_disk_register(&disk, "VM", &image_file.io, NULL);
 }
 
 static uint32_t ask(uint8_t cmd)
@@ -151,6 +154,7 @@ static int read_sectors(const struct glue_disk *want, uint32_t first, uint32_t c
 	if (rc == 0)
 		SAME(buf, want->want + (size_t)first * GLUE_SECTOR, (size_t)count * GLUE_SECTOR);
 	EQ(disk.lock.count, 0);
+	EQ(image_file.lock.count, 0);
 	return rc;
 }
 
@@ -228,7 +232,8 @@ static void refuses_images(void **state)
 	insert(&img.file);
 	EQ(start(), -EINVAL);
 	TRUE(glue_printed("needs its backing file"));
-	EQ(qcow2_disk_register(&disk, "VM", &file.io, &(const struct qcow2_image){ 0 }), -EINVAL);
+	EQ(qcow2_disk_register(&disk, "VM", &image_file.io, &(const struct qcow2_image){ 0 }),
+	   -EINVAL);
 	eject();
 	image_free(&img);
 
@@ -267,7 +272,7 @@ static void reads_a_chain(void **state)
 
 	EQ(qcow2_image_open(&below, &io, 0, NULL), 0);
 	insert(&img.file);
-	EQ(qcow2_disk_register(&disk, "VM", &file.io, &below), 0);
+	EQ(qcow2_disk_register(&disk, "VM", &image_file.io, &below), 0);
 	EQ(read_sectors(&want, 0, ask(DISK_IOCTL_GET_SECTOR_COUNT)), 0);
 	EQ(qcow2_disk_unregister(&disk), 0);
 	eject();
@@ -337,7 +342,7 @@ static void storage_fails(void **state)
 
 static int open_file(void)
 {
-	int rc = qcow2_file_open(&file, "/SD:/disk.qcow2");
+	int rc = qcow2_file_open(&image_file, "/SD:/disk.qcow2");
 
 	EQ(open_files, 0);
 	return rc;

@@ -53,6 +53,7 @@ enum { DM_REMOVE_NORMAL = 1 };
 
 struct blk_desc {
 	enum uclass_id uclass_id;
+	unsigned char hwpart;
 	int devnum;
 	lbaint_t lba;
 	unsigned long blksz;

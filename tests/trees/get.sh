@@ -16,13 +16,19 @@ mkdir -p "$out/parts" "$out/lists/partial" "$out/archives"
 awk 'BEGIN { RS = ""; ORS = "\n\n" } /Suites:.* bookworm( |\n)/' "$from" |
 	sed 's/^Types: deb$/Types: deb-src/; s/^\(Suites:\).*/\1 bookworm/' >"$out/parts/bookworm.sources"
 sed 's/bookworm/trixie/g' "$out/parts/bookworm.sources" >"$out/parts/trixie.sources"
-options="-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$out/parts -o Dir::State::Lists=$out/lists"
-options="$options -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root"
+cat >"$out/apt.conf" <<END
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "$out/parts";
+Dir::State::Lists "$out/lists";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Sandbox::User "root";
+END
+export APT_CONFIG="$out/apt.conf"
 
 # Prints "URI NAME SHA256:..." of the archive with the released source.
 archive() { # PACKAGE RELEASE
-	# shellcheck disable=SC2086
-	apt-get $options source --print-uris -qq "$1/$2" |
+	apt-get source --print-uris -qq "$1/$2" |
 		sed -nE "s/^'([^']*)' ([^ ]*\.orig\.tar\.[a-z0-9]*) [0-9]* (SHA256:[0-9a-f]*)\$/\1 \2 \3/p"
 }
 
@@ -31,15 +37,13 @@ for release in bookworm trixie; do
 	for package in u-boot grub2 arm-trusted-firmware; do
 		to=$out/$release/$package
 		[ ! -f "$to.done" ] || continue
-		# shellcheck disable=SC2086
-		[ -n "$updated" ] || apt-get $options update -q
+		[ -n "$updated" ] || apt-get update -q
 		updated=yes
 		found=$(archive $package $release)
 		# shellcheck disable=SC2086
 		set -- $found
 		[ $# -eq 3 ] || { echo "no source of $package in $release: $found" >&2 && exit 1; }
-		# shellcheck disable=SC2086
-		[ -f "$out/archives/$2" ] || /usr/lib/apt/apt-helper $options download-file "$1" "$out/archives/$2" "$3"
+		[ -f "$out/archives/$2" ] || /usr/lib/apt/apt-helper download-file "$1" "$out/archives/$2" "$3"
 		rm -rf "$to"
 		mkdir -p "$to"
 		tar -xf "$out/archives/$2" -C "$to" --strip-components=1 --exclude='*/dts/upstream/src' \

@@ -38,8 +38,10 @@ fn text(status: i32) -> String {
 
 fn check(status: i32, pos: u64) -> Result<(), String> {
     match status {
-        0 => Ok(()),
-        _ => Err(format!("{}, at byte {:#x}", text(status), pos)),
+        QCOW2_OK => Ok(()),
+        // The caller's mistakes have no position.
+        s if s > QCOW2_E_IO => Err(text(s)),
+        s => Err(format!("{}, at byte {:#x}", text(s), pos)),
     }
 }
 

@@ -6,10 +6,14 @@
 //! `qcow2_core.h`, in this crate, says what each does, which statuses it returns and how long it
 //! uses its arguments. The example `read` reads a whole image.
 //!
-//! A reader keeps pointers to the image, to the codecs and to its memory, and an image keeps one to
-//! the image below it: none of them may move or go away while something that points to it is in use.
+//! A reader keeps pointers to the image, to the codecs and to its memory. An image keeps `io.ops` and
+//! `io.ctx`, and pointers to the image below it and to the `qcow2_io` of its data file, if these are
+//! attached. None of what they lead to may move or go away while the image or the reader is in use.
 #![no_std]
 #![allow(non_camel_case_types, non_upper_case_globals)]
+
+#[cfg(target_pointer_width = "16")]
+compile_error!("the declarations are for a C compiler whose int has 32 bits");
 
 /// The types of C that the declarations use. `core::ffi` has them only since Rust 1.64.
 pub mod ctypes {

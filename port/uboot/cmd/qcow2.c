@@ -16,6 +16,8 @@ static int current_dev = -1;
 static const char *reason(int ret)
 {
 	switch (ret) {
+	case -EINVAL:
+		return "blocks of this length are not supported";
 	case -ENOENT:
 		return "no such file";
 	case -EPROTONOSUPPORT:
@@ -31,6 +33,16 @@ static const char *reason(int ret)
 	default:
 		return NULL;
 	}
+}
+
+static void print_reason(int ret)
+{
+	if (ret == -EBADMSG) /* it is printed already */
+		return;
+	if (reason(ret))
+		printf("qcow2: %s\n", reason(ret));
+	else
+		printf("qcow2: error %d\n", ret);
 }
 
 static int do_create(struct cmd_tbl *cmdtp, int flag, int argc,
@@ -50,8 +62,7 @@ static int do_create(struct cmd_tbl *cmdtp, int flag, int argc,
 		return CMD_RET_FAILURE;
 	ret = qcow2_blk_create(below, &part, path, &dev);
 	if (ret) {
-		if (reason(ret))
-			printf("qcow2: %s\n", reason(ret));
+		print_reason(ret);
 		return CMD_RET_FAILURE;
 	}
 	desc = dev_get_uclass_plat(dev);
@@ -66,7 +77,7 @@ static int do_destroy(struct cmd_tbl *cmdtp, int flag, int argc,
 {
 	struct blk_desc *desc;
 	char *end;
-	int devnum;
+	int devnum, ret;
 
 	(void)cmdtp;
 	(void)flag;
@@ -80,8 +91,13 @@ static int do_destroy(struct cmd_tbl *cmdtp, int flag, int argc,
 		printf("qcow2: no device %s\n", argv[1]);
 		return CMD_RET_FAILURE;
 	}
-	return qcow2_blk_destroy(desc->bdev) ? CMD_RET_FAILURE
-					     : CMD_RET_SUCCESS;
+	ret = qcow2_blk_destroy(desc->bdev);
+	if (ret) {
+		printf("qcow2: cannot remove device %s: error %d\n", argv[1],
+		       ret);
+		return CMD_RET_FAILURE;
+	}
+	return CMD_RET_SUCCESS;
 }
 
 static int do_common(struct cmd_tbl *cmdtp, int flag, int argc,

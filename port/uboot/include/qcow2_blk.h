@@ -28,11 +28,14 @@ struct qcow2_run {
  * struct qcow2_place - where an image is: its size, and its blocks on a device
  *
  * The device is kept by class and number, because it may be removed, as "usb
- * stop" does.
+ * stop" does. The other facts about it show whether the number has become that
+ * of another device.
  *
  * @uclass_id: class of the device with the image
  * @devnum: number of that device
  * @blksz: length of a block in bytes
+ * @hwpart: hardware partition, e.g. of eMMC
+ * @lba: number of blocks of the device
  * @size: size of the image in bytes
  * @runs: all blocks of the image, in ascending order
  * @n_runs: number of runs
@@ -42,6 +45,8 @@ struct qcow2_place {
 	enum uclass_id uclass_id;
 	int devnum;
 	ulong blksz;
+	unsigned char hwpart;
+	lbaint_t lba;
 	u64 size;
 	struct qcow2_run *runs;
 	uint n_runs;
@@ -108,7 +113,8 @@ void qcow2_place_free(struct qcow2_place *place);
  * @part: partition that the image fills, or that has the file system with it
  * @path: name of the image in that file system, or NULL if it fills @part
  * @devp: returns the new block device
- * Return: 0, or a negative errno
+ * Return: 0; -EBADMSG if the image cannot be read or is refused, after a message
+ * with the reason has been printed; or another negative errno, without a message
  */
 int qcow2_blk_create(struct blk_desc *desc, struct disk_partition *part,
 		     const char *path, struct udevice **devp);

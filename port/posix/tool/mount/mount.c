@@ -7,9 +7,9 @@
  *	   '-- keeper ----- waits for a signal, or for the end of the server; then unmounts
  *	         '-- server ----- reads the image, answers the kernel; has the sandbox
  *
- * With --foreground, the first process is the keeper. Only the server touches what the image holds.
- * The sandbox does not let it unmount: without root, that takes a set-user-ID program. If a hostile
- * image ends the server, the keeper still unmounts.
+ * With --foreground, the first process is the keeper. The first process opens the image, as all
+ * commands do; only the server reads the disk. The sandbox does not let it unmount: without root,
+ *that takes a set-user-ID program. If a hostile image ends the server, the keeper still unmounts.
  */
 #include "../commands.h"
 
@@ -41,7 +41,10 @@ struct mounting {
 	struct fuse_session *session;
 	struct tree tree;
 	unsigned n_threads;
-	int ready[2]; /* a pipe: a byte goes through it when the server is ready */
+	sigset_t signals;   /* that the keeper waits for */
+	sigset_t unblocked; /* the mask of the caller */
+	int started[2];     /* a pipe from the server to the keeper: a byte when it is ready */
+	int ready[2];       /* from the keeper to the first process: the same byte */
 };
 
 /* This opens a file, so it comes before the sandbox. */
@@ -82,14 +85,14 @@ static void leave_streams(void)
 /* The server. In the background it gives up its standard error last, after its warnings. */
 static void serve_disk(struct mounting *m)
 {
-	struct sandbox_needs needs = { .files = { serve_fd(m->session), m->ready[1] },
+	struct sandbox_needs needs = { .files = { serve_fd(m->session), m->started[1] },
 		                       .copies = true };
 	bool foreground = m->args->foreground;
 
 	sandbox_enter(m->args->no_sandbox, &needs);
-	if (!tree_begin(&m->tree, m->args, m->q) || write(m->ready[1], "", 1) != 1)
+	if (!tree_begin(&m->tree, m->args, m->q) || write(m->started[1], "", 1) != 1)
 		_exit(EXIT_FAILED);
-	close(m->ready[1]);
+	close(m->started[1]);
 	m->tree.prints = foreground;
 	if (!foreground) {
 		close(STDIN_FILENO);
@@ -100,24 +103,35 @@ static void serve_disk(struct mounting *m)
 	_exit(EXIT_OK);
 }
 
-/* The signals that the keeper waits for. The server has them blocked. */
-static void block_signals(sigset_t *signals)
+/*
+ * Blocks the signals that the keeper waits for, before anything is mounted: a signal must not end
+ * the command while nobody would unmount. The server has them blocked as well.
+ */
+static void block_signals(struct mounting *m)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGHUP);
-	sigaddset(signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, signals, NULL);
+	sigemptyset(&m->signals);
+	sigaddset(&m->signals, SIGINT);
+	sigaddset(&m->signals, SIGTERM);
+	sigaddset(&m->signals, SIGHUP);
+	sigaddset(&m->signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &m->signals, &m->unblocked);
+}
+
+static void unblock_signals(const struct mounting *m)
+{
+	sigprocmask(SIG_SETMASK, &m->unblocked, NULL);
 }
 
 /* Waits for the end of the server, and unmounts if that is not why it has ended. */
-static int keep(struct mounting *m, pid_t server, const sigset_t *signals)
+static int keep(struct mounting *m, pid_t server)
 {
 	int status = 0;
 
 	while (waitpid(server, &status, WNOHANG) == 0) {
-		if (sigwaitinfo(signals, NULL) == SIGCHLD)
+		int number = sigwaitinfo(&m->signals, NULL);
+
+		/* It fails with EINTR when the process continues after a stop. */
+		if (number < 0 || number == SIGCHLD)
 			continue;
 		serve_unmount(m->session);
 		/* Programs may still have files open: their reads fail from now on. */
@@ -139,41 +153,64 @@ static int cannot_fork(struct mounting *m)
 	return EXIT_FAILED;
 }
 
+/*
+ * Waits until the server is ready, tells the first process, and gives up the standard streams. If
+ * the server ends before, its message and that of the keeper still reach standard error.
+ */
+static void pass_on(struct mounting *m, pid_t server)
+{
+	char byte;
+
+	if (read(m->started[0], &byte, 1) != 1)
+		return;
+	if (write(m->ready[1], &byte, 1) != 1)
+		kill(server, SIGKILL); /* the first process was interrupted */
+	close(m->ready[1]);
+	leave_streams();
+}
+
 /* Starts the server, and keeps the mount until it ends. */
 static int run_keeper(struct mounting *m)
 {
-	sigset_t signals;
-	pid_t server;
+	pid_t server = fork();
 
-	block_signals(&signals);
-	server = fork();
 	if (server == 0) {
-		close(m->ready[0]);
+		close(m->started[0]);
+		close(m->ready[1]);
 		serve_disk(m);
 	}
-	close(m->ready[1]);
-	if (server > 0 && !m->args->foreground)
-		leave_streams();
-	return server > 0 ? keep(m, server, &signals) : cannot_fork(m);
+	close(m->started[1]);
+	if (server < 0)
+		return cannot_fork(m);
+	if (!m->args->foreground)
+		pass_on(m, server);
+	return keep(m, server);
 }
 
-/* Waits until the server has begun, or has ended before, after a message. */
-static int wait_ready(struct mounting *m)
+/* Waits until the server is ready; or has ended before, after a message, and nothing is mounted. */
+static int wait_ready(struct mounting *m, pid_t keeper)
 {
 	char byte;
 	ssize_t n;
 
+	unblock_signals(m);
+	close(m->started[0]);
+	close(m->started[1]);
 	close(m->ready[1]);
+	serve_leave(m->session);
 	n = read(m->ready[0], &byte, 1);
 	close(m->ready[0]);
-	serve_leave(m->session);
-	return n == 1 ? EXIT_OK : EXIT_FAILED;
+	if (n == 1)
+		return EXIT_OK;
+	waitpid(keeper, NULL, 0);
+	return EXIT_FAILED;
 }
 
-/* The keeper, in the background. */
+/* The keeper, in the background. If the first process has gone, a write to it must only fail. */
 static void become_keeper(struct mounting *m)
 {
 	close(m->ready[0]);
+	signal(SIGPIPE, SIG_IGN);
 	setsid();
 	_exit(chdir("/") == 0 ? run_keeper(m) : EXIT_FAILED);
 }
@@ -184,16 +221,19 @@ static int run_in_background(struct mounting *m)
 
 	if (keeper == 0)
 		become_keeper(m);
-	return keeper > 0 ? wait_ready(m) : cannot_fork(m);
+	return keeper > 0 ? wait_ready(m, keeper) : cannot_fork(m);
 }
 
 static int mount_disk(struct mounting *m, const char *directory)
 {
-	if (pipe2(m->ready, O_CLOEXEC) != 0)
+	if (pipe2(m->started, O_CLOEXEC) != 0 || pipe2(m->ready, O_CLOEXEC) != 0)
 		return tool_error("mount", "%s", strerror(errno));
+	block_signals(m);
 	m->session = serve_mount(m->args, directory, &m->tree);
-	if (m->session == NULL)
+	if (m->session == NULL) {
+		unblock_signals(m);
 		return EXIT_FAILED;
+	}
 	return m->args->foreground ? run_keeper(m) : run_in_background(m);
 }
 
@@ -207,6 +247,8 @@ int run_mount(struct args *args)
 	char directory[PATH_MAX];
 	int rc;
 
+	/* A caller that ignores it would hide how the server ended, and fusermount3. */
+	signal(SIGCHLD, SIG_DFL);
 	if (serve_check() != EXIT_OK || find_directory(args->out, directory) != EXIT_OK)
 		return EXIT_FAILED;
 	args->options.max_readers = m.n_threads;

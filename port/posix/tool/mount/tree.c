@@ -55,7 +55,7 @@ static void failed(struct tree *tree)
 	if (tree->prints && __atomic_exchange_n(&tree->failed_offset, failure->offset,
 	                                        __ATOMIC_RELAXED) != failure->offset)
 		tool_error(tree->args->image, "%s", failure->message);
-	errno = error;
+	errno = error != 0 ? error : EIO;
 }
 
 static struct view *take(struct tree *tree, uint64_t ino)

@@ -9,6 +9,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <mntent.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,16 +40,16 @@ static bool resolve(const char *directory, char absolute[PATH_MAX])
 	       PATH_MAX;
 }
 
-/* Is the directory a mount of this command? */
+/* Is the directory a mount of this command? Of several mounts on it, the last one is on top. */
 static bool is_mount(const char *absolute)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	const struct mntent *entry;
 	bool found = false;
 
-	while (mounts != NULL && !found && (entry = getmntent(mounts)) != NULL)
-		found = strcmp(entry->mnt_dir, absolute) == 0 &&
-		        strcmp(entry->mnt_type, "fuse.qcow2") == 0;
+	while (mounts != NULL && (entry = getmntent(mounts)) != NULL)
+		if (strcmp(entry->mnt_dir, absolute) == 0)
+			found = strcmp(entry->mnt_type, "fuse.qcow2") == 0;
 	if (mounts != NULL)
 		endmntent(mounts);
 	return found;
@@ -60,7 +61,7 @@ static int run_fusermount(const char *absolute)
 	char *const arguments[] = { (char[]){ "fusermount3" }, (char[]){ "-u" }, (char[]){ "--" },
 		                    strdup(absolute), NULL };
 	int status = 0, error = ENOMEM;
-	pid_t pid;
+	pid_t pid, ended;
 
 	if (arguments[3] != NULL)
 		error = posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ);
@@ -68,15 +69,17 @@ static int run_fusermount(const char *absolute)
 	if (error != 0)
 		return tool_error("fusermount3", "%s; in Debian, the package fuse3 has it",
 		                  strerror(error));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status == 0 ? EXIT_OK : EXIT_FAILED;
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	return ended == pid && status == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 int run_umount(struct args *args)
 {
 	char absolute[PATH_MAX];
 
+	signal(SIGCHLD, SIG_DFL); /* a caller that ignores it would hide how fusermount3 ends */
 	if (!resolve(args->image, absolute))
 		return tool_error(args->image, "%s", strerror(errno));
 	if (!is_mount(absolute))

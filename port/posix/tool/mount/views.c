@@ -20,7 +20,7 @@
 enum {
 	OPEN_MAX = 32,    /* snapshots that are open at once, unless more are used at once */
 	RAW_BLOCK = 4096, /* the block size of a raw disk, which has no clusters */
-	RUNS_MIN = 64     /* runs that a walk goes through, however slow the machine is */
+	RUNS_MIN = 1      /* runs that a walk goes through, however slow the machine is */
 };
 
 /* qcow2_options.open_file: the files that a snapshot needs are those that the disk has. */
@@ -63,8 +63,9 @@ static struct qcow2 *snapshot_open(const struct views *views, const char *snapsh
 	return q;
 }
 
-/* Closes the snapshot that was used least recently, of those that no call uses now. */
-static void close_one(struct views *views)
+/* Closes the snapshot that was used least recently, of those that no call uses now.
+ * Returns false if there is none. */
+static bool close_one(struct views *views)
 {
 	struct view *oldest = NULL;
 	size_t i;
@@ -77,10 +78,11 @@ static void close_one(struct views *views)
 			oldest = v;
 	}
 	if (oldest == NULL)
-		return;
+		return false;
 	qcow2_close(oldest->q);
 	oldest->q = NULL;
 	views->n_open--;
+	return true;
 }
 
 static bool view_open(struct views *views, struct view *view)
@@ -89,7 +91,10 @@ static bool view_open(struct views *views, struct view *view)
 		return true;
 	if (views->n_open >= OPEN_MAX)
 		close_one(views);
-	view->q = snapshot_open(views, view->snapshot);
+	/* Each has a descriptor for each file of the chain, so there may be room for fewer. */
+	do
+		view->q = snapshot_open(views, view->snapshot);
+	while (view->q == NULL && (errno == EMFILE || errno == ENOMEM) && close_one(views));
 	if (view->q == NULL)
 		return false;
 	views->n_open++;
@@ -204,8 +209,8 @@ void view_give(struct views *views, struct view *view)
 }
 
 /*
- * A walk through the runs of a part. It ends after about a second: a hostile image can have more
- * runs, and tables, than any machine can go through.
+ * A walk through the runs of a part. It ends with the run that takes it past a second: a hostile
+ * image can have more runs, and tables, than any machine can go through.
  */
 struct walk {
 	struct qcow2 *q;

@@ -35,11 +35,12 @@ struct qcow2_plat {
 
 static const struct qcow2_block_ops below_ops = { qcow2_place_read };
 
+/* Prints what the error is. Returns a code that shows that this is done. */
 static int complain(const struct qcow2_error *error)
 {
 	printf("qcow2: %s (byte %llu)\n", qcow2_status_text(error->status),
 	       (unsigned long long)error->pos);
-	return error->status == QCOW2_E_IO ? error->io_code : -EINVAL;
+	return -EBADMSG;
 }
 
 static void *heap_alloc(size_t len)
@@ -99,11 +100,13 @@ static ulong qcow2_blk_read(struct udevice *dev, lbaint_t start,
 {
 	struct qcow2_plat *plat = dev_get_plat(dev);
 	struct blk_desc *desc = dev_get_uclass_plat(dev);
-	struct qcow2_disk *disk = plat->disk;
+	struct qcow2_disk *disk = plat->disk; /* NULL if removal has failed */
 	u64 off = (u64)start * SECTOR;
 	size_t len = (size_t)blkcnt * SECTOR;
 	size_t there = len;
 
+	if (!disk)
+		return (ulong)-ENODEV;
 	if (start > desc->lba || blkcnt > desc->lba - start ||
 	    len / SECTOR != blkcnt)
 		return (ulong)-EINVAL;
@@ -126,6 +129,8 @@ static int qcow2_blk_unbind(struct udevice *dev)
 
 	if (plat->disk)
 		free_disk(plat->disk);
+	/* The device stays, without a disk, if one of its children does. */
+	plat->disk = NULL;
 	return 0;
 }
 

@@ -16,6 +16,8 @@ void qcow2_place_init(struct qcow2_place *place, struct blk_desc *desc)
 	place->uclass_id = desc->uclass_id;
 	place->devnum = desc->devnum;
 	place->blksz = desc->blksz;
+	place->hwpart = desc->hwpart;
+	place->lba = desc->lba;
 }
 
 static int more_runs(struct qcow2_place *place)
@@ -81,16 +83,31 @@ static uint find_run(const struct qcow2_place *place, lbaint_t index)
 	return low;
 }
 
+/*
+ * Returns the device, or NULL if it is gone, another one has its number, or
+ * another hardware partition of it is selected. That one is not selected back
+ * here: U-Boot's block cache does not distinguish hardware partitions.
+ */
+static struct blk_desc *device_of(const struct qcow2_place *place)
+{
+	struct blk_desc *desc;
+
+	desc = blk_get_devnum_by_uclass_id(place->uclass_id, place->devnum);
+	if (!desc || desc->blksz != place->blksz ||
+	    desc->hwpart != place->hwpart || desc->lba != place->lba)
+		return NULL;
+	return desc;
+}
+
 int qcow2_place_read(void *ctx, u64 lba, u32 count, void *buf)
 {
 	struct qcow2_place *place = ctx;
 	lbaint_t index = (lbaint_t)lba, left = count, n;
-	struct blk_desc *desc;
+	struct blk_desc *desc = device_of(place);
 	char *to = buf;
 	uint i;
 
-	desc = blk_get_devnum_by_uclass_id(place->uclass_id, place->devnum);
-	if (!desc || desc->blksz != place->blksz)
+	if (!desc)
 		return -ENODEV;
 	for (i = find_run(place, index); left; i++) {
 		const struct qcow2_run *run = &place->runs[i];
