@@ -204,7 +204,7 @@ amalgamation() {
 		sh tests/installed/two-files.sh $dir &&
 		make -s -j"$(nproc)" O=build/two STD=c99 CORE_OBJS=$dir/qcow2_core.o LIB_OBJS=$dir/qcow2.o \
 			CFLAGS='-O2 -g -Werror' BASE_CPPFLAGS="-I$dir -I${names%/*}" \
-			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all posix-tests &&
+			POSIX_DEFLATE=builtin POSIX_ZSTD=builtin POSIX_CRYPTO=none all posix-tests command-tests &&
 		sh tests/run-programs.sh build/two posix &&
 		sh tests/demo.sh build/two/qcow2 &&
 		QCOW2="$PWD/build/two/qcow2" /usr/bin/python3 -m pytest \

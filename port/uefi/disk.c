@@ -297,8 +297,7 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 	}
 	qu_say("qcow2: %w: a disk of %U bytes in blocks of %u%s, with %u KiB of memory\n",
 	       disk->top->file.path, disk->top->image.size, (unsigned)disk->media.BlockSize,
-	       request->has_overlay ? ", writable in memory" : "",
-	       qu_kib(qu_usage.now - before));
+	       request->has_overlay ? ", writable in memory" : "", qu_kib(qu_usage.now - before));
 	/* Fails if no driver connects, which is not an error: a disk may have no partitions. */
 	(void)qu_boot->ConnectController(disk->handle, NULL, NULL, 1);
 	return disk;

@@ -113,8 +113,8 @@ void qcow2_place_free(struct qcow2_place *place);
  * @part: partition that the image fills, or that has the file system with it
  * @path: name of the image in that file system, or NULL if it fills @part
  * @devp: returns the new block device
- * Return: 0; -EBADMSG if the image cannot be read or is refused, after a message
- * with the reason has been printed; or another negative errno, without a message
+ * Return: 0; -EBADMSG after a message that gives the reason why the image is
+ * refused; or another negative errno, without a message
  */
 int qcow2_blk_create(struct blk_desc *desc, struct disk_partition *part,
 		     const char *path, struct udevice **devp);
