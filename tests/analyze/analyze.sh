@@ -22,13 +22,13 @@ choices="$choices port/baremetal/buffer_zstd.c port/posix/tool/mount/serve_none.
 # because its C does not depend on the processor.
 flags_of() { # FILE
 	case $1 in
-	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi '-DQCOW2_VERSION="0"' ;;
+	port/uefi/* | */uefi-*) echo -ffreestanding -fno-builtin -fshort-wchar -Iport/uefi -DQCOW2_VERSION=__FILE__ ;;
 	port/baremetal/* | */baremetal.c) echo -ffreestanding -Iport/baremetal -Iport/baremetal/semihosting -DCLUSTER_BITS=12 ;;
 	port/uboot/*) echo "-Itests -I$glue/uboot -Iport/uboot/include" ;;
 	port/grub/*) echo "-Itests -I$glue/grub -Iport/common" ;;
 	port/zephyr/*) echo "-Itests -I$glue/zephyr" ;;
 	port/tfa/*) echo "-Itests -I$glue/tfa -Iport/tfa" ;;
-	*) echo -Isrc -Iport/posix -Iport/posix/tool $(pkg-config --cflags fuse3 | sed s/-I/-isystem/g) '-DQCOW2_VERSION="0"' ;;
+	*) echo -Isrc -Iport/posix -Iport/posix/tool $(pkg-config --cflags fuse3 | sed s/-I/-isystem/g) -DQCOW2_VERSION=__FILE__ ;;
 	esac
 }
 
@@ -100,7 +100,7 @@ done
 
 rc=0
 timeout 3600 cppcheck -q --enable=warning,style,performance,portability --inconclusive \
-	--inline-suppr --error-exitcode=1 --std=c11 -Iinclude '-DQCOW2_VERSION="0"' -D__x86_64__ \
+	--inline-suppr --error-exitcode=1 --std=c11 -Iinclude -DQCOW2_VERSION=__FILE__ -D__x86_64__ \
 	--template='{file}:{line}: warning: {message} [{id}]' \
 	src port include >"$out/cppcheck.log" 2>&1 || rc=$?
 judge cppcheck "$out/cppcheck.log" $rc

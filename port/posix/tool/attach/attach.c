@@ -83,7 +83,7 @@ static bool leave_terminal(void)
 /* Gives the kernel its ends of the connections. */
 static int connect_device(struct attachment *a)
 {
-	int kernel_ends[NBD_CONNECTIONS];
+	int kernel_ends[NBD_CONNECTIONS] = { 0 };
 	unsigned i, n = a->args->connections;
 	int error, rc;
 

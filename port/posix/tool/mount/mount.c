@@ -52,12 +52,12 @@ static unsigned count_threads(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	processors = processors < SERVE_THREADS_MAX ? processors : SERVE_THREADS_MAX;
-	return processors > THREADS_MIN ? (unsigned)processors : THREADS_MIN;
+	if (processors < THREADS_MIN)
+		return THREADS_MIN;
+	return processors < SERVE_THREADS_MAX ? (unsigned)processors : SERVE_THREADS_MAX;
 }
 
-/* Checks the directory, and makes its name absolute: in the background, / is the working directory.
- */
+/* Checks the directory, and makes its name absolute: a server in the background is in /. */
 static int find_directory(const char *directory, char absolute[PATH_MAX])
 {
 	struct stat st;
