@@ -131,8 +131,8 @@ def environment(place, **more):
     return dict(os.environ, QCOW2_NBD=str(place), **more)
 
 
-def in_nbd(kernel, *args, **more):
-    return run(NBD, *args, env=environment(kernel.place, **more))
+def in_nbd(kernel, *args, before=(), **more):
+    return run(*before, NBD, *args, env=environment(kernel.place, **more))
 
 
 def calls(kernel):
@@ -357,6 +357,19 @@ def test_memory_that_cannot_be_locked(build, kernel):
     device = kernel(image, before=before, warning=f"qcow2: {DEVICE}: warning: cannot lock memory: ")
     assert ask(device.sockets[0], READ, 0, 512) == expected(image)[:512]
     device.close()
+
+
+def test_too_few_descriptors(build, kernel):
+    """Neither the first process nor the one that serves goes on, and both say why."""
+    image = build(DISK)
+    reason = f"qcow2: {image}: cannot start the server: Too many open files\n"
+
+    def message(limit):
+        done = in_nbd(kernel, "attach", image, DEVICE, before=("prlimit", f"--nofile={limit}"))
+        assert done.code == 1
+        return done.err
+    limit = next(n for n in range(4, 20) if message(n) == reason)  # no pipe
+    assert message(limit + 1) == reason  # no sockets
 
 
 def test_detach(kernel):

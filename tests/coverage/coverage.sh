@@ -95,13 +95,14 @@ if grep -h -A3 'unsupported MC/DC' "$out"/*.log; then
 	rc=1
 fi
 /usr/bin/python3 "$here/gate.py" "$out/core.json" src all "$@" || rc=1
-# port/posix/core.c has no line of its own: it includes src/. key/crypto_*.c have only data.
+# port/posix/core.c has no line of its own: it includes src/. key/crypto_*.c have only data. This build has
+# libfuse, and so no mount/serve_none.c. tests/glue runs heap_reader.c with the ports that use it.
 /usr/bin/python3 "$here/gate.py" "$out/posix.json" port/posix lines=95 \
 	$(cd port/posix && ls -- *.c open/*.c read/*.c codec/*.c key/*.c |
 		grep -vx -e core.c -e 'key/crypto_.*') || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/common.json" port/common lines=95 \
-	$(cd port/common && ls -- *.c) || rc=1
+	$(cd port/common && ls -- *.c | grep -vx heap_reader.c) || rc=1
 /usr/bin/python3 "$here/gate.py" "$out/command.json" port/posix/tool lines=95 \
-	$(cd port/posix/tool && ls -- *.c */*.c) || rc=1
+	$(cd port/posix/tool && ls -- *.c */*.c | grep -vx mount/serve_none.c) || rc=1
 [ $rc = 0 ] || echo "to see what is not reached: sh $out/core.show; also posix.show, common.show, command.show"
 exit $rc

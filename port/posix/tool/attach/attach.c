@@ -216,9 +216,22 @@ static int wait_for_server(const struct attachment *a, int ready)
 	return EXIT_FAILED;
 }
 
+/* What the first process does after it has tried to start the child. */
+static int wait_for_start(struct attachment *a, int ready)
+{
+	int rc;
+
+	if (a->child < 0) {
+		close(ready);
+		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
+	}
+	rc = wait_for_server(a, ready);
+	return rc == EXIT_OK ? wait_for_device(a) : rc;
+}
+
 static int start_server(struct attachment *a)
 {
-	int ends[2], rc;
+	int ends[2];
 
 	if (pipe(ends) != 0)
 		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
@@ -229,12 +242,7 @@ static int start_server(struct attachment *a)
 		_exit(serve_device(a));
 	}
 	close(ends[1]);
-	if (a->child < 0) {
-		close(ends[0]);
-		return tool_error(a->args->image, "cannot start the server: %s", strerror(errno));
-	}
-	rc = wait_for_server(a, ends[0]);
-	return rc == EXIT_OK ? wait_for_device(a) : rc;
+	return wait_for_start(a, ends[0]);
 }
 
 /* Opens the image for as many threads as there are connections, with memory for many tables. */

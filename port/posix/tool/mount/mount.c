@@ -50,11 +50,9 @@ struct mounting {
 /* This opens a file, so it comes before the sandbox. */
 static unsigned count_threads(void)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (processors < THREADS_MIN)
-		return THREADS_MIN;
-	return processors < SERVE_THREADS_MAX ? (unsigned)processors : SERVE_THREADS_MAX;
+	return n < THREADS_MIN ? THREADS_MIN : n < SERVE_THREADS_MAX ? (unsigned)n : SERVE_THREADS_MAX;
 }
 
 /* Checks the directory, and makes its name absolute: a server in the background is in /. */
