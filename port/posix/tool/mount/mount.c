@@ -52,7 +52,9 @@ static unsigned count_threads(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n < THREADS_MIN ? THREADS_MIN : n < SERVE_THREADS_MAX ? (unsigned)n : SERVE_THREADS_MAX;
+	if (n < THREADS_MIN)
+		n = THREADS_MIN;
+	return n < SERVE_THREADS_MAX ? (unsigned)n : SERVE_THREADS_MAX;
 }
 
 /* Checks the directory, and makes its name absolute: a server in the background is in /. */
