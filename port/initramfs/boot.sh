@@ -53,12 +53,13 @@ qcow2_read_lines() { # FILE
 	qcow2_version='' qcow2_partition='' qcow2_filesystem='' qcow2_path=''
 	while IFS= read -r qcow2_line; do
 		case $qcow2_line in
-		*version=*) [ -n "$qcow2_version" ] || qcow2_version=${qcow2_line#*version=} ;;
 		partuuid=*) qcow2_partition=PARTUUID=${qcow2_line#*=} ;;
 		fsuuid=*) qcow2_filesystem=UUID=${qcow2_line#*=} ;;
 		path=*) qcow2_path=${qcow2_line#*=} ;;
 		backing=*) qcow2_backing=$qcow2_backing${qcow2_line#*=}$qcow2_newline ;;
 		data=*) qcow2_data=${qcow2_line#*=} ;;
+		# Last, because a name may contain this word: the first line begins with the attributes.
+		*version=*) [ -n "$qcow2_version" ] || qcow2_version=${qcow2_line#*version=} ;;
 		esac
 	done <"$1"
 	# A stick without a partition table has only the name of its file system.

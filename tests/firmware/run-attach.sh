@@ -73,6 +73,8 @@ ok 'a stick without partitions' means 'UUID=AB-CD:/a|||tmpfs' '' 'version=1\nfsu
 ok 'the partition comes first' means 'PARTUUID=0a-0b:/my images/a.qcow2|||tmpfs' '' "$known"'fsuuid=AB-CD\n'
 ok 'a variable without a file system' means "qcow2: the EFI variable $variable has another version; use qcow2= instead" \
 	'' 'version=1\npath=/a\n'
+ok 'a path with the word version=' means 'PARTUUID=0a:/version=2.qcow2||/d|tmpfs' '' \
+	'version=1\npartuuid=0a\npath=/version=2.qcow2\ndata=/d\n'
 ok 'the word comes first' means 'X:/a|||tmpfs' 'qcow2=X:/a' "$known"
 ok 'another version' means "qcow2: the EFI variable $variable has another version; use qcow2= instead" '' \
 	'version=2\npartuuid=0a\npath=/a\n'
