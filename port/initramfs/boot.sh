@@ -125,7 +125,13 @@ qcow2_attach_mounted() {
 # image keeps the file system, and nothing at shutdown tries to unmount it in vain.
 qcow2_attach() { # OUTER-DEVICE
 	modprobe -q nbd max_part=16
-	qcow2_mount "$1" "$QCOW2_HOST" ro || {
+	qcow2_mode=ro
+	case $qcow2_overlay in
+	# If changes go to the same file system, it is writable from the beginning: later, ext4 could become
+	# so only without its journal.
+	*:/*) [ "$(qcow2_find "${qcow2_overlay%%:/*}")" != "$1" ] || qcow2_mode=rw ;;
+	esac
+	qcow2_mount "$1" "$QCOW2_HOST" $qcow2_mode || {
 		qcow2_say "cannot mount $1, which has the image"
 		return 1
 	}
@@ -161,7 +167,7 @@ qcow2_mount_upper() {
 	*:/*)
 		qcow2_upper=$QCOW2_RUN/upper${qcow2_overlay#*:}
 		qcow2_outer=$(qcow2_find "${qcow2_overlay%%:/*}")
-		if [ -z "$qcow2_outer" ] || ! qcow2_mount_writable "$qcow2_outer"; then
+		if [ -z "$qcow2_outer" ] || ! qcow2_mount "$qcow2_outer" $QCOW2_RUN/upper rw; then
 			qcow2_say "cannot mount the file system of qcow2.overlay=$qcow2_overlay"
 			return 1
 		fi
@@ -173,9 +179,3 @@ qcow2_mount_upper() {
 	esac
 }
 
-# The file system may be the one that has the image: then it is mounted already, and becomes writable
-# for both.
-qcow2_mount_writable() { # DEVICE
-	qcow2_mount "$1" $QCOW2_RUN/upper rw 2>/dev/null && return
-	qcow2_mount "$1" $QCOW2_RUN/upper ro && mount -o remount,rw "$1" $QCOW2_RUN/upper
-}

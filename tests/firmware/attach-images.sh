@@ -88,10 +88,10 @@ fat_stick() { # NAME FILE...
 	local name=$1
 	shift
 	rm -f "$name"
-	truncate -s 100M "$name"
+	truncate -s 180M "$name"
 	printf 'label: dos\nlabel-id: 0x1234abcd\nstart=2048, size=%s, type=c\ntype=83\n' $((66 * 2048)) | sfdisk -q "$name"
 	mkfs.vfat -F 32 -s 1 -i abcd1234 -n STICK --offset 2048 "$name" $((66 * 1024)) >/dev/null 2>&1
-	mke2fs -q -t ext4 -L STATE -E offset=$((67 << 20)) "$name" 32M
+	mke2fs -q -t ext4 -L STATE -E offset=$((67 << 20)) ${state:+-d "$state"} "$name" 100M
 	mmd -i "$name@@1M" ::/images ::/base
 	mcopy -i "$name@@1M" "$@" ::/images
 }
@@ -115,5 +115,7 @@ qemu-img rebase -u -f qcow2 -F qcow2 -b /nowhere/base.qcow2 over.qcow2
 fat_stick stick.raw zlib.qcow2 damaged.qcow2
 mcopy -i stick.raw@@1M damaged.raw ::/
 uefi_program stick.raw@@1M '\images\zlib.qcow2'
-fat_stick chain.raw over.qcow2
-mcopy -i chain.raw@@1M zstd.qcow2 ::/base
+# The file system of the changes has the images as well.
+mkdir -p state/images state/base
+cp over.qcow2 state/images && cp zstd.qcow2 state/base
+state=state fat_stick chain.raw over.qcow2

@@ -89,9 +89,9 @@ inside overlay 'no mount of the early boot' writable 'name of the server' 'locke
 	'all but the damaged part' 'no writes' detach 'the server is gone' 'no partition is left' 'attach again'
 
 KEEP=yes boot by-option chain.raw -kernel "$work/vmlinuz" -initrd "$work/initrd.img" -append "console=ttyS0 quiet \
-panic=-1 no_timer_check root=UUID=11111111-2222-3333-4444-555555555555 qcow2=LABEL=STICK:/images/over.qcow2 \
-qcow2.backing=/base/zstd.qcow2 qcow2.overlay=LABEL=STATE:/state -- content overlay"
-inside overlay writable
+panic=-1 no_timer_check root=UUID=11111111-2222-3333-4444-555555555555 qcow2=LABEL=STATE:/images/over.qcow2 \
+qcow2.backing=/base/zstd.qcow2 qcow2.overlay=LABEL=STATE:/state -- content overlay journal"
+inside overlay writable 'journal of the stick'
 ok 'the overlay is on the stick' test 'written inside' = \
 	"$(debugfs -R 'cat /state/upper/written' "$work/chain.raw?offset=$((67 << 20))" 2>/dev/null)"
 

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../write_all.h"
+
 enum { REQUEST_LEN = 28, REPLY_LEN = 16, COOKIE_LEN = 8 };
 
 /* The stack of a thread. All memory is locked, so the usual 8 MiB would be used up at once. */
@@ -75,21 +77,6 @@ static bool receive(int fd, unsigned char *bytes, size_t len)
 	return true;
 }
 
-static bool transmit(int fd, const unsigned char *bytes, size_t len)
-{
-	while (len > 0u) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* Returns false if the connection has ended, or if what came is no request. */
 static bool receive_request(const struct nbd_connection *c, struct kernel_request *request)
 {
@@ -111,7 +98,7 @@ static bool reply(const struct nbd_connection *c, const struct kernel_request *r
 	store_be32(c->buffer, reply_magic);
 	store_be32(c->buffer + 4, (uint32_t)error);
 	memcpy(c->buffer + 8, request->cookie, COOKIE_LEN);
-	return transmit(c->socket, c->buffer, REPLY_LEN + (size_t)len);
+	return write_all(c->socket, c->buffer, REPLY_LEN + (size_t)len);
 }
 
 /* Reads [offset, offset + len) of the disk, with zeros behind its end. */

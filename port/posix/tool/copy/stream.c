@@ -15,27 +15,13 @@
 #include "../disk/open.h"
 #include "../disk/past_end.h"
 #include "../message.h"
+#include "../write_all.h"
 
 enum {
 	STREAM_BUFFER = 256 * 1024, /* large enough that system calls cost little */
 	SPLICE_MIN = 16 * 1024,     /* a copy of less is faster than a call of splice(2) */
 	SPLICE_MAX = 1 << 24        /* small enough that progress is shown often */
 };
-
-static bool write_bytes(int fd, const char *bytes, size_t len)
-{
-	while (len > 0u) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
 
 static int write_failed(const struct stream *s)
 {
@@ -86,7 +72,7 @@ static int copy_out(const struct stream *s, uint64_t at, uint64_t end, uint64_t 
 	if (!salvage_read(s->salvage, s->q, s->buf, len, at))
 		return tool_failed(s->args);
 	*done = len;
-	return write_bytes(s->fd, s->buf, len) ? EXIT_OK : write_failed(s);
+	return write_all(s->fd, s->buf, len) ? EXIT_OK : write_failed(s);
 }
 
 /* Warns if one of the files ends inside a data cluster of the range. */

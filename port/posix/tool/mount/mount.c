@@ -9,7 +9,7 @@
  *
  * With --foreground, the first process is the keeper. The first process opens the image, as all
  * commands do; only the server reads the disk. The sandbox does not let it unmount: without root,
- *that takes a set-user-ID program. If a hostile image ends the server, the keeper still unmounts.
+ * that takes a set-user-ID program. If a hostile image ends the server, the keeper still unmounts.
  */
 #include "../commands.h"
 

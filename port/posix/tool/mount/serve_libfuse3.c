@@ -291,6 +291,7 @@ struct fuse_session *serve_mount(const struct args *args, const char *directory,
 		fuse_session_destroy(session);
 		return NULL;
 	}
+	fuse_set_log_func(NULL); /* from now on, several threads may have something to say */
 	return session;
 }
 

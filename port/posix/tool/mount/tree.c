@@ -46,16 +46,20 @@ static bool is_directory(uint64_t ino)
 	return slot_of(ino) == SLOT_DIRECTORY || slot_of(ino) == SLOT_SNAPSHOTS;
 }
 
-/* Prints why the library failed, once for each place that programs try again. Sets errno. */
+/*
+ * Prints why a call of the library has failed, once for each place that programs try again. Keeps
+ * errno, which is the reason also if no call of the library was made.
+ */
 static void failed(struct tree *tree)
 {
 	const struct qcow2_failure *failure = qcow2_last_failure();
-	int error = failure->error;
+	int error = errno;
 
-	if (tree->prints && __atomic_exchange_n(&tree->failed_offset, failure->offset,
-	                                        __ATOMIC_RELAXED) != failure->offset)
+	if (tree->prints && failure->error == error &&
+	    __atomic_exchange_n(&tree->failed_offset, failure->offset, __ATOMIC_RELAXED) !=
+	            failure->offset)
 		tool_error(tree->args->image, "%s", failure->message);
-	errno = error != 0 ? error : EIO;
+	errno = error;
 }
 
 static struct view *take(struct tree *tree, uint64_t ino)

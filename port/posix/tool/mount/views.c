@@ -18,9 +18,9 @@
 #include "../show/progress.h"
 
 enum {
-	OPEN_MAX = 32,    /* snapshots that are open at once, unless more are used at once */
-	RAW_BLOCK = 4096, /* the block size of a raw disk, which has no clusters */
-	RUNS_MIN = 1      /* runs that a walk goes through, however slow the machine is */
+	OPEN_MAX = 32,        /* snapshots that are open at once, unless more are used at once */
+	SNAPSHOT_READERS = 2, /* of each: the threads of the server mostly read the disk */
+	RAW_BLOCK = 4096      /* the block size of a raw disk, which has no clusters */
 };
 
 /* qcow2_options.open_file: the files that a snapshot needs are those that the disk has. */
@@ -57,14 +57,17 @@ static struct qcow2 *snapshot_open(const struct views *views, const char *snapsh
 	options.open_file = copy_file;
 	options.open_file_ctx = disk;
 	options.snapshot = snapshot;
+	options.max_readers = SNAPSHOT_READERS;
 	keys_begin(&keys, views->args, &options);
 	q = qcow2_open_options(fd, &options, NULL);
 	keys_end(&keys);
 	return q;
 }
 
-/* Closes the snapshot that was used least recently, of those that no call uses now.
- * Returns false if there is none. */
+/*
+ * Closes the snapshot that was used least recently, of those that no call uses now. Returns false
+ * if there is none.
+ */
 static bool close_one(struct views *views)
 {
 	struct view *oldest = NULL;
@@ -217,8 +220,7 @@ struct walk {
 	uint64_t at;  /* offset in the disk */
 	uint64_t end; /* of the part */
 	double until;
-	unsigned steps;
-	uint64_t length; /* of the run */
+	uint64_t length; /* of the run; 0 before the first one */
 	bool is_data;
 };
 
@@ -231,14 +233,14 @@ static struct walk walk_begin(const struct view *view, const struct view_part *p
 		              .until = progress_clock() + 1 };
 }
 
-/* Goes to the next run. Returns false at the end of the part, and after a second. */
+/* Goes to the next run. Returns false at the end of the part, and when a second is over. */
 static bool walk_next(struct walk *w)
 {
 	struct qcow2_segment s;
 	bool damaged;
 
 	w->at += w->length;
-	if (w->at >= w->end || (w->steps++ >= RUNS_MIN && progress_clock() >= w->until))
+	if (w->at >= w->end || (w->length != 0u && progress_clock() >= w->until))
 		return false;
 	w->length = w->end - w->at;
 	w->is_data = true; /* what cannot be told is for a read to find out */
