@@ -232,7 +232,8 @@ export PYTEST_ADDOPTS='-q -p no:cacheprovider'
 # other tests again.
 asan_conform() {
 	local -x QCOW2_MEMORY=0 QCOW2=$PWD/build/asan/qcow2
-	local half='not (test_each_call_fails and (pipe and once or not pipe and not once))'
+	local -x LSAN_OPTIONS=suppressions=$PWD/tests/conform/lsan.txt:print_suppressions=0
+	local half='not (test_each_call_fails and (pipe and once or not pipe and not once)) and not test_many_mounts'
 	local files
 	files=$(ls tests/conform/test_command*.py | grep -v 'manual\|partitions\|filetype')
 	# shellcheck disable=SC2086

@@ -178,7 +178,7 @@ bool tree_stat(struct tree *tree, uint64_t ino, struct stat *st)
 	st->st_gid = tree->gid;
 	st->st_mtime = st->st_ctime = st->st_atime = (time_t)shown->time;
 	st->st_nlink = is_directory(ino) ? 2 : 1;
-	st->st_blksize = shown->block_size;
+	st->st_blksize = (blksize_t)shown->block_size;
 	if (is_directory(ino)) {
 		st->st_mode = S_IFDIR | 0555;
 	} else if (slot_of(ino) == SLOT_LINK) {
