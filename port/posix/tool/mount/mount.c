@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +83,20 @@ static void leave_streams(void)
 	close(fd);
 }
 
+/*
+ * Each open snapshot has a descriptor for each file of the chain. The soft limit is low for the
+ * sake of programs that use select(2), which the server does not.
+ */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else fewer snapshots are open at once */
+}
+
 /* The server. In the background it gives up its standard error last, after its warnings. */
 static void serve_disk(struct mounting *m)
 {
@@ -89,6 +104,7 @@ static void serve_disk(struct mounting *m)
 		                       .copies = true };
 	bool foreground = m->args->foreground;
 
+	allow_descriptors();
 	sandbox_enter(m->args->no_sandbox, &needs);
 	if (!tree_begin(&m->tree, m->args, m->q) || write(m->started[1], "", 1) != 1)
 		_exit(EXIT_FAILED);
