@@ -24,6 +24,7 @@ SHAPE = "cluster_bits 12\nsize 257k\n"
 CONTENT = SHAPE + "l2 0-3 data\nl2 5 zero\nl2 8 compressed\nl2 10-11 compressed\nl2 30 data\nl2 64 data\n"
 SNAPSHOTS = (SHAPE + 'l2 0-3 data\nsnapshot 1 before disk_size=64k date_sec=1000000000\nl2 1 share\nl2 9 data\n'
              'snapshot 7 "a \\x1b/n%me"\nl2 2 share\nsnapshot "\\x01" hidden\nsnapshot ".." up\nactive\n')
+PREAD64 = {"x86_64": 17, "aarch64": 67}  # numbers of the system call
 DAMAGED = "cluster_bits 12\nsize 1M\nl2 0-19 data\nl2 20 raw 1<<63|513\nl2 21-255 data\n"
 
 
@@ -272,23 +273,68 @@ def test_many_snapshots(build, place):
             assert file.read() == first[0]
 
 
-def test_snapshots_of_a_long_chain(image, place):
-    """Their descriptors are more than a process may have. Those used least are closed."""
+@pytest.mark.parametrize("limits, least, most", [("100:100", 60, 100), ("100:1000", 20 * 21, 999)])
+def test_snapshots_of_a_long_chain(limits, least, most, image, place):
+    """Their descriptors are more than the soft limit allows. The server raises it; if that is not enough, the
+    snapshots used least are closed."""
     last = 20
     for i in range(last):
         backing = f'backing "{i - 1}" qcow2\n' if i else ""
         make(f"cluster_bits 9\nsize 64k\n{backing}l2 {i} data\n", image.with_name(str(i)))
     shots = "".join(f"l2 {i} data\nsnapshot {i + 1} s\n" for i in range(20))
     make(f'cluster_bits 9\nsize 64k\nbacking "{last - 1}" qcow2\n{shots}active\n', image)
-    succeed("prlimit", "--nofile=100:100", QCOW2, "mount", "--follow", image, place)
+    succeed("prlimit", f"--nofile={limits}", QCOW2, "mount", "--follow", image, place)
     try:
         for i in range(20):
             assert sorted(os.listdir(place / f"snapshots/{i + 1}")) == ["disk"]
             want = qcow2_ok("cat", "--follow", "-l", str(i + 1), image)
             assert (place / f"snapshots/{i + 1}/disk").read_bytes() == want
+        assert least <= len(os.listdir(f"/proc/{pair(place)[1]}/fd")) <= most
     finally:
         qcow2_ok("umount", place)
         wait_until(lambda: is_gone(place))
+
+
+def forget(path, begin, n):
+    """Makes the kernel forget what it keeps of a range of the file."""
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), begin, n, os.POSIX_FADV_DONTNEED)
+
+
+def is_reading(pid):
+    """Is a thread of the process in pread(2)?"""
+    calls = [path.read_text().split()[0] for path in Path(f"/proc/{pid}/task").glob("*/syscall")]
+    return str(PREAD64[os.uname().machine]) in calls
+
+
+def test_slow_snapshot(image, tmp_path, place):
+    """While a snapshot is opened, the disk can be read, and another snapshot opened. The image is a file of
+    another mount, whose server is stopped; all of the image but the table of the slow snapshot is in memory."""
+    make("size 64M\nl2 0-3 data\nsnapshot 1 slow\nsnapshot 2 other\nactive\nl2 0 data as x\n", image)
+    want, other = (qcow2_ok("cat", "-n", "64k", *which, image) for which in ((), ("-l", "2")))
+    raw = image.read_bytes()
+    entry = struct.unpack_from(">Q", raw, 64)[0]  # the list of snapshots, which begins with the table of the first
+    table = struct.unpack_from(">Q", raw, entry)[0]
+    below, readers = tmp_path / "below", []
+    below.mkdir()
+    with mount(image, below, "--format=raw"), mount(below / "disk", place):
+        keeper, server = pair(below)
+        assert (below / "disk").read_bytes() == raw
+        forget(below / "disk", table, 64 * K)
+        os.kill(server, signal.SIGSTOP)
+        slow = subprocess.Popen(["stat", place / "snapshots/1/disk"], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: is_reading(pair(place)[1]))
+            readers = [subprocess.Popen(["dd", f"if={place / path}", "bs=64k", "count=1", "iflag=direct", "status=none"],
+                                        stdout=subprocess.PIPE) for path in ("disk", "snapshots/2/disk")]
+            # A program that waits for FUSE cannot be killed, so this waits for less time than the others.
+            assert [reader.communicate(timeout=60)[0] for reader in readers] == [want, other]
+            assert slow.poll() is None
+        finally:
+            os.kill(server, signal.SIGCONT)
+            for process in (slow, *readers):
+                process.wait()
+        assert pair(below) == (keeper, server)
 
 
 def test_damaged_list_of_snapshots(build, place):

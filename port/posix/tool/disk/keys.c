@@ -5,6 +5,7 @@
  */
 #include "keys.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,18 @@ static struct key_source *find_source(const struct args *args, unsigned depth)
 	return for_all;
 }
 
+/* Prompts one after the other: a mount opens several snapshots at once. */
+static int prompt_alone(const char *name, char *buf)
+{
+	static pthread_mutex_t prompting = PTHREAD_MUTEX_INITIALIZER;
+	int len;
+
+	pthread_mutex_lock(&prompting);
+	len = prompt_password(name, buf);
+	pthread_mutex_unlock(&prompting);
+	return len;
+}
+
 /* Returns what get_key does. */
 static int ask_terminal(struct keys *keys, const char *name, struct qcow2_key *answer)
 {
@@ -36,7 +49,7 @@ static int ask_terminal(struct keys *keys, const char *name, struct qcow2_key *a
 		keys->typed = malloc(PROMPT_ROOM);
 	if (keys->typed == NULL)
 		return -1;
-	len = prompt_password(name, keys->typed);
+	len = prompt_alone(name, keys->typed);
 	if (len < 0)
 		return 0;
 	keys->has_answered = true;
@@ -51,7 +64,8 @@ static int take_source(struct keys *keys, struct key_source *source, struct qcow
 {
 	const struct key_source *read = key_source_read(source);
 
-	source->is_asked = true;
+	if (!source->is_asked) /* then other threads may read it */
+		source->is_asked = true;
 	if (read == NULL) {
 		keys->failed = source;
 		return -1;

@@ -66,7 +66,7 @@ static struct qcow2 *snapshot_open(const struct views *views, const char *snapsh
 
 /*
  * Closes the snapshot that was used least recently, of those that no call uses now. Returns false
- * if there is none.
+ * if there is none. The caller has the lock.
  */
 static bool close_one(struct views *views)
 {
@@ -76,7 +76,7 @@ static bool close_one(struct views *views)
 	for (i = 1; i < views->n; i++) {
 		struct view *v = &views->list[i];
 
-		if (v->q != NULL && v->users == 0u &&
+		if (v->q != NULL && v->users == 0u && !v->is_opening &&
 		    (oldest == NULL || v->used_at < oldest->used_at))
 			oldest = v;
 	}
@@ -88,20 +88,41 @@ static bool close_one(struct views *views)
 	return true;
 }
 
-static bool view_open(struct views *views, struct view *view)
+static bool make_room(struct views *views)
 {
-	if (view->q != NULL)
-		return true;
-	if (views->n_open >= OPEN_MAX)
-		close_one(views);
-	/* Each has a descriptor for each file of the chain, so there may be room for fewer. */
+	bool closed;
+
+	pthread_mutex_lock(&views->lock);
+	closed = close_one(views);
+	pthread_mutex_unlock(&views->lock);
+	return closed;
+}
+
+static bool lacks_room(const struct qcow2 *q)
+{
+	return q == NULL && (errno == EMFILE || errno == ENOMEM);
+}
+
+/*
+ * Opens a snapshot beside others. Each has a descriptor for each file of the chain, so there may be
+ * room for few. If there is none, that can be because other threads are opening snapshots as well:
+ * then this one waits for them, and tries again alone.
+ */
+static struct qcow2 *open_in_room(struct views *views, const char *snapshot)
+{
+	struct qcow2 *q;
+
+	pthread_rwlock_rdlock(&views->opening);
+	q = snapshot_open(views, snapshot);
+	pthread_rwlock_unlock(&views->opening);
+	if (!lacks_room(q))
+		return q;
+	pthread_rwlock_wrlock(&views->opening);
 	do
-		view->q = snapshot_open(views, view->snapshot);
-	while (view->q == NULL && (errno == EMFILE || errno == ENOMEM) && close_one(views));
-	if (view->q == NULL)
-		return false;
-	views->n_open++;
-	return true;
+		q = snapshot_open(views, snapshot);
+	while (lacks_room(q) && make_room(views));
+	pthread_rwlock_unlock(&views->opening);
+	return q;
 }
 
 /* partition_disk.read. */
@@ -138,10 +159,10 @@ static void add_partitions(struct view *view, uint64_t size, const struct partit
 }
 
 /* Reads the table of partitions. Without one that can be read, the view has the disk alone. */
-static bool view_read_parts(const struct views *views, struct view *view)
+static bool view_read_parts(const struct views *views, struct view *view, struct qcow2 *q)
 {
-	uint64_t size = qcow2_get_size(view->q);
-	struct partition_disk disk = { size, read_sectors, view->q };
+	uint64_t size = qcow2_get_size(q);
+	struct partition_disk disk = { size, read_sectors, q };
 	struct partition_table *table;
 	struct view_part *parts;
 
@@ -166,6 +187,31 @@ static bool view_read_parts(const struct views *views, struct view *view)
 	return true;
 }
 
+/*
+ * Opens the disk of a view, and reads its parts. This can take long: it reads the image, and may
+ * try a password. So the lock is free meanwhile, and is_opening keeps other threads from the view.
+ */
+static bool view_open(struct views *views, struct view *view)
+{
+	struct qcow2 *q = view->q;
+	bool good;
+
+	view->is_opening = true;
+	if (q == NULL && views->n_open++ >= OPEN_MAX)
+		close_one(views);
+	pthread_mutex_unlock(&views->lock);
+	if (q == NULL)
+		q = open_in_room(views, view->snapshot);
+	good = q != NULL && view_read_parts(views, view, q);
+	pthread_mutex_lock(&views->lock);
+	if (q == NULL)
+		views->n_open--;
+	view->q = q;
+	view->is_opening = false;
+	pthread_cond_broadcast(&views->opened);
+	return good;
+}
+
 bool views_begin(struct views *views, const struct args *args, struct qcow2 *disk, size_t n)
 {
 	struct qcow2_info info = { .struct_size = sizeof info };
@@ -179,6 +225,8 @@ bool views_begin(struct views *views, const struct args *args, struct qcow2 *dis
 	if (views->list == NULL)
 		return false;
 	pthread_mutex_init(&views->lock, NULL);
+	pthread_cond_init(&views->opened, NULL);
+	pthread_rwlock_init(&views->opening, NULL);
 	if (qcow2_get_info(disk, 0, &info) == 0 && info.cluster_size != 0u)
 		block_size = (unsigned)info.cluster_size;
 	for (i = 0; i < views->n; i++)
@@ -195,7 +243,9 @@ struct view *view_take(struct views *views, size_t i)
 	bool good;
 
 	pthread_mutex_lock(&views->lock);
-	good = view_open(views, view) && view_read_parts(views, view);
+	while (view->is_opening)
+		pthread_cond_wait(&views->opened, &views->lock);
+	good = (view->q != NULL && view->parts != NULL) || view_open(views, view);
 	if (good) {
 		view->users++;
 		view->used_at = ++views->uses;

@@ -5,7 +5,8 @@
  * whole disk and its partitions.
  *
  * A snapshot is opened when it is first used, from copies of the descriptors that the disk has. If
- * too many are open, the one that has not been used for the longest time is closed again.
+ * too many are open, the one that has not been used for the longest time is closed again. Opening
+ * one holds up only those who want the same one.
  */
 #ifndef QCOW2_TOOL_VIEWS_H
 #define QCOW2_TOOL_VIEWS_H
@@ -28,6 +29,7 @@ struct view {
 	const char *snapshot;    /* its id; NULL: the disk of the image */
 	uint64_t time;           /* seconds since 1970: of the image file, or of the snapshot */
 	struct qcow2 *q;         /* NULL: not open */
+	bool is_opening;         /* a thread opens q or reads the parts, without the lock */
 	unsigned users;          /* calls that use q now */
 	uint64_t used_at;        /* counts uses: the least one was first */
 	struct view_part *parts; /* the first is the whole disk; NULL: not read yet */
@@ -37,10 +39,13 @@ struct view {
 
 struct views {
 	const struct args *args;
-	pthread_mutex_t lock; /* for what is not in a part */
-	struct view *list;    /* the first is the disk of the image */
+	pthread_mutex_t lock;  /* for what is not in a part */
+	pthread_cond_t opened; /* an is_opening became false */
+	pthread_rwlock_t
+		opening;   /* shared while snapshots are opened, or owned to open one alone */
+	struct view *list; /* the first is the disk of the image */
 	size_t n;
-	size_t n_open; /* snapshots */
+	size_t n_open; /* snapshots, with those that are being opened */
 	uint64_t uses;
 };
 
