@@ -46,7 +46,7 @@ TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.
 	copy/cat.c copy/compare.c copy/compare_plan.c copy/convert.c copy/copy_plan.c copy/stream.c \
 	output/attributes.c output/device.c output/link.c output/output.c output/place.c \
 	output/replace.c output/temp.c output/unfinished.c \
-	mount/mount.c mount/serve_$(TOOL_FUSE).c mount/snapshot_names.c mount/tree.c mount/umount.c mount/views.c \
+	mount/mount.c mount/serve_$(TOOL_FUSE).c $(if $(filter libfuse3,$(TOOL_FUSE)),mount/serve_relay.c) mount/snapshot_names.c mount/tree.c mount/umount.c mount/views.c \
 	sandbox/sandbox.c sandbox/sandbox_filter.c sandbox/sandbox_names.c)
 
 # The tests catch these calls of the library and make them fail.

@@ -24,6 +24,7 @@ SHAPE = "cluster_bits 12\nsize 257k\n"
 CONTENT = SHAPE + "l2 0-3 data\nl2 5 zero\nl2 8 compressed\nl2 10-11 compressed\nl2 30 data\nl2 64 data\n"
 SNAPSHOTS = (SHAPE + 'l2 0-3 data\nsnapshot 1 before disk_size=64k date_sec=1000000000\nl2 1 share\nl2 9 data\n'
              'snapshot 7 "a \\x1b/n%me"\nl2 2 share\nsnapshot "\\x01" hidden\nsnapshot ".." up\nactive\n')
+SERVE_THREADS = min(max(os.cpu_count(), 4), 16)  # of the server; each has a pipe
 PREAD64 = {"x86_64": 17, "aarch64": 67}  # numbers of the system call
 DAMAGED = "cluster_bits 12\nsize 1M\nl2 0-19 data\nl2 20 raw 1<<63|513\nl2 21-255 data\n"
 
@@ -92,9 +93,9 @@ def mount(image, place, *options, **more):
 
 
 @contextlib.contextmanager
-def mount_in_foreground(image, place, *options, program=QCOW2, **more):
+def mount_in_foreground(image, place, *options, program=(QCOW2, ), **more):
     """The test unmounts. Yields the process."""
-    with start(program, "mount", "-f", *options, image, place, **more) as process:
+    with start(*program, "mount", "-f", *options, image, place, **more) as process:
         try:
             wait_until(lambda: str(place) in mounted() or process.poll() is not None)
             yield process
@@ -267,7 +268,7 @@ def test_many_snapshots(build, place):
         first = [path.read_bytes() for path in disks]
         assert len(set(first)) == 60 and first[41] == qcow2_ok("cat", "-l", "42", image)
         (server, ) = [pid for pid in processes(place) if len(os.listdir(f"/proc/{pid}/task")) > 1]
-        assert len(os.listdir(f"/proc/{server}/fd")) < 32 + 10
+        assert len(os.listdir(f"/proc/{server}/fd")) < 32 + 10 + 2 * SERVE_THREADS
         with open(disks[0], "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             assert file.read() == first[0]
@@ -494,6 +495,89 @@ def test_foreground_prints_what_fails(build, place):
     assert len(lines) == 1 and lines[0].startswith(f"qcow2: {image}: ") and "81920" in lines[0], lines
 
 
+# ---- Data that goes through a pipe ----
+
+LONG = "size 4M\nl2 0-29 data\nl2 40-50 data\n"
+
+
+def long_chain(image):
+    make(LONG, image.with_name("base"))
+    make('size 4M\nbacking "base" qcow2\nl2 35-60 data as b\n', image)
+
+
+def long_raw(image):
+    image.with_name("base").write_bytes(bytes(range(256)) * 4 * K + b"end")
+    make('size 4M\nbacking "base" raw\nl2 40-60 data\n', image)
+
+
+def long_data_file(image):
+    make(LONG.replace("4M\n", '4M\ndata_file "data"\n'), image, "-d", image.with_name("data"))
+
+
+def long_inside(image):
+    make(LONG, image)
+    image.write_bytes(bytes(1536) + image.read_bytes())
+
+
+LONG_IMAGES = {
+    "image": (from_recipe(LONG), ()),
+    "snapshot": (from_recipe(LONG + "snapshot 1 old\nl2 0-5 data as b\nactive\n"), ("-l", "old")),
+    "chain": (long_chain, ("--follow",)),
+    "short raw file": (long_raw, ("--follow",)),
+    "data file": (long_data_file, ("--follow",)),
+    "not in whole pages": (long_inside, ("--image-at=1536",)),
+    "raw": (lambda image: image.write_bytes(bytes(range(255)) * 4 * K), ("--format=raw",)),
+}
+
+
+# The runtime of a sanitizer cannot look for leaks in a program that strace traces.
+STRACE = ("env", "ASAN_OPTIONS=detect_leaks=0", "strace", "-f", "-qq", "-o")
+
+
+@pytest.mark.parametrize("name", LONG_IMAGES)
+def test_pipe(name, image, place, tmp_path):
+    """The bytes are the same, and the sandbox allows the pipe."""
+    create, options = LONG_IMAGES[name]
+    create(image)
+    log = tmp_path / "log"
+    with mount_in_foreground(image, place, *options, program=(*STRACE, log, "-e", "trace=splice", QCOW2)) as process:
+        assert_same_bytes(qcow2_ok("cat", *options, image), (place / "disk").read_bytes(), name)
+        qcow2_ok("umount", place)
+        assert process.wait() == 0
+    ends = [line.rsplit("= ", 1)[1] for line in log.read_text().splitlines() if " = " in line]
+    assert len(ends) > 3 and all(int(end) > 0 for end in ends), ends
+
+
+@pytest.mark.parametrize("fault", (f"splice 1 99999 {errno.EINVAL}", f"splice 2 99999 {errno.EIO}", "splice 1 99999 0",
+                                   f"write 2 99999 {errno.EAGAIN}", f"fcntl 4 99999 {errno.EPERM}"))
+def test_pipe_fails(fault, build, place):
+    """Then the data is copied."""
+    image = build(LONG)
+    want = qcow2_ok("cat", image)
+    succeed("env", f"QCOW2_FAULT={fault}", FAULTS, "mount", image, place)
+    try:
+        assert_same_bytes(want, (place / "disk").read_bytes(), fault)
+    finally:
+        qcow2_ok("umount", place)
+        wait_until(lambda: is_gone(place))
+
+
+def test_file_that_becomes_shorter(image, place, tmp_path):
+    """What is gone is EIO, and the file in the mount keeps its size."""
+    (tmp_path / "raw").write_bytes(b"x" * 4 * M)
+    qemu_img("convert", "-O", "qcow2", tmp_path / "raw", image)  # with the data behind all tables
+    with mount(image, place), open(place / "disk", "rb", buffering=0) as file:
+        want = os.pread(file.fileno(), 64 * K, 0)
+        os.truncate(image, os.path.getsize(image) - M - 9999)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        assert os.pread(file.fileno(), 64 * K, 0) == want
+        with pytest.raises(OSError) as caught:
+            while file.read(64 * K):
+                pass
+        assert caught.value.errno == errno.EIO and 2 * M < file.tell() < 3 * M
+        assert os.fstat(file.fileno()).st_size == 4 * M
+
+
 # ---- Ends ----
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
@@ -548,14 +632,10 @@ def test_ignored_sigchld(build, place):
     wait_until(lambda: is_gone(place))
 
 
-# The runtime of a sanitizer cannot look for leaks in a program that strace traces.
-STRACE = ("env", "ASAN_OPTIONS=detect_leaks=0", "strace", "-f", "-qq", "-o", "/dev/null")
-
-
 @pytest.mark.parametrize("options", (("-f", ), ()))
 def test_signal_while_mounting(options, build, place):
     """A signal that comes just then leaves no mount without a process behind it."""
-    done = run(*STRACE, "-e", "inject=mount:signal=SIGINT", QCOW2, "mount", *options, build(CONTENT), place)
+    done = run(*STRACE, "/dev/null", "-e", "inject=mount:signal=SIGINT", QCOW2, "mount", *options, build(CONTENT), place)
     assert done.code == (0 if options else -signal.SIGINT) and done.err == "", done
     wait_until(lambda: is_gone(place))
 
@@ -563,7 +643,7 @@ def test_signal_while_mounting(options, build, place):
 @pytest.mark.skipif(MEMORY == 0, reason="a build with sanitizers makes no such call, because it has no sandbox")
 def test_server_dies_at_the_start(build, place):
     """There is a message, and nothing is mounted when the command ends."""
-    done = run(*STRACE, "-e", "inject=prctl:signal=SIGKILL", QCOW2, "mount", build(CONTENT), place)
+    done = run(*STRACE, "/dev/null", "-e", "inject=prctl:signal=SIGKILL", QCOW2, "mount", build(CONTENT), place)
     assert done.code == 1 and done.err == f"qcow2: {place}: unmounted, because signal 9 ended the server\n", done
     assert str(place) not in mounted()
 

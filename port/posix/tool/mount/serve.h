@@ -26,6 +26,12 @@ struct fuse_session *serve_mount(const struct args *args, const char *directory,
 /* The descriptor to which the answers are written. */
 int serve_fd(struct fuse_session *session);
 
+/*
+ * Opens the pipes of n_threads threads, at most SERVE_THREADS_MAX. Puts the descriptors that the
+ * threads write to in fds, and returns how many they are. Without pipes, data is copied.
+ */
+unsigned serve_open_pipes(unsigned n_threads, int fds[SERVE_THREADS_MAX]);
+
 /* Answers requests with n_threads threads, this one among them, at most SERVE_THREADS_MAX, until
  * the directory is unmounted. */
 void serve_requests(struct fuse_session *session, unsigned n_threads);

@@ -5,7 +5,10 @@
  *
  * What is mounted never changes, so the kernel may keep everything that it has been told: names,
  * attributes and data. Each thread takes requests from the kernel by itself, and has a buffer for
- * what it reads. The data takes one copy to that buffer and one to the kernel.
+ * what it reads. The data takes one copy to that buffer and one to the kernel; or only one, by a
+ * pipe, if a file of the chain holds it as it is. libfuse has pipes of its own (fuse_reply_data),
+ * but opens them when they are first used, which the sandbox refuses, and takes the end of a file
+ * that has become shorter for the end of the disk.
  */
 #include "serve.h"
 
@@ -22,18 +25,30 @@
 #include <unistd.h>
 
 #include "../message.h"
+#include "serve_relay.h"
 
 /* How long the kernel may keep names and attributes: years. */
 #define KEPT_SECONDS 1e8
 
 enum {
 	MESSAGE_LEN = 512,
-	DOTS = 2 /* the entries "." and ".." of each directory */
+	RELAY_MIN = 32 * 1024, /* copying less is faster than the calls that a pipe takes */
+	DOTS = 2               /* the entries "." and ".." of each directory */
 };
 
 /* The buffer of a thread. */
 static __thread char *read_buffer;
 static __thread size_t read_room;
+
+/* A thread that answers. */
+struct worker {
+	struct fuse_session *session;
+	struct relay relay;
+	const void *request; /* that it answers, as the kernel wrote it */
+};
+
+static struct worker workers[SERVE_THREADS_MAX];
+static __thread struct worker *own; /* of this thread */
 
 /* The last message of libfuse; "" if it has printed none. */
 static char fuse_message[MESSAGE_LEN];
@@ -147,6 +162,23 @@ static void serve_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info
 	fuse_reply_open(request, file);
 }
 
+/* Answers a read by the pipe. Returns false if it cannot. */
+static bool relay_data(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset)
+{
+	struct tree_extent extent;
+	bool done;
+
+	if (size < RELAY_MIN || size > own->relay.room ||
+	    !tree_take_extent(tree_of(request), ino, size, (uint64_t)offset, &extent))
+		return false;
+	done = relay_answer(&own->relay, own->request, serve_fd(own->session), extent.fd,
+	                    extent.pos, extent.len);
+	tree_give_extent(tree_of(request), &extent);
+	if (done)
+		fuse_reply_none(request);
+	return done;
+}
+
 /*
  * If any part of a read fails, all of it fails, because the kernel takes a short answer as the end
  * of the file. The kernel then asks for each page by itself, so in the end only damaged pages fail.
@@ -154,10 +186,13 @@ static void serve_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info
 static void serve_read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset,
                        struct fuse_file_info *file)
 {
-	char *buf = buffer_of(size);
 	ssize_t n = -1;
+	char *buf;
 
 	(void)file;
+	if (relay_data(request, ino, size, offset))
+		return;
+	buf = buffer_of(size);
 	errno = ENOMEM;
 	if (buf != NULL)
 		n = tree_read(tree_of(request), ino, buf, size, (uint64_t)offset);
@@ -300,15 +335,30 @@ int serve_fd(struct fuse_session *session)
 	return fuse_session_fd(session);
 }
 
+unsigned serve_open_pipes(unsigned n_threads, int fds[SERVE_THREADS_MAX])
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < n_threads; i++) {
+		relay_open(&workers[i].relay);
+		if (workers[i].relay.room > 0u)
+			fds[n++] = workers[i].relay.ends[1];
+	}
+	return n;
+}
+
 /* A thread. The kernel ends its last read when the directory is unmounted. */
-static void *answer_requests(void *session)
+static void *answer_requests(void *worker)
 {
 	struct fuse_buf request = { .mem = NULL };
 	int n;
 
-	while ((n = fuse_session_receive_buf(session, &request)) > 0 || n == -EINTR)
+	own = worker;
+	while ((n = fuse_session_receive_buf(own->session, &request)) > 0 || n == -EINTR) {
+		own->request = request.mem;
 		if (n > 0)
-			fuse_session_process_buf(session, &request);
+			fuse_session_process_buf(own->session, &request);
+	}
 	free(request.mem);
 	free(read_buffer);
 	read_buffer = NULL;
@@ -319,13 +369,16 @@ static void *answer_requests(void *session)
 void serve_requests(struct fuse_session *session, unsigned n_threads)
 {
 	pthread_t threads[SERVE_THREADS_MAX];
-	unsigned n = 0;
+	unsigned n;
 
-	while (n + 1u < n_threads &&
-	       pthread_create(&threads[n], NULL, answer_requests, session) == 0)
+	for (n = 0; n < n_threads; n++)
+		workers[n].session = session;
+	n = 1; /* the first is this thread */
+	while (n < n_threads &&
+	       pthread_create(&threads[n], NULL, answer_requests, &workers[n]) == 0)
 		n++;
-	answer_requests(session);
-	while (n > 0u)
+	answer_requests(&workers[0]);
+	while (n > 1u)
 		pthread_join(threads[--n], NULL);
 }
 

@@ -268,6 +268,42 @@ ssize_t tree_read(struct tree *tree, uint64_t ino, void *buf, size_t len, uint64
 	return n;
 }
 
+/* Puts what a file holds of the disk in the extent. Returns false if it is not all of one file. */
+static bool find_extent(struct view *view, uint64_t at, size_t len, struct tree_extent *extent)
+{
+	const unsigned flags = QCOW2_SEGMENT_DATA | QCOW2_SEGMENT_AT;
+	struct qcow2_segment s;
+
+	if (qcow2_map(view->q, at, len, &s) != 1 || s.length != len || (s.flags & flags) != flags)
+		return false;
+	*extent = (struct tree_extent){ view, s.fd, s.file_offset, len };
+	return true;
+}
+
+bool tree_take_extent(struct tree *tree, uint64_t ino, size_t len, uint64_t offset,
+                      struct tree_extent *extent)
+{
+	struct view *view = view_take(&tree->views, view_of(ino));
+	const struct view_part *part;
+
+	if (view == NULL)
+		return false;
+	part = part_of(view, ino);
+	if (offset < part->length) {
+		if (len > part->length - offset)
+			len = (size_t)(part->length - offset);
+		if (find_extent(view, part->start + offset, len, extent))
+			return true;
+	}
+	view_give(&tree->views, view);
+	return false;
+}
+
+void tree_give_extent(struct tree *tree, const struct tree_extent *extent)
+{
+	view_give(&tree->views, extent->view);
+}
+
 int64_t tree_seek(struct tree *tree, uint64_t ino, uint64_t offset, bool for_data)
 {
 	struct view *view = take(tree, ino);

@@ -68,4 +68,20 @@ void tree_link(const struct tree *tree, uint64_t ino, char to[SNAPSHOT_NAME_LEN]
 ssize_t tree_read(struct tree *tree, uint64_t ino, void *buf, size_t len, uint64_t offset);
 int64_t tree_seek(struct tree *tree, uint64_t ino, uint64_t offset, bool for_data);
 
+/* Where a file of the chain holds a part of a file as it is. */
+struct tree_extent {
+	struct view *view;
+	int fd;
+	uint64_t pos;
+	size_t len; /* what tree_read would return */
+};
+
+/*
+ * Finds the bytes that tree_read would read. Returns false if no file holds all of them in a row,
+ * or on failure. fd is open until tree_give_extent.
+ */
+bool tree_take_extent(struct tree *tree, uint64_t ino, size_t len, uint64_t offset,
+                      struct tree_extent *extent);
+void tree_give_extent(struct tree *tree, const struct tree_extent *extent);
+
 #endif

@@ -18,9 +18,9 @@ struct sandbox_needs {
 	bool copies;              /* it duplicates descriptors */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
-	const int *sockets;       /* more descriptors that it writes to, for attach */
+	const int *sockets;       /* more descriptors that it writes to: also the pipes of mount */
 	unsigned n_sockets;       /* at most SANDBOX_SOCKETS. 0: none, and no nbd_device */
-	int nbd_device;           /* the device that it runs and clears, if there are sockets */
+	int nbd_device;           /* the device that it runs and clears; -1: none */
 };
 
 /*
