@@ -20,7 +20,7 @@ clang-14 libclang-rt-14-dev clang-format-14 lld-14 llvm-14 valgrind
 clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 cppcheck
 frama-c-base why3 z3 cvc4
 afl++ zip
-libqcow-dev 7zip
+libqcow-dev 7zip bindfs
 qemu-user-static gcc-arm-linux-gnueabihf gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 libc6-dev-armhf-cross libc6-dev-s390x-cross
 gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-gnu

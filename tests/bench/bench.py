@@ -5,13 +5,14 @@
 
     bench.py --build DIR --dir DIR [--quick] [--rounds N] [--update | WORKLOAD...]
 
-The workloads are w1 to w9, w4t, and w11 to w13; w10 comes with w4, whose images it reads.
+The workloads are w1 to w9, w4t, and w11 to w14; w10 comes with w4, whose images it reads.
 
 In each round every reader of a row runs once, so that other work on the machine disturbs all of them
 alike. One run before the first round warms the caches and is not counted. A cost is the CPU time,
-user and system, of the whole process and its children. A figure is the median over the rounds; a
-ratio is the median of the ratios within the rounds. The table also goes to DIR/bench.md, and a plot
-to DIR/bench.svg. With --update, both also go to this folder: RESULTS.md and bench.svg.
+user and system, of the whole process and its children; or that of a server while a client uses it.
+A figure is the median over the rounds; a ratio is the median of the ratios within the rounds. The
+table also goes to DIR/bench.md, and a plot to DIR/bench.svg. With --update, both also go to this
+folder: RESULTS.md and bench.svg.
 """
 import argparse
 import os
@@ -26,6 +27,7 @@ import time
 
 import plot
 import results_page
+import servers
 import workloads
 
 TIMEOUT = 120       # seconds, for each run
@@ -43,6 +45,27 @@ class Cost:
 
 
 def measure(b, reader, options=()):
+    if isinstance(reader, workloads.Sum):
+        return add([measure(b, part, options) for part in reader.parts])
+    if not isinstance(reader, workloads.Served):
+        return measure_command(b, reader, options)
+    return measure_server(b, reader, options)
+
+
+def measure_server(b, reader, options):
+    """The cost of a server while a client runs; the wall time is that of the client."""
+    try:
+        with servers.running(reader.server) as process:
+            before = servers.cpu_seconds(process)
+            cost = measure_command(b, reader, options)
+            cost.cpu = servers.cpu_seconds(process) - before
+    except servers.ServerError as error:
+        print(f"{reader.name}: {error}", file=sys.stderr)
+        return Cost("1 0 0 0", 1)
+    return cost
+
+
+def measure_command(b, reader, options):
     if reader.makes and os.path.exists(reader.makes):
         os.unlink(reader.makes)
     command = [b.program("measure"), *(["-p"] if reader.piped else []), *options,
@@ -54,6 +77,11 @@ def measure(b, reader, options=()):
         print(f"{reader.name}: exit {cost.status}: {done.stderr.decode(errors='replace').strip()}",
               file=sys.stderr)
     return cost
+
+
+def add(costs):
+    return Cost(f"{max(c.status for c in costs)} {sum(c.cpu for c in costs)} "
+                f"{sum(c.wall for c in costs)} {max(c.peak for c in costs)}", 1)
 
 
 def count_calls(b, row, reader):
@@ -72,9 +100,22 @@ def checksum(driver, path, buffer):
                           stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=True).stdout
 
 
+def serves_wrong(b, row, reader):
+    """True if a server does not serve the bytes of the raw file with the same content."""
+    with servers.running(reader.server):
+        if reader.copies:
+            subprocess.run(reader.copies, stdout=subprocess.DEVNULL, timeout=TIMEOUT, check=True)
+        served = checksum(b.program("driver-raw"), reader.shown, workloads.BUFFER)
+    if reader.copies:
+        os.unlink(reader.shown)
+    return served != checksum(b.program("driver-raw"), row.content, workloads.BUFFER)
+
+
 def reads_wrong(b, row, reader):
     """True if a driver does not read the bytes of the raw file with the same content. The yardstick is
     not judged: it decrypts what is not encrypted."""
+    if isinstance(reader, workloads.Served):
+        return serves_wrong(b, row, reader)
     if reader is row.raw or not row.content or "/driver-" not in reader.command[0]:
         return False
     raw = checksum(b.program("driver-raw"), row.content, workloads.BUFFER)
@@ -248,7 +289,9 @@ def main():
     if args.update and args.workload:
         parser.error("--update needs all workloads: name none")
     rounds = args.rounds or (5 if args.quick else 7)
-    for program in ("qemu-img", "qemu-io", "qemu-nbd", "nbdcopy", "nbdkit", "7zz", "strace"):
+    servers.catch_signals()
+    for program in ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "nbdcopy", "nbdkit",
+                    "bindfs", "fusermount3", "7zz", "strace"):
         if not shutil.which(program):
             sys.exit(f"bench: {program} is missing; install it with tests/install.sh")
     b = workloads.Bench(os.path.abspath(args.build), None, args.quick)

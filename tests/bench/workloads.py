@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, field
 
 import images
+import servers
 from images import BLOCK, CLUSTER, GIB, KIB, MIB, TIB
 
 BUFFER = 256 * KIB  # for reading in order, unless the row names another size
@@ -22,6 +23,21 @@ class Reader:
     times: float = 1
     piped: bool = False  # True: write into a pipe that another process empties
     makes: str = ""      # a file that must not exist before the run
+
+
+@dataclass
+class Served(Reader):
+    """A client of a server, which starts anew for each run. The cost is the CPU time of the server
+    alone, without its start and its end."""
+    server: servers.Server = None
+    shown: str = ""      # the file that has the content, while the server runs
+    copies: list = None  # the command that makes this file; None: the server does
+
+
+@dataclass
+class Sum(Reader):
+    """The cost is the sum of the costs of these readers."""
+    parts: list = field(default_factory=list)
 
 
 @dataclass
@@ -335,25 +351,67 @@ def w12(b):
 
 
 def w13(b):
-    """The readers are an NBD server with its client, and the client costs the same with each of them."""
+    """NBD. The client is the same with each server, and its cost does not count."""
     plugin = os.path.join(b.build, "nbdkit/nbdkit-qcow2-plugin.so")
     image, raw_image = b.path("w13.qcow2"), b.path("w13.raw")
+    place, copy = b.path("w13.sock"), b.path("w13.copy")
+    uri = f"nbd+unix:///?socket={place}"
 
-    def through(name, *server):
-        return Reader(name, ["nbdcopy", "--", "[", *server, "]", "null:"])
+    def by(name, *server):
+        return Served(name, ["nbdcopy", uri, "null:"], server=servers.Server(list(server), place),
+                      shown=copy, copies=["nbdcopy", uri, copy])
 
-    def row(text, limit, against):
-        return Row(f"w13 nbdcopy through nbdkit, {text}", through("ours", "nbdkit", plugin, image),
-                   through("raw", "nbdkit", "file", raw_image),
-                   [through("qemu-nbd", "qemu-nbd", "-r", "-f", "qcow2", image)], limit, against,
-                   yardstick="nbdkit file", is_reader=False)
+    def nbdkit(name, *arguments):
+        return by(name, "nbdkit", "-f", "-r", "-U", place, *arguments)
 
+    def row(text, raw, peers, limit, against, yardstick):
+        return Row(f"w13 nbdkit, {text}", nbdkit("ours", plugin, image), raw, peers, limit, against,
+                   yardstick, is_reader=False, content=raw_image)
+
+    file = nbdkit("raw", "file", raw_image)
+    peers = [by("qemu-nbd", "qemu-nbd", "-r", "-t", "-e", "16", "-f", "qcow2", "-k", place, image)]
     size = b.size(GIB, 256 * MIB)
     n = size // CLUSTER
     images.scattered(image, size, sorted(random.Random(13).sample(range(n), n // 4)), raw_image)
-    yield row("1/4 allocated", 1.0, "raw")
+    yield row("1/4 allocated", file, peers, 1.0, "raw", "nbdkit file")
     images.compressed(image, b.size(256 * MIB, 64 * MIB), "zlib", raw_image)
-    yield row("zlib", 0.5, "qemu-nbd")
+    yield row("zlib", file, peers, 0.5, "qemu-nbd", "nbdkit file")
+    decoder = Reader("libdeflate", [b.program("inflate"), image, "libdeflate", "4"], 4)
+    yield row("zlib, against its parts", Sum("raw", [], parts=[file, decoder]), [], 1.0, "raw",
+              "nbdkit file + libdeflate")
 
 
-ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9, w11, w12, w13)}
+def w14(b):
+    """Mounts. Each run has a new mount, of which the kernel keeps no pages yet."""
+    image, raw_image = b.path("w14.qcow2"), b.path("files/w14.raw")
+    place, place_of_file = b.path("shown"), b.path("shown-file")
+    os.makedirs(b.path("files"))
+
+    def by(name, shown, *server, on_file=False):
+        return Served(name, b.driver("raw", "seq", shown, BUFFER),
+                      server=servers.Server(list(server), shown if on_file else place, mounts=True,
+                                            on_file=on_file), shown=shown)
+
+    ours = by("ours", os.path.join(place, "disk"), *b.command("mount", "-f", image, place))
+    raw = by("raw", os.path.join(place, "w14.raw"), "bindfs", "-f", "-r", "-o", "kernel_cache",
+             b.path("files"), place)
+    peer = by("qemu-storage-daemon", place_of_file, "qemu-storage-daemon",
+              "--blockdev", f"driver=file,filename={image},node-name=file,read-only=on",
+              "--blockdev", "driver=qcow2,file=file,node-name=disk,read-only=on",
+              "--export", f"type=fuse,id=disk,node-name=disk,mountpoint={place_of_file}",
+              on_file=True)
+
+    def row(text, peers, limit, against):
+        return Row(f"w14 mount, in order, {text}", ours, raw, peers, limit, against, "bindfs",
+                   is_reader=False, content=raw_image)
+
+    images.full(image, b.size(512 * MIB, 128 * MIB), CLUSTER)
+    images.convert(image, raw_image, "-f", "qcow2", "-O", "raw", "-S", "0")
+    yield row("64 KiB clusters", [peer], 0.5, peer.name)
+    yield row("against the raw file", [], 1.2, "raw")
+    for kind in ("zlib", "zstd"):
+        images.compressed(image, b.size(256 * MIB, 64 * MIB), kind, raw_image)
+        yield row(kind, [peer], 0.5, peer.name)
+
+
+ALL = {f.__name__: f for f in (w1, w2, w3, w4, w4t, w5, w6, w7, w8, w9, w11, w12, w13, w14)}
