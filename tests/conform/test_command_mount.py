@@ -707,9 +707,9 @@ def open_fuse():
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-def test_without_root(build, place, open_fuse, monkeypatch):
-    image = build(SNAPSHOTS)
-    image.chmod(0o644)
+@pytest.fixture
+def program(place, open_fuse, monkeypatch):  # pylint: disable=unused-argument
+    """The command, where the user `nobody` can start it. This user owns the directory and can read what is beside it."""
     if "LLVM_PROFILE_FILE" in os.environ:  # the measured build writes there
         profiles = Path(os.environ["LLVM_PROFILE_FILE"]).parent
         profiles.chmod(0o777)
@@ -720,7 +720,28 @@ def test_without_root(build, place, open_fuse, monkeypatch):
             directory.chmod(directory.stat().st_mode | 0o755)
     if place.parents[0].stat().st_mode & 0o5 != 0o5:
         pytest.fail("the directory of the tests is not open to others")
-    program = shutil.copy(QCOW2, place.with_name("qcow2"))
+    return shutil.copy(QCOW2, place.with_name("qcow2"))
+
+
+def test_file_system_without_root(partitioned, program, place):
+    """The file system in a partition, by fuse2fs, all by the user `nobody`."""
+    image, inner = shutil.copy(partitioned / "disk.qcow2", place.with_name("image")), place.with_name("inner")
+    os.chmod(image, 0o644)
+    inner.mkdir()
+    os.chown(inner, 65534, 65534)
+    succeed(*AS_NOBODY, program, "mount", image, place)
+    try:
+        succeed(*AS_NOBODY, "fuse2fs", place / "p2", inner, "-o", "ro,fakeroot")
+        want = (partitioned / "root/hello").read_bytes()
+        assert succeed(*AS_NOBODY, "cat", inner / "hello") == want
+    finally:
+        run(*AS_NOBODY, "fusermount3", "-u", inner)
+        wait_until(lambda: run(*AS_NOBODY, program, "umount", place).code == 0)
+
+
+def test_without_root(build, program, place):
+    image = build(SNAPSHOTS)
+    image.chmod(0o644)
     succeed(*AS_NOBODY, program, "mount", image, place)
     got = succeed(*AS_NOBODY, "cat", place / "snapshots/7/disk")
     assert got == qcow2_ok("cat", "-l", "7", image)

@@ -39,7 +39,7 @@ static void drain(const struct relay *relay)
 	while (n > 0 || (n < 0 && errno == EINTR));
 }
 
-/* Moves bytes until all have been moved, or no more can be. */
+/* Moves bytes into the pipe until all have been moved, or no more can be. */
 static bool move(int from, off_t *pos, int to, size_t len)
 {
 	size_t done = 0;
@@ -55,26 +55,30 @@ static bool move(int from, off_t *pos, int to, size_t len)
 	return true;
 }
 
-bool relay_answer(struct relay *relay, const void *request, int to, int fd, uint64_t pos,
+/* Gives what is in the pipe to the kernel, which takes an answer as a whole. */
+static bool hand_over(const struct relay *relay, int to, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = splice(relay->ends[0], NULL, to, NULL, len, 0);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
+bool relay_answer(const struct relay *relay, const void *request, int to, int fd, uint64_t pos,
                   size_t len)
 {
 	const struct fuse_in_header *in = request;
 	struct fuse_out_header out = { .unique = in->unique };
 	off_t from = (off_t)pos;
-	ssize_t all;
 
 	if (len > relay->room)
 		return false;
 	out.len = (uint32_t)(sizeof out + len);
-	/* The kernel takes an answer as a whole, and only if the pipe has nothing else. */
 	if (write(relay->ends[1], &out, sizeof out) == (ssize_t)sizeof out &&
-	    move(fd, &from, relay->ends[1], len)) {
-		do
-			all = splice(relay->ends[0], NULL, to, NULL, out.len, 0);
-		while (all < 0 && errno == EINTR);
-		if (all == (ssize_t)out.len)
-			return true;
-	}
+	    move(fd, &from, relay->ends[1], len) && hand_over(relay, to, out.len))
+		return true;
 	drain(relay);
 	return false;
 }

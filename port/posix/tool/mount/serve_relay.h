@@ -23,7 +23,7 @@ void relay_open(struct relay *relay);
  * the descriptor of the session. Returns false if that cannot be done, or if it fails: then the
  * caller answers, and finds out why. The kernel ignores an answer that it already has.
  */
-bool relay_answer(struct relay *relay, const void *request, int to, int fd, uint64_t pos,
+bool relay_answer(const struct relay *relay, const void *request, int to, int fd, uint64_t pos,
                   size_t len);
 
 #endif
