@@ -149,11 +149,22 @@ def secret():
     return "--object", f"secret,id=key,data={PASSWORD}"
 
 
+def create_luks(path, size):
+    """qemu-img measures the processor, and fails if it cannot, as on a busy machine."""
+    for rest in reversed(range(20)):
+        try:
+            create(path, size, *secret(), "-o",
+                   "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10")
+            return
+        except subprocess.CalledProcessError:
+            if rest == 0:
+                raise
+
+
 def encrypted(path, size, raw):
     """AES-256 in mode XTS, and a raw file with the same content."""
     noise(raw, size)
-    create(path, size, *secret(), "-o",
-           "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10")
+    create_luks(path, size)
     convert(raw, f"driver=qcow2,file.filename={path},encrypt.key-secret=key",
             "-n", *secret(), "-f", "raw", "--target-image-opts")
 
