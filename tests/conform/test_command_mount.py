@@ -326,8 +326,9 @@ def test_slow_snapshot(image, tmp_path, place):
         slow = subprocess.Popen(["stat", place / "snapshots/1/disk"], stdout=subprocess.DEVNULL)
         try:
             wait_until(lambda: is_reading(pair(place)[1]))
-            readers = [subprocess.Popen(["dd", f"if={place / path}", "bs=64k", "count=1", "iflag=direct", "status=none"],
-                                        stdout=subprocess.PIPE) for path in ("disk", "snapshots/2/disk")]
+            readers = [subprocess.Popen(["dd", f"if={place / path}", "bs=64k", "count=1", "iflag=direct",
+                                         "status=none"], stdout=subprocess.PIPE)
+                       for path in ("disk", "snapshots/2/disk")]
             # A program that waits for FUSE cannot be killed, so this waits for less time than the others.
             assert [reader.communicate(timeout=60)[0] for reader in readers] == [want, other]
             assert slow.poll() is None
@@ -407,6 +408,16 @@ def test_programs_that_read_file_systems(partitioned, place):
         assert os.stat(place / "p2").st_blocks < EXT4[1] // 8
 
 
+def is_let_go(place):
+    """Has no loop device, and no fuse2fs, a file of the mount? Both end a moment after they are unmounted."""
+    names = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            names.append(Path(f"/proc/{name}/cmdline").read_bytes())
+    return (str(place) not in succeed("losetup", "-l", "-n", "-O", "BACK-FILE").decode() and
+            not any(name.startswith(b"fuse2fs") and os.fsencode(place) in name for name in names))
+
+
 def test_mount_of_a_mount(partitioned, place, tmp_path):
     """The file system in a partition, by a loop device, and by fuse2fs."""
     want = (partitioned / "root/hello").read_bytes()
@@ -419,6 +430,7 @@ def test_mount_of_a_mount(partitioned, place, tmp_path):
                 assert "busy" in qcow2("umount", place).err.lower() or how[0] == "fuse2fs"
             finally:
                 wait_until(lambda: run("umount", tmp_path / "inner").code == 0)
+                wait_until(lambda: is_let_go(place))
 
 
 def entry_of(kind, begin, n):
@@ -709,7 +721,8 @@ AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 @pytest.fixture
 def program(place, open_fuse, monkeypatch):  # pylint: disable=unused-argument
-    """The command, where the user `nobody` can start it. This user owns the directory and can read what is beside it."""
+    """The command, where the user `nobody` can start it. This user owns the directory and can read what is
+    beside it."""
     if "LLVM_PROFILE_FILE" in os.environ:  # the measured build writes there
         profiles = Path(os.environ["LLVM_PROFILE_FILE"]).parent
         profiles.chmod(0o777)
