@@ -20,6 +20,8 @@
  * if there is a file "nameless". The device is open while the directory has a file "open", which
  * vanishes when it is met.
  *
+ * With QCOW2_NBD_SLOW=POS, a read of the image at this position waits while there is a file "slow".
+ *
  * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h>, or the command of
  * netlink, fails with this errno. If ERROR is 0, the process is killed there.
  */
@@ -145,6 +147,19 @@ CAUGHT(int, fstat64, (int fd, struct stat *st))
 CAUGHT(int, nanosleep, (const struct timespec *time, struct timespec *left))
 {
 	return in_directory("fast") ? 0 : __real_nanosleep(time, left);
+}
+
+/* Several threads call it. */
+CAUGHT(ssize_t, pread64, (int fd, void *bytes, size_t len, off_t pos))
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+	const char *slow = getenv("QCOW2_NBD_SLOW");
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/slow", getenv("QCOW2_NBD"));
+	while (slow != NULL && pos == atoll(slow) && access(path, F_OK) == 0)
+		__real_nanosleep(&moment, NULL);
+	return __real_pread64(fd, bytes, len, pos);
 }
 
 CAUGHT(ssize_t, readlink, (const char *path, char *target, size_t size))

@@ -7,6 +7,7 @@ tests/firmware/run-attach.sh does the same with a real kernel.
 import array
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -184,6 +185,27 @@ def test_reads(build, both):
                                (0, BUFFER), (len(want) - BUFFER, BUFFER), (24 * K - 1, 20 * K)):
             assert ask(connection, READ, offset, length) == want[offset:offset + length]
     device.close()
+
+
+def test_slow_request(build, kernel):
+    """Three requests, each at a place that cannot be read yet, do not hold up a fourth, on one connection."""
+    image = build(DISK)
+    want = expected(image)
+    extents = json.loads(qcow2_ok("map", image, "--output=json"))
+    slow, = (extent["offset"] for extent in extents if extent["start"] == 800 * K)
+    (kernel.place / "slow").touch()
+    connection = kernel(image, "--no-sandbox", QCOW2_NBD_SLOW=str(slow)).sockets[0]
+    for number in range(3):
+        connection.sendall(request(READ, 800 * K, 512, b"slow %3d" % number))
+    for _ in range(2):
+        assert ask(connection, READ, 16 * K, 4 * K) == want[16 * K:20 * K]
+    (kernel.place / "slow").unlink()
+    cookies = set()
+    for _ in range(3):
+        header = receive(connection, 16)
+        cookies.add(header[8:])
+        assert header[:8] == struct.pack(">II", REPLY, 0) and receive(connection, 512) == want[800 * K:][:512]
+    assert cookies == {b"slow %3d" % number for number in range(3)}
 
 
 def test_requests_in_a_row(build, kernel):

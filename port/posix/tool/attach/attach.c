@@ -28,9 +28,10 @@
  * The kernel receives from each connection in a work item that ends only with the connection. If it
  * is short of time or memory when the device starts, one thread gets all of these items, and works
  * on the first for ever: replies on the other connections never arrive, and their readers hang. One
- * connection cannot suffer this, and early boot is the worst time to risk it.
+ * connection cannot suffer this, and early boot is the worst time to risk it. Several threads share
+ * it, so that a slow request holds up no other.
  */
-enum { DEFAULT_CONNECTIONS = 1 };
+enum { DEFAULT_CONNECTIONS = 1, DEFAULT_THREADS = 4 };
 
 struct attachment {
 	const struct args *args;
@@ -87,7 +88,7 @@ static int connect_device(struct attachment *a)
 	unsigned i, n = a->args->connections;
 	int error, rc;
 
-	error = nbd_server_begin(&a->server, a->q, n, kernel_ends);
+	error = nbd_server_begin(&a->server, a->q, n, a->args->options.max_readers, kernel_ends);
 	if (error != 0)
 		return tool_error(a->args->image, "cannot start the server: %s", strerror(error));
 	rc = nbd_device_set_up(&a->device, a->server.size, kernel_ends, n, NBD_REQUEST_LIMIT);
@@ -249,9 +250,12 @@ static int start_server(struct attachment *a)
 /* Opens the image for all threads, with memory for many tables. */
 static struct qcow2 *open_image(struct args *args)
 {
-	if (args->connections == 0u)
+	if (args->connections == 0u) {
 		args->connections = DEFAULT_CONNECTIONS;
-	args->options.max_readers = args->connections;
+		args->options.max_readers = DEFAULT_THREADS;
+	} else {
+		args->options.max_readers = args->connections;
+	}
 	args->options.reader_memory = NBD_REQUEST_LIMIT;
 	return tool_open_disk(args);
 }
