@@ -18,7 +18,7 @@
  * With a file "netlink", the kernel also has the interface of <linux/nbd-netlink.h>, whose commands
  * have the numbers from 100 on; 100 is the search for the driver, which finds it without a number
  * if there is a file "nameless". The device is open while the directory has a file "open", which
- * vanishes when it is met.
+ * vanishes when it is met. With "no-name", /sys does not tell the number of the device.
  *
  * With QCOW2_NBD_SLOW=POS, a read of the image at this position waits while there is a file "slow".
  *
@@ -168,6 +168,10 @@ CAUGHT(ssize_t, readlink, (const char *path, char *target, size_t size))
 
 	if (strcmp(path, "/sys/dev/block/43:7") != 0 || size < sizeof name)
 		return __real_readlink(path, target, size);
+	if (in_directory("no-name")) {
+		errno = ENOENT;
+		return -1;
+	}
 	memcpy(target, name, sizeof name - 1u);
 	return sizeof name - 1u;
 }

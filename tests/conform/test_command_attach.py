@@ -312,7 +312,7 @@ def test_device_that_is_open_for_a_moment(build, kernel):
 
 
 @pytest.mark.parametrize("fault, files, attempts", (
-    (f"{FIND} {errno.ENOENT}", (), [FIND]), ("", ("nameless",), [FIND]),
+    (f"{FIND} {errno.ENOENT}", (), [FIND]), ("", ("nameless",), [FIND]), ("", ("no-name",), []),
     (f"{BY_NETLINK} {errno.EPERM}", (), [FIND, BY_NETLINK]),
     (f"{BY_NETLINK} {errno.EBUSY}", ("fast",), [FIND, BY_NETLINK] * 20)))
 def test_without_netlink(build, kernel, fault, files, attempts):
