@@ -68,7 +68,7 @@ $(COMMAND_WILD): $(O)/tests/conform/wild.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqco
 		$(POSIX_LIBS) $(TOOL_LIBS) -o $@
 
 # The qcow2 command with a model of the kernel's block devices.
-NBD_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,open64 __open64_2 fstat64 close access nanosleep ioctl)
+NBD_LDFLAGS = $(addprefix -Wl$(comma)--wrap=,open64 __open64_2 fstat64 close access nanosleep ioctl readlink socket send recv pread64)
 $(COMMAND_NBD): $(O)/tests/conform/nbd_kernel.o $(TOOL_SRCS:%.c=$(O)/%.o) $(O)/libqcow2.a
 	$(call say,LD,$@)$(CC) -pthread $(CFLAGS) $(LDFLAGS) $(NBD_LDFLAGS) $^ $(POSIX_LIBS) $(TOOL_LIBS) -o $@
 

@@ -32,7 +32,7 @@ TOOL_LIBS = $(TOOL_LIBS_$(TOOL_FUSE))
 TOOL_LIBS_libfuse3 = -lfuse3
 
 TOOL_SRCS = $(addprefix port/posix/tool/,args.c help.c main.c message.c options.c qemu_img.c run.c size.c version.c write_all.c \
-	attach/attach.c attach/detach.c attach/nbd_device.c attach/nbd_server.c \
+	attach/attach.c attach/detach.c attach/nbd_device.c attach/nbd_netlink.c attach/nbd_server.c \
 	check/check.c check/check_print.c \
 	disk/damage.c disk/files.c disk/holes.c disk/key_source.c disk/keys.c disk/lost.c disk/marks.c \
 	disk/open.c disk/past_end.c disk/prompt.c disk/salvage.c \

@@ -15,8 +15,15 @@
  * keeps it open, before the first NBD_SET_SOCK. With "gone", an attached device cannot be opened.
  * The device is /dev/nbd7, and /dev/nbd7p1 is a partition.
  *
- * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h> fails with this
- * errno. If ERROR is 0, the process is killed there.
+ * With a file "netlink", the kernel also has the interface of <linux/nbd-netlink.h>, whose commands
+ * have the numbers from 100 on; 100 is the search for the driver, which finds it without a number
+ * if there is a file "nameless". The device is open while the directory has a file "open", which
+ * vanishes when it is met. With "no-name", /sys does not tell the number of the device.
+ *
+ * With QCOW2_NBD_SLOW=POS, a read of the image at this position waits while there is a file "slow".
+ *
+ * With QCOW2_NBD_FAULT="N ERROR", the request with the number N in <linux/nbd.h>, or the command of
+ * netlink, fails with this errno. If ERROR is 0, the process is killed there.
  */
 #define _GNU_SOURCE       1
 #define _FILE_OFFSET_BITS 64
@@ -24,7 +31,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/genetlink.h>
+#include <linux/nbd-netlink.h>
 #include <linux/nbd.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -50,6 +60,7 @@ static int control = -1;   /* the connection to the test */
 static int kb_file = -1;   /* what the command writes the length of requests to */
 static bool is_partition;  /* the device that was opened last */
 static bool is_device[64]; /* descriptors */
+static int netlink = -1;   /* a descriptor */
 
 /* Defines the function that is called instead of `name`, and declares the original. */
 #define CAUGHT(type, name, parameters)                                                             \
@@ -138,8 +149,37 @@ CAUGHT(int, nanosleep, (const struct timespec *time, struct timespec *left))
 	return in_directory("fast") ? 0 : __real_nanosleep(time, left);
 }
 
+/* Several threads call it. */
+CAUGHT(ssize_t, pread64, (int fd, void *bytes, size_t len, off_t pos))
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+	const char *slow = getenv("QCOW2_NBD_SLOW");
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/slow", getenv("QCOW2_NBD"));
+	while (slow != NULL && pos == atoll(slow) && access(path, F_OK) == 0)
+		__real_nanosleep(&moment, NULL);
+	return __real_pread64(fd, bytes, len, pos);
+}
+
+CAUGHT(ssize_t, readlink, (const char *path, char *target, size_t size))
+{
+	static const char name[] = "../../devices/virtual/block/nbd7";
+
+	if (strcmp(path, "/sys/dev/block/43:7") != 0 || size < sizeof name)
+		return __real_readlink(path, target, size);
+	if (in_directory("no-name")) {
+		errno = ENOENT;
+		return -1;
+	}
+	memcpy(target, name, sizeof name - 1u);
+	return sizeof name - 1u;
+}
+
 CAUGHT(int, close, (int fd))
 {
+	if (fd == netlink)
+		netlink = -1;
 	if (fd >= 0 && fd < 64)
 		is_device[fd] = false;
 	return __real_close(fd);
@@ -265,4 +305,145 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	if (fd >= 0 && fd < 64 && is_device[fd])
 		return answer((unsigned)request, value);
 	return __real_ioctl(fd, request, value);
+}
+
+/* ---- netlink ---- */
+
+enum { FAMILY = 27, COMMANDS = 100, HEADER = sizeof(struct nlattr) };
+
+/* What recv(2) gets: an answer, if its length is not 0, and an acknowledgment. */
+static struct {
+	struct nlmsghdr header;
+	unsigned char rest[64];
+} answer_of_table;
+static struct {
+	struct nlmsghdr header;
+	struct nlmsgerr error;
+} acknowledgment;
+
+CAUGHT(int, socket, (int domain, int type, int protocol))
+{
+	if (domain != AF_NETLINK)
+		return __real_socket(domain, type, protocol);
+	if (!in_directory("netlink")) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	netlink = memfd_create("netlink", MFD_CLOEXEC);
+	return netlink;
+}
+
+/* Two attributes, of which the second is the number, or is cut. */
+static void describe_driver(void)
+{
+	struct nlattr name = { HEADER + 1, CTRL_ATTR_FAMILY_NAME };
+	struct nlattr number = { HEADER + 2, CTRL_ATTR_FAMILY_ID };
+	uint16_t family = FAMILY;
+	unsigned char *to = answer_of_table.rest + GENL_HDRLEN;
+
+	if (in_directory("nameless"))
+		number.nla_len = 100;
+	memcpy(to, &name, sizeof name);
+	memcpy(to + 8, &number, sizeof number);
+	memcpy(to + 12, &family, sizeof family);
+	answer_of_table.header.nlmsg_type = GENL_ID_CTRL;
+	answer_of_table.header.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN + 16);
+}
+
+static int send_sockets(const unsigned char *items, size_t len)
+{
+	size_t pos;
+	int fd, rc = 0;
+
+	for (pos = 0; pos < len && rc == 0; pos += 12) {
+		memcpy(&fd, items + pos + 8, sizeof fd);
+		rc = send_socket(fd);
+		if (rc == 0 && pos == 0)
+			rc = send_settings();
+	}
+	return rc;
+}
+
+static void take_setting(unsigned type, const unsigned char *value)
+{
+	uint64_t number;
+
+	memcpy(&number, value, sizeof number);
+	switch (type) {
+	case NBD_ATTR_SIZE_BYTES: settings.blocks = number / 512; break;
+	case NBD_ATTR_BLOCK_SIZE_BYTES: settings.block = number; break;
+	case NBD_ATTR_TIMEOUT: settings.timeout = number; break;
+	case NBD_ATTR_SERVER_FLAGS: settings.flags = number; break;
+	default: abort();
+	}
+}
+
+/* The index comes first, and the sockets come last. */
+static int connect_device(const unsigned char *bytes, size_t len)
+{
+	const unsigned char *end = bytes + len;
+	struct nlattr attribute;
+	uint32_t index;
+
+	memcpy(&index, bytes + HEADER, sizeof index);
+	if (index != 7u)
+		abort();
+	for (bytes += 8; bytes < end; bytes += NLA_ALIGN(attribute.nla_len)) {
+		memcpy(&attribute, bytes, sizeof attribute);
+		if (attribute.nla_type == (NBD_ATTR_SOCKETS | NLA_F_NESTED))
+			return send_sockets(bytes + HEADER, attribute.nla_len - HEADER);
+		take_setting(attribute.nla_type, bytes + HEADER);
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+static int do_command(const struct nlmsghdr *m)
+{
+	unsigned command =
+		m->nlmsg_type == GENL_ID_CTRL ? 0 : ((struct genlmsghdr *)NLMSG_DATA(m))->cmd;
+	const unsigned char *rest = (const unsigned char *)NLMSG_DATA(m) + GENL_HDRLEN;
+
+	note_call(COMMANDS + command);
+	if (is_to_fail(COMMANDS + command))
+		return -1;
+	if (command == 0u) {
+		describe_driver();
+		return 0;
+	}
+	if (command == NBD_CMD_DISCONNECT)
+		return create("disconnected");
+	if (unlink(place_of("open")) == 0) {
+		errno = EBUSY;
+		return -1;
+	}
+	return connect_device(rest, m->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN));
+}
+
+CAUGHT(ssize_t, send, (int fd, const void *bytes, size_t len, int flags))
+{
+	int rc;
+
+	if (fd != netlink)
+		return __real_send(fd, bytes, len, flags);
+	rc = do_command(bytes);
+	acknowledgment.header.nlmsg_type = NLMSG_ERROR;
+	acknowledgment.header.nlmsg_len = sizeof acknowledgment;
+	acknowledgment.error.error = rc == 0 ? 0 : -errno;
+	return (ssize_t)len;
+}
+
+CAUGHT(ssize_t, recv, (int fd, void *bytes, size_t size, int flags))
+{
+	size_t len = answer_of_table.header.nlmsg_len;
+
+	if (fd != netlink)
+		return __real_recv(fd, bytes, size, flags);
+	if (len > 0u) {
+		memcpy(bytes, &answer_of_table, len);
+		answer_of_table.header.nlmsg_len = 0;
+		return (ssize_t)len;
+	}
+	memcpy(bytes, &acknowledgment, sizeof acknowledgment);
+	return sizeof acknowledgment;
 }

@@ -7,6 +7,7 @@ tests/firmware/run-attach.sh does the same with a real kernel.
 import array
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from conform import K, M, MEMORY, QCOW2, make, qcow2, qcow2_ok, refused, run, st
 NBD = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-nbd")
 DEVICE = "/dev/nbd7"
 SET_SOCK, DO_IT, CLEAR_SOCK, DISCONNECT = 0, 3, 4, 8  # the numbers of requests in <linux/nbd.h>
+FIND, BY_NETLINK, END_BY_NETLINK = 100, 101, 102  # the numbers of the model for commands of netlink
 BLKRRPART = 95  # in <linux/fs.h>
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO = range(7)
 REQUEST, REPLY = 0x25609513, 0x67446698
@@ -152,10 +154,18 @@ def oom_score(pid):
     return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
-def test_settings(build, kernel):
+@pytest.fixture(params=(False, True), ids=("ioctl", "netlink"))
+def both(request, kernel):
+    """The fixture `kernel` with each interface."""
+    if request.param:
+        (kernel.place / "netlink").touch()
+    return kernel
+
+
+def test_settings(build, both):
     """What the kernel is told: whole sectors, read-only, one connection, an hour for a request."""
     image = build(DISK)
-    device = kernel(image)
+    device = both(image)
     assert device.settings == (512, (1100000 + 511) // 512, 3600, 1 | 2 | 256, 1024)
     assert device.status("NoNewPrivs") in "01"
     assert Path(f"/proc/{device.pid}/cmdline").read_bytes().startswith(b"@")
@@ -165,16 +175,37 @@ def test_settings(build, kernel):
     device.close()
 
 
-def test_reads(build, kernel):
+def test_reads(build, both):
     """Every part of the disk, on each connection: single bytes, more than a cluster, all of it."""
     image = build(DISK)
     want = expected(image)
-    device = kernel(image, "--connections=4", n=4)
+    device = both(image, "--connections=4", n=4)
     for i, connection in enumerate(device.sockets):
         for offset, length in ((0, 512), (0, 0), (len(want), 0), (len(want) - 512, 512), (4000 + i, 9999),
                                (0, BUFFER), (len(want) - BUFFER, BUFFER), (24 * K - 1, 20 * K)):
             assert ask(connection, READ, offset, length) == want[offset:offset + length]
     device.close()
+
+
+def test_slow_request(build, kernel):
+    """Three requests, each at a place that cannot be read yet, do not hold up a fourth, on one connection."""
+    image = build(DISK)
+    want = expected(image)
+    extents = json.loads(qcow2_ok("map", image, "--output=json"))
+    slow, = (extent["offset"] for extent in extents if extent["start"] == 800 * K)
+    (kernel.place / "slow").touch()
+    connection = kernel(image, "--no-sandbox", QCOW2_NBD_SLOW=str(slow)).sockets[0]
+    for number in range(3):
+        connection.sendall(request(READ, 800 * K, 512, b"slow %3d" % number))
+    for _ in range(2):
+        assert ask(connection, READ, 16 * K, 4 * K) == want[16 * K:20 * K]
+    (kernel.place / "slow").unlink()
+    cookies = set()
+    for _ in range(3):
+        header = receive(connection, 16)
+        cookies.add(header[8:])
+        assert header[:8] == struct.pack(">II", REPLY, 0) and receive(connection, 512) == want[800 * K:][:512]
+    assert cookies == {b"slow %3d" % number for number in range(3)}
 
 
 def test_requests_in_a_row(build, kernel):
@@ -262,6 +293,36 @@ def test_chain_and_snapshot(build, kernel):
         device.close()
 
 
+def test_netlink(build, kernel):
+    """No process waits in the kernel."""
+    (kernel.place / "netlink").touch()
+    image = build(DISK)
+    device = kernel(image)
+    assert calls(kernel) == [FIND, BY_NETLINK, BLKRRPART]
+    assert ask(device.sockets[0], READ, 0, 512) == expected(image)[:512]
+    device.close()
+
+
+def test_device_that_is_open_for_a_moment(build, kernel):
+    """The kernel does not start a device by netlink that any process has open."""
+    for name in ("netlink", "open"):
+        (kernel.place / name).touch()
+    kernel(build(DISK)).close()
+    assert calls(kernel) == [FIND, BY_NETLINK] * 2 + [BLKRRPART]
+
+
+@pytest.mark.parametrize("fault, files, attempts", (
+    (f"{FIND} {errno.ENOENT}", (), [FIND]), ("", ("nameless",), [FIND]), ("", ("no-name",), []),
+    (f"{BY_NETLINK} {errno.EPERM}", (), [FIND, BY_NETLINK]),
+    (f"{BY_NETLINK} {errno.EBUSY}", ("fast",), [FIND, BY_NETLINK] * 20)))
+def test_without_netlink(build, kernel, fault, files, attempts):
+    """A kernel before Linux 4.12, a network namespace, a device that stays open: ioctl(2) takes over."""
+    for name in ("netlink", *files):
+        (kernel.place / name).touch()
+    kernel(build(DISK), QCOW2_NBD_FAULT=fault or "255 1").close()
+    assert calls(kernel)[:len(attempts) + 1] == [*attempts, SET_SOCK]
+
+
 @pytest.mark.parametrize("before", ((), ("env", "--ignore-signal=CHLD")), ids=("", "no-SIGCHLD"))
 def test_device_that_does_not_start(build, kernel, before):
     """NBD_DO_IT fails. A parent that ignores the end of its children makes no difference."""
@@ -289,16 +350,18 @@ def test_server_is_killed(build, kernel, number):
             DEVICE, "the server was ended by signal 9")
 
 
-def test_device_that_cannot_be_opened_again(build, kernel):
+def test_device_that_cannot_be_opened_again(build, both):
     """The kernel cannot look for partitions. The device does not stay."""
-    (kernel.place / "gone").touch()
-    process = start(NBD, "attach", build(DISK), DEVICE, env=environment(kernel.place))
-    with kernel.device(1) as device:
-        (kernel.place / "pid").touch()
+    (both.place / "gone").touch()
+    process = start(NBD, "attach", build(DISK), DEVICE, env=environment(both.place))
+    with both.device(1) as device:
+        (both.place / "pid").touch()
         _, err = process.communicate(timeout=LIMIT)
         assert process.returncode == 1 and "No such device or address" in err.decode()
-        assert (kernel.place / "disconnected").exists()
-        device.close()
+        if (both.place / "netlink").exists():
+            assert (both.place / "disconnected").exists()
+            device.close()
+        assert device.ends()
 
 
 @pytest.mark.parametrize("number", (SET_SOCK, 1, 7, 9, 10))
@@ -401,7 +464,7 @@ def test_detach_of_an_open_device(kernel):
     (kernel.place / "pid").touch()
     (kernel.place / "fast").touch()
     refused(in_nbd(kernel, "detach", DEVICE), "detached, but a process still has the device open")
-    assert calls(kernel) == [DISCONNECT, BLKRRPART]
+    assert calls(kernel) == [DISCONNECT, CLEAR_SOCK, BLKRRPART]
 
 
 def test_detach_refused(kernel):

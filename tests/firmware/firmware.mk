@@ -14,4 +14,8 @@ check-firmware:
 firmware-runs: $(FIRMWARE_PROGRAMS)
 	$(Q)bash tests/firmware/check.sh $(O)
 
-.PHONY: check-firmware firmware-runs
+#: check-systemd  boots a whole Debian from an image, up to a login prompt; needs root and mmdebstrap
+check-systemd: qcow2-attach
+	$(Q)bash tests/firmware/systemd.sh $(O)
+
+.PHONY: check-firmware check-systemd firmware-runs

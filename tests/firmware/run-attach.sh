@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
-# Boots a system whose root file system is in a qcow2 image on a stick. In one boot, the UEFI program
-# starts the boot loader inside the image, which starts Debian's kernel; in the other, QEMU starts the
-# kernel. The initrd has the files of port/initramfs. Each boot makes several checks inside.
+# Boots a system whose root file system is in a qcow2 image on a stick. In two boots, the UEFI program
+# starts the boot loader inside the image, systemd-boot or GRUB, which starts Debian's kernel; in the third, QEMU
+# starts the kernel. The initrd has the files of port/initramfs, by initramfs-tools or by dracut. Each boot makes
+# several checks inside.
 #	run-attach.sh BUILD-DIR
 set -u
 build=${1:?usage: run-attach.sh BUILD-DIR}
@@ -80,20 +81,30 @@ ok 'another version' means "qcow2: the EFI variable $variable has another versio
 	'version=2\npartuuid=0a\npath=/a\n'
 ok 'shellcheck' shellcheck -x "$here"/../../port/initramfs/{boot.sh,hooks/qcow2,scripts/*/qcow2,dracut/*.sh}
 
-# From power-on: no option of the kernel names the image, and the image is the same on any stick.
-boot chain-of-boots stick.raw -bios /usr/share/ovmf/OVMF.fd
-ok 'the loader inside' grep -q '^qcow2: starting .EFI.BOOT.BOOTX64.EFI' "$log"
+firmware() { # NAME STICK: from power-on; no option of the kernel names the image
+	boot "$1" "$2" -bios /usr/share/ovmf/OVMF.fd
+	ok 'the loader inside' grep -q '^qcow2: starting .EFI.BOOT.BOOTX64.EFI' "$log"
+}
+
+# systemd-boot and zlib. The lines of README.md made the stick, which has no partitions.
+firmware newcomer newcomer/stick
 inside overlay 'no mount of the early boot' writable 'name of the server' 'locked memory' \
 	'never ended for its memory' 'a device in use stays' 'pid file' 'nothing attached' 'damaged image' 'only once' \
 	'partition is no device' 'partition of a whole disk' size 'damaged part' \
 	'all but the damaged part' 'no writes' detach 'the server is gone' 'no partition is left' 'attach again'
 
-KEEP=yes boot by-option chain.raw -kernel "$work/vmlinuz" -initrd "$work/initrd.img" -append "console=ttyS0 quiet \
+# GRUB in an overlay, over a zstd image. Changes go to another partition of the stick.
+firmware grub chain.raw
+inside overlay 'no mount of the early boot' writable 'name of the server' 'pid file'
+ok 'GRUB writes to memory' grep -q 'GRUB: starts=1' "$log"
+
+# dracut, by options. The changes go to the file system that also has the images.
+KEEP=yes boot dracut chain.raw -kernel "$work/vmlinuz" -initrd "$work/dracut.img" -append "console=ttyS0 quiet \
 panic=-1 no_timer_check root=UUID=11111111-2222-3333-4444-555555555555 qcow2=LABEL=STATE:/images/over.qcow2 \
-qcow2.backing=/base/zstd.qcow2 qcow2.overlay=LABEL=STATE:/state -- content overlay journal"
-inside overlay writable 'journal of the stick'
+qcow2.backing=/base/zstd.qcow2 qcow2.overlay=LABEL=STATE:/state -- content overlay storage journal"
+inside overlay writable 'pid file' 'journal of the stick'
 ok 'the overlay is on the stick' test 'written inside' = \
-	"$(debugfs -R 'cat /state/upper/written' "$work/chain.raw?offset=$((67 << 20))" 2>/dev/null)"
+	"$(debugfs -R 'cat /state/upper/written' "$work/chain.raw?offset=$((101 << 20))" 2>/dev/null)"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -20,4 +20,8 @@ install() {
 	inst_hook initqueue/settled 50 "$moddir/qcow2-attach.sh"
 	inst_hook pre-pivot 10 "$moddir/qcow2-overlay.sh"
 	dracut_need_initqueue
+	# systemd would check the root file system, which is on a read-only disk.
+	mkdir -p "${initdir:?}/etc/systemd/system/systemd-fsck-root.service.d"
+	printf '[Unit]\nConditionPathExists=!/run/qcow2\n' \
+		>"$initdir/etc/systemd/system/systemd-fsck-root.service.d/qcow2.conf"
 }

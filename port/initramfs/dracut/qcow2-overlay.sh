@@ -7,4 +7,5 @@
 
 if qcow2_configure; then
 	qcow2_overlay_root "${NEWROOT:?}" || die 'qcow2: the root file system has no overlay'
+	qcow2_spare_server
 fi

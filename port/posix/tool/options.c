@@ -387,7 +387,7 @@ const struct option_row options[] = {
 	  "print no warnings",
 	  store_true, FIELD(quiet) },
 	{ "connections", '\0', "N", FOR_ATTACH,
-	  "serve N requests at once, 1 to 16; 1 if not given",
+	  "use N connections, 1 to 16, with one request at a time on each; if not given, one with four",
 	  store_connections, 0 },
 	{ "quiet", 'q', NULL, FOR_CHECK,
 	  "print no result, only what is found; the exit status is the answer",

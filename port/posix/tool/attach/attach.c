@@ -28,9 +28,10 @@
  * The kernel receives from each connection in a work item that ends only with the connection. If it
  * is short of time or memory when the device starts, one thread gets all of these items, and works
  * on the first for ever: replies on the other connections never arrive, and their readers hang. One
- * connection cannot suffer this, and early boot is the worst time to risk it.
+ * connection cannot suffer this, and early boot is the worst time to risk it. Several threads share
+ * it, so that a slow request holds up no other.
  */
-enum { DEFAULT_CONNECTIONS = 1 };
+enum { DEFAULT_CONNECTIONS = 1, DEFAULT_THREADS = 4 };
 
 struct attachment {
 	const struct args *args;
@@ -87,7 +88,7 @@ static int connect_device(struct attachment *a)
 	unsigned i, n = a->args->connections;
 	int error, rc;
 
-	error = nbd_server_begin(&a->server, a->q, n, kernel_ends);
+	error = nbd_server_begin(&a->server, a->q, n, a->args->options.max_readers, kernel_ends);
 	if (error != 0)
 		return tool_error(a->args->image, "cannot start the server: %s", strerror(error));
 	rc = nbd_device_set_up(&a->device, a->server.size, kernel_ends, n, NBD_REQUEST_LIMIT);
@@ -139,7 +140,7 @@ static int serve_device(struct attachment *a)
 	if (error != 0)
 		return tool_error(a->args->image, "cannot start a thread: %s", strerror(error));
 	become_ready(a);
-	error = nbd_device_run(&a->device);
+	error = nbd_device_run(&a->device); /* returns at once if netlink has started it */
 	if (error != 0)
 		return error; /* without waiting for connections that nobody ends */
 	nbd_server_end(&a->server);
@@ -172,11 +173,12 @@ static int find_partitions(const struct attachment *a)
 	struct nbd_device again;
 
 	if (nbd_device_open(&again, a->device.path, 0) != EXIT_OK) {
-		nbd_device_disconnect(&a->device);
+		if (!nbd_device_disconnect_closed(&a->device))
+			kill(a->child, SIGTERM);
 		return EXIT_FAILED;
 	}
 	nbd_device_find_partitions(&again);
-	close(again.fd);
+	nbd_device_close(&again);
 	return EXIT_OK;
 }
 
@@ -245,10 +247,15 @@ static int start_server(struct attachment *a)
 	return wait_for_start(a, ends[0]);
 }
 
-/* Opens the image for as many threads as there are connections, with memory for many tables. */
+/* Opens the image for all threads, with memory for many tables. */
 static struct qcow2 *open_image(struct args *args)
 {
-	args->options.max_readers = args->connections;
+	if (args->connections == 0u) {
+		args->connections = DEFAULT_CONNECTIONS;
+		args->options.max_readers = DEFAULT_THREADS;
+	} else {
+		args->options.max_readers = args->connections;
+	}
 	args->options.reader_memory = NBD_REQUEST_LIMIT;
 	return tool_open_disk(args);
 }
@@ -256,20 +263,19 @@ static struct qcow2 *open_image(struct args *args)
 int run_attach(struct args *args)
 {
 	struct attachment a = { .args = args };
-	int rc = EXIT_FAILED;
+	int rc;
 
 	/* A process whose parent ignores this signal ignores it too, and cannot wait for a child.
 	 */
 	signal(SIGCHLD, SIG_DFL);
-	if (args->connections == 0u)
-		args->connections = DEFAULT_CONNECTIONS;
 	if (nbd_device_open(&a.device, args->out, 0) != EXIT_OK)
 		return EXIT_FAILED;
 	/* The server checks this again; here, it saves the user from entering a password in vain.
 	 */
-	if (nbd_device_check_free(&a.device) == EXIT_OK && (a.q = open_image(args)) != NULL)
-		rc = start_server(&a);
+	rc = nbd_device_check_free(&a.device);
+	nbd_device_close(&a.device); /* the kernel starts none that is open */
+	if (rc == EXIT_OK)
+		rc = (a.q = open_image(args)) != NULL ? start_server(&a) : EXIT_FAILED;
 	qcow2_close(a.q);
-	close(a.device.fd);
 	return rc;
 }

@@ -32,7 +32,7 @@ static void remove_partitions(const char *path)
 
 	if (nbd_device_open(&device, path, 0) == EXIT_OK) {
 		nbd_device_find_partitions(&device);
-		close(device.fd);
+		nbd_device_close(&device);
 	}
 }
 
@@ -45,11 +45,11 @@ int run_detach(struct args *args)
 	if (nbd_device_open(&device, args->image, O_EXCL) != EXIT_OK)
 		return EXIT_FAILED;
 	if (!nbd_device_is_attached(&device)) {
-		close(device.fd);
+		nbd_device_close(&device);
 		return tool_error(args->image, "nothing is attached to this device");
 	}
 	error = nbd_device_disconnect(&device);
-	close(device.fd);
+	nbd_device_close(&device);
 	if (error != 0)
 		return tool_error(args->image, "cannot detach: %s", strerror(error));
 	ended = wait_for_end(&device);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * The kernel's network block devices. Only NBD_SET_SOCK checks whether another process has set up
- * the device. All other calls would change, or even end, what that process serves, so the first
- * socket comes before them.
+ * The kernel's network block devices. netlink starts a device that no process has set up, or fails.
+ * Of the ioctl(2) calls, only NBD_SET_SOCK checks this. All others would change, or even end, what
+ * another process serves, so the first socket comes before them.
  */
 #include "nbd_device.h"
 
@@ -13,14 +13,19 @@
 #include <linux/fs.h>
 #include <linux/major.h>
 #include <linux/nbd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../message.h"
+#include "nbd_netlink.h"
 #include "nbd_server.h"
+
+#define FLAGS (NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN)
 
 /*
  * Seconds for a request, an hour. With several connections, the kernel takes one for dead whose
@@ -62,6 +67,13 @@ static int open_failed(const char *path, int error)
 	return tool_error(path, "%s", strerror(error));
 }
 
+void nbd_device_close(struct nbd_device *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	d->fd = -1;
+}
+
 int nbd_device_open(struct nbd_device *d, const char *path, int flags)
 {
 	d->path = path;
@@ -71,7 +83,7 @@ int nbd_device_open(struct nbd_device *d, const char *path, int flags)
 		return open_failed(path, errno);
 	if (find_sysfs(d))
 		return EXIT_OK;
-	close(d->fd);
+	nbd_device_close(d);
 	return tool_error(path, "not a network block device; expected /dev/nbd0 or the like");
 }
 
@@ -110,7 +122,6 @@ static int limit_requests(const struct nbd_device *d, unsigned limit)
 /* Sets the size and the flags, and adds the sockets. Returns 0 or an errno. */
 static int describe_disk(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n)
 {
-	unsigned long flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_READ_ONLY | NBD_FLAG_CAN_MULTI_CONN;
 	uint64_t sectors = size / NBD_SECTOR;
 	unsigned i;
 
@@ -119,7 +130,7 @@ static int describe_disk(const struct nbd_device *d, uint64_t size, const int *s
 	if (ioctl(d->fd, NBD_SET_BLKSIZE, (unsigned long)NBD_SECTOR) != 0 ||
 	    ioctl(d->fd, NBD_SET_SIZE_BLOCKS, (unsigned long)sectors) != 0 ||
 	    ioctl(d->fd, NBD_SET_TIMEOUT, TIME_LIMIT) != 0 ||
-	    ioctl(d->fd, NBD_SET_FLAGS, flags) != 0)
+	    ioctl(d->fd, NBD_SET_FLAGS, (unsigned long)FLAGS) != 0)
 		return errno;
 	for (i = 0; i < n; i++)
 		if (ioctl(d->fd, NBD_SET_SOCK, (unsigned long)sockets[i]) != 0)
@@ -150,8 +161,9 @@ static int set_up_rest(const struct nbd_device *d, uint64_t size, const int *soc
 	return error == 0 ? EXIT_OK : set_up_failed(d, error);
 }
 
-int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
-                      unsigned limit)
+/* Sets up a device that is open. */
+static int set_up_by_ioctl(const struct nbd_device *d, uint64_t size, const int *sockets,
+                           unsigned n, unsigned limit)
 {
 	int rc;
 
@@ -163,10 +175,64 @@ int nbd_device_set_up(const struct nbd_device *d, uint64_t size, const int *sock
 	return rc;
 }
 
+/* The number of the device, which depends on how many partitions each may have, is in its name. */
+static bool find_index(const struct nbd_device *d, unsigned *index)
+{
+	char target[256];
+	ssize_t len = readlink(d->sysfs, target, sizeof target - 1u);
+	const char *name;
+	char *end;
+
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	name = strrchr(target, '/');
+	if (name == NULL || strncmp(name, "/nbd", 4) != 0)
+		return false;
+	*index = (unsigned)strtoul(name + 4, &end, 10);
+	return end != name + 4 && *end == '\0';
+}
+
+/* Another process, such as udev, may have the device open for a moment, and then it cannot start.
+ */
+static bool start_by_netlink(const struct nbd_device *d, uint64_t size, const int *sockets,
+                             unsigned n)
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+	struct nbd_settings settings = { size, NBD_SECTOR, TIME_LIMIT, FLAGS };
+	int i, error = EBUSY;
+	unsigned index;
+
+	if (!find_index(d, &index))
+		return false;
+	for (i = 0; i < 20 && error == EBUSY; i++) {
+		if (i > 0)
+			nanosleep(&moment, NULL);
+		error = nbd_netlink_connect(index, &settings, sockets, n);
+	}
+	return error == 0;
+}
+
+int nbd_device_set_up(struct nbd_device *d, uint64_t size, const int *sockets, unsigned n,
+                      unsigned limit)
+{
+	int rc = nbd_device_check_free(d);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (limit_requests(d, limit) == 0 && start_by_netlink(d, size, sockets, n))
+		return EXIT_OK;
+	rc = nbd_device_open(d, d->path, 0);
+	return rc == EXIT_OK ? set_up_by_ioctl(d, size, sockets, n, limit) : rc;
+}
+
 int nbd_device_run(const struct nbd_device *d)
 {
-	int error = ioctl(d->fd, NBD_DO_IT, 0ul) == 0 ? 0 : errno;
+	int error;
 
+	if (d->fd < 0)
+		return 0;
+	error = ioctl(d->fd, NBD_DO_IT, 0ul) == 0 ? 0 : errno;
 	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
 	return error;
 }
@@ -177,7 +243,19 @@ void nbd_device_find_partitions(const struct nbd_device *d)
 	ioctl(d->fd, BLKRRPART, 0ul);
 }
 
+/* A device that netlink has started keeps its sockets, even if they are dead, until they are taken
+ * from it. */
 int nbd_device_disconnect(const struct nbd_device *d)
 {
-	return ioctl(d->fd, NBD_DISCONNECT, 0ul) == 0 ? 0 : errno;
+	if (ioctl(d->fd, NBD_DISCONNECT, 0ul) != 0)
+		return errno;
+	ioctl(d->fd, NBD_CLEAR_SOCK, 0ul);
+	return 0;
+}
+
+bool nbd_device_disconnect_closed(const struct nbd_device *d)
+{
+	unsigned index;
+
+	return find_index(d, &index) && nbd_netlink_disconnect(index) == 0;
 }

@@ -20,7 +20,8 @@ struct sandbox_needs {
 	                           * directory of this file. NULL: it does neither. */
 	const int *sockets;       /* more descriptors that it writes to: also the pipes of mount */
 	unsigned n_sockets;       /* at most SANDBOX_SOCKETS. 0: none, and no nbd_device */
-	int nbd_device;           /* the device that it runs and clears; -1: none */
+	int nbd_device;           /* the device that it runs and clears, if there are sockets; -1:
+	                           * none */
 };
 
 /*

@@ -89,6 +89,7 @@ static const struct row rows[] = {
 	{ __NR_writev, OUTPUT, 0, 0 },
 	{ __NR_splice, OUTPUT, 2, 0 },
 	{ __NR_ftruncate, OUTPUT, 0, 0 },
+	{ __NR_shutdown, OUTPUT, 0, 0 }, /* of a socket that cannot be written to */
 	{ __NR_fsync, OUTPUT, 0, 0 },
 	{ __NR_ioctl, BLOCKS, 1, BLKZEROOUT },
 	/* Run the device that is served, and take the sockets from it. */
