@@ -9,16 +9,14 @@ int main(void)
 {
 	static char buf[65536];
 	const char *error;
-	uint64_t offset = 0;
 	struct qcow2 *q = qcow2_open(0, &error); /* q owns standard input */
+	uint64_t offset;
 	int n;
 
 	if (q == NULL)
 		errx(1, "%s", error);
-	while ((n = qcow2_read(q, buf, sizeof buf, offset)) > 0) {
+	for (offset = 0; (n = qcow2_read(q, buf, sizeof buf, offset)) > 0; offset += (uint64_t)n)
 		fwrite(buf, 1, (size_t)n, stdout);
-		offset += (uint64_t)n;
-	}
 	if (n < 0)
 		errx(1, "%s", qcow2_last_failure()->message);
 	qcow2_close(q);
