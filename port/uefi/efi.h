@@ -135,6 +135,8 @@ typedef struct {
 	EFI_STATUS(EFIAPI *LocateProtocol)(const EFI_GUID *guid, void *registration, void **to);
 	EFI_STATUS(EFIAPI *InstallMultipleProtocolInterfaces)(EFI_HANDLE *handle, ...);
 	EFI_STATUS(EFIAPI *UninstallMultipleProtocolInterfaces)(EFI_HANDLE handle, ...);
+	void *CalculateCrc32;
+	void(EFIAPI *CopyMem)(void *dest, const void *src, UINTN len);
 } EFI_BOOT_SERVICES;
 
 /* 8 "Services - Runtime Services" */

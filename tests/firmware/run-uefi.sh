@@ -265,14 +265,21 @@ check_ia32() { check_probe ia32; }
 check_aa64() { check_probe aa64; }
 check_uboot() { check_probe aa64; }
 check_uboot_ext4() { check_probe ext4 0; } # read through the driver: no cache for the volume
-# The disk of x64_linux as a raw disk, without our program.
+# The disk of x64_linux as a raw disk, without our program. What the firmware does while it waits for the
+# stick differs by 1 % from run to run, so if there are too many instructions, up to four more runs are made with the
+# image, and the least counts.
 check_x64_raw() {
-	local raw image
+	local raw image again runs=1
 	raw=$(sed -n 's/^instructions: //p' "$log")
 	image=$(sed -n 's/^instructions: //p' "$work/log/x64_linux")
 	ok "Linux starts from the raw disk" grep -q '^user space of Linux .* is up' "$log"
-	ok "from power-on to the end, $image instructions with the image, $raw with the raw disk: at most 1.2 times" \
-		test "${image:-0}" -gt 0 -a "$((${image:-0} * 100))" -le "$((${raw:-0} * 120))"
+	while [ $runs -lt 5 ] && [ "$((${image:-0} * 100))" -gt "$((${raw:-0} * 115))" ]; do
+		again=$(x64_counted linux 2>&1 | plain_text | sed -n 's/^instructions: //p')
+		[ "${again:-$image}" -ge "$image" ] || image=$again
+		runs=$((runs + 1))
+	done
+	ok "from power-on to the end, $image instructions with the image, $raw with the raw disk: at most 1.15 times" \
+		test "${image:-0}" -gt 0 -a "$((${image:-0} * 100))" -le "$((${raw:-0} * 115))"
 }
 run_secure() { secure; }
 check_secure() {

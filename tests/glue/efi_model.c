@@ -130,6 +130,11 @@ static EFI_STATUS EFIAPI allocate_pages(uint32_t type, uint32_t memory, UINTN n_
 	return EFI_SUCCESS;
 }
 
+static void EFIAPI copy_mem(void *dest, const void *src, UINTN len)
+{
+	memmove(dest, src, len);
+}
+
 static EFI_STATUS EFIAPI free_pages(EFI_PHYSICAL_ADDRESS address, UINTN n_pages)
 {
 	void *p = (void *)(uintptr_t)address;
@@ -774,6 +779,7 @@ static EFI_BOOT_SERVICES boot_services = {
 	.RestoreTPL = restore_tpl,
 	.AllocatePages = allocate_pages,
 	.FreePages = free_pages,
+	.CopyMem = copy_mem,
 	.AllocatePool = allocate_pool,
 	.FreePool = free_pool,
 	.HandleProtocol = handle_protocol,
