@@ -61,7 +61,7 @@ static uint64_t divide_by_10(uint64_t value, uint32_t *rest)
 
 const char *qu_decimal(char text[QU_DECIMAL_MAX], uint64_t value)
 {
-	char *at = text + QU_DECIMAL_MAX - 1u;
+	char *at = &text[QU_DECIMAL_MAX - 1];
 
 	*at = '\0';
 	do {

@@ -15,15 +15,15 @@
 #include "uefi.h"
 
 enum {
-	PCR = 9, /* where GRUB and Linux measure the files that they load */
-	PIECE_LEN = 64 * 1024 * 1024,
-	TEXT_MAX = 64 + 3 * QU_PATH_MAX
+	EVENT_PCR = 9, /* where GRUB and Linux measure the files that they load */
+	HASHED_MAX = 64 * 1024 * 1024,
+	EVENT_TEXT_MAX = 64 + 3 * QU_PATH_MAX
 };
 
 /* An event, and its text in the log of the firmware. */
 struct event {
 	EFI_TCG2_EVENT head;
-	uint8_t text[TEXT_MAX];
+	uint8_t text[EVENT_TEXT_MAX];
 	size_t len; /* of the text */
 } __attribute__((packed));
 
@@ -35,7 +35,7 @@ static EFI_TCG2_PROTOCOL *find_tcg2(void)
 	return EFI_ERROR(qu_boot->LocateProtocol(&guid, NULL, &tcg2)) ? NULL : tcg2;
 }
 
-static void add_text(struct event *event, const char *text)
+static void event_add(struct event *event, const char *text)
 {
 	for (; *text != '\0'; text++)
 		event->text[event->len++] = (uint8_t)*text;
@@ -47,9 +47,9 @@ static void event_start(struct event *event, const char *word, uint64_t number)
 	char digits[QU_DECIMAL_MAX];
 
 	event->len = 0;
-	add_text(event, word);
-	add_text(event, " ");
-	add_text(event, qu_decimal(digits, number));
+	event_add(event, word);
+	event_add(event, " ");
+	event_add(event, qu_decimal(digits, number));
 }
 
 /* Extends the PCR by the hash of the bytes. */
@@ -63,14 +63,14 @@ static EFI_STATUS event_extend(struct event *event, const void *bytes, size_t le
 	event->head.Size = (uint32_t)(sizeof event->head + event->len);
 	event->head.Header.HeaderSize = sizeof event->head.Header;
 	event->head.Header.HeaderVersion = EFI_TCG2_EVENT_HEADER_VERSION;
-	event->head.Header.PCRIndex = PCR;
+	event->head.Header.PCRIndex = EVENT_PCR;
 	event->head.Header.EventType = EV_IPL;
 	status = tcg2->HashLogExtendEvent(tcg2, 0, (uintptr_t)bytes, len, &event->head);
 	/* Only the log is full: the PCR was extended. */
 	return status == EFI_VOLUME_FULL ? EFI_SUCCESS : status;
 }
 
-static bool say_failure(const uint16_t *path, EFI_STATUS status)
+static bool say_no_measure(const uint16_t *path, EFI_STATUS status)
 {
 	if (status == EFI_NOT_FOUND)
 		qu_say("qcow2: %w: cannot be measured: this firmware has no TPM 2.0; remove "
@@ -88,7 +88,7 @@ bool qu_measure_disk(const struct qu_request *request)
 
 	event_start(&event, request->is_measured ? "disk" : "unmeasured", request->block_size);
 	status = event_extend(&event, event.text, event.len);
-	return !request->is_measured || !EFI_ERROR(status) || say_failure(request->path, status);
+	return !request->is_measured || !EFI_ERROR(status) || say_no_measure(request->path, status);
 }
 
 /* The path is only for the log: files may be renamed and moved. */
@@ -99,7 +99,7 @@ static EFI_STATUS measure_kind(const struct qu_file *file, const char *kind)
 
 	event_start(&event, kind, file->io.size);
 	n_hashed = event.len;
-	add_text(&event, " ");
+	event_add(&event, " ");
 	event.len += qu_path_encode(event.text + event.len, file->path);
 	return event_extend(&event, event.text, n_hashed);
 }
@@ -117,15 +117,15 @@ static bool measure_piece(const struct qu_file *file, uint64_t pos, void *buf, s
 	}
 	event_start(&event, "bytes at", pos);
 	status = event_extend(&event, buf, len);
-	return !EFI_ERROR(status) || say_failure(file->path, status);
+	return !EFI_ERROR(status) || say_no_measure(file->path, status);
 }
 
 bool qu_measure_file(const struct qu_file *file, const char *kind)
 {
 	uint64_t size = file->io.size;
-	size_t max = size < PIECE_LEN ? (size_t)size : PIECE_LEN;
+	size_t max = size < HASHED_MAX ? (size_t)size : HASHED_MAX;
 	EFI_STATUS status = measure_kind(file, kind);
-	bool done = !EFI_ERROR(status) || say_failure(file->path, status);
+	bool done = !EFI_ERROR(status) || say_no_measure(file->path, status);
 	void *buf = done && max > 0u ? qu_alloc(max) : NULL;
 	uint64_t pos = 0;
 
