@@ -407,7 +407,7 @@ struct fast_run {
  */
 static inline void fast_refill(struct fast_run *f)
 {
-	uint32_t n = f->n_bits & 63u; /* n_bits is below 64; the mask shows that to the compiler */
+	uint32_t n = f->n_bits & 63u; /* the other bits have no meaning: see fast_drop */
 
 	/*
 	 * Loads 8 bytes, and advances by as many as fit as a whole. The bits above n_bits are those
