@@ -2,12 +2,12 @@
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * What mbedtls.c needs of Mbed TLS 3, and no more: for a firmware that has no configuration of its
- * own. Compile Mbed TLS and mbedtls.c with -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"'. A firmware
+ * own. Compile Mbed TLS and mbedtls.c with -DMBEDTLS_CONFIG_FILE='"mbedtls_needs.h"'. A firmware
  * that has one must set these there; MBEDTLS_MD5_C and MBEDTLS_RIPEMD160_C are for images with
  * these hashes, which QEMU uses only if asked to.
  */
-#ifndef QCOW2_CRYPTO_MBEDTLS_CONFIG_H
-#define QCOW2_CRYPTO_MBEDTLS_CONFIG_H
+#ifndef QCOW2_CRYPTO_MBEDTLS_NEEDS_H
+#define QCOW2_CRYPTO_MBEDTLS_NEEDS_H
 
 #define MBEDTLS_AES_C
 #define MBEDTLS_CIPHER_C
