@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
 # What takes too long for run.sh: builds U-Boot of Debian 12 and 13 and runs it, and boots a kernel by GRUB of
-# Debian 12 and 13, each for BIOS and UEFI.
+# Debian 12 and 13, each for BIOS and UEFI. Needs what run.sh needs, and swig for U-Boot 2023.01.
 #	run-more.sh BUILD-DIR [TREE...]    with trees of U-Boot, runs only these
 set -u
 build=${1:?usage: run-more.sh BUILD-DIR [TREE...]}
@@ -24,6 +24,7 @@ mkdir -p "$dir/run"
 if [ $# -gt 0 ]; then
 	for tree; do ok "U-Boot in $tree" uboot "$tree" u-boot; done
 else
+	command -v swig >/dev/null || { echo "install swig: U-Boot 2023.01 needs it" >&2 && exit 1; }
 	sh tests/trees/get.sh "$dir" && sh tests/trees/grub-get.sh "$dir/run" || exit 1
 	for release in bookworm trixie; do
 		about=$release
