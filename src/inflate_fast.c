@@ -407,7 +407,7 @@ struct fast_run {
  */
 static inline void fast_refill(struct fast_run *f)
 {
-	uint32_t n = f->n_bits & 63u; /* n_bits is below 64; the mask shows that to the compiler */
+	uint32_t n = f->n_bits & 63u; /* the other bits have no meaning: see fast_drop */
 
 	/*
 	 * Loads 8 bytes, and advances by as many as fit as a whole. The bits above n_bits are those
@@ -418,10 +418,14 @@ static inline void fast_refill(struct fast_run *f)
 	f->n_bits = n | 56;
 }
 
+/*
+ * Drops the bits of an entry. Only the lower 6 bits of n_bits count, of the entry the lower 5, and
+ * bit 5 of an entry is 0; so this subtracts all of the entry.
+ */
 static inline void fast_drop(struct fast_run *f, uint32_t entry)
 {
-	f->buf >>= entry & FAST_DROP;
-	f->n_bits -= entry & FAST_DROP;
+	f->buf >>= entry & 63u;
+	f->n_bits -= entry;
 }
 
 /* Drops an entry with its extra bits. Returns the value plus the extra bits. */

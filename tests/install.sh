@@ -27,7 +27,7 @@ gcc-arm-none-eabi gcc-riscv64-unknown-elf gcc-aarch64-linux-gnu gcc-mips-linux-g
 libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
-busybox-static cpio sbsigntool openssl
+busybox-static cpio sbsigntool openssl swtpm
 bison flex bc patch perl grub-pc-bin grub-common
 initramfs-tools-core klibc-utils kmod shellcheck
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools

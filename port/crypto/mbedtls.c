@@ -14,7 +14,10 @@
 #include <mbedtls/md.h>
 #include <mbedtls/pkcs5.h>
 #include <mbedtls/version.h>
-#include <string.h>
+
+/* Firmware may have no string.h, which Mbed TLS has to include in its own way. */
+void *memcpy(void *restrict dest, const void *restrict src, size_t len);
+void *memset(void *dest, int byte, size_t len);
 
 /* The contexts of the library. They have the key and no IV, so threads can share them. */
 struct mbedtls_contexts {

@@ -85,8 +85,9 @@ static int read_step(struct qu_cache *cache, uint64_t pos, uint8_t *buf, size_t 
 	if (*len > QU_LINE_LEN - at)
 		*len = QU_LINE_LEN - at;
 	rc = line_get(cache, pos - at, &line);
+	/* Most compressed clusters come this way, and memcpy copies by bytes at odd addresses. */
 	if (rc == 0)
-		memcpy(buf, line + at, *len);
+		qu_boot->CopyMem(buf, line + at, *len);
 	return rc;
 }
 

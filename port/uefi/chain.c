@@ -124,6 +124,8 @@ static bool open_data(struct qu_layer *layer, struct qu_volume *volume,
 		return false;
 	if (!qu_file_open(&layer->data, volume))
 		return false;
+	if (request->is_measured && !qu_measure_file(&layer->data, "data"))
+		return false;
 	return qcow2_image_attach_data(&layer->image, &layer->data.io) == QCOW2_OK;
 }
 
@@ -135,6 +137,9 @@ static bool layer_open(struct qu_layer *layer, struct qu_volume *volume,
 	int rc;
 
 	if (!qu_file_open(&layer->file, volume))
+		return false;
+	/* Before any byte of the file is used. */
+	if (request->is_measured && !qu_measure_file(&layer->file, is_raw ? "raw" : "qcow2"))
 		return false;
 	if (is_raw)
 		return qcow2_image_raw(&layer->image, &layer->file.io) == QCOW2_OK;

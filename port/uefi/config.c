@@ -10,6 +10,7 @@
  *	                    or qcow2. A second one is the backing file of the first, and so on.
  *	data=PATH           its external data file, in place of the one that the image names
  *	overlay=memory      its disk can be written, into memory
+ *	measure=yes         its files are measured into the TPM
  *
  * Options follow the image they belong to. Paths start at the root of the volume and use / or \.
  * Blanks and line ends separate words; "..." keeps blanks. In the file, a # at the start of a word
@@ -106,7 +107,8 @@ static const uint16_t *after(const uint16_t *word, const char *prefix)
 static bool is_option(const uint16_t *word)
 {
 	return after(word, "blocksize=") != NULL || after(word, "backing=") != NULL ||
-	       after(word, "data=") != NULL || after(word, "overlay=") != NULL;
+	       after(word, "data=") != NULL || after(word, "overlay=") != NULL ||
+	       after(word, "measure=") != NULL;
 }
 
 static bool say_wrong(const char *why, const uint16_t *word)
@@ -154,6 +156,14 @@ static bool take_overlay(struct qu_request *request, const uint16_t *word)
 	return (end != NULL && *end == 0u) || say_wrong("overlay= must be memory", word);
 }
 
+static bool take_measure(struct qu_request *request, const uint16_t *word)
+{
+	const uint16_t *end = after(word, "yes");
+
+	request->is_measured = true;
+	return (end != NULL && *end == 0u) || say_wrong("measure= must be yes", word);
+}
+
 static bool take_option(struct qu_request *request, const uint16_t *word)
 {
 	const uint16_t *value;
@@ -164,6 +174,8 @@ static bool take_option(struct qu_request *request, const uint16_t *word)
 		return take_backing(request, value);
 	if ((value = after(word, "overlay=")) != NULL)
 		return take_overlay(request, value);
+	if ((value = after(word, "measure=")) != NULL)
+		return take_measure(request, value);
 	request->has_data = true;
 	return take_path(request->data, after(word, "data="));
 }

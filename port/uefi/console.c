@@ -59,19 +59,27 @@ static uint64_t divide_by_10(uint64_t value, uint32_t *rest)
 	return quotient;
 }
 
-static void put_decimal(struct line *line, uint64_t value)
+const char *qu_decimal(char text[QU_DECIMAL_MAX], uint64_t value)
 {
-	uint16_t digits[20];
-	unsigned n = 0;
+	char *at = &text[QU_DECIMAL_MAX - 1];
 
+	*at = '\0';
 	do {
 		uint32_t digit;
 
 		value = divide_by_10(value, &digit);
-		digits[n++] = (uint16_t)('0' + digit);
+		*--at = (char)('0' + digit);
 	} while (value != 0u);
-	while (n > 0u)
-		put(line, digits[--n]);
+	return at;
+}
+
+static void put_decimal(struct line *line, uint64_t value)
+{
+	char text[QU_DECIMAL_MAX];
+	const char *digit;
+
+	for (digit = qu_decimal(text, value); *digit != '\0'; digit++)
+		put(line, (unsigned char)*digit);
 }
 
 static void put_hex(struct line *line, uint64_t value)

@@ -289,9 +289,9 @@ struct qu_disk *qu_disk_publish(struct qu_volume *volume, const struct qu_reques
 	if (disk == NULL)
 		return NULL;
 	disk->n_reports = REPORTS_MAX;
-	if (!qu_chain_open(&disk->top, volume, request) || !reader_open(disk) ||
-	    !overlay_open(disk, request->has_overlay) || !media_fill(disk, request->block_size) ||
-	    !install(disk)) {
+	if (!qu_measure_disk(request) || !qu_chain_open(&disk->top, volume, request) ||
+	    !reader_open(disk) || !overlay_open(disk, request->has_overlay) ||
+	    !media_fill(disk, request->block_size) || !install(disk)) {
 		disk_free(disk);
 		return NULL;
 	}

@@ -46,6 +46,7 @@ typedef struct {
 #define EFI_DEVICE_ERROR       (EFI_ERROR_BIT | 7u)
 #define EFI_WRITE_PROTECTED    (EFI_ERROR_BIT | 8u)
 #define EFI_OUT_OF_RESOURCES   (EFI_ERROR_BIT | 9u)
+#define EFI_VOLUME_FULL        (EFI_ERROR_BIT | 11u)
 #define EFI_NO_MEDIA           (EFI_ERROR_BIT | 12u)
 #define EFI_MEDIA_CHANGED      (EFI_ERROR_BIT | 13u)
 #define EFI_NOT_FOUND          (EFI_ERROR_BIT | 14u)
@@ -131,9 +132,11 @@ typedef struct {
 	void *OpenProtocol, *CloseProtocol, *OpenProtocolInformation, *ProtocolsPerHandle;
 	EFI_STATUS(EFIAPI *LocateHandleBuffer)
 	(uint32_t how, const EFI_GUID *guid, void *key, UINTN *n_handles, EFI_HANDLE **handles);
-	void *LocateProtocol;
+	EFI_STATUS(EFIAPI *LocateProtocol)(const EFI_GUID *guid, void *registration, void **to);
 	EFI_STATUS(EFIAPI *InstallMultipleProtocolInterfaces)(EFI_HANDLE *handle, ...);
 	EFI_STATUS(EFIAPI *UninstallMultipleProtocolInterfaces)(EFI_HANDLE handle, ...);
+	void *CalculateCrc32;
+	void(EFIAPI *CopyMem)(void *dest, const void *src, UINTN len);
 } EFI_BOOT_SERVICES;
 
 /* 8 "Services - Runtime Services" */
@@ -262,6 +265,40 @@ typedef struct EFI_BLOCK_IO_PROTOCOL {
 		0x964e5b21, 0x6459, 0x11d2,                                                        \
 		{                                                                                  \
 			0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b                             \
+		}                                                                                  \
+	}
+
+/*
+ * "TCG EFI Protocol Specification, Family 2.0", 6 "EFI TCG2 Protocol". The types of events are in
+ * "TCG PC Client Platform Firmware Profile", 10.4.1.
+ */
+enum { EFI_TCG2_EVENT_HEADER_VERSION = 1, EV_IPL = 13 };
+
+typedef struct {
+	uint32_t Size; /* of the header and the text after it, with this member */
+	struct {
+		uint32_t HeaderSize;
+		uint16_t HeaderVersion;
+		uint32_t PCRIndex;
+		uint32_t EventType;
+	} __attribute__((packed)) Header;
+} __attribute__((packed)) EFI_TCG2_EVENT;
+
+typedef struct EFI_TCG2_PROTOCOL {
+	void *GetCapability, *GetEventLog;
+	EFI_STATUS(EFIAPI *HashLogExtendEvent)
+	(struct EFI_TCG2_PROTOCOL *self, uint64_t flags, EFI_PHYSICAL_ADDRESS bytes, uint64_t len,
+	 const EFI_TCG2_EVENT *event);
+	EFI_STATUS(EFIAPI *SubmitCommand)
+	(struct EFI_TCG2_PROTOCOL *self, uint32_t in_len, const uint8_t *in, uint32_t out_len,
+	 uint8_t *out);
+} EFI_TCG2_PROTOCOL;
+
+#define EFI_TCG2_PROTOCOL_GUID                                                                     \
+	{                                                                                          \
+		0x607f766c, 0x7455, 0x42be,                                                        \
+		{                                                                                  \
+			0x93, 0x0b, 0xe4, 0xd7, 0x6d, 0xb2, 0x72, 0x0f                             \
 		}                                                                                  \
 	}
 

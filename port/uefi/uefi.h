@@ -10,6 +10,7 @@
  *	disk.c       an image as EFI_BLOCK_IO_PROTOCOL
  *	overlay.c    what is written to a disk, in memory
  *	chain.c      an image and its backing files
+ *	measure.c    measures files into the TPM
  *	config.c     parses the words that name the images
  *	file.c       a file on the volume as a struct qcow2_io
  *	volume.c     the file system that holds the images, and its blocks
@@ -27,7 +28,8 @@
  *	                       systems 256 KiB; on both, 4 KiB more
  *	for each disk          what qcow2_reader_memory recommends, 8.2 MiB at most; with an
  *	                       overlay 64 KiB more, and up to 16 MiB as it is written
- *	during opening         600 KiB more
+ *	during opening         600 KiB more; with measure=yes, as much as the longest file, 64 MiB
+ *	                       at most
  *
  * All of it is boot services data, which the operating system reclaims.
  */
@@ -59,6 +61,11 @@ extern EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *qu_console;
  * in them are printed as '?'. A '\n' in the format ends the line.
  */
 void qu_say(const char *format, ...);
+
+enum { QU_DECIMAL_MAX = 21 }; /* the digits of UINT64_MAX, and a NUL */
+
+/* Writes a number to the end of `text` and returns where it begins. */
+const char *qu_decimal(char text[QU_DECIMAL_MAX], uint64_t value);
 
 /* Returns a text for a status of the firmware, such as "device error". Never NULL. */
 const char *qu_efi_text(EFI_STATUS status);
@@ -198,6 +205,7 @@ struct qu_request {
 	uint16_t data[QU_PATH_MAX];
 	bool has_data;
 	bool has_overlay; /* writes go to memory */
+	bool is_measured;
 };
 
 /* Words in UTF-16 or in UTF-8. */
@@ -217,6 +225,20 @@ void qu_words_skip_program(struct qu_words *words);
 
 /* Do the words that follow contain a '.', '\' or '/', as a file name does? */
 bool qu_words_have_path(const struct qu_words *words);
+
+/* ---- measure.c ---- */
+
+/*
+ * Measures that a disk follows, and whether its files are measured. Without a TPM, prints a message
+ * and returns false if they should be.
+ */
+bool qu_measure_disk(const struct qu_request *request);
+
+/*
+ * Measures all bytes of an open file and what it is used as: "qcow2", "raw" or "data". On failure,
+ * prints a message and returns false.
+ */
+bool qu_measure_file(const struct qu_file *file, const char *kind);
 
 /* ---- chain.c ---- */
 

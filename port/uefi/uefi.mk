@@ -15,7 +15,7 @@ UEFI_CFLAGS = -std=$(STD) -Os $(WARNINGS) -Werror -ffreestanding -fno-builtin -f
 UEFI_LDFLAGS = -nostdlib -fuse-ld=lld -Wl,-entry:efi_main -Wl,-opt:ref -Wl,-Brepro
 
 UEFI_SRCS = $(addprefix port/uefi/,cache.c chain.c config.c console.c disk.c fat.c file.c \
-	firmware.c handover.c overlay.c path.c sbat.c session.c volume.c) port/common/utf8.c
+	firmware.c handover.c measure.c overlay.c path.c sbat.c session.c volume.c) port/common/utf8.c
 UEFI_CORE = $(addprefix src/,$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_FAST) \
 	$(QCOW2_CORE_ZSTD_FAST) extension.c status.c $(QCOW2_MEM_SRCS))
 UEFI_HEADERS = $(wildcard port/uefi/*.h port/common/*.h src/*.h include/qcow2/*.h)

@@ -93,6 +93,17 @@ x64() { # STICK DEVICE
 x64_counted() { x64 "$1" "-device qemu-xhci -device usb-storage,drive=stick -icount shift=4,sleep=off -plugin $work/count.so"; }
 x64_usb() { x64 "$1" '-device qemu-xhci -device usb-storage,drive=stick'; }
 x64_nvme() { x64 "$1" '-device nvme,drive=stick,serial=1,logical_block_size=512'; }
+x64_tpm() { # STICK; the socket needs a short path
+	local tpm rc=0
+	tpm=$(mktemp -d)
+	timeout 3600 swtpm socket --tpm2 --tpmstate dir="$tpm" --ctrl type=unixio,path="$tpm/socket" --terminate &
+	x64 "$1" "-device ide-hd,drive=stick -device tpm-tis,tpmdev=tpm
+		-tpmdev emulator,id=tpm,chardev=tpm -chardev socket,id=tpm,path=$tpm/socket" || rc=$?
+	kill $! 2>/dev/null # if QEMU did not start; otherwise it has ended
+	wait $!
+	rm -rf "$tpm"
+	return $rc
+}
 ia32() {
 	limit qemu-system-x86_64 -machine q35,accel=tcg,smm=on -m 512 -vga none $plain \
 		-global driver=cfi.pflash01,property=secure,value=on -global ICH9-LPC.disable_s3=1 \
@@ -193,6 +204,8 @@ check_broken() {
 }
 
 check_no_image() {
+	ok "without a TPM, nothing is measured and the image is refused" \
+		line 'qcow2: \probe.qcow2: cannot be measured: this firmware has no TPM 2.0; remove measure='
 	ok "the program prints the reason" seen 'qcow2: \broken\text.qcow2: not a qcow2 image (at file offset 0)'
 	ok "the firmware goes on to its shell" line 'the shell goes on'
 }
@@ -252,14 +265,21 @@ check_ia32() { check_probe ia32; }
 check_aa64() { check_probe aa64; }
 check_uboot() { check_probe aa64; }
 check_uboot_ext4() { check_probe ext4 0; } # read through the driver: no cache for the volume
-# The disk of x64_linux as a raw disk, without our program.
+# The disk of x64_linux as a raw disk, without our program. What the firmware does while it waits for the
+# stick differs by 1 % from run to run, so if there are too many instructions, up to four more runs are made with the
+# image, and the least counts.
 check_x64_raw() {
-	local raw image
+	local raw image again runs=1
 	raw=$(sed -n 's/^instructions: //p' "$log")
 	image=$(sed -n 's/^instructions: //p' "$work/log/x64_linux")
 	ok "Linux starts from the raw disk" grep -q '^user space of Linux .* is up' "$log"
-	ok "from power-on to the end, $image instructions with the image, $raw with the raw disk: at most 1.2 times" \
-		test "${image:-0}" -gt 0 -a "$((${image:-0} * 100))" -le "$((${raw:-0} * 120))"
+	while [ $runs -lt 5 ] && [ "$((${image:-0} * 100))" -gt "$((${raw:-0} * 115))" ]; do
+		again=$(x64_counted linux 2>&1 | plain_text | sed -n 's/^instructions: //p')
+		[ "${again:-$image}" -ge "$image" ] || image=$again
+		runs=$((runs + 1))
+	done
+	ok "from power-on to the end, $image instructions with the image, $raw with the raw disk: at most 1.15 times" \
+		test "${image:-0}" -gt 0 -a "$((${image:-0} * 100))" -le "$((${raw:-0} * 115))"
 }
 run_secure() { secure; }
 check_secure() {
@@ -285,6 +305,19 @@ rebuilt() {
 	rm -rf "$work/again" && sleep 1 && make -s -C "$here/../.." O="$(realpath "$work")/again" \
 		"$(realpath "$work")/again/uefi/qcow2x64.efi" >/dev/null &&
 		cmp "$uefi/qcow2x64.efi" "$work/again/uefi/qcow2x64.efi"
+}
+run_measured() { x64_tpm measured-first; }
+run_measured_second() { x64_tpm measured-second; }
+check_measured() { # [NAME]
+	local pcr
+	pcr=$(cat "$work/expect/measured-${1:-first}")
+	ok "all disks are published" test "$(grep -c 'with [0-9]* KiB of memory$' "$log")" -eq 4
+	ok "the TPM has the value that pcr.sh computes: $pcr" line "probe: pcr 9 $pcr"
+	ok "it ends in the boot loader" line 'probe: done'
+}
+check_measured_second() {
+	check_measured second
+	ok "one byte changes the value" test "$(cat "$work/expect/measured-first")" != "$(cat "$work/expect/measured-second")"
 }
 run_l1() { x64_usb l1; }
 run_l2() { x64_nvme l2; }
@@ -313,7 +346,8 @@ stick aa64 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI
 ext4_stick ext4 "$uefi/qcow2aa64.efi" /efi/boot/bootaa64.efi
 stick broken-stick "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all broken images' \
 	$(cd "$work/broken" && printf 'broken/%s\n' *.qcow2) probe.qcow2
-stick no_image "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2'
+stick no_image "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2' \
+	'\probe.qcow2 measure=yes'
 text_file no_image /startup.nsh 'echo the shell goes on' 'reset -s'
 damaged_stick l1 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l1-entry.qcow2
 damaged_stick l2 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l2-entry.qcow2
@@ -327,6 +361,9 @@ text_file secure-loader /qcow2.cfg '\probe.qcow2'
 fat_stick secure-shim 64 "$work/secure/shimx64.efi" /EFI/BOOT/BOOTX64.EFI "$work/secure/signed.qcow2"
 mcopy -i "$work/secure-shim.img@@1M" "$work/secure/qcow2x64.efi" ::/EFI/BOOT/grubx64.efi
 text_file secure-shim /qcow2.cfg '\signed.qcow2'
+for name in first second; do
+	fat_stick measured-$name 64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/measured/$name"/*
+done
 cat >"$work/expect/broken" <<'END'
 short.qcow2 image is truncated (at file offset
 l1.qcow2 image is truncated (at file offset
@@ -339,7 +376,7 @@ loop.qcow2 more than 16 files in the backing chain, or a loop
 END
 
 [ $# -gt 0 ] || set -- x64_linux x64_raw readme x64 secure aa64 ia32 uboot no_image uboot_ext4 x64_broken shell \
-	l1 l2 aa64_l2 uboot_l2 uboot_data
+	measured measured_second l1 l2 aa64_l2 uboot_l2 uboot_data
 while [ $# -gt 0 ]; do # two at a time
 	for name in "$1" ${2:-}; do
 		(

@@ -203,11 +203,37 @@ secure() {
 	qemu-img convert -c -O qcow2 raw/signed.raw secure/signed.qcow2
 }
 
+# Chains and a data file for a machine with a TPM. The second stick differs in one byte of one file.
+# Both have the value that the TPM must show.
+measured() {
+	local name
+	rm -rf measured && mkdir measured measured/first
+	cp stick/probe.qcow2 measured/first/
+	(
+		cd measured/first
+		head -c 200000 /dev/urandom >base.raw
+		qemu-img create -q -f qcow2 -b probe.qcow2 -F qcow2 over.qcow2
+		qemu-img create -q -f qcow2 -b base.raw -F raw top.qcow2
+		qemu-img create -q -f qcow2 -o data_file=external.data external.qcow2 1M
+		printf '\\%s measure=yes\n' over.qcow2 'top.qcow2 blocksize=4096' external.qcow2 >qcow2.cfg
+		printf '\\top.qcow2\n' >>qcow2.cfg
+	)
+	cp -r measured/first measured/second
+	python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(123456); b = f.read(1)[0]
+f.seek(123456); f.write(bytes([b ^ 1]))' measured/second/base.raw
+	for name in first second; do
+		(cd measured/$name && sh "$here/../../port/uefi/pcr.sh" disk qcow2:over.qcow2 qcow2:probe.qcow2 \
+			disk=4096 qcow2:top.qcow2 raw:base.raw disk qcow2:external.qcow2 data:external.data \
+			unmeasured) >expect/measured-$name
+	done
+}
+
 linux_disk
 secure
 probe_disk probe probe zstd
 probe_disk returns probe-returns zlib
 variants
+measured
 broken
 damaged l1-entry break-l1 'invalid L1 or L2 table entry'
 damaged l2-entry break-entry 'invalid L1 or L2 table entry'

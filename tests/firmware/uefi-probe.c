@@ -11,6 +11,7 @@
  *	probe: disk N writes ok|WRONG       if it can be written: whether it keeps what is written
  *	probe: variable TEXT                each line of the variable Qcow2Boot
  *	probe: variable attributes N        6: volatile, and readable by the operating system
+ *	probe: pcr 9 HEX                    if there is a TPM: the PCR, in the bank of SHA-256
  *	probe: done
  *
  * It reads the first 8 MiB in pieces of varying length, then one block of each 1 MiB, and the last
@@ -232,6 +233,35 @@ static void probe_variable(void)
 	say_number("probe: variable attributes ", attributes, "\r\n");
 }
 
+/* "TPM 2.0 Library, Part 3", 22.4 "TPM2_PCR_Read". */
+static void probe_pcr(void)
+{
+	static const EFI_GUID guid = EFI_TCG2_PROTOCOL_GUID;
+	/* Tag, length, command; one bank: SHA-256; three bytes with a bit for each PCR. */
+	static const uint8_t command[20] = { 0x80, 1, 0, 0, 0, 20, 0, 0, 1,      0x7e,
+		                             0,    0, 0, 1, 0, 11, 3, 0, 1 << 1, 0 };
+	enum { AT = 30, LEN = 32 }; /* the value in the answer */
+	EFI_TCG2_PROTOCOL *tcg2;
+	char text[2 * LEN + 1];
+	void *found;
+	unsigned i;
+
+	if (EFI_ERROR(bs->LocateProtocol(&guid, NULL, &found)))
+		return;
+	tcg2 = found;
+	if (EFI_ERROR(tcg2->SubmitCommand(tcg2, sizeof command, command, 256, buf)) ||
+	    buf[AT - 1] != LEN)
+		return;
+	for (i = 0; i < LEN; i++) {
+		text[2u * i] = "0123456789abcdef"[buf[AT + i] >> 4];
+		text[2u * i + 1u] = "0123456789abcdef"[buf[AT + i] & 15u];
+	}
+	text[2 * LEN] = '\0';
+	say("probe: pcr 9 ");
+	say(text);
+	say("\r\n");
+}
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	EFI_TPL tpl;
@@ -249,6 +279,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 	crc_init();
 	probe_all();
 	probe_variable();
+	probe_pcr();
 	(void)bs->FreePool(memory);
 	say("probe: done\r\n");
 #ifndef PROBE_RETURNS

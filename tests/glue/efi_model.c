@@ -130,6 +130,11 @@ static EFI_STATUS EFIAPI allocate_pages(uint32_t type, uint32_t memory, UINTN n_
 	return EFI_SUCCESS;
 }
 
+static void EFIAPI copy_mem(void *dest, const void *src, UINTN len)
+{
+	memmove(dest, src, len);
+}
+
 static EFI_STATUS EFIAPI free_pages(EFI_PHYSICAL_ADDRESS address, UINTN n_pages)
 {
 	void *p = (void *)(uintptr_t)address;
@@ -393,6 +398,58 @@ EFI_BLOCK_IO_PROTOCOL *efi_disk(size_t n)
 			return block_io;
 	}
 	return NULL;
+}
+
+/* ---- TPM ---- */
+
+static EFI_STATUS EFIAPI hash_log_extend_event(EFI_TCG2_PROTOCOL *self, uint64_t flags,
+                                               EFI_PHYSICAL_ADDRESS bytes, uint64_t len,
+                                               const EFI_TCG2_EVENT *event);
+static EFI_TCG2_PROTOCOL tcg2 = { .HashLogExtendEvent = hash_log_extend_event };
+
+static void measured_add(const void *bytes, size_t len, const char *text, size_t text_len)
+{
+	if (efi.measured.bytes == NULL)
+		return;
+	LE(len, efi.measured.max - efi.measured.len);
+	memcpy(efi.measured.bytes + efi.measured.len, bytes, len);
+	efi.measured.len += len;
+	LE(text_len + 2, EFI_TEXTS_MAX - efi.measured.texts_len);
+	memcpy(efi.measured.texts + efi.measured.texts_len, text, text_len);
+	efi.measured.texts_len += text_len;
+	efi.measured.texts[efi.measured.texts_len++] = '\n';
+}
+
+static EFI_STATUS EFIAPI hash_log_extend_event(EFI_TCG2_PROTOCOL *self, uint64_t flags,
+                                               EFI_PHYSICAL_ADDRESS bytes, uint64_t len,
+                                               const EFI_TCG2_EVENT *event)
+{
+	TRUE(self == &tcg2);
+	EQ(flags, 0);
+	EQ(sizeof *event, 18);
+	LE(sizeof *event, event->Size);
+	EQ(event->Header.HeaderSize, 14);
+	EQ(event->Header.HeaderVersion, 1);
+	EQ(event->Header.PCRIndex, 9);
+	EQ(event->Header.EventType, 13);
+	if (fails(EFI_DEVICE_ERROR))
+		return EFI_DEVICE_ERROR;
+	measured_add((const void *)(uintptr_t)bytes, (size_t)len, (const char *)(event + 1),
+	             event->Size - sizeof *event);
+	return efi.has_full_log ? EFI_VOLUME_FULL : EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI locate_protocol(const EFI_GUID *guid, void *registration, void **to)
+{
+	static const EFI_GUID tcg2_guid = EFI_TCG2_PROTOCOL_GUID;
+
+	TRUE(guid_equal(guid, &tcg2_guid));
+	TRUE(registration == NULL);
+	*to = garbage;
+	if (!efi.has_tpm || fails(EFI_NOT_FOUND))
+		return EFI_NOT_FOUND;
+	*to = &tcg2;
+	return EFI_SUCCESS;
 }
 
 /* ---- The variable of the program ---- */
@@ -722,6 +779,7 @@ static EFI_BOOT_SERVICES boot_services = {
 	.RestoreTPL = restore_tpl,
 	.AllocatePages = allocate_pages,
 	.FreePages = free_pages,
+	.CopyMem = copy_mem,
 	.AllocatePool = allocate_pool,
 	.FreePool = free_pool,
 	.HandleProtocol = handle_protocol,
@@ -732,6 +790,7 @@ static EFI_BOOT_SERVICES boot_services = {
 	.ConnectController = connect,
 	.DisconnectController = disconnect,
 	.LocateHandleBuffer = locate_handles,
+	.LocateProtocol = locate_protocol,
 	.InstallMultipleProtocolInterfaces = install,
 	.UninstallMultipleProtocolInterfaces = uninstall,
 };

@@ -40,7 +40,7 @@ void efi_volume_free(struct efi_volume *volume);
 
 /* ---- The firmware ---- */
 
-enum { EFI_CONSOLE_MAX = 16384, EFI_VARIABLE_MAX = 1024 };
+enum { EFI_CONSOLE_MAX = 16384, EFI_VARIABLE_MAX = 1024, EFI_TEXTS_MAX = 4096 };
 
 typedef EFI_STATUS(EFIAPI *efi_program)(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
 
@@ -62,6 +62,19 @@ struct efi_model {
 
 	char variable[EFI_VARIABLE_MAX]; /* the text of Qcow2Boot; empty if it does not exist */
 	bool has_full_store;             /* there is no room for variables */
+
+	bool has_tpm;
+	bool has_full_log; /* of the events of the TPM */
+	/*
+	 * What the program has measured: all bytes that were hashed, and the texts of the events.
+	 * With bytes == NULL, the model keeps neither.
+	 */
+	struct {
+		uint8_t *bytes; /* memory of the test */
+		size_t max, len;
+		char texts[EFI_TEXTS_MAX]; /* each with a line feed */
+		size_t texts_len;
+	} measured;
 
 	uint64_t loader_blocks;     /* the disk with this many blocks has a boot loader */
 	EFI_STATUS (*loader)(void); /* the boot loader */

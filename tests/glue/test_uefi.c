@@ -7,6 +7,7 @@
  */
 #include "efi_messages.h"
 #include "efi_model.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,8 @@ static const char config[] = "# all images\r\n"
 			     "ext.q    # with a data file\r\n"
 			     "\"\\plain.q\" blocksize=4096\r\n";
 static const char all_options[] = "top.q ext.q plain.q blocksize=4096";
+static const char measured[] = "top.q measure=yes ext.q measure=yes plain.q blocksize=4096 "
+			       "measure=yes";
 static const char no_image[] = "This is a text.";
 
 static struct {
@@ -137,11 +140,13 @@ static const struct setup {
 	const char *name;
 	void (*make_blocks)(struct efi_volume *volume); /* NULL if the volume has no block device */
 	const char *config, *options;
+	bool has_tpm;
 } setups[] = {
-	{ "FAT, configuration", efi_volume_fat, config, NULL },
-	{ "FAT, options", efi_volume_fat, NULL, all_options },
-	{ "another file system", efi_volume_other, NULL, all_options },
-	{ "no blocks", NULL, config, NULL },
+	{ "FAT, configuration", efi_volume_fat, config, NULL, false },
+	{ "FAT, options", efi_volume_fat, NULL, all_options, false },
+	{ "another file system", efi_volume_other, NULL, all_options, false },
+	{ "no blocks", NULL, config, NULL, false },
+	{ "TPM", efi_volume_fat, NULL, measured, true },
 };
 
 static void open_setup(const struct setup *setup, struct efi_volume *volume)
@@ -149,6 +154,12 @@ static void open_setup(const struct setup *setup, struct efi_volume *volume)
 	add_files(volume, setup->config);
 	if (setup->make_blocks != NULL)
 		setup->make_blocks(volume);
+}
+
+static void power_on(const struct setup *setup, const struct efi_volume *volume)
+{
+	efi_power_on(volume, setup->options);
+	efi.has_tpm = setup->has_tpm;
 }
 
 /* ---- Reading the disks ---- */
@@ -228,7 +239,7 @@ static void driver_shows_disks(void **state)
 
 		test_case("%s", setups[i].name);
 		open_setup(&setups[i], &volume);
-		efi_power_on(&volume, setups[i].options);
+		power_on(&setups[i], &volume);
 		EQ(efi_run(efi_main_driver), EFI_SUCCESS);
 		EQ(count_disks(), N_DISKS);
 		for (size_t k = 0; k < N_DISKS; k++)
@@ -288,7 +299,7 @@ static EFI_STATUS loader(void)
 
 static void power_on_with_loader(const struct setup *setup, const struct efi_volume *volume)
 {
-	efi_power_on(volume, setup->options);
+	power_on(setup, volume);
 	efi.loader = loader;
 	efi.loader_blocks = images.disks[1].size / 512;
 	loader_disks = 0;
@@ -591,6 +602,131 @@ static void replaces_variable(void **state)
 	efi_volume_free(&volume);
 }
 
+/* ---- Measuring ---- */
+
+enum { PIECE = 64 << 20 };
+
+/* What should be measured, as the model keeps it. */
+static struct {
+	uint8_t *bytes;
+	size_t len;
+	char texts[EFI_TEXTS_MAX];
+} expected;
+
+static void expect_bytes(const void *bytes, size_t len)
+{
+	LE(len, efi.measured.max - expected.len);
+	memcpy(expected.bytes + expected.len, bytes, len);
+	expected.len += len;
+}
+
+/* An event of which the text, but for a path after it, is hashed. */
+static void expect_text(const char *text, const char *path)
+{
+	expect_bytes(text, strlen(text));
+	strcat(strcat(strcat(expected.texts, text), path), "\n");
+}
+
+static void expect_file(const char *kind, const char *path, const struct image_buf *file)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "%s %zu", kind, file->len);
+	expect_text(text, path);
+	expect_bytes(file->data, file->len);
+	for (size_t at = 0; at < file->len; at += PIECE) {
+		snprintf(text, sizeof text, "bytes at %zu\n", at);
+		strcat(expected.texts, text);
+	}
+}
+
+/* Starts the driver in a firmware with a TPM, and compares what it measured. */
+static void measure(const struct efi_volume *volume, const char *options, size_t max,
+                    void (*expect)(void))
+{
+	efi_power_on(volume, options);
+	efi.has_tpm = true;
+	efi.measured.max = max;
+	efi.measured.bytes = malloc(max);
+	memset(&expected, 0, sizeof expected);
+	expected.bytes = malloc(max);
+	TRUE(efi.measured.bytes != NULL && expected.bytes != NULL);
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	expect();
+	EQ(efi.measured.len, expected.len);
+	SAME(efi.measured.bytes, expected.bytes, expected.len);
+	EQ(strcmp(efi.measured.texts, expected.texts), 0);
+	free(efi.measured.bytes);
+	free(expected.bytes);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+}
+
+static void expect_chain_and_data(void)
+{
+	expect_text("disk 512", "");
+	expect_file("qcow2", " /top.q", &images.top.file);
+	expect_file("qcow2", " /mid.q", &images.middle.file);
+	expect_file("raw", " /base.raw", &images.raw);
+	expect_text("disk 4096", "");
+	expect_file("qcow2", " /ext.q", &images.external.file);
+	expect_file("data", " /ext.raw", &images.external.data);
+	expect_text("unmeasured 512", "");
+}
+
+static struct image_buf long_file;
+
+static void expect_pieces(void)
+{
+	expect_text("disk 512", "");
+	expect_file("qcow2", " /mid.q", &images.middle.file);
+	expect_file("raw", " /long.raw", &long_file);
+}
+
+static void measures_files(void **state)
+{
+	struct efi_volume volume;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(setups); i++) {
+		test_case("measure, %s", setups[i].name);
+		add_files(&volume, NULL);
+		if (setups[i].make_blocks != NULL)
+			setups[i].make_blocks(&volume);
+		measure(&volume, "top.q measure=yes ext.q measure=yes blocksize=4096 plain.q",
+		        1 << 20, expect_chain_and_data);
+		efi_volume_free(&volume);
+	}
+	test_case("measure in pieces");
+	image_buf_resize(&long_file, (size_t)PIECE + 5);
+	image_fill(long_file.data, long_file.len, 9, 0);
+	add_files(&volume, NULL);
+	efi_volume_add(&volume, "long.raw", long_file.data, long_file.len);
+	measure(&volume, "mid.q measure=yes backing=raw:long.raw", 2 * (size_t)PIECE,
+	        expect_pieces);
+	efi_volume_free(&volume);
+	free(long_file.data);
+	memset(&long_file, 0, sizeof long_file);
+}
+
+/* The TPM has all events even if the log of the firmware has no room for them. */
+static void measures_without_log(void **state)
+{
+	struct efi_volume volume;
+
+	(void)state;
+	test_case("measure with a full log");
+	open_setup(&setups[0], &volume);
+	efi_power_on(&volume, "plain.q measure=yes");
+	efi.has_tpm = true;
+	efi.has_full_log = true;
+	EQ(efi_run(efi_main_driver), EFI_SUCCESS);
+	EQ(efi_complaints(), 0);
+	EQ(efi_unload(), EFI_SUCCESS);
+	efi_check_clean();
+	efi_volume_free(&volume);
+}
+
 /* ---- Requests that fail ---- */
 
 static char long_config[65536 + 1]; /* blanks */
@@ -628,6 +764,9 @@ static const struct request_case {
 	{ "text.q top.q nothing.q ext.q", NULL, 2, "\\text.q: not a qcow2 image" },
 	{ "blocksize=512", NULL, 0, "this option must follow an image: blocksize=512" },
 	{ "top.q blocksize=511", NULL, 0, "the block size must be 512 or 4096: 511" },
+	{ "top.q measure=no", NULL, 0, "measure= must be yes: no" },
+	{ "plain.q measure=yes ext.q", NULL, 1,
+	  "\\plain.q: cannot be measured: this firmware has" },
 	{ "top.q overlay=disk", NULL, 0, "overlay= must be memory: disk" },
 	{ "..\\top.q", NULL, 0, "not a path on this volume: ..\\top.q" },
 	{ "top.q \"ext.q", NULL, 0, "closing quote" },
@@ -814,6 +953,8 @@ static bool reason_was_printed(void)
 		return true;
 	if (efi.status == EFI_DEVICE_ERROR)
 		return efi_printed(": device error") || efi_printed("a file of unknown size");
+	if (efi.status == EFI_NOT_FOUND && efi_printed("this firmware has no TPM 2.0"))
+		return true;
 	return efi_printed(": no medium") || efi_printed(": unsupported");
 }
 
@@ -871,7 +1012,7 @@ static bool driver_fault(const struct setup *setup, const struct efi_volume *vol
 	EFI_STATUS status;
 
 	test_case("%s: call %u fails%s", setup->name, n, persistent ? " and all after it" : "");
-	efi_power_on(volume, setup->options);
+	power_on(setup, volume);
 	arm(n, persistent);
 	status = efi_run(efi_main_driver);
 	check_made(status, count_disks(), persistent);
@@ -950,13 +1091,22 @@ static void messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(driver_shows_disks), cmocka_unit_test(refuses_bad_calls),
-		cmocka_unit_test(application_boots),  cmocka_unit_test(keeps_writes_in_memory),
-		cmocka_unit_test(write_faults),       cmocka_unit_test(writes_over_damage),
-		cmocka_unit_test(bounds_writes),      cmocka_unit_test(names_files),
-		cmocka_unit_test(replaces_variable),  cmocka_unit_test(requests),
-		cmocka_unit_test(bad_files),          cmocka_unit_test(driver_faults),
-		cmocka_unit_test(application_faults), cmocka_unit_test(messages),
+		cmocka_unit_test(driver_shows_disks),
+		cmocka_unit_test(refuses_bad_calls),
+		cmocka_unit_test(application_boots),
+		cmocka_unit_test(keeps_writes_in_memory),
+		cmocka_unit_test(write_faults),
+		cmocka_unit_test(writes_over_damage),
+		cmocka_unit_test(bounds_writes),
+		cmocka_unit_test(names_files),
+		cmocka_unit_test(replaces_variable),
+		cmocka_unit_test(measures_files),
+		cmocka_unit_test(measures_without_log),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(bad_files),
+		cmocka_unit_test(driver_faults),
+		cmocka_unit_test(application_faults),
+		cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, make_images, free_images);

@@ -7,26 +7,8 @@
 set -u
 module=${1:?usage: grub.sh MODULE OUT-DIR}
 out=${2:?usage: grub.sh MODULE OUT-DIR}
+. "$(dirname "$0")/disk.sh"
 rm -rf "$out"
-mkdir -p "$out/in" "$out/on" || exit 1
-
-# Makes a disk of two partitions, FAT and ext4, with the files of a folder.
-make_disk() { # DISK FOLDER
-	truncate -s 64M "$1" && printf 'label: gpt\nstart=2048,size=40960\nstart=43008,size=81920\n' | sfdisk -q "$1" &&
-		mkfs.vfat -C "$1.fat" 20480 >/dev/null && mcopy -i "$1.fat" "$2"/* :: &&
-		mke2fs -q -t ext4 -d "$2" "$1.ext4" 40960k >/dev/null 2>&1 &&
-		dd if="$1.fat" of="$1" bs=1M seek=1 conv=notrunc status=none &&
-		dd if="$1.ext4" of="$1" bs=1M seek=21 conv=notrunc status=none
-}
-
-make_images() {
-	yes 'the same line, with a number after it' | head -n 30000 | nl >"$out/in/data.bin" &&
-		echo inside >"$out/in/text.txt" && make_disk "$out/inner.raw" "$out/in" &&
-		qemu-img convert -c -O qcow2 "$out/inner.raw" "$out/on/vm.q" &&
-		qemu-img convert -c -O qcow2 -o compression_type=zstd "$out/inner.raw" "$out/on/z.q" &&
-		qemu-img create -q -f qcow2 -b vm.q -F qcow2 "$out/on/over.q" &&
-		make_disk "$out/outer.raw" "$out/on"
-}
 
 # A module is found by the list of what each module needs.
 make_grub() {
@@ -57,10 +39,9 @@ make_grub() {
 		cat "$out/grub/lnxboot.img" "$out/core.img" >"$out/kernel"
 }
 
-make_images && make_grub || exit 1
+make_images "$out" && make_grub || exit 1
 timeout 600 qemu-system-x86_64 -accel tcg -m 128 -display none -monitor none -serial "file:$out/console" -no-reboot \
 	-kernel "$out/kernel" -drive "file=$out/outer.raw,format=raw,snapshot=on" </dev/null || exit 1
-crc=$(python3 -c 'import sys, zlib; print("%08x" % zlib.crc32(open(sys.argv[1], "rb").read()))' "$out/in/data.bin")
 cat >"$out/expected" <<END
 inside
 $crc  (vm,gpt1)/data.bin

@@ -3,13 +3,14 @@
 # SPDX-FileCopyrightText: The qcow2 reader authors
 # Builds port/uboot, port/grub and port/tfa in the source trees of Debian 12 and 13, so that a header or a
 # function that is gone there is found. Only our objects are built, and what they need. GRUB's module also
-# runs, in the GRUB that Debian 12 installs.
+# runs, in the GRUB that Debian 12 installs, and boots Debian's kernel: by BIOS with GRUB of Debian 12, by UEFI
+# with that of Debian 13.
 #	run.sh BUILD-DIR
 set -u
 dir=${1:?usage: run.sh BUILD-DIR}/trees
 cd "$(dirname "$0")/../.." || exit 1
 . tests/firmware/ok.sh
-sh tests/trees/get.sh "$dir" || exit 1
+sh tests/trees/get.sh "$dir" && sh tests/trees/grub-get.sh "$dir/run" || exit 1
 dir=$(cd "$dir" && pwd)
 cross=CROSS_COMPILE=aarch64-linux-gnu-
 
@@ -83,6 +84,34 @@ uboot_style() { # TREE
 	return 1
 }
 
+# The adapter for Mbed TLS, with the library that U-Boot has, for a processor without a libc: beside the core,
+# both need only a few functions, which any firmware has. The headers that Mbed TLS includes are made here.
+mbedtls_build() { # TREE
+	local from=$1/lib/mbedtls/external/mbedtls work=$1/qcow2.mbedtls file needed
+	rm -rf "$work" && mkdir -p "$work/include" && cp port/crypto/mbedtls_needs.h "$work/include/" &&
+		touch "$work"/include/{assert,stdio}.h || return 1
+	cat >"$work/include/string.h" <<-'END'
+		#include <stddef.h>
+		void *memcpy(void *to, const void *from, size_t len);
+		void *memmove(void *to, const void *from, size_t len);
+		void *memset(void *to, int byte, size_t len);
+		int memcmp(const void *a, const void *b, size_t len);
+		int strcmp(const char *a, const char *b);
+		size_t strlen(const char *text);
+	END
+	printf '#include <stddef.h>\nvoid *calloc(size_t n, size_t len);\nvoid free(void *memory);\n' \
+		>"$work/include/stdlib.h" || return 1
+	for file in port/crypto/mbedtls.c src/crypto.c \
+		"$from"/library/{aes,md,sha1,sha256,sha512,pkcs5,platform_util,constant_time,cipher,cipher_wrap,asn1parse}.c; do
+		arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -Wall -Wextra -ffreestanding -ffunction-sections \
+			-I"$work/include" -Iinclude -Iport/crypto -I"$from/include" \
+			-DMBEDTLS_CONFIG_FILE='"mbedtls_needs.h"' -c "$file" -o "$work/$(basename "$file" .c).o" || return 1
+	done
+	arm-none-eabi-ld -r --gc-sections -e qcow2_mbedtls -o "$work/all" "$work"/*.o || return 1
+	needed=$(arm-none-eabi-nm -u "$work/all" | awk '{ print $2 }' | paste -sd' ')
+	[ "$needed" = 'calloc free memcpy memset strcmp' ] || { echo "it needs $needed" && return 1; }
+}
+
 tfa_build() { # TREE: for BL2 of QEMU's platform
 	local plat=$1/plat/qemu/common list=$1/plat/qemu/qemu/platform.mk core object
 	local objects=$1/build/qemu/release/bl2/io_qcow2.o
@@ -109,12 +138,16 @@ for release in bookworm trixie; do
 	ok "U-Boot: all of the core that is needed" uboot_complete "$tree"
 	ok "U-Boot: make uboot-patch" uboot_patches "$tree"
 	ok "U-Boot: checkpatch" uboot_style "$tree"
+	[ $release != trixie ] || ok "Mbed TLS of U-Boot: without a libc" quiet "$dir/$release-mbedtls.log" mbedtls_build "$tree"
 	platform=x86_64-efi
 	[ $release != bookworm ] || platform=i386-pc # this machine's GRUB runs it
 	ok "GRUB: module for $platform" quiet "$dir/$release-grub.log" \
 		sh port/grub/build.sh "$dir/$release/grub2" $platform "$dir/$release/grub-$platform"
 	[ $release != bookworm ] || ok "GRUB: the module in Debian's GRUB, in QEMU" \
 		bash tests/trees/grub.sh "$dir/$release/grub-i386-pc/qcow2disk.mod" "$dir/grub-run"
+	ok "GRUB: a kernel from inside an image, in QEMU" bash tests/trees/grub-boot.sh \
+		"$dir/$release/grub-$platform/qcow2disk.mod" "$dir/run/grub-$release/usr/lib/grub/$platform" \
+		"$dir"/run/linux/boot/vmlinuz-* "$dir/run/boot-$release"
 	ok "TF-A: objects" quiet "$dir/$release-tfa.log" tfa_build "$dir/$release/arm-trusted-firmware"
 done
 echo "$passed passed, $failed failed"

@@ -5,4 +5,8 @@
 check-trees:
 	$(Q)bash tests/trees/run.sh $(O)
 
-.PHONY: check-trees
+#: check-trees-run  build all of U-Boot of Debian 12 and 13, or UBOOT=TREE, and run it and GRUB; 10 minutes
+check-trees-run: uefi-tests
+	$(Q)bash tests/trees/run-more.sh $(O) $(UBOOT)
+
+.PHONY: check-trees check-trees-run
