@@ -153,6 +153,9 @@ static int zfast_data_frame(struct zfast *s)
 	s->repeats = repeats;
 	s->has_tables = false;
 	s->has_tree = false;
+	/*@ loop invariant rc == 0 ==> good_frame(s) && good_rest(s) &&
+	                               0 <= s->in - \at(s->in, Pre);
+	    loop assigns rc, is_last, BLOCK_STATE, s->out[0 .. s->stop - 1]; */
 	while (rc == QCOW2_OK && !is_last)
 		rc = zfast_block(s, &is_last);
 	return rc == QCOW2_OK ? zfast_check(s) : rc;

@@ -195,6 +195,10 @@ static inline void zfast_turn(const uint16_t *tree, struct zfast_bits *b, uint8_
 /* Decodes the last n literals of a stream. Returns false unless this uses it up exactly. */
 static bool zfast_stream_end(const struct zfast *s, struct zfast_bits *b, uint8_t *out, uint32_t n)
 {
+	/*@ loop invariant n <= \at(n, Pre) && out == \at(out, Pre) + (\at(n, Pre) - n);
+	    loop invariant b->left <= \at(b->left, Pre);
+	    loop assigns n, out, b->left, \at(out, Pre)[0 .. \at(n, Pre) - 1];
+	    loop variant n; */
 	for (; n != 0; n--) {
 		uint32_t entry, index;
 
@@ -220,6 +224,10 @@ static bool zfast_one_stream(const struct zfast *s, uint8_t *out, uint32_t n, ui
 
 	if (!q2_zfast_open(&b, s->in, len))
 		return false;
+	/*@ loop invariant n <= \at(n, Pre) && out == \at(out, Pre) + (\at(n, Pre) - n);
+	    loop invariant good_backwards(&b) && b.left <= 8 * len;
+	    loop assigns n, out, b.left, \at(out, Pre)[0 .. \at(n, Pre) - 1];
+	    loop variant n; */
 	while (n >= ZFAST_TURN && b.left >= Q2_WORD_BITS) {
 		zfast_turn(s->tree, &b, out);
 		out += ZFAST_TURN;
@@ -237,6 +245,10 @@ static uint32_t zfast_turns(const struct zfast_bits *b, uint32_t n)
 	uint32_t least = n / 8 * Q2_WORD_BITS;
 	uint32_t i;
 
+	/*@ loop invariant i <= 4 && least <= n / 8 * 64;
+	    loop invariant \forall integer k; 0 <= k < i ==> least <= b[k].left;
+	    loop assigns i, least;
+	    loop variant 4 - i; */
 	for (i = 0; i < 4; i++)
 		if (least > b[i].left)
 			least = b[i].left;
@@ -255,6 +267,12 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 		return false;
 	len -= 6;
 	p += 6;
+	/*@ loop invariant i <= 4 && len <= \at(len, Pre) - 6;
+	    loop invariant p - s->in == \at(len, Pre) - len && \base_addr(p) == \base_addr(s->in);
+	    loop invariant \forall integer k; 0 <= k < i ==>
+	                     good_backwards(&b[k]) && b[k].left <= 8 * \at(len, Pre);
+	    loop assigns i, p, len, b[0 .. 3];
+	    loop variant 4 - i; */
 	for (i = 0; i < 4; i++) {
 		uint32_t size = i < 3 ? q2_zfast_le(s->in + 2 * i, 2) : len;
 
@@ -264,7 +282,19 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 		len -= size;
 	}
 	n -= 3 * part;
+	/*@ loop invariant done <= n <= part;
+	    loop invariant \forall integer k; 0 <= k < 4 ==>
+	                     good_backwards(&b[k]) && b[k].left <= 8 * \at(len, Pre);
+	    loop assigns turns, done, b[0 .. 3], out[0 .. \at(n, Pre) - 1];
+	    loop variant n - done; */
 	while ((turns = zfast_turns(b, n - done)) != 0) {
+		/*@ loop invariant done + 5 * turns <= n && \at(done, LoopEntry) <= done;
+		    loop invariant done - \at(done, LoopEntry) ==
+		                     5 * (\at(turns, LoopEntry) - turns);
+		    loop invariant \forall integer k; 0 <= k < 4 ==> good_backwards(&b[k]) &&
+		                     64 * turns <= b[k].left <= 8 * \at(len, Pre);
+		    loop assigns turns, done, b[0 .. 3], out[0 .. \at(n, Pre) - 1];
+		    loop variant turns; */
 		for (; turns != 0; turns--) {
 			zfast_turn(s->tree, &b[0], out + done);
 			zfast_turn(s->tree, &b[1], out + part + done);
@@ -273,9 +303,15 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 			done += ZFAST_TURN;
 		}
 	}
-	for (i = 0; i < 4; i++)
+	/*@ loop invariant i <= 4 && \forall integer k; 0 <= k < 4 ==> good_backwards(&b[k]);
+	    loop assigns i, b[0 .. 3], out[0 .. \at(n, Pre) - 1];
+	    loop variant 4 - i; */
+	for (i = 0; i < 4; i++) {
+		/*@ assert i * part <= 3 * part && (i < 3 ==> (i + 1) * part <= 3 * part); */
+		/*@ assert 0 <= i * part && i * part + (i < 3 ? part : n) <= \at(n, Pre); */
 		if (!zfast_stream_end(s, &b[i], out + i * part + done, (i < 3 ? part : n) - done))
 			return false;
+	}
 	return true;
 }
 

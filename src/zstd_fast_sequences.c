@@ -11,6 +11,10 @@ enum { ZFAST_MATCH_MIN = 3 }; /* 3.1.1.3.2.1.1 */
 /* Copies n bytes forward, one after the other, so that a match may overlap what it makes. */
 static void zfast_copy(uint8_t *to, const uint8_t *from, uint32_t n)
 {
+	/*@ loop invariant n <= \at(n, Pre) && to == \at(to, Pre) + (\at(n, Pre) - n);
+	    loop invariant from == \at(from, Pre) + (\at(n, Pre) - n);
+	    loop assigns n, to, from, \at(to, Pre)[0 .. \at(n, Pre) - 1];
+	    loop variant n; */
 	for (; n != 0; n--)
 		*to++ = *from++;
 }
@@ -118,6 +122,10 @@ static inline uint32_t zfast_word_take(uint64_t *word, uint32_t n)
  */
 static inline void zfast_wild(uint8_t *out, uint32_t at, uint32_t end, uint32_t from)
 {
+	/*@ loop invariant \at(at, Pre) <= at && from - \at(from, Pre) == at - \at(at, Pre);
+	    loop invariant at == \at(at, Pre) || at < end;
+	    loop assigns at, from, out[\at(at, Pre) .. end + 15];
+	    loop variant end - at; */
 	do {
 		q2_copy_16(out, at, from);
 		at += 16;
@@ -133,6 +141,9 @@ static inline void zfast_wild_match(uint8_t *out, uint32_t at, uint32_t end, uin
 		return;
 	}
 	/* The first `offset` bytes of a store are right; the next one replaces the others. */
+	/*@ loop invariant \at(at, Pre) <= at <= end + 7;
+	    loop assigns at, out[\at(at, Pre) .. end + 15];
+	    loop variant end - at; */
 	for (; at < end; at += offset)
 		q2_word_store(out + at, q2_word_load(out + at - offset));
 }

@@ -33,6 +33,20 @@ int any_read(void *ctx, uint64_t pos, void *buf, size_t len);
     assigns ((uint8_t *)buf)[0 .. (count << device_bits(ctx)) - 1], \result \from ctx, lba; */
 int any_blocks(void *ctx, uint64_t lba, uint32_t count, void *buf);
 
+/*
+ * memcpy and memset in the fast decoder for zstd, which copies and sets bytes alone. At the end of
+ * the memory, it may be no bytes; the specification of Frama-C's string.h asks for one there even
+ * then.
+ */
+/*@ requires \valid(to + (0 .. n - 1)) && \valid_read(from + (0 .. n - 1));
+    requires \separated(to + (0 .. n - 1), from + (0 .. n - 1));
+    assigns to[0 .. n - 1]; */
+void bytes_copy(uint8_t *to, const uint8_t *from, size_t n);
+
+/*@ requires \valid(to + (0 .. n - 1));
+    assigns to[0 .. n - 1]; */
+void bytes_set(uint8_t *to, int value, size_t n);
+
 /*@
   predicate good_input(struct qcow2_stream *stream) =
     stream->end - stream->next >= 0 && \base_addr(stream->end) == \base_addr(stream->next) &&
@@ -237,13 +251,70 @@ int any_piece(struct qcow2_stream *stream);
 #endif
 
 /* For the bits that the fast decoder for zstd reads backwards. */
-#ifdef FOR_zstd_fast_bits
+#if defined FOR_zstd_fast_bits || defined FOR_zstd_fast_literals || defined FOR_zstd_fast_sequences
 /*@
   axiomatic Backwards {
     axiom in_byte: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 7) == x % 8;
     axiom bytes: \forall integer x; 0 <= x <= 0xffffffff ==> (x >> 3) == x / 8;
     axiom twice: \forall integer x; 0 <= x <= 0xffffffff ==> (x << 1) == 2 * x;
     axiom above: \forall integer x; 0 <= x < 0x200 && (x & 0x100) == 0 ==> x < 0x100;
+  }
+*/
+#endif
+
+/* For literals. */
+#ifdef FOR_zstd_fast_literals
+/*@
+  axiomatic Literals {
+    axiom word_top: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && bits == 53 ==>
+      0 <= (x >> bits) < 2048;
+    axiom low_byte: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 0xff) == x % 256;
+    axiom index: \forall integer x, bits, n; 0 <= x < (1 << bits) && 0 <= n && 0 <= bits &&
+      n + bits == 11 ==> 0 <= (x << n) < 2048;
+  }
+*/
+#endif
+
+/* For the cells of the tables of sequences. */
+/*@
+  // The next states of a cell of a sequence table: the first one, and behind the last one.
+  logic integer first_of(integer cell) = cell / 16384 % 512;
+  logic integer end_of(integer cell) = first_of(cell) + (1 << (cell / 256 % 64));
+
+  // A cell of a sequence table with 1 << log cells: the next state is one of them.
+  predicate good_cell(integer cell, integer log) =
+    0 <= cell <= 0xffffffff && cell % 256 <= 31 && cell / 256 % 64 <= log <= 9 &&
+    end_of(cell) <= (1 << log);
+*/
+#ifdef FOR_zstd_fast_sequences
+/*@
+  axiomatic Cells {
+    axiom by_256: \forall integer x, bits; 0 <= x <= 0xffffffff && bits == 8 ==>
+      (x >> bits) == x / 256;
+    axiom by_16384: \forall integer x, bits; 0 <= x <= 0xffffffff && bits == 14 ==>
+      (x >> bits) == x / 16384;
+    axiom low4: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 15) == x % 16;
+    axiom same: \forall integer x; 0 <= x <= 0xffffffff && x % 64 <= 9 ==> x % 16 == x % 64;
+    axiom low6: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 63) == x % 64;
+    axiom low9: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 511) == x % 512;
+    axiom taken: \forall integer x, n, one; 0 <= x <= 0xffffffffffffffff && 0 <= n <= 31 &&
+      one == 1 ==> 0 <= ((x >> one) >> (63 & (unsigned)(~n))) < (1 << n);
+    axiom table: \forall integer x, bits; 0 <= x <= 3 && bits == 8 ==> (x << bits) == 256 * x;
+    axiom powers: \forall integer m, n; 0 <= m <= n <= 9 ==> 1 <= (1 << m) <= (1 << n) <= 512;
+    axiom eight: \forall integer n; 0 <= n <= 8 ==> (1 << n) <= 256;
+  }
+*/
+#endif
+
+/* For the header of a frame and that of a block. */
+#ifdef FOR_zstd_fast
+/*@
+  axiomatic Headers {
+    // WP makes a division of some shifts by a constant, and not of others.
+    axiom eighth: \forall integer x, bits; 0 <= x <= 0xffffffff && bits == 3 ==>
+      (x >> bits) == x / 8;
+    axiom top: \forall integer x, bits; 0 <= x <= 0xff && bits == 6 ==> 0 <= (x >> bits) <= 3;
+    axiom power: \forall integer bits; 0 <= bits <= 3 ==> 1 <= (1 << bits) <= 8;
   }
 */
 #endif

@@ -54,6 +54,12 @@ def claims():
             yield "halved", f"(= {half} (bvudiv {share} {number(2)}))"
             yield "enough", f"(=> (bvuge {share} {number(1040)}) (bvule {number(2 << bits)} {slots}))"
             yield "mask32", f"(= (bvand {low('x')} {low(mask)}) (bvurem x {power}))"
+        if bits <= 31:
+            taken = f"(bvlshr (bvlshr x {number(1)}) {number(63 - bits)})"
+            yield "taken", f"(bvult {taken} {power})"
+        if bits <= 11:
+            longer = f"(bvshl x {number(11 - bits)})"
+            yield "index", f"(=> (bvult x {power}) (bvult {longer} {number(2048)}))"
         if bits <= 24:
             most = number(255 * 2**bits)
             yield "fits", f"(=> (bvule y {number(255)}) (bvule (bvshl y {by}) {most}))"
@@ -94,6 +100,23 @@ def claims():
     yield "twice", f"(= (bvshl x {number(1)}) (bvmul x {number(2)}))"
     low8 = f"(= (bvand x {number(256)}) {number(0)})"
     yield "above", f"(=> (and (bvult x {number(512)}) {low8}) (bvult x {number(256)}))"
+    for name, bits in ("eighth", 3), ("by_256", 8), ("by_16384", 14):
+        yield name, f"(= (bvlshr x {number(bits)}) (bvudiv x {number(2**bits)}))"
+    for name, bits in ("low4", 4), ("low6", 6), ("low_byte", 8), ("low9", 9):
+        yield name, f"(= (bvand x {number(2**bits - 1)}) (bvurem x {number(2**bits)}))"
+    by64, by16 = (f"(bvurem x {number(n)})" for n in (64, 16))
+    yield "same", f"(=> (bvule {by64} {number(9)}) (= {by16} {by64}))"
+    yield "top", f"(=> (bvule x {number(255)}) (bvule (bvlshr x {number(6)}) {number(3)}))"
+    yield "word_top", f"(bvult (bvlshr x {number(53)}) {number(2048)})"
+    yield "table", f"(=> (bvule x {number(3)}) (= (bvshl x {number(8)}) (bvmul x {number(256)})))"
+    for n in range(10):
+        yield "powers", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(512)}))"
+        for m in range(n):
+            yield "powers", f"(bvule {number(1 << m)} {number(1 << n)})"
+    for n in range(9):
+        yield "eight", f"(bvule {number(1 << n)} {number(256)})"
+    for n in range(4):
+        yield "power", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(8)}))"
     yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"
 
 
@@ -107,8 +130,9 @@ def main():
         axioms = set(re.findall(r"axiom (\w+):", file.read()))
     if axioms != set(names):
         sys.exit(f"axioms and claims are not the same: {axioms ^ set(names)}")
-    script = f"(declare-const x (_ BitVec {WIDTH})) (declare-const y (_ BitVec {WIDTH}))\n"
+    script = ""
     for name in "xy":
+        script += f"(declare-const {name} (_ BitVec {WIDTH}))\n"
         script += f"(assert (bvule {name} {number(2**64 - 1)}))\n"
     script += "\n".join(map(prove, terms)) + "\n"
     script += prove(f"(= (bvand x {number(6)}) (bvurem x {number(7)}))")  # a wrong claim

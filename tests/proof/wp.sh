@@ -101,14 +101,20 @@ prove src/block.c 125 14 block_is_aligned block_straight block_bounce block_read
 prove src/zstd_small_bits.c 85 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
 prove src/zstd_small_bits.c 47 3 q2_unzstd_back
 prove src/zstd_fast_fse.c 56 6 zfast_ahead zfast_read_zeros
-prove src/zstd_fast_literals.c 14 2 zfast_fill
+prove src/zstd_fast_literals.c 315 35 zfast_fill zfast_literal zfast_turn zfast_stream_end zfast_one_stream \
+	zfast_turns zfast_four_streams zfast_place_literals
+prove src/zstd_fast.c 326 29 zfast_skip zfast_limits zfast_header zfast_check zfast_compressed zfast_block \
+	zfast_data_frame zfast_frame
+prove src/zstd_fast_sequences.c 154 23 q2_zfast_table zfast_copy q2_zfast_move_literals zfast_repeat \
+	zfast_value zfast_next zfast_wild zfast_wild_match zfast_word_take zfast_word_value zfast_word_next
 prove src/zstd_small_literals.c 27 3 q2_unzstd_out unzstd_place
 prove src/zstd_small_sequences.c 94 10 unzstd_copy_literals unzstd_copy_match
-prove src/zstd_fast_bits.c 77 8 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take
+prove src/zstd_fast_bits.c 131 17 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take \
+	q2_zfast_peek_word q2_word_load q2_word_store q2_copy_16
 prove src/inflate_small.c 113 5 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 3 inflate_take
 if [ $# -eq 0 ]; then
-	printf '%s\n' q2_map q2_extent_read >>"$turns" # assumed contracts: see README.md
+	printf '%s\n' q2_map q2_extent_read q2_xxh64 q2_zfast_literals q2_zfast_sequences >>"$turns" # assumed contracts: see README.md
 	contracts >"$build/wp-contracts.txt"
 	sort "$turns" | diff "$build/wp-contracts.txt" - || fail 'contracts: these are not the same functions'
 fi

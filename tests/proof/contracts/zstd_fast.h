@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
+/*
+ * Predicates for the files of src/zstd_fast.h, and contracts of the functions in it.
+ * contracts/internal.h explains such a file.
+ */
+#ifndef CONTRACTS_ZSTD_FAST_H
+#define CONTRACTS_ZSTD_FAST_H
+
+#include "../../../src/zstd_fast.h"
+#include "zstd_fast_bits.h"
+
+/* What a block changes of the decoder. The preprocessor also reads annotations. */
+#define BLOCK_STATE                                                                                \
+	s->in, s->block_end, s->at, s->room, s->lit, s->n_lits, s->repeats, s->bits,               \
+		s->state[0..2], s->log[0..3], s->has_tables, s->has_tree, s->cells[0..1343],       \
+		s->forms[0..63], s->counts[0..63], s->weights[0..255], s->tree[0..2047]
+
+/*@
+  // What is left of the input.
+  predicate good_rest(struct zfast *s) =
+    0 <= s->in_end - s->in && \base_addr(s->in_end) == \base_addr(s->in) &&
+    \valid_read(s->in + (0 .. s->in_end - s->in - 1));
+
+  // The same of a block.
+  predicate good_part(struct zfast *s) =
+    0 <= s->block_end - s->in < 0x20000000 && \base_addr(s->block_end) == \base_addr(s->in) &&
+    \valid_read(s->in + (0 .. s->block_end - s->in - 1));
+
+  // The frame has made the bytes from `start` to `at`, and may make those up to `end`.
+  predicate good_frame(struct zfast *s) =
+    s->start <= s->at <= s->end <= s->stop && s->block_max <= ZSTD_FORMAT_BLOCK_MAX;
+
+  // An entry of the Huffman table has at most 11 bits; zfast_read_tree fills them all.
+  predicate good_tree(uint16_t *tree) =
+    \valid_read(tree + (0 .. 2047)) && \forall integer i; 0 <= i < 2048 ==> tree[i] % 256 <= 11;
+
+  predicate good_table(uint32_t *cells, integer log) =
+    \forall integer i; 0 <= i < (1 << log) ==> good_cell(cells[i], log);
+
+  predicate good_tables(struct zfast *s) =
+    s->log[0] <= 9 && s->log[1] <= 8 && s->log[2] <= 9 && good_table(&s->cells[0], s->log[0]) &&
+    good_table(&s->cells[512], s->log[1]) && good_table(&s->cells[768], s->log[2]);
+
+  predicate good_states(struct zfast *s) =
+    good_cell(s->state[0], s->log[0]) && good_cell(s->state[1], s->log[1]) &&
+    good_cell(s->state[2], s->log[2]);
+
+  // The literals that are left are behind the room for the rest of the block.
+  predicate good_room(struct zfast *s) =
+    s->at + s->room == s->lit && s->lit + s->n_lits <= s->end;
+
+  predicate good_memory(struct zfast *s) =
+    \valid(s) && \valid(s->out + (0 .. s->stop - 1)) && \separated(s, s->out + (0 .. s->stop - 1));
+*/
+
+/*@ requires \valid_read(bytes + (0 .. len - 1));
+    assigns \nothing; */
+uint64_t q2_xxh64(const uint8_t *bytes, uint32_t len);
+
+/*@ requires kind <= 3;
+    assigns \nothing;
+    ensures kind == ZFAST_LL ==> \result == &s->cells[0];
+    ensures kind == ZFAST_OF ==> \result == &s->cells[512];
+    ensures kind == ZFAST_ML ==> \result == &s->cells[768];
+    ensures kind == ZFAST_WEIGHTS ==> \result == &s->cells[1280]; */
+static inline uint32_t *q2_zfast_table(struct zfast *s, uint32_t kind);
+
+/*@ requires good_memory(s) && good_part(s) && good_frame(s);
+    requires \separated(s, s->in + (0 .. s->block_end - s->in - 1), s->out + (0 .. s->stop - 1));
+    assigns s->in, s->block_end, s->room, s->lit, s->n_lits, s->has_tree, s->log[0 .. 3],
+            s->cells[0 .. 1343], s->forms[0 .. 63], s->counts[0 .. 63], s->weights[0 .. 255],
+            s->tree[0 .. 2047], s->out[0 .. s->stop - 1];
+    ensures \result != 0 ==> good_part(s) && good_room(s) && 0 <= s->in - \old(s->in);
+    ensures \result != 0 ==> s->block_end == \old(s->block_end); */
+bool q2_zfast_literals(struct zfast *s);
+
+/*@ requires good_memory(s) && good_part(s) && good_frame(s) && good_room(s);
+    requires \separated(s, s->in + (0 .. s->block_end - s->in - 1), s->out + (0 .. s->stop - 1));
+    assigns s->in, s->at, s->room, s->lit, s->n_lits, s->repeats, s->bits, s->state[0 .. 2],
+            s->has_tables, s->log[0 .. 3], s->cells[0 .. 1343], s->forms[0 .. 63],
+            s->counts[0 .. 63], s->out[0 .. s->stop - 1];
+    ensures \result != 0 ==> good_frame(s) && good_room(s); */
+bool q2_zfast_sequences(struct zfast *s);
+
+/*@ requires good_memory(s) && good_frame(s) && good_room(s) && n <= s->n_lits;
+    assigns s->at, s->lit, s->n_lits, s->out[0 .. s->stop - 1];
+    ensures s->at == \old(s->at) + n && s->lit == \old(s->lit) + n;
+    ensures s->n_lits == \old(s->n_lits) - n; */
+void q2_zfast_move_literals(struct zfast *s, uint32_t n);
+
+/* acsl.h says why. */
+#define memcpy bytes_copy
+#define memset bytes_set
+
+#endif

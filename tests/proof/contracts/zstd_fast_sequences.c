@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
+#include "zstd_fast.h"
+#include "../../../src/zstd_fast_sequences.c"
+
+/*@ requires \valid(to + (0 .. n - 1)) && \valid_read(from + (0 .. n - 1));
+    assigns to[0 .. n - 1]; */
+static void zfast_copy(uint8_t *to, const uint8_t *from, uint32_t n);
+
+/*@ assigns \nothing; */
+static inline struct zfast_repeats zfast_repeat(struct zfast_repeats r, uint32_t value,
+                                                bool no_literals);
+
+/*@ requires good_backwards(b) && cell % 256 <= 31;
+    requires \separated(b, b->bytes + (0 .. b->left / 8));
+    assigns b->left, b->over;
+    ensures b->left <= \old(b->left); */
+static uint32_t zfast_value(struct zfast_bits *b, uint32_t cell);
+
+/*@ requires \valid(s) && kind < 3 && good_tables(s) && good_states(s) &&
+   good_backwards(&s->bits); requires \separated(s, s->bits.bytes + (0 .. s->bits.left / 8));
+    assigns s->bits.left, s->bits.over, s->state[0 .. 2];
+    ensures good_tables(s) && good_states(s);
+    ensures s->bits.left <= \old(s->bits.left); */
+static void zfast_next(struct zfast *s, uint32_t kind);
+
+/*@ requires at <= end <= 0xffffffff - 16 && from <= 0xffffffff - 16 - (end - at);
+    requires \valid(out + (at .. end + 15));
+    requires \valid_read(out + (from .. from + (end - at) + 15));
+    assigns out[at .. end + 15]; */
+static inline void zfast_wild(uint8_t *out, uint32_t at, uint32_t end, uint32_t from);
+
+/*@ requires 1 <= offset <= at <= end <= 0xffffffff - 32;
+    requires \valid(out + (at - offset .. end + 15));
+    assigns out[at .. end + 15]; */
+static inline void zfast_wild_match(uint8_t *out, uint32_t at, uint32_t end, uint32_t offset);
+
+/*@ requires \valid(word) && n <= 31;
+    assigns *word;
+    ensures \result < 1 << n; */
+static inline uint32_t zfast_word_take(uint64_t *word, uint32_t n);
+
+/*@ requires \valid(word) && cell % 256 <= 31;
+    assigns *word; */
+static inline uint32_t zfast_word_value(uint64_t *word, uint32_t cell);
+
+/*@ requires \valid(word) && cell / 256 % 64 <= 9;
+    requires \valid_read(table + (first_of(cell) .. end_of(cell) - 1));
+    requires \separated(word, table + (first_of(cell) .. end_of(cell) - 1));
+    assigns *word;
+    ensures \forall integer log; 0 <= log <= 9 && good_cell(cell, log) &&
+              good_table(table, log) ==> good_cell(\result, log); */
+static inline uint32_t zfast_word_next(uint64_t *word, const uint32_t *table, uint32_t cell);
