@@ -11,6 +11,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ import oracle
 ROOT = Path(__file__).resolve().parents[2]
 QCOW2 = os.environ.get("QCOW2", str(ROOT / "build/qcow2"))
 FAULTS = str(Path(QCOW2).resolve().parent / "tests/conform/qcow2-faults")
+PLUGIN = Path(QCOW2).resolve().parent / "nbdkit/nbdkit-qcow2-plugin.so"
 CORE_CAT = str(Path(QCOW2).resolve().parent / "tests/conform/core_cat")
 MKIMAGE = os.environ.get("MKIMAGE", str(ROOT / "build/tests/image/mkimage"))
 MEMORY = int(os.environ.get("QCOW2_MEMORY", 512 << 20))
@@ -365,9 +367,18 @@ def assert_same_check(image, *options):
     return theirs
 
 
+def assert_same_served(image, directory, *options):
+    """Compares what the plugin for nbdkit serves with the image, by qemu-img."""
+    parameters = [option.lstrip("-") + "=true" for option in options]
+    succeed("nbdkit", "-U", "-", PLUGIN, image, *parameters, "--run",
+            f'exec qemu-img compare -q -f raw -F qcow2 "$uri" {shlex.quote(str(image))}', cwd=directory)
+
+
 def assert_same(image, directory, *options):
     """Compares content, map, info and check of an image with what QEMU prints."""
     assert_same_content(image, directory, *options)
+    if PLUGIN.exists():  # it is built once, and not for sanitizers or from the two files
+        assert_same_served(image, directory, *options)
     assert_same_map(image, *options)
     assert_same_info(image)
     assert_same_check(image)

@@ -696,10 +696,10 @@ def test_parallel_reads(build, place):
 
 
 def test_many_mounts(build, place):
-    """Two hundred mounts leave no process and no mount behind."""
+    """A thousand mounts leave no process and no mount behind."""
     image = build("size 64k\nl2 0 data\n")
     before = len(mounted())
-    script = 'i=0; while [ $i -lt 200 ]; do "$0" mount "$1" "$2" && "$0" umount "$2" || exit 1; i=$((i + 1)); done'
+    script = 'i=0; while [ $i -lt 1000 ]; do "$0" mount "$1" "$2" && "$0" umount "$2" || exit 1; i=$((i + 1)); done'
     succeed("sh", "-c", script, QCOW2, image, place)
     wait_until(lambda: is_gone(place))
     assert len(mounted()) == before

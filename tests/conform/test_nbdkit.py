@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conform import K, M, QCOW2, ROOT, assert_same_bytes, make, qcow2_ok, qemu_img, run, succeed
+from conform import K, M, PLUGIN, ROOT, assert_same_bytes, make, qcow2_ok, qemu_img, run, succeed
 from test_version_1 import Writer
 
-PLUGIN = Path(QCOW2).resolve().parent / "nbdkit/nbdkit-qcow2-plugin.so"
 MANUAL = ROOT / "port/nbdkit/nbdkit-qcow2-plugin.1"
 
 CONTENT = "l2 0-3 data\nl2 5 zero\nl2 6 zero_alloc\nl2 8 compressed\nl2 10-11 compressed\nl2 30 data\n"
