@@ -400,9 +400,10 @@ static int connect_device(const unsigned char *bytes, size_t len)
 
 static int do_command(const struct nlmsghdr *m)
 {
-	unsigned command =
-		m->nlmsg_type == GENL_ID_CTRL ? 0 : ((struct genlmsghdr *)NLMSG_DATA(m))->cmd;
-	const unsigned char *rest = (const unsigned char *)NLMSG_DATA(m) + GENL_HDRLEN;
+	/* NLMSG_DATA would drop the const. */
+	const struct genlmsghdr *head = (const void *)((const unsigned char *)m + NLMSG_HDRLEN);
+	unsigned command = m->nlmsg_type == GENL_ID_CTRL ? 0 : head->cmd;
+	const unsigned char *rest = (const unsigned char *)head + GENL_HDRLEN;
 
 	note_call(COMMANDS + command);
 	if (is_to_fail(COMMANDS + command))
