@@ -276,16 +276,6 @@ int any_piece(struct qcow2_stream *stream);
 #endif
 
 /* For the cells of the tables of sequences. */
-/*@
-  // The next states of a cell of a sequence table: the first one, and behind the last one.
-  logic integer first_of(integer cell) = cell / 16384 % 512;
-  logic integer end_of(integer cell) = first_of(cell) + (1 << (cell / 256 % 64));
-
-  // A cell of a sequence table with 1 << log cells: the next state is one of them.
-  predicate good_cell(integer cell, integer log) =
-    0 <= cell <= 0xffffffff && cell % 256 <= 31 && cell / 256 % 64 <= log <= 9 &&
-    end_of(cell) <= (1 << log);
-*/
 #ifdef FOR_zstd_fast_sequences
 /*@
   axiomatic Cells {

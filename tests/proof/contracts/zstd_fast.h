@@ -35,6 +35,15 @@
   predicate good_tree(uint16_t *tree) =
     \valid_read(tree + (0 .. 2047)) && \forall integer i; 0 <= i < 2048 ==> tree[i] % 256 <= 11;
 
+  // The next states of a cell of a sequence table: the first one, and behind the last one.
+  logic integer first_of(integer cell) = cell / 16384 % 512;
+  logic integer end_of(integer cell) = first_of(cell) + (1 << (cell / 256 % 64));
+
+  // A cell of a sequence table with 1 << log cells: the next state is one of them.
+  predicate good_cell(integer cell, integer log) =
+    0 <= cell <= 0xffffffff && cell % 256 <= 31 && cell / 256 % 64 <= log <= 9 &&
+    end_of(cell) <= (1 << log);
+
   predicate good_table(uint32_t *cells, integer log) =
     \forall integer i; 0 <= i < (1 << log) ==> good_cell(cells[i], log);
 

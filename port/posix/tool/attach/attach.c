@@ -101,12 +101,12 @@ static int connect_device(struct attachment *a)
 static void enter_sandbox(const struct attachment *a)
 {
 	int sockets[NBD_CONNECTIONS];
-	struct sandbox_needs needs = { .files = { a->ready, -1 }, .n_sockets = a->server.n };
+	struct sandbox_needs needs = { .files = { a->ready, -1 }, .n_writable = a->server.n };
 	unsigned i;
 
 	for (i = 0; i < a->server.n; i++)
 		sockets[i] = a->server.connections[i].socket;
-	needs.sockets = sockets;
+	needs.writable = sockets;
 	needs.nbd_device = a->device.fd;
 	sandbox_enter(a->args->no_sandbox, &needs);
 }

@@ -150,40 +150,50 @@ static void add_number(union message *m, unsigned type, uint64_t value)
 	add(m, type, &value, sizeof value);
 }
 
-int nbd_netlink_connect(unsigned index, const struct nbd_settings *settings, const int *sockets,
-                        unsigned n)
+/* Begins a request about a device. Returns 0, and the socket for it in *fd, or an errno. */
+static int begin_request(int *fd, union message *m, unsigned command, unsigned index)
 {
 	uint32_t number = index;
-	union message m;
 	unsigned family;
-	int fd, error = open_driver(&fd, &family);
+	int error = open_driver(fd, &family);
 
 	if (error != 0)
 		return error;
-	begin_message(&m, family, NBD_CMD_CONNECT);
-	add(&m, NBD_ATTR_INDEX, &number, sizeof number);
+	begin_message(m, family, command);
+	add(m, NBD_ATTR_INDEX, &number, sizeof number);
+	return 0;
+}
+
+/* Sends the request, and closes the socket. Returns 0 or an errno. */
+static int end_request(int fd, union message *m)
+{
+	unsigned unused;
+	int error = ask(fd, m, &unused);
+
+	close(fd);
+	return error;
+}
+
+int nbd_netlink_connect(unsigned index, const struct nbd_settings *settings, const int *sockets,
+                        unsigned n)
+{
+	union message m;
+	int fd, error = begin_request(&fd, &m, NBD_CMD_CONNECT, index);
+
+	if (error != 0)
+		return error;
 	add_number(&m, NBD_ATTR_SIZE_BYTES, settings->size);
 	add_number(&m, NBD_ATTR_BLOCK_SIZE_BYTES, settings->sector);
 	add_number(&m, NBD_ATTR_TIMEOUT, settings->timeout);
 	add_number(&m, NBD_ATTR_SERVER_FLAGS, settings->flags);
 	add_sockets(&m, sockets, n);
-	error = ask(fd, &m, &family);
-	close(fd);
-	return error;
+	return end_request(fd, &m);
 }
 
 int nbd_netlink_disconnect(unsigned index)
 {
-	uint32_t number = index;
 	union message m;
-	unsigned family;
-	int fd, error = open_driver(&fd, &family);
+	int fd, error = begin_request(&fd, &m, NBD_CMD_DISCONNECT, index);
 
-	if (error != 0)
-		return error;
-	begin_message(&m, family, NBD_CMD_DISCONNECT);
-	add(&m, NBD_ATTR_INDEX, &number, sizeof number);
-	error = ask(fd, &m, &family);
-	close(fd);
-	return error;
+	return error == 0 ? end_request(fd, &m) : error;
 }

@@ -103,12 +103,12 @@ static void serve_disk(struct mounting *m)
 	int pipes[SERVE_THREADS_MAX];
 	struct sandbox_needs needs = { .files = { serve_fd(m->session), m->started[1] },
 		                       .copies = true,
-		                       .sockets = pipes,
+		                       .writable = pipes,
 		                       .nbd_device = -1 };
 	bool foreground = m->args->foreground;
 
 	allow_descriptors();
-	needs.n_sockets = serve_open_pipes(m->n_threads, pipes);
+	needs.n_writable = serve_open_pipes(m->n_threads, pipes);
 	sandbox_enter(m->args->no_sandbox, &needs);
 	if (!tree_begin(&m->tree, m->args, m->q) || write(m->started[1], "", 1) != 1)
 		_exit(EXIT_FAILED);

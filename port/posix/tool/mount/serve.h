@@ -7,11 +7,13 @@
 #ifndef QCOW2_TOOL_SERVE_H
 #define QCOW2_TOOL_SERVE_H
 
+#include "../sandbox/sandbox.h"
 #include "tree.h"
 
 struct fuse_session; /* of libfuse */
 
-enum { SERVE_THREADS_MAX = 16 };
+/* Each has a pipe, which the sandbox must know. */
+enum { SERVE_THREADS_MAX = SANDBOX_WRITABLE };
 
 /* Can this build, and this user, mount anything? Returns EXIT_OK, or EXIT_FAILED after a message.
  */

@@ -9,7 +9,7 @@
 
 #include "../tool.h"
 
-enum { SANDBOX_FILES = 2, SANDBOX_SOCKETS = 16 };
+enum { SANDBOX_FILES = 2, SANDBOX_WRITABLE = 16 };
 
 /* What a command does after its files are open, besides reading and printing. */
 struct sandbox_needs {
@@ -18,8 +18,8 @@ struct sandbox_needs {
 	bool copies;              /* it duplicates descriptors */
 	const char *beside;       /* path of a file; the command renames and removes files in the
 	                           * directory of this file. NULL: it does neither. */
-	const int *sockets;       /* more descriptors that it writes to: also the pipes of mount */
-	unsigned n_sockets;       /* at most SANDBOX_SOCKETS. 0: none, and no nbd_device */
+	const int *writable;      /* more descriptors that it writes to: also the pipes of mount */
+	unsigned n_writable;      /* at most SANDBOX_WRITABLE. 0: none, and no nbd_device */
 	int nbd_device;           /* the device that it runs and clears, if there are sockets; -1:
 	                           * none */
 };

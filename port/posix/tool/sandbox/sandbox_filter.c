@@ -120,7 +120,7 @@ enum {
 	N_ALWAYS = sizeof always / sizeof always[0],
 	N_ROWS = sizeof rows / sizeof rows[0],
 	/* Standard output and standard error, too. */
-	N_OUTPUTS = 2 + SANDBOX_FILES + SANDBOX_SOCKETS,
+	N_OUTPUTS = 2 + SANDBOX_FILES + SANDBOX_WRITABLE,
 	BLOCK_MAX = 3 + 2 * N_OUTPUTS,                   /* instructions of a row at most */
 	MMAP_FLAGS = 3,                                  /* the index of this argument of mmap(2) */
 	PROGRAM_MAX = N_ALWAYS + N_ROWS * BLOCK_MAX + 16 /* the rest is what is emitted once */
@@ -304,16 +304,16 @@ void sandbox_limit_calls(const struct sandbox_needs *needs)
 	struct program program = {
 		.outputs = { STDOUT_FILENO, STDERR_FILENO, needs->files[0], needs->files[1] },
 		.device = needs->zeroes_blocks ? needs->files[0] : -1,
-		.nbd_device = needs->n_sockets > 0u ? needs->nbd_device : -1,
+		.nbd_device = needs->n_writable > 0u ? needs->nbd_device : -1,
 		.renames = needs->beside != NULL,
 		.copies = needs->copies,
 	};
 	struct sock_fprog installed = { .filter = program.code };
 	unsigned i;
 
-	for (i = 0; i < SANDBOX_SOCKETS; i++)
+	for (i = 0; i < SANDBOX_WRITABLE; i++)
 		program.outputs[2 + SANDBOX_FILES + i] =
-			i < needs->n_sockets ? needs->sockets[i] : -1;
+			i < needs->n_writable ? needs->writable[i] : -1;
 	emit_begin(&program);
 	emit_always(&program);
 	for (i = 0; i < N_ROWS; i++)
