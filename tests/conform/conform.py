@@ -14,6 +14,7 @@ import resource
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import oracle
@@ -259,13 +260,16 @@ def cluster_spans(image):
 
 
 def create_luks(image, size, password="abc"):
-    """An encrypted image by qemu-img, which fails if it cannot measure the processor time."""
-    for _ in range(20):
+    """An encrypted image by qemu-img, which fails if it cannot measure the processor time. On a busy virtual
+    machine, that can last for a while."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
         done = run("qemu-img", "create", "-q", "-f", "qcow2", "--object", f"secret,id=s,data={password}",
                    "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", image, size)
         if done.code == 0:
             return
         assert "CPU" in done.err, done
+        time.sleep(0.5)
     raise AssertionError(done)
 
 
