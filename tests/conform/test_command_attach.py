@@ -459,6 +459,30 @@ def test_detach(kernel):
     assert (process.returncode, err) == (0, b"")
 
 
+@pytest.mark.parametrize("ends", (True, False))
+def test_detach_waits_for_the_server(kernel, ends):
+    """It ends a moment after the device has gone; another client may go on."""
+    server = start("sleep", str(LIMIT))
+    pid = kernel.place / "pid"
+    pid.write_text(f"{server.pid}\n")
+    process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
+    end = time.monotonic() + LIMIT
+    while not (kernel.place / "disconnected").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    pid.unlink()
+    time.sleep(0.3)
+    assert process.poll() is None
+    if ends:
+        server.kill()
+        server.wait()
+    began = time.monotonic()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, b"") and (not ends or time.monotonic() - began < 4)
+    server.kill()
+    server.wait()
+
+
 def test_detach_of_an_open_device(kernel):
     """Another process, or the server, keeps the device for more than ten seconds."""
     (kernel.place / "pid").touch()

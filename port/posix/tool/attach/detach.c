@@ -5,7 +5,9 @@
  */
 #include "../commands.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,20 @@ static bool wait_for_end(const struct nbd_device *d)
 	return i < 1000;
 }
 
+/*
+ * Waits for the server to end, five seconds at most: it closes the image a moment after the device
+ * has gone, and only then can the file system of the image be unmounted. Another NBD client may
+ * have more to do, and go on.
+ */
+static void wait_for_server(pid_t server)
+{
+	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
+	int i;
+
+	for (i = 0; i < 500 && server > 0 && (kill(server, 0) == 0 || errno == EPERM); i++)
+		nanosleep(&moment, NULL);
+}
+
 /* The kernel keeps the partitions of a device that has gone until it looks for new ones. */
 static void remove_partitions(const char *path)
 {
@@ -39,6 +55,7 @@ static void remove_partitions(const char *path)
 int run_detach(struct args *args)
 {
 	struct nbd_device device;
+	pid_t server;
 	bool ended;
 	int error;
 
@@ -48,6 +65,7 @@ int run_detach(struct args *args)
 		nbd_device_close(&device);
 		return tool_error(args->image, "nothing is attached to this device");
 	}
+	server = nbd_device_server(&device);
 	error = nbd_device_disconnect(&device);
 	nbd_device_close(&device);
 	if (error != 0)
@@ -56,5 +74,6 @@ int run_detach(struct args *args)
 	remove_partitions(args->image);
 	if (!ended)
 		return tool_error(args->image, "detached, but a process still has the device open");
+	wait_for_server(server);
 	return EXIT_OK;
 }

@@ -92,6 +92,21 @@ bool nbd_device_is_attached(const struct nbd_device *d)
 	return has_sysfs(d, "pid");
 }
 
+pid_t nbd_device_server(const struct nbd_device *d)
+{
+	char path[sizeof d->sysfs + 32], text[16] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/pid", d->sysfs);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof text - 1u);
+	close(fd);
+	return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
 static int served_already(const struct nbd_device *d)
 {
 	return tool_error(d->path, "another process serves this device already");

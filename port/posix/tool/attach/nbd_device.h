@@ -9,6 +9,8 @@
 
 #include "../tool.h"
 
+#include <sys/types.h>
+
 struct nbd_device {
 	const char *path;
 	int fd;         /* -1: none */
@@ -26,6 +28,9 @@ void nbd_device_close(struct nbd_device *d);
 
 /* Does a process serve the device? As long as any process has it open, the answer stays yes. */
 bool nbd_device_is_attached(const struct nbd_device *d);
+
+/* The process that serves the device, or 0 if the kernel does not tell. */
+pid_t nbd_device_server(const struct nbd_device *d);
 
 /* Returns EXIT_OK, or EXIT_FAILED after a message if a process serves the device. */
 int nbd_device_check_free(const struct nbd_device *d);
