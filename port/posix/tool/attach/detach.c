@@ -32,7 +32,7 @@ static bool wait_for_end(const struct nbd_device *d)
  * has gone, and only then can the file system of the image be unmounted. Another NBD client may
  * have more to do, and go on.
  */
-static void wait_for_server(pid_t server)
+static void let_server_end(pid_t server)
 {
 	static const struct timespec moment = { 0, 10 * 1000 * 1000 };
 	int i;
@@ -74,6 +74,6 @@ int run_detach(struct args *args)
 	remove_partitions(args->image);
 	if (!ended)
 		return tool_error(args->image, "detached, but a process still has the device open");
-	wait_for_server(server);
+	let_server_end(server);
 	return EXIT_OK;
 }
