@@ -23,6 +23,7 @@ mkdir -p "$logs"
 wanted=("$@")
 slots=1
 started=()
+broken=()
 reported=0
 passed=0
 failed=0
@@ -67,7 +68,7 @@ report() {
 		failed=$((failed + f))
 		printf '%-24s %5d passed %3d failed  %4d s, processor %4d s\n' "$name" "$p" "$f" \
 			"$seconds" $((user + sys))
-		[ "$f" -eq 0 ] || tail -n 60 "$log" | sed 's/^/    /'
+		[ "$f" -eq 0 ] || broken+=("$name")
 		reported=$((reported + 1))
 	done
 }
@@ -303,6 +304,11 @@ step bench-runs       make -s CFLAGS='-O2 -g -Werror' bench-quick BENCH_ARGS='--
 wait_below 1
 rm -rf "$QEMU_ANSWERS"
 
+# Last, where a reader and a log that is cut find it: how each step that failed ends.
+for name in ${broken[@]+"${broken[@]}"}; do
+	printf '\n%s/%s.log:\n' "$logs" "$name"
+	tail -n 60 "$logs/$name.log" | sed 's/^/    /'
+done
 for name in "${started[@]:reported}"; do # report stops at a step that was killed
 	echo "$name: no result"
 	failed=$((failed + 1))
