@@ -371,11 +371,24 @@ def assert_same_check(image, *options):
     return theirs
 
 
+def serve(image, script, options, **more):
+    """Runs a script while the plugin for nbdkit serves an image."""
+    parameters = [option.lstrip("-") + "=true" for option in options]
+    return run("nbdkit", "-U", "-", PLUGIN, image, *parameters, "--run", script, **more)
+
+
 def assert_same_served(image, directory, *options):
     """Compares what the plugin for nbdkit serves with the image, by qemu-img."""
-    parameters = [option.lstrip("-") + "=true" for option in options]
-    succeed("nbdkit", "-U", "-", PLUGIN, image, *parameters, "--run",
-            f'exec qemu-img compare -q -f raw -F qcow2 "$uri" {shlex.quote(str(image))}', cwd=directory)
+    done = serve(image, f'exec qemu-img compare -q -f raw -F qcow2 "$uri" {shlex.quote(str(image))}', options,
+                 cwd=directory)
+    assert done.code == 0, done
+
+
+def served_spans(image, spans, *options):
+    """Like cat_spans, by the plugin for nbdkit and one call of qemu-io."""
+    done = serve(image, 'exec qemu-io -r -f raw "$uri"', options, stdin=qemu_reads(spans).encode(),
+                 cwd=image.parent)
+    return qemu_answers(done.out.decode().replace("qemu-io> ", "").splitlines(), len(spans))
 
 
 def assert_same(image, directory, *options):
