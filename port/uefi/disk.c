@@ -99,11 +99,11 @@ static EFI_STATUS check_range(const struct qu_disk *disk, EFI_LBA lba, UINTN len
 	UINTN n_blocks = len >> disk->block_bits;
 
 	if (buf == NULL)
-		return EFI_INVALID_PARAM;
+		return EFI_INVALID_PARAMETER;
 	if ((len & (disk->media.BlockSize - 1u)) != 0u)
 		return EFI_BAD_BUFFER_SIZE;
 	if (lba > disk->media.LastBlock || n_blocks - 1u > disk->media.LastBlock - lba)
-		return EFI_INVALID_PARAM;
+		return EFI_INVALID_PARAMETER;
 	return EFI_SUCCESS;
 }
 
@@ -156,7 +156,7 @@ static EFI_STATUS write_bytes(struct qu_disk *disk, uint64_t off, const void *bu
 
 /* 13.9 "EFI_BLOCK_IO_PROTOCOL.WriteBlocks()". */
 static EFI_STATUS EFIAPI disk_write(EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba,
-                                    UINTN len, const void *buf)
+                                    UINTN len, void *buf)
 {
 	struct qu_disk *disk = (struct qu_disk *)(void *)self;
 	EFI_STATUS status;

@@ -40,7 +40,7 @@ typedef struct {
 #define EFI_ERROR(status)      (((status)&EFI_ERROR_BIT) != 0u)
 #define EFI_SUCCESS            ((EFI_STATUS)0)
 #define EFI_LOAD_ERROR         (EFI_ERROR_BIT | 1u)
-#define EFI_INVALID_PARAM      (EFI_ERROR_BIT | 2u)
+#define EFI_INVALID_PARAMETER  (EFI_ERROR_BIT | 2u)
 #define EFI_BAD_BUFFER_SIZE    (EFI_ERROR_BIT | 4u)
 #define EFI_BUFFER_TOO_SMALL   (EFI_ERROR_BIT | 5u)
 #define EFI_DEVICE_ERROR       (EFI_ERROR_BIT | 7u)
@@ -255,8 +255,7 @@ typedef struct EFI_BLOCK_IO_PROTOCOL {
 	EFI_STATUS(EFIAPI *ReadBlocks)
 	(struct EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba, UINTN len, void *buf);
 	EFI_STATUS(EFIAPI *WriteBlocks)
-	(struct EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba, UINTN len,
-	 const void *buf);
+	(struct EFI_BLOCK_IO_PROTOCOL *self, uint32_t media_id, EFI_LBA lba, UINTN len, void *buf);
 	EFI_STATUS(EFIAPI *FlushBlocks)(struct EFI_BLOCK_IO_PROTOCOL *self);
 } EFI_BLOCK_IO_PROTOCOL;
 
@@ -275,13 +274,15 @@ typedef struct EFI_BLOCK_IO_PROTOCOL {
 enum { EFI_TCG2_EVENT_HEADER_VERSION = 1, EV_IPL = 13 };
 
 typedef struct {
+	uint32_t HeaderSize;
+	uint16_t HeaderVersion;
+	uint32_t PCRIndex;
+	uint32_t EventType;
+} __attribute__((packed)) EFI_TCG2_EVENT_HEADER;
+
+typedef struct {
 	uint32_t Size; /* of the header and the text after it, with this member */
-	struct {
-		uint32_t HeaderSize;
-		uint16_t HeaderVersion;
-		uint32_t PCRIndex;
-		uint32_t EventType;
-	} __attribute__((packed)) Header;
+	EFI_TCG2_EVENT_HEADER Header;
 } __attribute__((packed)) EFI_TCG2_EVENT;
 
 typedef struct EFI_TCG2_PROTOCOL {

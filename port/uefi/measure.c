@@ -20,9 +20,13 @@ enum {
 	EVENT_TEXT_MAX = 64 + 3 * QU_PATH_MAX
 };
 
-/* An event, and its text in the log of the firmware. */
+/*
+ * An event, which begins like an EFI_TCG2_EVENT. That has no fixed size: some headers of the
+ * firmware count the first byte of the text.
+ */
 struct event {
-	EFI_TCG2_EVENT head;
+	uint32_t size;
+	EFI_TCG2_EVENT_HEADER head;
 	uint8_t text[EVENT_TEXT_MAX];
 	size_t len; /* of the text */
 } __attribute__((packed));
@@ -60,12 +64,13 @@ static EFI_STATUS event_extend(struct event *event, const void *bytes, size_t le
 
 	if (tcg2 == NULL)
 		return EFI_NOT_FOUND;
-	event->head.Size = (uint32_t)(sizeof event->head + event->len);
-	event->head.Header.HeaderSize = sizeof event->head.Header;
-	event->head.Header.HeaderVersion = EFI_TCG2_EVENT_HEADER_VERSION;
-	event->head.Header.PCRIndex = EVENT_PCR;
-	event->head.Header.EventType = EV_IPL;
-	status = tcg2->HashLogExtendEvent(tcg2, 0, (uintptr_t)bytes, len, &event->head);
+	event->size = (uint32_t)(offsetof(struct event, text) + event->len);
+	event->head.HeaderSize = sizeof event->head;
+	event->head.HeaderVersion = EFI_TCG2_EVENT_HEADER_VERSION;
+	event->head.PCRIndex = EVENT_PCR;
+	event->head.EventType = EV_IPL;
+	status = tcg2->HashLogExtendEvent(tcg2, 0, (uintptr_t)bytes, len,
+	                                  (EFI_TCG2_EVENT *)(void *)event);
 	/* Only the log is full: the PCR was extended. */
 	return status == EFI_VOLUME_FULL ? EFI_SUCCESS : status;
 }

@@ -120,13 +120,13 @@ static int refusals_are_right(EFI_BLOCK_IO_PROTOCOL *disk)
 
 	return disk->ReadBlocks(disk, id + 1u, 0, len, buf) == EFI_MEDIA_CHANGED &&
 	       disk->ReadBlocks(disk, id, 0, len - 1u, buf) == EFI_BAD_BUFFER_SIZE &&
-	       disk->ReadBlocks(disk, id, last + 1u, len, buf) == EFI_INVALID_PARAM &&
-	       disk->ReadBlocks(disk, id, last, 2u * len, buf) == EFI_INVALID_PARAM &&
-	       disk->ReadBlocks(disk, id, UINT64_MAX, len, buf) == EFI_INVALID_PARAM &&
-	       disk->ReadBlocks(disk, id, 0, len, NULL) == EFI_INVALID_PARAM &&
+	       disk->ReadBlocks(disk, id, last + 1u, len, buf) == EFI_INVALID_PARAMETER &&
+	       disk->ReadBlocks(disk, id, last, 2u * len, buf) == EFI_INVALID_PARAMETER &&
+	       disk->ReadBlocks(disk, id, UINT64_MAX, len, buf) == EFI_INVALID_PARAMETER &&
+	       disk->ReadBlocks(disk, id, 0, len, NULL) == EFI_INVALID_PARAMETER &&
 	       disk->ReadBlocks(disk, id, 0, 0, buf) == EFI_SUCCESS &&
 	       disk->WriteBlocks(disk, id, last + 1u, len, buf) ==
-	               (disk->Media->ReadOnly ? EFI_WRITE_PROTECTED : EFI_INVALID_PARAM) &&
+	               (disk->Media->ReadOnly ? EFI_WRITE_PROTECTED : EFI_INVALID_PARAMETER) &&
 	       disk->FlushBlocks(disk) == EFI_SUCCESS && disk->Reset(disk, 1) == EFI_SUCCESS;
 }
 

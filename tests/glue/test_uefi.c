@@ -273,11 +273,11 @@ static void refuses_bad_calls(void **state)
 	id = disk->Media->MediaId;
 	EQ(disk->ReadBlocks(disk, id + 1, 0, 512, buf), EFI_MEDIA_CHANGED);
 	EQ(disk->ReadBlocks(disk, id, 0, 0, buf), EFI_SUCCESS);
-	EQ(disk->ReadBlocks(disk, id, 0, 512, NULL), EFI_INVALID_PARAM);
+	EQ(disk->ReadBlocks(disk, id, 0, 512, NULL), EFI_INVALID_PARAMETER);
 	EQ(disk->ReadBlocks(disk, id, 0, 511, buf), EFI_BAD_BUFFER_SIZE);
-	EQ(disk->ReadBlocks(disk, id, last, 1024, buf), EFI_INVALID_PARAM);
-	EQ(disk->ReadBlocks(disk, id, last + 1, 512, buf), EFI_INVALID_PARAM);
-	EQ(disk->ReadBlocks(disk, id, UINT64_MAX, 1024, buf), EFI_INVALID_PARAM);
+	EQ(disk->ReadBlocks(disk, id, last, 1024, buf), EFI_INVALID_PARAMETER);
+	EQ(disk->ReadBlocks(disk, id, last + 1, 512, buf), EFI_INVALID_PARAMETER);
+	EQ(disk->ReadBlocks(disk, id, UINT64_MAX, 1024, buf), EFI_INVALID_PARAMETER);
 	EQ(disk->WriteBlocks(disk, id, 0, 512, buf), EFI_WRITE_PROTECTED);
 	EQ(disk->WriteBlocks(disk, id + 1, 0, 512, buf), EFI_MEDIA_CHANGED);
 	EQ(disk->FlushBlocks(disk), EFI_SUCCESS);
@@ -376,10 +376,10 @@ static void refuses_bad_writes(EFI_BLOCK_IO_PROTOCOL *disk)
 
 	EQ(disk->WriteBlocks(disk, id + 1, 0, 512, buf), EFI_MEDIA_CHANGED);
 	EQ(disk->WriteBlocks(disk, id, 0, 0, buf), EFI_SUCCESS);
-	EQ(disk->WriteBlocks(disk, id, 0, 512, NULL), EFI_INVALID_PARAM);
+	EQ(disk->WriteBlocks(disk, id, 0, 512, NULL), EFI_INVALID_PARAMETER);
 	EQ(disk->WriteBlocks(disk, id, 0, 511, buf), EFI_BAD_BUFFER_SIZE);
-	EQ(disk->WriteBlocks(disk, id, last, 1024, buf), EFI_INVALID_PARAM);
-	EQ(disk->WriteBlocks(disk, id, UINT64_MAX, 1024, buf), EFI_INVALID_PARAM);
+	EQ(disk->WriteBlocks(disk, id, last, 1024, buf), EFI_INVALID_PARAMETER);
+	EQ(disk->WriteBlocks(disk, id, UINT64_MAX, 1024, buf), EFI_INVALID_PARAMETER);
 }
 
 /* Starts the driver on the first and the third image, with overlays. */
