@@ -67,6 +67,7 @@ HARDENING_LINK = $(eval HARDENING_LINK := $(shell sh port/posix/hardening.sh lin
 include port/posix/posix.mk
 include port/install/install.mk
 include port/uefi/uefi.mk
+include port/uefi/edk2/edk2.mk
 include port/uboot/uboot.mk
 include port/grub/grub.mk
 include port/nbdkit/nbdkit.mk

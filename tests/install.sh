@@ -28,7 +28,7 @@ libc6-dev-arm64-cross
 qemu-system-arm qemu-system-misc
 qemu-system-x86 ovmf ovmf-ia32 qemu-efi-aarch64 u-boot-qemu
 busybox-static cpio sbsigntool openssl swtpm
-bison flex bc patch perl grub-pc-bin grub-common
+bison flex bc patch perl grub-pc-bin grub-common nasm uuid-dev
 initramfs-tools-core klibc-utils kmod shellcheck
 cmake man-db debhelper dh-python dpkg-dev lintian devscripts autopkgtest abigail-tools
 rustc cargo librust-cc-dev bindgen

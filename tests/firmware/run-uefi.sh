@@ -12,6 +12,7 @@ shift
 here=$(dirname "$0")
 work=$build/uefi-test
 uefi=$build/uefi
+programs=${PROGRAMS:-$uefi}
 . "$here/ok.sh"
 export MTOOLS_SKIP_CHECK=1
 
@@ -336,25 +337,25 @@ check_shell() {
 		< <(grep -aE '^(ok|FAILED) ' "$log")
 }
 
-stick linux "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '\linux.qcow2'
+stick linux "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '\linux.qcow2'
 ln -sf raw/linux.raw "$work/linux-raw.img"
 gcc -std=c11 -O2 -shared -fPIC "$here/qemu-count.c" -o "$work/count.so" || exit 1
-stick x64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI
+stick x64 "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI
 fragment x64
-stick ia32 "$uefi/qcow2ia32.efi" /EFI/BOOT/BOOTIA32.EFI
-stick aa64 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI
-ext4_stick ext4 "$uefi/qcow2aa64.efi" /efi/boot/bootaa64.efi
-stick broken-stick "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all broken images' \
+stick ia32 "$programs/qcow2ia32.efi" /EFI/BOOT/BOOTIA32.EFI
+stick aa64 "$programs/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI
+ext4_stick ext4 "$programs/qcow2aa64.efi" /efi/boot/bootaa64.efi
+stick broken-stick "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI '# all broken images' \
 	$(cd "$work/broken" && printf 'broken/%s\n' *.qcow2) probe.qcow2
-stick no_image "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2' \
+stick no_image "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI 'broken/text.qcow2' \
 	'\probe.qcow2 measure=yes'
 text_file no_image /startup.nsh 'echo the shell goes on' 'reset -s'
-damaged_stick l1 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l1-entry.qcow2
-damaged_stick l2 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l2-entry.qcow2
-damaged_stick aa64_l2 "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI l2-entry.qcow2
-damaged_stick aa64_data "$uefi/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI data.qcow2
-stick shell "$uefi/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2 overlay=memory'
-mcopy -i "$work/shell.img@@1M" "$uefi/qcow2x64.efi" ::/
+damaged_stick l1 "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l1-entry.qcow2
+damaged_stick l2 "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI l2-entry.qcow2
+damaged_stick aa64_l2 "$programs/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI l2-entry.qcow2
+damaged_stick aa64_data "$programs/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI data.qcow2
+stick shell "$programs/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2 overlay=memory'
+mcopy -i "$work/shell.img@@1M" "$programs/qcow2x64.efi" ::/
 fat_stick secure-unsigned 64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
 fat_stick secure-loader 64 "$work/secure/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
 text_file secure-loader /qcow2.cfg '\probe.qcow2'
@@ -362,7 +363,7 @@ fat_stick secure-shim 64 "$work/secure/shimx64.efi" /EFI/BOOT/BOOTX64.EFI "$work
 mcopy -i "$work/secure-shim.img@@1M" "$work/secure/qcow2x64.efi" ::/EFI/BOOT/grubx64.efi
 text_file secure-shim /qcow2.cfg '\signed.qcow2'
 for name in first second; do
-	fat_stick measured-$name 64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/measured/$name"/*
+	fat_stick measured-$name 64 "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/measured/$name"/*
 done
 cat >"$work/expect/broken" <<'END'
 short.qcow2 image is truncated (at file offset

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
-# Downloads and unpacks the sources that Debian's packages of U-Boot, GRUB and TF-A are built from, as
-# their authors released them, without Debian's patches.
-#	get.sh OUT-DIR    OUT-DIR/{bookworm,trixie}/{u-boot,grub2,arm-trusted-firmware}
+# Downloads and unpacks the sources that Debian's packages of U-Boot, GRUB, TF-A and EDK2 are built from, as
+# their authors released them, without Debian's patches. Of EDK2, only what builds a package like ours.
+#	get.sh OUT-DIR    OUT-DIR/{bookworm,trixie}/{u-boot,grub2,arm-trusted-firmware,edk2}
 # The lists of packages are those of this machine, for source packages and for both releases. What is
 # there already is not downloaded again.
 set -eu
@@ -34,7 +34,7 @@ archive() { # PACKAGE RELEASE
 
 updated=
 for release in bookworm trixie; do
-	for package in u-boot grub2 arm-trusted-firmware; do
+	for package in u-boot grub2 arm-trusted-firmware edk2; do
 		to=$out/$release/$package
 		[ ! -f "$to.done" ] || continue
 		[ -n "$updated" ] || apt-get update -q
@@ -46,8 +46,13 @@ for release in bookworm trixie; do
 		[ -f "$out/archives/$2" ] || /usr/lib/apt/apt-helper download-file "$1" "$out/archives/$2" "$3"
 		rm -rf "$to"
 		mkdir -p "$to"
-		tar -xf "$out/archives/$2" -C "$to" --strip-components=1 --exclude='*/dts/upstream/src' \
-			--exclude='*/doc/*.svg' --exclude='*/po'
+		if [ $package = edk2 ]; then
+			tar -xf "$out/archives/$2" -C "$to" --strip-components=1 --wildcards --no-wildcards-match-slash \
+				'*/BaseTools' '*/MdePkg' '*/edksetup.sh'
+		else
+			tar -xf "$out/archives/$2" -C "$to" --strip-components=1 --exclude='*/dts/upstream/src' \
+				--exclude='*/doc/*.svg' --exclude='*/po'
+		fi
 		touch "$to.done"
 	done
 done

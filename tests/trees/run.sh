@@ -4,7 +4,7 @@
 # Builds port/uboot, port/grub and port/tfa in the source trees of Debian 12 and 13, so that a header or a
 # function that is gone there is found. Only our objects are built, and what they need. GRUB's module also
 # runs, in the GRUB that Debian 12 installs, and boots Debian's kernel: by BIOS with GRUB of Debian 12, by UEFI
-# with that of Debian 13.
+# with that of Debian 13. The package of port/uefi/edk2 is built with EDK2 of Debian 13.
 #	run.sh BUILD-DIR
 set -u
 dir=${1:?usage: run.sh BUILD-DIR}/trees
@@ -148,6 +148,8 @@ for release in bookworm trixie; do
 	ok "GRUB: a kernel from inside an image, in QEMU" bash tests/trees/grub-boot.sh \
 		"$dir/$release/grub-$platform/qcow2disk.mod" "$dir/run/grub-$release/usr/lib/grub/$platform" \
 		"$dir"/run/linux/boot/vmlinuz-* "$dir/run/boot-$release"
+	[ $release != trixie ] || ok "EDK2: the package" quiet "$dir/$release-edk2.log" \
+		bash tests/trees/edk2.sh "$dir/$release/edk2" "$dir/edk2-$release" X64
 	ok "TF-A: objects" quiet "$dir/$release-tfa.log" tfa_build "$dir/$release/arm-trusted-firmware"
 done
 echo "$passed passed, $failed failed"
