@@ -60,7 +60,26 @@ disk() {
 	qemu-img convert -f raw -c -O qcow2 -o compression_type=zstd disk.raw disk.qcow2
 }
 
-# A FAT partition with the UEFI program and the image, and one for changes.
+# The same disk for a read-only root file system, as an image over the first: with the fstab of the README of
+# port/initramfs.
+readonly_disk() {
+	local pid
+	sed -n "s/^    \(UUID=\)[^ ]*\( .* ro .*\)/\1$uuid\2/p; s/^    \(tmpfs .*\)/\1/p" "$here/../../port/initramfs/README.md" \
+		>fstab
+	[ "$(wc -l <fstab)" -eq 2 ]
+	rm -f readonly.qcow2 readonly.raw pid
+	qemu-img create -q -f qcow2 -b disk.qcow2 -F qcow2 readonly.qcow2
+	touch readonly.raw
+	qemu-storage-daemon --daemonize --pidfile "$work/pid" \
+		--blockdev driver=qcow2,node-name=disk,file.driver=file,file.filename=readonly.qcow2 \
+		--export "type=fuse,id=export,node-name=disk,mountpoint=$work/readonly.raw,writable=on"
+	printf '%s\n' 'rm /etc/fstab' 'write fstab /etc/fstab' | debugfs -w -f - "readonly.raw?offset=$((65 << 20))" >/dev/null 2>&1
+	pid=$(cat pid)
+	kill "$pid"
+	timeout 60 tail --pid="$pid" -f /dev/null
+}
+
+# A FAT partition with the UEFI program and the images, and one for changes.
 stick() {
 	rm -f stick.raw
 	truncate -s 600M stick.raw
@@ -70,10 +89,11 @@ stick() {
 	echo '\disk.qcow2' >qcow2.cfg
 	mmd -i stick.raw@@1M ::/EFI ::/EFI/BOOT
 	mcopy -i stick.raw@@1M "$build/uefi/qcow2x64.efi" ::/EFI/BOOT/BOOTX64.EFI
-	mcopy -i stick.raw@@1M qcow2.cfg disk.qcow2 ::/
+	mcopy -i stick.raw@@1M qcow2.cfg disk.qcow2 readonly.qcow2 ::/
 }
 
 system
 initrds
 disk
+readonly_disk
 stick

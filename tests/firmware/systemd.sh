@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: The qcow2 reader authors
 # Boots a whole Debian 12 from an image on a stick, up to multi-user.target of systemd, and turns it off: by
-# initramfs-tools with changes in memory, and by dracut with systemd and with changes on the stick.
+# initramfs-tools with changes in memory, and by dracut with systemd and with changes on the stick. Both boot
+# it once more with a read-only root file system, prepared as the README of port/initramfs has it.
 # This takes some minutes and 2 GB, so make check-all does without it. Needs root and mmdebstrap. The logs are
 # in BUILD-DIR/systemd-test.
 #	systemd.sh BUILD-DIR
@@ -64,5 +65,10 @@ root_is 'overlay / overlay rw,'
 ok 'the file system with the changes' sound_state
 ok 'the changes' test 'written inside' = \
 	"$(debugfs -R 'cat /changes/upper/var/lib/report' "stick.raw?offset=$((401 << 20))" 2>/dev/null)"
+for name in initrd dracut; do
+	boot "read-only, $name" -kernel vmlinuz -initrd $name.img \
+		-append "$options qcow2=LABEL=STICK:/readonly.qcow2 qcow2.overlay=none systemd.volatile=state"
+	root_is '/dev/nbd0p2 / ext4 ro,'
+done
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
