@@ -6,6 +6,7 @@
 # starts the boot loader inside an image. Each check looks for a text on the serial line, and prints
 # whether it is there. Logs are in BUILD-DIR/uefi-test/log.
 #	run-uefi.sh BUILD-DIR [NAME...]
+# $PROGRAMS may be a folder with another build of the programs.
 set -u
 build=${1:?usage: run-uefi.sh BUILD-DIR [NAME...]}
 shift
@@ -298,7 +299,7 @@ check_secure() {
 	ok "two builds make the same file" rebuilt
 }
 sbat() { # both lines in one
-	objcopy -O binary --only-section=.sbat "$uefi/qcow2x64.efi" "$work/sbat" &&
+	objcopy -O binary --only-section=.sbat "$programs/qcow2x64.efi" "$work/sbat" &&
 		tr -d '\0' <"$work/sbat" | sed -E '2s/^(libqcow2,1,).*/\1/' | paste -sd' '
 }
 # A build in another directory, at another time.
@@ -356,7 +357,9 @@ damaged_stick aa64_l2 "$programs/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI l2-entry.
 damaged_stick aa64_data "$programs/qcow2aa64.efi" /EFI/BOOT/BOOTAA64.EFI data.qcow2
 stick shell "$programs/qcow2drvx64.efi" /qcow2drvx64.efi '\probe.qcow2 overlay=memory'
 mcopy -i "$work/shell.img@@1M" "$programs/qcow2x64.efi" ::/
-fat_stick secure-unsigned 64 "$uefi/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
+sbsign --key "$work/secure/key" --cert "$work/secure/cert" --output "$work/secure/qcow2x64.efi" \
+	"$programs/qcow2x64.efi" 2>/dev/null
+fat_stick secure-unsigned 64 "$programs/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
 fat_stick secure-loader 64 "$work/secure/qcow2x64.efi" /EFI/BOOT/BOOTX64.EFI "$work/stick/probe.qcow2"
 text_file secure-loader /qcow2.cfg '\probe.qcow2'
 fat_stick secure-shim 64 "$work/secure/shimx64.efi" /EFI/BOOT/BOOTX64.EFI "$work/secure/signed.qcow2"

@@ -186,8 +186,8 @@ damaged() { # NAME HOW TEXT
 		>>expect/damaged
 }
 
-# For Secure Boot: a key, a program and a boot loader that are signed with it, and shim, which starts
-# the program if it finds the section .sbat in it.
+# For Secure Boot: a key, a boot loader that is signed with it, and shim, which starts our program if it
+# finds the section .sbat in it.
 secure() {
 	fetch shim-unsigned
 	mkdir -p secure
@@ -195,7 +195,7 @@ secure() {
 		-keyout secure/key -out secure/cert 2>/dev/null
 	openssl x509 -in secure/cert -outform DER -out secure/cert.der
 	python3 "$here/uefi-keys.py" /usr/share/OVMF/OVMF_VARS_4M.fd secure/cert.der secure/vars.fd
-	for program in "$uefi/qcow2x64.efi" "$uefi/probex64.efi" deb/shim-unsigned/usr/lib/shim/shimx64.efi; do
+	for program in "$uefi/probex64.efi" deb/shim-unsigned/usr/lib/shim/shimx64.efi; do
 		sbsign --key secure/key --cert secure/cert --output "secure/${program##*/}" "$program" 2>/dev/null
 	done
 	gpt_disk raw/signed.raw 40

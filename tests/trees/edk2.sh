@@ -19,7 +19,7 @@ tools=$tree/BaseTools/Source/C
 mkdir -p "$tools/bin" "$tools/libs"
 for tool in Common GenFw; do make -s -j2 -C "$tools/$tool" HOST_ARCH=X64; done
 
-sh port/uefi/edk2/package.sh "$out"
+make -s edk2-package DIR="$out"
 export WORKSPACE=$out PACKAGES_PATH=$tree:$out EDK_TOOLS_PATH=$tree/BaseTools PYTHON_COMMAND=python3
 # The names of EDK2 for its settings of gcc. Those for AArch64 with link-time optimisation need a library that
 # is only in EDK2's git.
@@ -47,4 +47,7 @@ for arch; do
 	name=$(echo "$arch" | tr '[:upper:]' '[:lower:]' | sed 's/^aarch64$/aa64/')
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Boot.efi" "$out/qcow2$name.efi"
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Dxe.efi" "$out/qcow2drv$name.efi"
+	# For shim, as the README does it.
+	[ "$arch" != X64 ] || objcopy --add-section .sbat="$out/Qcow2Pkg/sbat.csv" --change-section-vma .sbat=0x10000 \
+		--set-section-alignment .sbat=4096 "$out/qcow2x64.efi"
 done

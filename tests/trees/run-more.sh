@@ -23,8 +23,8 @@ grub() { # RELEASE PLATFORM
 edk2() { # TREE NAME
 	local out=$dir/run/$2
 	bash tests/trees/edk2.sh "$1" "$out" X64 AARCH64 IA32 >"$out.log" 2>&1 &&
-		PROGRAMS=$out bash tests/firmware/run-uefi.sh "$build" x64_linux x64 shell x64_broken measured l1 no_image \
-			aa64 ia32 uboot >>"$out.log" 2>&1 && tail -n 1 "$out.log" && return
+		PROGRAMS=$out bash tests/firmware/run-uefi.sh "$build" x64_linux x64 shell x64_broken measured secure l1 \
+			no_image aa64 ia32 uboot >>"$out.log" 2>&1 && tail -n 1 "$out.log" && return
 	grep FAILED "$out.log" || tail -n 30 "$out.log"
 	return 1
 }

@@ -3,6 +3,6 @@
 
 #: edk2-package  write Qcow2Pkg, a package for EDK2, into build/edk2, or DIR=
 edk2-package:
-	$(Q)sh port/uefi/edk2/package.sh "$(or $(DIR),$(O)/edk2)"
+	$(Q)sh port/uefi/edk2/package.sh "$(or $(DIR),$(O)/edk2)" $(VERSION)
 
 .PHONY: edk2-package
