@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * The integer types of the qcow2 reader, from EDK2's own headers. The compiler's stdint.h would make
- * uint64_t another type than UINT64, so that pointers to the two would not be compatible.
+ * The integer types of the qcow2 reader, from EDK2's own headers. With the compiler's stdint.h,
+ * uint64_t is another type than UINT64, and pointers to the two are not compatible.
  */
 #ifndef QCOW2_TYPES_H
 #define QCOW2_TYPES_H
