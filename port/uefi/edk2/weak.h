@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
  * Included before mem.c. EDK2 links all objects of all libraries, and some platforms have a library
- * with these functions, CompilerIntrinsicsLib. Where there is one, the linker takes its functions.
+ * with some of these functions, CompilerIntrinsicsLib. The linker must not refuse the second ones.
  */
 #pragma weak memcpy
 #pragma weak memmove
