@@ -89,6 +89,7 @@ static int snapshot_read(const struct qcow2_image *image, uint64_t pos, struct q
 	if (rc != QCOW2_OK)
 		return rc;
 	memset(s, 0, sizeof *s);
+	s->pos = pos;
 	s->disk_size = image->size;
 	snapshot_fixed(entry, s);
 	snapshot_extra(extra, known, s);

@@ -32,6 +32,7 @@ struct qcow2_snapshot {
 
 	/* For the walk over the table: qcow2_snapshot_next sets these and goes on from them. */
 	uint32_t index;    /* of this entry, from 0 */
+	uint64_t pos;      /* of this entry, in the image file */
 	uint64_t next_pos; /* where the next entry begins */
 };
 
