@@ -26,7 +26,8 @@ extern "C" {
  * block has the refcounts of 8 << cluster_bits >> refcount_order clusters.
  *
  * The array is also the buffer for the bytes of the file, so the call needs no other memory. On
- * failure its content and *n are unspecified.
+ * failure its content and *n are unspecified. Only with QCOW2_E_REFCOUNT, *n is the number of the
+ * clusters that it applies to, as on success.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   image, n or counts is NULL; the image is closed, raw or of version 1

@@ -215,6 +215,7 @@ static void test_misplaced(void **state)
 		if (want == QCOW2_E_REFCOUNT) {
 			TRUE(err.io == &s.image.io);
 			EQ(err.pos, table);
+			EQ(n, 4);
 		}
 		if (want == QCOW2_E_TRUNCATED)
 			EQ(err.pos, s.img.file.len);
