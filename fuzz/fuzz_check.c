@@ -42,6 +42,8 @@ static int run(struct subject *w, size_t len, uint64_t max_calls, struct qcow2_e
 	w->check.report = count;
 	w->check.step = NULL;
 	w->check.ctx = w;
+	w->check.bitmaps = qcow2_check_bitmaps;
+	w->check.strict = qcow2_check_strict;
 	w->check.flags = (uint32_t)fuzz_choose(&w->choices, 2);
 	w->check.max_calls = max_calls;
 	rc = qcow2_image_check(&w->check, &w->image, memory, len, err);

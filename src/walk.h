@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * What check.c, which compares refcounts, check_walk.c and check_map.c, which find references, and
- * check_count.c, which counts them, share.
+ * What the files of the check share: check.c, which compares refcounts; check_walk.c, check_map.c
+ * and check_bitmap.c, which find references; check_strict.c, which checks entries; check_table.c,
+ * which reads them; and check_count.c, which counts.
  */
 #ifndef QCOW2_WALK_H
 #define QCOW2_WALK_H
@@ -10,28 +11,22 @@
 #include "internal.h"
 #include "qcow2/check.h"
 
-/* No cluster: a file has fewer. */
-#define Q2_NO_CLUSTER UINT32_MAX
-
 /* qcow2.txt "L1 table entry", "Standard Cluster Descriptor", "Bitmap table". */
-#define Q2_CHECK_ENTRY_POS UINT64_C(0x00fffffffffffe00)
+#define Q2_CHECK_ENTRY_POS  UINT64_C(0x00fffffffffffe00)
+#define Q2_CHECK_COMPRESSED (UINT64_C(1) << 62)
 
-enum { Q2_CHECK_ENTRY_LEN = 8, Q2_CHECK_SLICE_ENTRIES = Q2_SLICE_LEN / Q2_CHECK_ENTRY_LEN };
-
-/* What a walk is for. */
-enum {
-	Q2_WALK_COUNT,
-	Q2_WALK_OWNERS /* reports what refers to the clusters whose counter is marked */
-};
+enum { Q2_CHECK_ENTRY_BITS = 3, Q2_CHECK_SLICE_ENTRIES = Q2_SLICE_LEN >> Q2_CHECK_ENTRY_BITS };
 
 /*
- * A counter has a mark in its highest bit, and the number of references in the others. During a
- * count the mark says that the refcount is 1. For Q2_WALK_OWNERS it says that the owners of the
- * cluster are wanted. These are the bits of a counter of four bytes; one of one byte has bit 7 as
- * its mark, and Q2_COUNT_MOST as its highest count.
+ * A counter has a mark in its lowest bit, and the number of references in the others. During a
+ * count the mark says that the refcount is 1. For a walk with c->owners it says that the owners of
+ * the cluster are wanted.
  */
-#define Q2_COUNT_MARK (UINT32_C(1) << 31)
-enum { Q2_COUNT_MOST = 127 };
+enum {
+	Q2_COUNT_MARK = 1,
+	Q2_COUNT_ONE = 2,
+	Q2_COUNT_SHORT_MOST = 127 /* references that a counter of one byte can count */
+};
 
 /* The counter of a cluster of the window. */
 uint32_t q2_counter_get(const struct qcow2_check *c, uint32_t cluster);
@@ -39,26 +34,6 @@ void q2_counter_set(struct qcow2_check *c, uint32_t cluster, uint32_t value);
 
 /* Counts a finding, and passes c->finding to the caller with this code. */
 void q2_check_report(struct qcow2_check *c, uint32_t code);
-
-/*
- * A failure is kept in c->ended, and after it nothing more is read or reported. So these calls
- * return whether the check goes on, and functions that only call them return nothing.
- */
-
-/* Takes n io calls from those that are left. */
-bool q2_check_spend(struct qcow2_check *c, uint32_t n);
-/* Reads the len bytes at pos of the image file, with zeros past its end. */
-bool q2_check_read(struct qcow2_check *c, uint64_t pos, void *buf, uint32_t len);
-/* Reads n refcounts, which one block has. Returns false also if the block is misplaced. */
-bool q2_check_refcounts(struct qcow2_check *c, uint64_t cluster, uint32_t n, uint64_t *counts);
-
-/* The most that a refcount of this image can say, as far as counters can count. */
-static inline uint32_t q2_refcount_most(const struct qcow2_image *image)
-{
-	if (image->refcount_order >= 5u)
-		return UINT32_MAX;
-	return (UINT32_C(1) << (1u << image->refcount_order)) - 1u;
-}
 
 /* Is it the first pass? Findings that need no counters are reported in it alone. */
 static inline bool q2_check_is_first(const struct qcow2_check *c)
@@ -78,31 +53,71 @@ static inline void q2_check_at(struct qcow2_check *c, uint32_t owner, uint64_t p
 
 static inline bool q2_check_is_aligned(const struct qcow2_check *c, uint64_t pos)
 {
-	return ((uint32_t)pos & (c->image.cluster_len - 1u)) == 0u;
+	return ((uint32_t)pos & (c->cluster_len - 1u)) == 0u;
 }
+
+/* Lets c->strict check what c->finding is about. */
+void q2_check_strictly(struct qcow2_check *c);
+
+/*
+ * "Compressed Clusters Descriptor": with x = 62 - (cluster_bits - 8), bits 0 to x-1 are the
+ * position, and bits x to 61 the number of 512-byte sectors after the one in which the data begins.
+ */
+static inline void q2_check_compressed(struct qcow2_check *c)
+{
+	unsigned x = 38u - c->image.cluster_bits; /* as a bit of the high half */
+	uint32_t high = (uint32_t)(c->finding.entry >> 32) & 0x3fffffff;
+	uint32_t low = (uint32_t)c->finding.entry;
+
+	c->finding.value = ((uint64_t)(high - (high >> x << x)) << 32) + low;
+	c->finding.length = ((high >> x) + 1u) * 512u - low % 512u;
+}
+
+/*
+ * A failure is kept in c->ended, and after it nothing more is read or reported. So these calls
+ * return whether the check goes on, and functions that only call them return nothing.
+ */
+
+/* Takes n io calls from those that are left. */
+bool q2_check_spend(struct qcow2_check *c, uint32_t n);
+/* Reads len bytes at t->pos of the image file to t->piece, with zeros past its end. */
+bool q2_check_read(struct qcow2_check *c, const struct qcow2_check_table *t, uint32_t len);
+/*
+ * Reads the refcounts of *n clusters, or of fewer if their block ends before. Returns false also if
+ * the block is misplaced.
+ */
+bool q2_check_refcounts(struct qcow2_check *c, uint64_t cluster, uint32_t *n, uint64_t *counts);
 
 /* Does something in use begin behind the window? The next window begins at the lowest of these. */
 void q2_check_note_next(struct qcow2_check *c, uint32_t cluster);
 
 /*
- * The entry in c->finding refers to the len bytes at pos. As in QEMU, a reference may end behind
- * the end of the file by less than a cluster, and one that does not is reported and not counted.
+ * What c->finding is about refers to its `length` bytes at `value`. As in QEMU, a reference may end
+ * behind the end of the file by less than a cluster. One that does not is reported and not counted;
+ * then the call returns false.
  */
-void q2_check_refer(struct qcow2_check *c, uint64_t pos, uint64_t len);
+bool q2_check_refer(struct qcow2_check *c);
+/* The same, of the cluster at `value`. */
+bool q2_check_refer_cluster(struct qcow2_check *c);
 
 /*
- * Goes to the entry with this number of a table: c->finding gets it. Reads 64 entries at a time.
- * Returns false if the check is over, and behind the end of the file, where all entries are zeros.
+ * Refers to a table of n entries at pos, and begins a walk through it with c->table. The entries
+ * refer to this owner.
  */
-bool q2_check_entry(struct qcow2_check *c, uint32_t owner, uint64_t table, uint32_t index);
+void q2_check_table(struct qcow2_check *c, uint32_t n, uint64_t pos, uint32_t owner);
+/*
+ * Gets the next entry of a table into c->finding. Returns false if there is none, if the check is
+ * over, and behind the end of the file, where all entries are zeros.
+ */
+bool q2_check_next(struct qcow2_check *c, struct qcow2_check_table *t);
 
-/* Goes through an L1 table and its L2 tables; `active` says that they are not a snapshot's. */
-void q2_check_walk_l1(struct qcow2_check *c, uint64_t table, uint32_t entries, bool active);
+/* Goes through an L1 table of n entries and its L2 tables; c->active says whose they are. */
+void q2_check_walk_l1(struct qcow2_check *c, uint32_t n, uint64_t pos);
 
-/* Goes through everything that refers to clusters but the refcount table, in the order of QEMU. */
+/* Reads two numbers at pos to c->finding: `value` and `length`. They are about this owner. */
+bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos);
+
+/* Goes through everything that refers to clusters, in the order of QEMU. */
 void q2_check_walk(struct qcow2_check *c);
-
-/* Goes through the refcount table, after that. */
-void q2_check_walk_refcounts(struct qcow2_check *c);
 
 #endif

@@ -11,9 +11,15 @@
  *	file       [ window ]
  *	clusters   0 1 2 3 4 5 6 7 8 9 ...
  *
- * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. Codes
- * from QCOW2_CHECK_BITMAP_DIRECTORY on are found here only, and so is QCOW2_CHECK_L2_RESERVED for
- * bit 0 of an extended entry.
+ * What is counted, and what is a corruption or a leak, is the same as in `qemu-img check`. A part
+ * of the check and an addition to it are objects of their own, which a program links only if it
+ * names them:
+ *
+ *	check.bitmaps = qcow2_check_bitmaps;    // to check images that have bitmaps
+ *	check.strict = qcow2_check_strict;      // to find also what QEMU passes over
+ *
+ * The check also finds QCOW2_CHECK_BITMAP_DIRECTORY, with which QEMU does not open an image, and
+ * QCOW2_CHECK_L2_RESERVED for bit 0 of an extended entry, which QEMU passes over.
  */
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
@@ -44,12 +50,22 @@ enum qcow2_check_owner {
 	QCOW2_OWNER_BITMAP_DATA = 12
 };
 
+/* The kinds of findings: their codes divided by QCOW2_CHECK_KIND. */
+enum {
+	QCOW2_CHECK_CORRUPTIONS = 0,
+	QCOW2_CHECK_LEAKS = 1,
+	QCOW2_CHECK_ERRORS = 2, /* something could not be checked */
+	QCOW2_CHECK_NOTES = 3,
+	QCOW2_CHECK_KINDS = 4,
+	QCOW2_CHECK_KIND = 64
+};
+
 /*
  * What a finding is. "entry", "cluster" and so on are members of struct qcow2_check_finding. `pos`
  * is that of the entry, or of the field in the header.
  */
 enum qcow2_check_code {
-	/* ---- Corruptions: below QCOW2_CHECK_LEAK ---- */
+	/* ---- Corruptions ---- */
 
 	/* The cluster has more references than its refcount says. */
 	QCOW2_CHECK_REFCOUNT = 0,
@@ -106,6 +122,8 @@ enum qcow2_check_code {
 	 * counted.
 	 */
 	QCOW2_CHECK_BITMAP_DIRECTORY,
+	/* ---- Only with qcow2_check_strict ---- */
+
 	/* The file ends inside the L2 table at `value`: reading fails with QCOW2_E_TRUNCATED. */
 	QCOW2_CHECK_TABLE_CUT,
 	/* The compressed data at `value` begins past the end of the file. */
@@ -120,16 +138,16 @@ enum qcow2_check_code {
 	/* ---- Leaks ---- */
 
 	/* The cluster has fewer references than its refcount says. */
-	QCOW2_CHECK_LEAK = 64,
+	QCOW2_CHECK_LEAK = QCOW2_CHECK_LEAKS * QCOW2_CHECK_KIND,
 
 	/* ---- The refcount of the cluster cannot be read, because of a bad refcount table ---- */
-	QCOW2_CHECK_UNREADABLE = 65,
+	QCOW2_CHECK_UNREADABLE = QCOW2_CHECK_ERRORS * QCOW2_CHECK_KIND,
 
 	/* ---- Notes ---- */
 
-	/* The image is marked dirty: a writer did not close it. */
-	QCOW2_CHECK_DIRTY = 66,
-	/* The image is marked corrupt: QEMU found damage when it wrote to it. */
+	/* With qcow2_check_strict: the image is marked dirty, as a writer did not close it. */
+	QCOW2_CHECK_DIRTY = QCOW2_CHECK_NOTES * QCOW2_CHECK_KIND,
+	/* The same: it is marked corrupt, because QEMU found damage when it wrote to it. */
 	QCOW2_CHECK_MARKED_CORRUPT,
 	/* With QCOW2_CHECK_OWNERS: a cluster of QCOW2_CHECK_REFCOUNT is in the `owner`. */
 	QCOW2_CHECK_OWNER
@@ -158,6 +176,17 @@ enum {
 	QCOW2_CHECK_OWNERS = 1
 };
 
+/* Private: how far a walk through a table is. */
+struct qcow2_check_table {
+	uint8_t *piece;      /* the part of the table that is in memory */
+	uint32_t piece_len;  /* bytes, a power of two */
+	uint32_t entry_bits; /* log2 of the bytes of an entry */
+	uint32_t owner;      /* enum qcow2_check_owner: what the entries refer to */
+	uint32_t index;      /* of the next entry */
+	uint32_t n_entries;
+	uint64_t pos; /* of the next entry */
+};
+
 struct qcow2_check {
 	/* ---- Filled in by the caller ---- */
 
@@ -171,7 +200,10 @@ struct qcow2_check {
 	 * it. A result other than 0 ends the check with QCOW2_E_LIMIT. NULL: not called.
 	 */
 	int (*step)(void *ctx, const struct qcow2_check *check);
-	void *ctx;          /* passed to both */
+	void *ctx; /* passed to both */
+	/* Each is the call of this name, qcow2_check_bitmaps and so on, or NULL. */
+	void (*bitmaps)(struct qcow2_check *check);
+	void (*strict)(struct qcow2_check *check);
 	uint32_t flags;     /* QCOW2_CHECK_OWNERS, or 0 */
 	uint64_t max_calls; /* the check ends with QCOW2_E_LIMIT when it needs more io calls */
 
@@ -184,43 +216,40 @@ struct qcow2_check {
 
 	/* ---- Private ---- */
 
-	struct qcow2_check_finding finding;
 	struct qcow2_error *error; /* the caller's */
-	uint8_t *slice;            /* 512 bytes for L1 entries, and the like */
-	uint8_t *buffer;           /* for L2 entries, or refcounts */
-	uint8_t *counters;         /* of the clusters of the window */
-	uint32_t buffer_len;
-	size_t n_counters;       /* bytes */
-	int ended;               /* a status, if the check is over before its time */
-	uint32_t next;           /* the first cluster in use after the window */
-	uint32_t settled;        /* clusters below it had bit 63 compared; 0: the first pass */
-	uint32_t blocks_settled; /* the same, for the walk through the refcount table */
-	uint32_t mode;           /* of the walk */
-	uint8_t wide;            /* log2 of the bytes of a counter: 0 or 2 */
-	bool active;             /* the walk is in the active tables, not in those of a snapshot */
-	bool in_header;          /* a bad L1 entry makes the header an L2 table */
-	bool saturated;          /* a counter of one byte cannot count on */
-	bool suspects;           /* the window has clusters whose owners are wanted */
-	uint64_t room;           /* no reference may end past this position */
-	uint64_t expected;       /* where a cluster must be to continue the last one; 0: anywhere */
-	uint64_t subclusters;    /* the second half of an extended L2 entry */
-	uint64_t guest;          /* offset in the disk of the L2 entry */
-	uint64_t guest_table;    /* and of the next L2 table */
+	int ended;                 /* a status, if the check is over before its time */
+	uint32_t next;             /* the first cluster in use after the window */
+	uint32_t settled;     /* clusters below it have had bit 63 compared; 0: the first pass */
+	uint32_t cluster_len; /* of the image */
+	uint32_t most;        /* that a refcount can say */
+	uint32_t zero_bit;    /* of an L2 entry that reads as zeros; 0 if entries are extended */
+	uint8_t *counters;    /* of the clusters of the window */
+	size_t n_counters;    /* bytes */
+	/* These are false or true. As words, they need shorter instructions than as bytes. */
+	uint32_t wide;      /* a counter has four bytes, not one */
+	uint32_t too_short; /* a counter of one byte cannot count on */
+	uint32_t owners;    /* owners of clusters are wanted, so the walk does not count */
+	uint32_t active;    /* the walk is in the active tables, not in those of a snapshot */
+	uint32_t in_header; /* a bad L1 entry makes the header an L2 table */
+	struct qcow2_check_finding finding;
+	struct qcow2_check_table table; /* any table but an L2 table */
+	struct qcow2_check_table l2;
+	uint64_t room;        /* no reference may end past this position */
+	uint64_t expected;    /* where a cluster must be to continue the last one; 0: anywhere */
+	uint64_t subclusters; /* the second half of an extended L2 entry */
 
 	/* ---- Results; valid whenever the call returns, for what has been checked ---- */
 
-	uint64_t corruptions; /* findings by kind */
-	uint64_t leaks;
-	uint64_t unreadable;
-	uint64_t notes;
-	uint64_t n_guest;    /* clusters that the disk has */
+	uint64_t found[QCOW2_CHECK_KINDS]; /* findings by kind */
+	uint64_t n_guest;                  /* clusters that the disk has */
 	uint64_t allocated;  /* those that have a place in a file, by the active tables */
 	uint64_t fragmented; /* of these: not right behind the one before, or compressed */
 	uint64_t compressed; /* of these: compressed */
 	/*
 	 * Entries of the tables of snapshots whose bit 63 does not agree with the refcount. That is
 	 * no damage: "This information is only accurate in the active L1 table". Entries of one L2
-	 * table count once for each L1 entry that leads to it.
+	 * table count once for each L1 entry that leads to it, and those that lead past the end of
+	 * the file do not count.
 	 */
 	uint64_t snapshot_copied;
 	uint64_t n_calls; /* io calls, at most */
@@ -238,7 +267,7 @@ struct qcow2_check {
  *
  *	QCOW2_CHECK_MEMORY          the least
  *	QCOW2_CHECK_MEMORY_WHOLE    enough for one pass over an image file of n clusters, unless
- *	    (n)                     one of them has more than 127 references
+ *	    (n)                     one of them has 127 references or more
  */
 #define QCOW2_CHECK_MEMORY          2048u
 #define QCOW2_CHECK_MEMORY_WHOLE(n) ((n) + 66048u + 8u)
@@ -259,6 +288,8 @@ struct qcow2_check {
  *	QCOW2_E_TOO_BIG    the file has 2^31 - 1 clusters or more, err->detail is its size; or the
  *	                   refcount table is longer than 8 MiB, err->detail is the number of its
  *	                   clusters
+ *	QCOW2_E_BITMAP     the image has bitmaps, and check->bitmaps is NULL; err->pos is that of
+ *	                   the header extension
  *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster, or at 2^63 or behind it
  *	QCOW2_E_SNAPSHOT   an entry of the snapshot table is invalid; err->pos is its position
  *	QCOW2_E_IO         the io callback failed
@@ -266,12 +297,23 @@ struct qcow2_check {
  * Cost: for each window, one io call for each 64 L1 entries of the image and of each snapshot, and
  * one for each L2 table, or each piece of it that is as long as 1/16 of the memory, at most 64 KiB;
  * two for each bitmap and snapshot, and one for each 64 entries of a bitmap table. For the
- * refcounts four io calls for each refcount block, or for as many refcounts as 1/128 of the memory,
- * and two for each 64 entries of the refcount table. Windows in which nothing is in use are passed
- * over. A hostile image can make this very long; max_calls bounds it.
+ * refcounts two for each 64 entries of the refcount table, and four for each refcount block, or for
+ * as many refcounts as an eighth of the bytes of such a piece. Windows in which nothing is in use
+ * are passed over. A hostile image can make this very long; max_calls bounds it.
  */
 int qcow2_image_check(struct qcow2_check *check, const struct qcow2_image *image, void *memory,
                       size_t len, struct qcow2_error *err);
+
+/* ---- Parts of the check; they are not called, but are put in struct qcow2_check ---- */
+
+/* Goes through the bitmaps of an image, and so links bitmap.c. */
+void qcow2_check_bitmaps(struct qcow2_check *check);
+
+/*
+ * Finds what `qemu-img check` passes over, and what the bits of the header say: dirty, corrupt. It
+ * looks at each entry once, and needs no io calls.
+ */
+void qcow2_check_strict(struct qcow2_check *check);
 
 #ifdef __cplusplus
 }

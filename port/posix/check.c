@@ -155,6 +155,8 @@ static bool check_tables(struct qp_check *check, const struct qcow2_image *image
 	check->core.report = report;
 	check->core.step = step;
 	check->core.ctx = check;
+	check->core.bitmaps = qcow2_check_bitmaps;
+	check->core.strict = qcow2_check_strict;
 	check->core.max_calls =
 		check->options->max_reads != 0u ? check->options->max_reads : UINT64_MAX;
 	if ((check->options->flags & QCOW2_CHECK_TELL_OWNERS) != 0u)
@@ -176,10 +178,10 @@ static void result_fill(struct qcow2_check_result *result, const struct qp_check
 	const struct qcow2_check *c = &check->core;
 	struct qcow2_check_result own = { .struct_size = result->struct_size };
 
-	own.corruptions = c->corruptions + check->unread;
-	own.leaks = c->leaks;
-	own.errors = c->unreadable + check->errors;
-	own.notes = c->notes;
+	own.corruptions = c->found[QCOW2_CHECK_CORRUPTIONS] + check->unread;
+	own.leaks = c->found[QCOW2_CHECK_LEAKS];
+	own.errors = c->found[QCOW2_CHECK_ERRORS] + check->errors;
+	own.notes = c->found[QCOW2_CHECK_NOTES];
 	own.total_clusters = c->n_guest;
 	own.allocated_clusters = c->allocated;
 	own.fragmented_clusters = c->fragmented;

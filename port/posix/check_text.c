@@ -16,6 +16,9 @@
 #include "printable.h"
 #include "qcow2.h"
 
+/* qcow2.txt "L2 table entry": QEMU prints a compressed entry without this bit. */
+#define ENTRY_COPIED (UINT64_C(1) << 63)
+
 /* The id and the name of the snapshot that the check is at, as QEMU prints them: "1 (name)". */
 static void snapshot_label(char *buf, size_t room, const struct qcow2_check *check)
 {
@@ -200,13 +203,13 @@ static bool entry_text(char *buf, size_t room, const struct qcow2_check_finding 
 	case QCOW2_CHECK_COMPRESSED_EXTERNAL:
 		snprintf(buf, room,
 		         "ERROR compressed cluster %" PRIu32 " with data file, entry=0x%" PRIx64,
-		         f->index, f->entry);
+		         f->index, f->entry & ~ENTRY_COPIED);
 		return true;
 	case QCOW2_CHECK_COMPRESSED_SUBCLUSTERS:
 		snprintf(buf, room,
 		         "ERROR compressed cluster %" PRIu32
 		         " with non-zero subcluster allocation bitmap, entry=0x%" PRIx64,
-		         f->index, f->entry);
+		         f->index, f->entry & ~ENTRY_COPIED);
 		return true;
 	case QCOW2_CHECK_BLOCK_SHARED:
 		snprintf(buf, room, "ERROR refcount block %" PRIu32 " refcount=%" PRIu32, f->index,
@@ -219,17 +222,20 @@ static bool entry_text(char *buf, size_t room, const struct qcow2_check_finding 
 int qp_check_text(char *buf, size_t room, const struct qcow2_check *check,
                   const struct qcow2_check_finding *finding)
 {
+	static const int kinds[QCOW2_CHECK_KINDS] = {
+		[QCOW2_CHECK_CORRUPTIONS] = QCOW2_FINDING_CORRUPTION,
+		[QCOW2_CHECK_LEAKS] = QCOW2_FINDING_LEAK,
+		[QCOW2_CHECK_ERRORS] = QCOW2_FINDING_ERROR,
+		[QCOW2_CHECK_NOTES] = QCOW2_FINDING_NOTE,
+	};
+
 	if (finding->code == QCOW2_CHECK_SNAPSHOT_UNALIGNED ||
 	    finding->code == QCOW2_CHECK_SNAPSHOT_TOO_BIG ||
 	    finding->code == QCOW2_CHECK_SNAPSHOT_SHORT)
 		snapshot_finding_text(buf, room, check, finding);
 	else if (!refcount_text(buf, room, check, finding) && !entry_text(buf, room, finding))
 		line_text(buf, room, finding);
-	if (finding->code < QCOW2_CHECK_LEAK)
-		return QCOW2_FINDING_CORRUPTION;
-	if (finding->code == QCOW2_CHECK_LEAK)
-		return QCOW2_FINDING_LEAK;
-	return finding->code == QCOW2_CHECK_UNREADABLE ? QCOW2_FINDING_ERROR : QCOW2_FINDING_NOTE;
+	return kinds[finding->code / QCOW2_CHECK_KIND];
 }
 
 bool qp_check_tell(struct qp_check *check, const struct qcow2_finding *finding)

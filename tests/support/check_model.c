@@ -184,8 +184,7 @@ static void flag(struct model *w, unsigned code, uint64_t entry, uint64_t pos, i
 
 	if (active && n != UINT64_MAX && (n == 1) != ((entry & COPIED) != 0))
 		found(w, code);
-	else if (!active && pos / w->cluster <= w->n_clusters &&
-	         (n == 1) != ((entry & COPIED) != 0))
+	else if (!active && pos < w->len && (n == 1) != ((entry & COPIED) != 0))
 		w->m->snapshot_copied++;
 }
 

@@ -22,6 +22,7 @@ struct found {
 	struct qcow2_check_finding last[N_CODES];
 	uint64_t n_all, n_steps;
 	uint64_t end_at, end_at_step; /* the number of the call that ends the check; 0: none */
+	bool lenient;                 /* check without qcow2_check_strict */
 };
 
 static int note(void *ctx, const struct qcow2_check_finding *f)
@@ -55,6 +56,8 @@ static int run_limited(const struct test_image *s, struct found *found, size_t m
 	found->check.report = note;
 	found->check.step = step;
 	found->check.ctx = found;
+	found->check.bitmaps = qcow2_check_bitmaps;
+	found->check.strict = found->lenient ? NULL : qcow2_check_strict;
 	found->check.flags = QCOW2_CHECK_OWNERS;
 	found->check.max_calls = max_calls;
 	guard_init(&g, memory, 8);
@@ -62,8 +65,8 @@ static int run_limited(const struct test_image *s, struct found *found, size_t m
 	guard_free(&g);
 	EQ(found->err.status, rc);
 	LE(found->check.n_calls, max_calls);
-	EQ(found->check.corruptions + found->check.leaks + found->check.unreadable +
-	           found->check.notes,
+	EQ(found->check.found[QCOW2_CHECK_CORRUPTIONS] + found->check.found[QCOW2_CHECK_LEAKS] +
+	           found->check.found[QCOW2_CHECK_ERRORS] + found->check.found[QCOW2_CHECK_NOTES],
 	   found->n_all);
 	return rc;
 }
@@ -71,6 +74,25 @@ static int run_limited(const struct test_image *s, struct found *found, size_t m
 static int run(const struct test_image *s, struct found *found, size_t memory)
 {
 	return run_limited(s, found, memory, UINT64_MAX);
+}
+
+/* Is this found by qcow2_check_strict only? */
+static bool is_strict(unsigned code)
+{
+	return (code >= QCOW2_CHECK_TABLE_CUT && code < QCOW2_CHECK_LEAK) ||
+	       code == QCOW2_CHECK_DIRTY || code == QCOW2_CHECK_MARKED_CORRUPT;
+}
+
+/* Without qcow2_check_strict, the check finds all else that is in *found. */
+static void run_lenient(const struct test_image *s, const struct found *found, size_t memory)
+{
+	struct found lenient = { .lenient = true };
+
+	EQ(run(s, &lenient, memory), QCOW2_OK);
+	for (unsigned code = 0; code < N_CODES; code++) {
+		test_case("lenient, memory %zu, finding %u", memory, code);
+		EQ(lenient.n[code], is_strict(code) ? 0 : found->n[code]);
+	}
 }
 
 /*
@@ -96,6 +118,7 @@ static void run_model(const struct test_image *s, struct found *found, size_t me
 	EQ(found->check.compressed, m.compressed);
 	EQ(found->check.snapshot_copied, m.snapshot_copied);
 	EQ(found->check.end, m.end);
+	run_lenient(s, found, memory);
 }
 
 /* With little and with much memory: many windows, and one. */
@@ -508,6 +531,8 @@ static const struct shaped_damage {
 	  QCOW2_CHECK_COMPRESSED_EXTERNAL, 1 },
 	{ "external, elsewhere", 3, false, true, COPIED | 0x8000, 0, QCOW2_CHECK_EXTERNAL_OFFSET,
 	  1 },
+	{ "external, between clusters", 3, false, true, COPIED | 0x9200, 0,
+	  QCOW2_CHECK_EXTERNAL_OFFSET, 1 },
 	{ "external, without the flag", 3, false, true, 0x9000, 0, QCOW2_CHECK_L2_COPIED, 1 },
 	{ "external, zeros at position 0", 3, false, true, COPIED | 1, 0,
 	  QCOW2_CHECK_EXTERNAL_OFFSET, 0 },
@@ -741,7 +766,7 @@ static void test_windows(void **state)
 /* A counter of four bytes stays at 2^31 - 1: more references than a test can make. */
 static void test_most_references(void **state)
 {
-	uint32_t counters[2] = { 0x7ffffffe | Q2_COUNT_MARK, 0x7ffffffe };
+	uint32_t counters[2] = { UINT32_MAX - Q2_COUNT_ONE, UINT32_MAX - Q2_COUNT_ONE };
 	struct found found = { 0 };
 	struct test_image s = { 0 };
 	struct qcow2_check *c = &found.check;
@@ -754,15 +779,14 @@ static void test_most_references(void **state)
 	c->first = 0;
 	c->window_end = 1;
 	c->counters = (uint8_t *)counters;
-	c->wide = 2;
-	c->mode = Q2_WALK_COUNT;
-	c->slice = slice;
-	c->buffer = buffer;
-	c->buffer_len = sizeof buffer;
+	c->wide = 1;
+	c->table.piece = slice;
+	c->l2.piece = buffer;
+	c->l2.piece_len = sizeof buffer;
 	for (unsigned i = 0; i < 3; i++) {
 		q2_check_walk(c);
 		EQ(counters[0], UINT32_MAX);
-		EQ(counters[1], 0x7ffffffe);
+		EQ(counters[1], UINT32_MAX - Q2_COUNT_ONE);
 	}
 	test_image_free(&s);
 }
@@ -863,8 +887,8 @@ static void test_owners(void **state)
 		uint64_t memory[QCOW2_CHECK_MEMORY / 8];
 
 		EQ(qcow2_image_check(&check, &s.image, memory, sizeof memory, NULL), QCOW2_OK);
-		EQ(check.corruptions, 1);
-		EQ(check.notes, 0);
+		EQ(check.found[QCOW2_CHECK_CORRUPTIONS], 1);
+		EQ(check.found[QCOW2_CHECK_NOTES], 0);
 	}
 	test_image_free(&s);
 }
@@ -884,9 +908,9 @@ static void test_arguments(void **state)
 	EQ(qcow2_image_raw(&raw, &s.io.io), QCOW2_OK);
 	EQ(qcow2_image_check(NULL, &s.image, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, NULL, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
-	check.corruptions = 9;
+	check.found[QCOW2_CHECK_CORRUPTIONS] = 9;
 	EQ(qcow2_image_check(&check, &raw, memory, sizeof memory, &err), QCOW2_E_ARGUMENT);
-	EQ(check.corruptions, 0);
+	EQ(check.found[QCOW2_CHECK_CORRUPTIONS], 0);
 	EQ(qcow2_image_check(&check, &closed, memory, sizeof memory, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, NULL, sizeof memory, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, (char *)memory + 4, 2044, &err), QCOW2_E_ARGUMENT);
@@ -894,6 +918,13 @@ static void test_arguments(void **state)
 	   QCOW2_E_MEMORY);
 	EQ(err.detail, QCOW2_CHECK_MEMORY);
 	TRUE(err.io == NULL);
+	test_case("bitmaps");
+	s.image.bitmaps = (struct qcow2_span){ .pos = 112, .len = 24 };
+	check.bitmaps = NULL;
+	EQ(qcow2_image_check(&check, &s.image, memory, sizeof memory, &err), QCOW2_E_BITMAP);
+	EQ(err.pos, 112);
+	TRUE(err.io == &s.image.io);
+	s.image.bitmaps.len = 0;
 	test_case("refcount table");
 	s.image.refcount_table_clusters = 16385;
 	EQ(run(&s, &found, 4096), QCOW2_E_TOO_BIG);
