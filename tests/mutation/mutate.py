@@ -76,6 +76,9 @@ FIRST = {
     "zstd_small_fse": ["zstd_format"],
     "zstd_small_literals": ["zstd_format"],
     "zstd_small_sequences": ["zstd_format"],
+    "walk": ["check"],
+    **{"check" + part: ["check"]
+       for part in ("", "_bitmap", "_count", "_map", "_strict", "_table", "_walk")},
 }
 
 ZSTD_FAST = ["src/zstd_fast%s.c" % part for part in ("", "_fse", "_literals", "_sequences")]
@@ -285,8 +288,7 @@ class Bench:
                       "src/zstd_small.h": ZSTD_SMALL,
                       "src/zstd_fast.h": ZSTD_FAST, "src/zstd_fast_bits.h": ZSTD_FAST,
                       "src/load_store.h": ["src/inflate_fast.c", *ZSTD_FAST],
-                      "src/walk.h": ["src/check.c", "src/check_count.c", "src/check_map.c",
-                                     "src/check_walk.c"]}
+                      "src/walk.h": sorted(glob.glob("src/check*.c"))}
         units = sorted(glob.glob("tests/unit/*.c"))
         tests = [p for p in units if os.path.basename(p).startswith("test_")]
         common = [p for p in units if p not in tests] + sorted(glob.glob("tests/support/*.c"))
