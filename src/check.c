@@ -20,8 +20,7 @@ enum {
 	BUFFER_LEN_MAX = 65536
 };
 
-/* As in QEMU, a file has fewer than 2^31 clusters. With one less, the cluster behind it fits, too.
- */
+/* As in QEMU, a file has fewer than 2^31 clusters. The one behind them must be fewer as well. */
 #define LAST_CLUSTER_MAX ((UINT32_C(1) << 31) - 2u)
 
 /* ---- Comparing ---- */
@@ -149,7 +148,7 @@ static void memory_divide(struct qcow2_check *c, uint8_t *memory, size_t len)
 	c->l2.piece = memory + Q2_SLICE_LEN;
 	c->l2.piece_len = buffer_len;
 	c->counters = c->l2.piece + buffer_len;
-	c->n_counters = (len - Q2_SLICE_LEN - buffer_len) & ~(size_t)3;
+	c->n_counters = len - Q2_SLICE_LEN - buffer_len;
 }
 
 /*
@@ -169,8 +168,7 @@ static int check_limits(struct qcow2_check *c, const struct qcow2_image *image, 
 	c->n_clusters = (uint32_t)last + 1u;
 	at->pos = image->refcount_table_pos;
 	at->detail = image->refcount_table_clusters;
-	if (image->refcount_table_clusters > (uint32_t)REFCOUNT_TABLE_LEN_MAX >>
-	    image->cluster_bits)
+	if (at->detail > (uint32_t)REFCOUNT_TABLE_LEN_MAX >> image->cluster_bits)
 		return QCOW2_E_TOO_BIG;
 	return q2_table_check(image, 0, at->pos) == QCOW2_E_L1 ? QCOW2_E_REFCOUNT : QCOW2_OK;
 }

@@ -29,12 +29,24 @@ bool q2_check_spend(struct qcow2_check *c, uint32_t n)
 	return true;
 }
 
-bool q2_check_read(struct qcow2_check *c, const struct qcow2_check_table *t, uint32_t len)
+/* Reads len bytes at t->pos of the image file to t->piece, with zeros past its end. */
+static bool table_read(struct qcow2_check *c, const struct qcow2_check_table *t, uint32_t len)
 {
 	if (!q2_check_spend(c, 1))
 		return false;
 	c->ended = q2_image_read(&c->image, t->pos, t->piece, len, c->error);
 	return c->ended == QCOW2_OK;
+}
+
+bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos)
+{
+	q2_check_at(c, owner, pos);
+	c->table.pos = pos;
+	if (!table_read(c, &c->table, 16))
+		return false;
+	c->finding.value = q2_be64(c->table.piece);
+	c->finding.length = q2_be64(c->table.piece + 8);
+	return true;
 }
 
 bool q2_check_refcounts(struct qcow2_check *c, uint64_t cluster, uint32_t *n, uint64_t *counts)
@@ -69,7 +81,7 @@ bool q2_check_next(struct qcow2_check *c, struct qcow2_check_table *t)
 
 	if (t->index == t->n_entries)
 		return false;
-	if (at == 0u && (t->pos >= c->image.io.size || !q2_check_read(c, t, t->piece_len)))
+	if (at == 0u && (t->pos >= c->image.io.size || !table_read(c, t, t->piece_len)))
 		return false;
 	q2_check_at(c, t->owner, t->pos);
 	c->finding.index = t->index++;

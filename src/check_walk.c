@@ -74,17 +74,6 @@ static void walk_snapshots(struct qcow2_check *c)
 
 /* ---- Encryption ---- */
 
-bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos)
-{
-	q2_check_at(c, owner, pos);
-	c->table.pos = pos;
-	if (!q2_check_read(c, &c->table, 16))
-		return false;
-	c->finding.value = q2_be64(c->table.piece);
-	c->finding.length = q2_be64(c->table.piece + 8);
-	return true;
-}
-
 /* "Full disk encryption header pointer": a position and a length. */
 static void walk_crypto(struct qcow2_check *c)
 {
@@ -148,7 +137,7 @@ static void walk_refcounts(struct qcow2_check *c)
 		if (c->finding.entry == 0u)
 			continue;
 		/* The refcounts of clusters that the file has must be compared. */
-		if (block >= c->window_end >> bits && block <= (c->n_clusters - 1u) >> bits)
+		if (block >= c->window_end >> bits && block <= c->n_clusters >> bits)
 			q2_check_note_next(c, block << bits);
 		block_entry(c);
 	}

@@ -80,8 +80,8 @@ static inline void q2_check_compressed(struct qcow2_check *c)
 
 /* Takes n io calls from those that are left. */
 bool q2_check_spend(struct qcow2_check *c, uint32_t n);
-/* Reads len bytes at t->pos of the image file to t->piece, with zeros past its end. */
-bool q2_check_read(struct qcow2_check *c, const struct qcow2_check_table *t, uint32_t len);
+/* Reads two numbers at pos to c->finding: `value` and `length`. They are about this owner. */
+bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos);
 /*
  * Reads the refcounts of *n clusters, or of fewer if their block ends before. Returns false also if
  * the block is misplaced.
@@ -113,9 +113,6 @@ bool q2_check_next(struct qcow2_check *c, struct qcow2_check_table *t);
 
 /* Goes through an L1 table of n entries and its L2 tables; c->active says whose they are. */
 void q2_check_walk_l1(struct qcow2_check *c, uint32_t n, uint64_t pos);
-
-/* Reads two numbers at pos to c->finding: `value` and `length`. They are about this owner. */
-bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos);
 
 /* Goes through everything that refers to clusters, in the order of QEMU. */
 void q2_check_walk(struct qcow2_check *c);

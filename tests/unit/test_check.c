@@ -20,9 +20,9 @@ struct found {
 	struct qcow2_error err;
 	uint64_t n[N_CODES]; /* findings with this code */
 	struct qcow2_check_finding last[N_CODES];
-	uint64_t n_all, n_steps;
-	uint64_t end_at, end_at_step; /* the number of the call that ends the check; 0: none */
-	bool lenient;                 /* check without qcow2_check_strict */
+	uint64_t n_all, n_steps, l1_done; /* the last is the sum over all steps */
+	uint64_t end_at, end_at_step;     /* the number of the call that ends the check; 0: none */
+	bool lenient;                     /* check without qcow2_check_strict */
 };
 
 static int note(void *ctx, const struct qcow2_check_finding *f)
@@ -41,6 +41,7 @@ static int step(void *ctx, const struct qcow2_check *check)
 
 	LE(check->first, check->window_end);
 	LE(check->window_end, check->n_clusters + 1);
+	found->l1_done += check->l1_done;
 	return ++found->n_steps == found->end_at_step;
 }
 
@@ -52,7 +53,7 @@ static int run_limited(const struct test_image *s, struct found *found, size_t m
 
 	memset(&found->check, 0xa5, sizeof found->check);
 	memset(found->n, 0, sizeof found->n);
-	found->n_all = found->n_steps = 0;
+	found->n_all = found->n_steps = found->l1_done = 0;
 	found->check.report = note;
 	found->check.step = step;
 	found->check.ctx = found;
@@ -188,16 +189,17 @@ static uint64_t add_bitmaps(struct image *img)
 	return directory;
 }
 
-/* A LUKS header of three clusters; the last one is not full. */
+/* A LUKS header of three clusters; the last one has one byte of it. */
 static void add_crypto(struct image *img)
 {
 	uint8_t extension[16] = { 0 };
 	uint64_t pos = image_alloc(img, 3);
 
-	image_ref(img, pos, 3 * CLUSTER);
+	image_ref(img, pos, 2 * CLUSTER + 1);
 	for (unsigned i = 0; i < 8; i++)
 		extension[i] = (uint8_t)(pos >> (56 - 8 * i));
-	extension[14] = 2 * CLUSTER / 256 + 1;
+	extension[14] = 2 * CLUSTER / 256;
+	extension[15] = 1;
 	image_add_ext(img, IMAGE_EXT_CRYPTO, 16, extension, 16);
 	image_set(img, IMAGE_CRYPT_METHOD, 2);
 }
@@ -732,6 +734,89 @@ static void test_gaps(void **state)
 	test_image_free(&s);
 }
 
+/* A refcount block or data in the first cluster after a window, or in the last one of it. */
+static void test_window_border(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct found found = { 0 };
+		struct test_image s;
+		uint64_t pos = (1024 - i % 2) * CLUSTER;
+
+		usual_image(&s);
+		image_buf_resize(&s.img.file, 2000 * CLUSTER);
+		put(&s, i < 2 ? block_entry(&s, 60) : l2(&s, 10), i < 2 ? pos : COPIED | pos);
+		run_all(&s, &found);
+		EQ(found.n[QCOW2_CHECK_REFCOUNT], 1);
+		EQ(found.n[QCOW2_CHECK_BLOCK_SHARED], 0);
+		test_image_free(&s);
+	}
+}
+
+/* Only the refcounts show that something may be in use far behind the first window. */
+static void test_far_leak(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+
+	(void)state;
+	usual_image(&s);
+	image_buf_resize(&s.img.file, 5000 * CLUSTER);
+	put(&s, block_entry(&s, 16), 200 * CLUSTER);
+	image_put(&s.img.file, 200 * CLUSTER + 2 * 4, 1, 2);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_LEAK], 1);
+	EQ(found.last[QCOW2_CHECK_LEAK].cluster, 16 * 256 + 4);
+	test_image_free(&s);
+}
+
+/* The header is the L1 table as well, of a file that is shorter than a cluster. */
+static void test_short_file(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s = { 0 };
+
+	(void)state;
+	image_init(&s.img, 3, 12, 16 * MIB);
+	image_finish(&s.img);
+	image_buf_resize(&s.img.file, 600);
+	put(&s, image_field_pos(IMAGE_L1_TABLE_OFFSET), 0);
+	run_all(&s, &found);
+	LE(1, found.n[QCOW2_CHECK_L1_RESERVED]);
+	test_image_free(&s);
+}
+
+/* The largest L1 table that a snapshot can have is too short for this disk. */
+static void test_largest_snapshot(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+
+	(void)state;
+	usual_image(&s);
+	image_put(&s.img.file, s.img.snapshots_pos + 8, 4194304, 4);
+	put(&s, s.img.snapshots_pos + 48, UINT64_C(1) << 40);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_SNAPSHOT_TOO_BIG], 0);
+	EQ(found.n[QCOW2_CHECK_SNAPSHOT_SHORT], 1);
+	test_image_free(&s);
+}
+
+/* In the tables of a snapshot, the progress stays at the end of the active L1 table. */
+static void test_progress(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+
+	(void)state;
+	usual_image(&s);
+	run_all(&s, &found);
+	EQ(found.n_steps, 1 + 2);
+	LE(2, s.image.l1_entries);
+	EQ(found.l1_done, 0 + 2 * (s.image.l1_entries - 1));
+	test_image_free(&s);
+}
+
 /* Findings do not depend on the number of windows. */
 static void test_windows(void **state)
 {
@@ -830,6 +915,22 @@ static void test_places(void **state)
 	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_REFCOUNT_TABLE);
 	EQ(found.last[QCOW2_CHECK_PAST_END].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
 	test_image_free(&s);
+	usual_image(&s);
+	put(&s, image_field_pos(IMAGE_L1_TABLE_OFFSET), UINT64_C(1) << 40);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_L1);
+	EQ(found.last[QCOW2_CHECK_PAST_END].pos, image_field_pos(IMAGE_L1_TABLE_OFFSET));
+	test_image_free(&s);
+	usual_image(&s);
+	put(&s, l2(&s, 10), PACKED | UINT64_C(1) << 40);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_COMPRESSED);
+	EQ(found.last[QCOW2_CHECK_PAST_END].value, UINT64_C(1) << 40);
+	put(&s, image_field_pos(IMAGE_INCOMPATIBLE_FEATURES), QCOW2_INCOMPATIBLE_DATA_FILE);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].owner, QCOW2_OWNER_SNAPSHOT_TABLE);
+	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].value, 2);
+	test_image_free(&s);
 }
 
 /* Random changes of tables, in images of all shapes. */
@@ -914,6 +1015,7 @@ static void test_arguments(void **state)
 	EQ(qcow2_image_check(&check, &closed, memory, sizeof memory, NULL), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, NULL, sizeof memory, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_image_check(&check, &s.image, (char *)memory + 4, 2044, &err), QCOW2_E_ARGUMENT);
+	err.io = &s.io.io;
 	EQ(qcow2_image_check(&check, &s.image, memory, QCOW2_CHECK_MEMORY - 1, &err),
 	   QCOW2_E_MEMORY);
 	EQ(err.detail, QCOW2_CHECK_MEMORY);
@@ -969,8 +1071,10 @@ static void test_limits(void **state)
 	test_io_reset(&s.io);
 	EQ(run(&s, &found, 4096), QCOW2_OK);
 	LE(s.io.calls, found.check.n_calls);
-	for (found.end_at = 1; found.end_at <= findings; found.end_at++)
+	for (found.end_at = 1; found.end_at <= findings; found.end_at++) {
 		EQ(run(&s, &found, 4096), QCOW2_E_LIMIT);
+		EQ(found.n_all, found.end_at);
+	}
 	found.end_at = 0;
 	for (found.end_at_step = 1; found.end_at_step <= steps; found.end_at_step++)
 		EQ(run(&s, &found, 4096), QCOW2_E_LIMIT);
@@ -1053,6 +1157,11 @@ int main(void)
 		cmocka_unit_test(test_many_blocks),
 		cmocka_unit_test(test_many_blocks_far),
 		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_window_border),
+		cmocka_unit_test(test_far_leak),
+		cmocka_unit_test(test_short_file),
+		cmocka_unit_test(test_largest_snapshot),
+		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_most_references),
 		cmocka_unit_test(test_places),
