@@ -18,7 +18,8 @@ enum { BITS = 9, CLUSTER = 1 << BITS, N_CODES = QCOW2_CHECK_OWNER + 1, MODEL_STE
 struct found {
 	struct qcow2_check check;
 	struct qcow2_error err;
-	uint64_t n[N_CODES]; /* findings with this code */
+	uint64_t n[N_CODES];                           /* findings with this code */
+	uint64_t n_owner[QCOW2_OWNER_BITMAP_DATA + 1]; /* QCOW2_CHECK_OWNER with this owner */
 	struct qcow2_check_finding last[N_CODES];
 	uint64_t n_all, n_steps, l1_done; /* the last is the sum over all steps */
 	uint64_t end_at, end_at_step;     /* the number of the call that ends the check; 0: none */
@@ -31,6 +32,8 @@ static int note(void *ctx, const struct qcow2_check_finding *f)
 
 	LE(f->code, N_CODES - 1);
 	found->n[f->code]++;
+	if (f->code == QCOW2_CHECK_OWNER)
+		found->n_owner[f->owner]++;
 	found->last[f->code] = *f;
 	return ++found->n_all == found->end_at;
 }
@@ -53,6 +56,7 @@ static int run_limited(const struct test_image *s, struct found *found, size_t m
 
 	memset(&found->check, 0xa5, sizeof found->check);
 	memset(found->n, 0, sizeof found->n);
+	memset(found->n_owner, 0, sizeof found->n_owner);
 	found->n_all = found->n_steps = found->l1_done = 0;
 	found->check.report = note;
 	found->check.step = step;
@@ -384,6 +388,26 @@ static void test_bitmap_extension(void **state)
 		test_case("case %zu", i);
 		EQ(found.n[QCOW2_CHECK_BITMAP_DIRECTORY], 1);
 		EQ(found.last[QCOW2_CHECK_BITMAP_DIRECTORY].owner, QCOW2_OWNER_BITMAP_DIRECTORY);
+		test_image_free(&s);
+	}
+}
+
+/* The longest name of a bitmap has 1023 bytes. The directory ends with it. */
+static void test_bitmap_name(void **state)
+{
+	(void)state;
+	for (unsigned len = 1023; len <= 1024; len++) {
+		struct found found = { 0 };
+		struct test_image s;
+		uint64_t directory = bitmap_image(&s);
+
+		image_put(&s.img.file, directory + 32 + 18, len, 2);
+		test_image_open(&s);
+		EQ(qcow2_image_extensions(&s.image, NULL), QCOW2_OK);
+		image_put(&s.img.file, s.image.bitmaps.pos + 8, 32 + 24 + 1024, 8);
+		run_all(&s, &found);
+		test_case("%u bytes", len);
+		EQ(found.n[QCOW2_CHECK_BITMAP_DIRECTORY], len > 1023);
 		test_image_free(&s);
 	}
 }
@@ -815,6 +839,54 @@ static void test_progress(void **state)
 	LE(2, s.image.l1_entries);
 	EQ(found.l1_done, 0 + 2 * (s.image.l1_entries - 1));
 	test_image_free(&s);
+	memset(&s, 0, sizeof s);
+	image_init(&s.img, 3, BITS, 65 * 32 * KIB);
+	image_finish(&s.img);
+	run_all(&s, &found);
+	EQ(s.image.l1_entries, 65);
+	EQ(found.n_steps, 2);
+	EQ(found.l1_done, 64);
+	test_image_free(&s);
+}
+
+/* A reference may end behind the end of the file, by less than a cluster. */
+static void test_end_of_references(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s;
+	uint64_t pos, len;
+
+	(void)state;
+	start_image(&s, 3, 4);
+	add_crypto(&s.img);
+	image_finish(&s.img);
+	run_all(&s, &found);
+	pos = get(&s, s.image.crypto.pos);
+	len = s.img.file.len + CLUSTER - pos;
+	for (unsigned i = 0; i < 2; i++) {
+		put(&s, s.image.crypto.pos + 8, len - 1 + i);
+		run_all(&s, &found);
+		EQ(found.n[QCOW2_CHECK_PAST_END], i);
+	}
+	test_image_free(&s);
+}
+
+/* Clusters of an external data file that the second L2 table has. */
+static void test_external_second_table(void **state)
+{
+	struct found found = { 0 };
+	struct test_image s = { 0 };
+
+	(void)state;
+	image_init(&s.img, 3, 12, 1000 * 4096);
+	s.img.has_data_file = true;
+	image_add(&s.img, &s.img.active, 600, IMAGE_DATA);
+	image_add_raw(&s.img, &s.img.active, 601, COPIED | (601 - 512) * 4096, 0);
+	image_finish(&s.img);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_EXTERNAL_OFFSET], 1);
+	EQ(found.last[QCOW2_CHECK_EXTERNAL_OFFSET].index, 601 - 512);
+	test_image_free(&s);
 }
 
 /* Findings do not depend on the number of windows. */
@@ -982,6 +1054,11 @@ static void test_owners(void **state)
 	EQ(found.last[QCOW2_CHECK_OWNER].owner, QCOW2_OWNER_REFCOUNT_TABLE);
 	EQ(found.last[QCOW2_CHECK_OWNER].cluster, s.img.refcount_table_pos >> BITS);
 	EQ(found.last[QCOW2_CHECK_OWNER].pos, image_field_pos(IMAGE_REFCOUNT_TABLE_OFFSET));
+	test_case("the header");
+	put(&s, l2(&s, 10), PACKED);
+	run_all(&s, &found);
+	EQ(found.n_owner[QCOW2_OWNER_HEADER], 1);
+	EQ(found.n_owner[QCOW2_OWNER_COMPRESSED], 1);
 	test_case("without");
 	{
 		struct qcow2_check check = { .max_calls = UINT64_MAX };
@@ -1050,7 +1127,7 @@ static void test_limits(void **state)
 {
 	struct found found = { 0 };
 	struct test_image s;
-	uint64_t calls, steps, findings;
+	uint64_t calls, steps, findings, allocated;
 
 	(void)state;
 	full_image(&s);
@@ -1060,12 +1137,14 @@ static void test_limits(void **state)
 	run_all(&s, &found);
 	EQ(run(&s, &found, 4096), QCOW2_OK);
 	calls = found.check.n_calls;
+	allocated = found.check.allocated;
 	steps = found.n_steps;
 	findings = found.n_all;
 	LE(5, findings);
 	for (uint64_t i = 0; i < calls; i++) {
 		test_case("%u calls", (unsigned)i);
 		EQ(run_limited(&s, &found, 4096, i), QCOW2_E_LIMIT);
+		LE(found.check.allocated, allocated);
 	}
 	EQ(run_limited(&s, &found, 4096, calls), QCOW2_OK);
 	test_io_reset(&s.io);
@@ -1162,6 +1241,9 @@ int main(void)
 		cmocka_unit_test(test_short_file),
 		cmocka_unit_test(test_largest_snapshot),
 		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_end_of_references),
+		cmocka_unit_test(test_external_second_table),
+		cmocka_unit_test(test_bitmap_name),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_most_references),
 		cmocka_unit_test(test_places),
