@@ -305,6 +305,9 @@ static void test_bitmaps(void **state)
 	image_put(&s.img.file, table + 24, 0x1001, 8);
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_BITMAP_ENTRY], 3);
+	image_put(&s.img.file, table + 8, 2, 8);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_BITMAP_ENTRY], 3);
 	test_case("table past the end");
 	image_put(&s.img.file, directory + 32, UINT64_C(1) << 40, 8);
 	run_all(&s, &found);
@@ -641,6 +644,7 @@ static void test_misplaced(void **state)
 	put(&s, l2(&s, 12), PACKED | (s.img.file.len - 1));
 	run_all(&s, &found);
 	EQ(found.n[QCOW2_CHECK_COMPRESSED_OUTSIDE], 1);
+	EQ(found.last[QCOW2_CHECK_COMPRESSED_OUTSIDE].value, s.img.file.len);
 	EQ(found.n[QCOW2_CHECK_PAST_END], 2);
 	test_case("refcount block");
 	put(&s, s.img.refcount_table_pos, get(&s, s.img.refcount_table_pos) + 512);
@@ -777,21 +781,44 @@ static void test_window_border(void **state)
 	}
 }
 
-/* Only the refcounts show that something may be in use far behind the first window. */
-static void test_far_leak(void **state)
+/* A window ends with the file, and a reference in the cluster behind it. */
+static void test_window_ends_with_file(void **state)
 {
 	struct found found = { 0 };
 	struct test_image s;
+	uint64_t pos;
 
 	(void)state;
-	usual_image(&s);
-	image_buf_resize(&s.img.file, 5000 * CLUSTER);
-	put(&s, block_entry(&s, 16), 200 * CLUSTER);
-	image_put(&s.img.file, 200 * CLUSTER + 2 * 4, 1, 2);
+	start_image(&s, 3, 4);
+	add_crypto(&s.img);
+	image_finish(&s.img);
 	run_all(&s, &found);
-	EQ(found.n[QCOW2_CHECK_LEAK], 1);
-	EQ(found.last[QCOW2_CHECK_LEAK].cluster, 16 * 256 + 4);
+	image_buf_resize(&s.img.file, 1024 * CLUSTER);
+	pos = get(&s, s.image.crypto.pos);
+	put(&s, s.image.crypto.pos + 8, 1024 * CLUSTER + 1 - pos);
+	run_all(&s, &found);
+	EQ(found.n[QCOW2_CHECK_PAST_END], 0);
+	EQ(found.check.end, 1025);
 	test_image_free(&s);
+}
+
+/* Only the refcounts show that something may be in use far behind the first window. */
+static void test_far_leak(void **state)
+{
+	(void)state;
+	for (unsigned block = 16; block <= 5000 / 256; block += 3) {
+		struct found found = { 0 };
+		struct test_image s;
+
+		usual_image(&s);
+		image_buf_resize(&s.img.file, 5000 * CLUSTER);
+		put(&s, block_entry(&s, block), 200 * CLUSTER);
+		image_put(&s.img.file, 200 * CLUSTER + 2 * 4, 1, 2);
+		run_all(&s, &found);
+		EQ(found.n[QCOW2_CHECK_LEAK], 1);
+		EQ(found.last[QCOW2_CHECK_LEAK].cluster, block * 256 + 4);
+		test_image_free(&s);
+	}
 }
 
 /* The header is the L1 table as well, of a file that is shorter than a cluster. */
@@ -842,10 +869,12 @@ static void test_progress(void **state)
 	memset(&s, 0, sizeof s);
 	image_init(&s.img, 3, BITS, 65 * 32 * KIB);
 	image_finish(&s.img);
+	put(&s, 8, 1); /* a part of the header that looks like a length */
 	run_all(&s, &found);
 	EQ(s.image.l1_entries, 65);
 	EQ(found.n_steps, 2);
 	EQ(found.l1_done, 64);
+	EQ(found.n_all, 0);
 	test_image_free(&s);
 }
 
@@ -974,6 +1003,8 @@ static void test_places(void **state)
 		EQ(found.last[cases[i].code].owner, cases[i].owner);
 		EQ(found.last[cases[i].code].pos, s.img.snapshots_pos);
 		EQ(found.last[cases[i].code].index, 0);
+		if (cases[i].code != QCOW2_CHECK_SNAPSHOT_SHORT)
+			EQ(found.last[cases[i].code].value, cases[i].value);
 		test_image_free(&s);
 	}
 	directory = bitmap_image(&s);
@@ -994,10 +1025,20 @@ static void test_places(void **state)
 	EQ(found.last[QCOW2_CHECK_PAST_END].pos, image_field_pos(IMAGE_L1_TABLE_OFFSET));
 	test_image_free(&s);
 	usual_image(&s);
-	put(&s, l2(&s, 10), PACKED | UINT64_C(1) << 40);
+	put(&s, l2(&s, 10), PACKED | UINT64_C(0x101) << 32);
+	put(&s, l2(&s, 1), get(&s, l2(&s, 1)) ^ COPIED);
 	run_all(&s, &found);
 	EQ(found.last[QCOW2_CHECK_PAST_END].owner, QCOW2_OWNER_COMPRESSED);
-	EQ(found.last[QCOW2_CHECK_PAST_END].value, UINT64_C(1) << 40);
+	EQ(found.last[QCOW2_CHECK_PAST_END].value, UINT64_C(0x101) << 32);
+	EQ(found.last[QCOW2_CHECK_L2_COPIED].owner, QCOW2_OWNER_DATA);
+	EQ(found.last[QCOW2_CHECK_L2_COPIED].pos, l2(&s, 1));
+	EQ(found.last[QCOW2_CHECK_L2_COPIED].index, 1);
+	EQ(found.last[QCOW2_CHECK_L2_COPIED].refcount, 1);
+	test_case("compressed data that begins where the file ends");
+	put(&s, l2(&s, 10), PACKED | s.img.file.len);
+	run_all(&s, &found);
+	EQ(found.last[QCOW2_CHECK_PAST_END].value, s.img.file.len);
+	EQ(found.n[QCOW2_CHECK_COMPRESSED_OUTSIDE], 0);
 	put(&s, image_field_pos(IMAGE_INCOMPATIBLE_FEATURES), QCOW2_INCOMPATIBLE_DATA_FILE);
 	run_all(&s, &found);
 	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].owner, QCOW2_OWNER_SNAPSHOT_TABLE);
@@ -1237,6 +1278,7 @@ int main(void)
 		cmocka_unit_test(test_many_blocks_far),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_window_border),
+		cmocka_unit_test(test_window_ends_with_file),
 		cmocka_unit_test(test_far_leak),
 		cmocka_unit_test(test_short_file),
 		cmocka_unit_test(test_largest_snapshot),
