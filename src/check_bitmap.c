@@ -82,17 +82,17 @@ static bool walk_directory(struct qcow2_check *c, uint64_t pos)
  * "Bitmaps extension": the length of the directory is at byte 8, and its position behind it. QEMU
  * ignores the extension unless the autoclear bit is set.
  */
-void qcow2_check_bitmaps(struct qcow2_check *c)
+void qcow2_check_bitmaps(struct qcow2_check *check)
 {
 	uint64_t pos;
 
-	if ((c->image.autoclear & QCOW2_AUTOCLEAR_BITMAPS) == 0u ||
-	    !q2_check_pair(c, QCOW2_OWNER_BITMAP_DIRECTORY, c->image.bitmaps.pos + 8u))
+	if ((check->image.autoclear & QCOW2_AUTOCLEAR_BITMAPS) == 0u ||
+	    !q2_check_pair(check, QCOW2_OWNER_BITMAP_DIRECTORY, check->image.bitmaps.pos + 8u))
 		return;
-	pos = c->finding.length;
-	c->finding.length = c->finding.value;
-	c->finding.value = pos;
-	q2_check_refer(c);
-	if (!walk_directory(c, pos))
-		q2_check_report_first(c, QCOW2_CHECK_BITMAP_DIRECTORY);
+	pos = check->finding.length;
+	check->finding.length = check->finding.value;
+	check->finding.value = pos;
+	q2_check_refer(check);
+	if (!walk_directory(check, pos))
+		q2_check_report_first(check, QCOW2_CHECK_BITMAP_DIRECTORY);
 }

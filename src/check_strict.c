@@ -80,15 +80,15 @@ static void strict_l2_entry(struct qcow2_check *c)
 		strict_standard(c);
 }
 
-void qcow2_check_strict(struct qcow2_check *c)
+void qcow2_check_strict(struct qcow2_check *check)
 {
-	c->finding.value = c->finding.entry & Q2_CHECK_ENTRY_POS;
-	if (c->finding.owner == QCOW2_OWNER_HEADER)
-		strict_header(c);
-	else if (c->finding.owner == QCOW2_OWNER_SNAPSHOT_L1)
-		strict_snapshot(c);
-	else if (c->finding.owner == QCOW2_OWNER_L2 && c->finding.entry != 0u)
-		strict_l1_entry(c);
-	else if (c->finding.owner == QCOW2_OWNER_DATA)
-		strict_l2_entry(c);
+	check->finding.value = check->finding.entry & Q2_CHECK_ENTRY_POS;
+	if (check->finding.owner == QCOW2_OWNER_HEADER)
+		strict_header(check);
+	else if (check->finding.owner == QCOW2_OWNER_SNAPSHOT_L1)
+		strict_snapshot(check);
+	else if (check->finding.owner == QCOW2_OWNER_L2 && check->finding.entry != 0u)
+		strict_l1_entry(check);
+	else if (check->finding.owner == QCOW2_OWNER_DATA)
+		strict_l2_entry(check);
 }

@@ -1043,6 +1043,7 @@ static void test_places(void **state)
 	run_all(&s, &found);
 	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].owner, QCOW2_OWNER_SNAPSHOT_TABLE);
 	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].value, 2);
+	EQ(found.last[QCOW2_CHECK_SNAPSHOT_EXTERNAL].pos, image_field_pos(IMAGE_SNAPSHOTS_OFFSET));
 	test_image_free(&s);
 }
 
