@@ -227,7 +227,7 @@ def code_table(cc, out, objects, budgets):
         elif roots is READ:
             base = {"code": code, "constants": constants}
         total = totals[name] = costs[name] = code + constants
-        if name in BESIDE:
+        if name in BESIDE and name in budgets:
             costs[name] -= sum(link(cc, out, objects, READ + BESIDE[name])) - sum(base.values())
         note = ""
         if name in budgets:
