@@ -32,91 +32,122 @@ enum { AT_SLOT_STATE = 0, AT_SLOT_ITERATIONS = 4, AT_SLOT_SECTOR = 40, AT_SLOT_S
 enum {
 	HEADER_SECTORS = 8,                  /* what the header takes, rounded up to 4 KiB */
 	HEADER_GOOD = QCOW2_LUKS_HEADER_LEN, /* instead of the position of a bad field */
-	NAME_LEN = 10,                       /* the longest name with its NUL */
-	NAME_NONE = 255                      /* no name of a list */
+	NAME_NONE = 255                      /* the number of no name */
 };
 
-/* The names in the order of the numbers in crypto.h. */
-static const char cipher_names[][NAME_LEN] = { "aes", "serpent", "twofish", "cast5" };
-static const char mode_names[][NAME_LEN] = { "ecb", "cbc", "ctr", "xts" };
-static const char iv_names[][NAME_LEN] = { "plain", "plain64", "essiv" };
-static const char hash_names[][NAME_LEN] = { "md5",    "sha1",   "sha224",   "sha256",
-	                                     "sha384", "sha512", "ripemd160" };
+/*
+ * Lists of names: how many there are, and then each with a NUL. They are in the order of their
+ * numbers in crypto.h, the highest first. So "plain64" comes before "plain", with which it begins.
+ */
+#define CIPHER_NAMES "\4cast5\0twofish\0serpent\0aes\0"
+#define MODE_NAMES   "\4xts\0ctr\0cbc\0ecb\0"
+#define IV_NAMES     "\3essiv\0plain64\0plain\0"
+#define HASH_NAMES   "\7ripemd160\0sha512\0sha384\0sha256\0sha224\0sha1\0md5"
+
+static const char name_lists[] = CIPHER_NAMES MODE_NAMES IV_NAMES HASH_NAMES;
+
+/* Kinds of names, in the order in which a qcow2_cipher_spec has them. */
+enum { NAME_CIPHER = 0, NAME_MODE = 1, NAME_IV = 2, NAME_HASH = 3 };
+
+Q2_STATIC_ASSERT(names_in_order, offsetof(struct qcow2_cipher_spec, cipher) == NAME_CIPHER &&
+                                         offsetof(struct qcow2_cipher_spec, mode) == NAME_MODE &&
+                                         offsetof(struct qcow2_cipher_spec, iv) == NAME_IV &&
+                                         offsetof(struct qcow2_cipher_spec, iv_hash) == NAME_HASH);
+
+static const struct {
+	uint8_t list;  /* where the list begins in name_lists */
+	uint8_t joint; /* stands before a name of the next kind; NUL if none can follow */
+} name_kinds[] = {
+	[NAME_CIPHER] = { 0, '\0' },
+	[NAME_MODE] = { sizeof CIPHER_NAMES - 1u, '-' },
+	[NAME_IV] = { sizeof CIPHER_NAMES MODE_NAMES - 1u, ':' },
+	[NAME_HASH] = { sizeof CIPHER_NAMES MODE_NAMES IV_NAMES - 1u, '\0' },
+};
 
 /*
- * Returns the number of the name that *text begins with, if the byte `end` follows it, and moves
- * *text behind that. Otherwise returns NAME_NONE. Names are shorter than their fields, so a field
- * without a NUL matches none, and nothing behind it is read.
+ * Returns the number of the name in the list that *text begins with, and moves *text behind it. If
+ * there is none, returns NAME_NONE.
  */
-static uint8_t name_find(const char (*names)[NAME_LEN], uint32_t n, const uint8_t **text,
-                         uint8_t end)
+static uint8_t name_find(const char *list, const uint8_t **text)
 {
-	uint32_t i;
+	uint32_t n = (uint8_t)*list++;
 
-	for (i = 0; i < n; i++) {
-		uint32_t len = 0;
+	/*@ slevel 200; */
+	while (n-- != 0u) {
+		const uint8_t *at = *text;
 
-		while (names[i][len] != '\0' && (uint8_t)names[i][len] == (*text)[len])
-			len++;
-		if (names[i][len] == '\0' && (*text)[len] == end) {
-			*text += len + 1u;
-			return (uint8_t)i;
+		for (; *list != '\0' && (uint8_t)*list == *at; list++)
+			at++;
+		if (*list == '\0') {
+			*text = at;
+			break;
+		}
+		while (*list++ != '\0') {
 		}
 	}
-	return NAME_NONE;
+	return (uint8_t)n;
 }
 
 /*
- * Is there such a cipher? XTS takes two keys, and blocks of 16 bytes. Keys of 24 bytes exist only
- * with XTS, because without it their key material would not fill whole sectors.
+ * Reads the names in the field at this position, and writes their numbers to luks->spec: one of
+ * this kind, and then of the kinds after it, as "cbc-essiv:sha256" has three. Returns false if the
+ * field has anything else. All names together are shorter than a field, so a field without a NUL
+ * has something else, and nothing behind it is read.
+ */
+static bool field_read(struct qcow2_luks *luks, uint32_t at, unsigned kind)
+{
+	const uint8_t *text = luks->header + at;
+	uint8_t *numbers = (uint8_t *)&luks->spec;
+	uint8_t end;
+
+	do {
+		numbers[kind] = name_find(name_lists + name_kinds[kind].list, &text);
+		if (numbers[kind] == NAME_NONE)
+			break;
+		end = *text++;
+		if (end == '\0')
+			return true;
+	} while (end == name_kinds[kind++].joint);
+	return false;
+}
+
+/*
+ * Is there such a cipher? Keys have 16, 24 or 32 bytes; with XTS they are two keys of that, so
+ * twice as long. Keys of 24 bytes exist only there, because otherwise their key material would not
+ * fill whole sectors. CAST5 has keys of 16 bytes, and blocks that are too short for XTS.
  */
 static bool key_is_valid(const struct qcow2_cipher_spec *spec)
 {
-	bool small = spec->cipher == QCOW2_CIPHER_CAST5;
-	uint32_t len = spec->key_len;
+	uint32_t n = spec->key_len / 16u;
+	uint32_t least = spec->mode == QCOW2_MODE_XTS ? 2u : 1u;
 
-	if (len % 16u != 0u)
+	if (spec->key_len % 16u != 0u || (spec->cipher == QCOW2_CIPHER_CAST5 && n != 1u))
 		return false;
-	if (spec->mode == QCOW2_MODE_XTS) {
-		if (small)
-			return false;
-		len /= 2u;
-	}
-	return len - 16u <= (small ? 0u : 16u);
+	return n - least <= least; /* 1 and 2, or 2 to 4 */
 }
 
 /* The names of the cipher, the mode and the hash. Returns the position of a bad field. */
 static uint32_t names_check(struct qcow2_luks *luks)
 {
 	struct qcow2_cipher_spec *spec = &luks->spec;
-	const uint8_t *text = luks->header + AT_CIPHER_MODE;
 
-	/* The mode: "xts-plain64", "cbc-essiv:sha256". */
-	spec->mode = name_find(mode_names, 4, &text, '-');
-	spec->iv = name_find(iv_names, 3, &text, ':');
-	spec->iv_hash = QCOW2_HASH_SHA1; /* if there is none: one that ESSIV does not take */
-	if (spec->iv == NAME_NONE)
-		spec->iv = name_find(iv_names, 3, &text, '\0');
-	else
-		spec->iv_hash = name_find(hash_names, 7, &text, '\0');
-	text = luks->header + AT_CIPHER_NAME;
-	spec->cipher = name_find(cipher_names, 4, &text, '\0');
-	text = luks->header + AT_HASH_SPEC;
-	luks->hash = name_find(hash_names, 7, &text, '\0');
-	if (spec->cipher == NAME_NONE)
+	if (!field_read(luks, AT_CIPHER_NAME, NAME_CIPHER))
 		return AT_CIPHER_NAME;
-	if (luks->hash == NAME_NONE)
+	if (!field_read(luks, AT_HASH_SPEC, NAME_HASH))
 		return AT_HASH_SPEC;
-	/* An unknown hash is an error even if it is not used, as in QEMU. */
-	if ((spec->mode | spec->iv | spec->iv_hash) == NAME_NONE)
+	luks->hash = spec->iv_hash; /* where numbers of hashes go */
+	spec->iv = NAME_NONE;       /* the field may end before it, or before its hash */
+	spec->iv_hash = NAME_NONE;
+	if (!field_read(luks, AT_CIPHER_MODE, NAME_MODE))
 		return AT_CIPHER_MODE;
 	if (!key_is_valid(spec))
 		return AT_KEY_LEN;
-	if (spec->iv != QCOW2_IV_ESSIV)
+	/* An unknown hash is an error even if it is not used, as in QEMU. */
+	if (spec->iv < QCOW2_IV_ESSIV)
 		spec->iv_hash = 0;
-	/* The digest must be a key of the cipher, so its length is 16 or 32. */
-	else if (spec->iv_hash != QCOW2_HASH_MD5 &&
-	         (spec->iv_hash != QCOW2_HASH_SHA256 || spec->cipher == QCOW2_CIPHER_CAST5))
+	/* With ESSIV, the digest must be a key of the cipher, so its length is 16 or 32. */
+	if (spec->iv_hash != QCOW2_HASH_MD5 &&
+	    (spec->iv_hash != QCOW2_HASH_SHA256 || spec->cipher == QCOW2_CIPHER_CAST5))
 		return AT_CIPHER_MODE;
 	return HEADER_GOOD;
 }
@@ -156,7 +187,7 @@ static bool slot_check(struct qcow2_luks *luks, unsigned i, const uint8_t *raw)
 static uint32_t luks_check(struct qcow2_luks *luks)
 {
 	const uint8_t *raw = luks->header;
-	uint32_t n, at;
+	uint32_t at;
 	unsigned i;
 
 	/* "LUKS\xba\xbe", version 1 */
@@ -172,9 +203,7 @@ static uint32_t luks_check(struct qcow2_luks *luks)
 	at = names_check(luks);
 	if (at != HEADER_GOOD)
 		return at;
-	/* 4000 stripes of 16 bytes are 125 sectors. Not every processor can multiply. */
-	n = luks->spec.key_len / 16u;
-	luks->slot_len = ((n << 7) - (n << 1) - n) * QCOW2_SECTOR_LEN;
+	luks->slot_len = luks->spec.key_len * QCOW2_LUKS_STRIPES; /* whole sectors */
 	at = QCOW2_LUKS_SLOTS_AT;
 	for (i = 0; i < QCOW2_LUKS_SLOTS; i++) {
 		if (!slot_check(luks, i, raw + at))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * Unlocks the key of a LUKS header with a password, or checks a key, through the primitives of the
- * caller. luks.c has checked the header.
+ * Unlocks the key of a LUKS header with a password, through the primitives of the caller. luks.c
+ * has checked the header, and luks_verify.c checks the key.
  *
  * The key material of a slot is the key, split into 4000 stripes that are all needed, and encrypted
  * under a key that PBKDF2 makes of the password:
@@ -15,12 +15,7 @@
 #include "internal.h"
 #include "qcow2/luks.h"
 
-enum {
-	AT_LUKS_DIGEST = 112,
-	AT_LUKS_SALT = 132, /* of the digest */
-	AT_SLOT_SALT = 8,
-	LUKS_DIGEST_LEN = 20
-};
+enum { AT_SLOT_SALT = 8 };
 
 /* The memory of the caller. The cipher of the slot follows. All of it is secret. */
 struct luks_work {
@@ -64,13 +59,14 @@ static int sum_hash(const struct qcow2_luks *luks, const struct qcow2_crypto *cr
 }
 
 /*
- * Merges the stripes at `pos`: adds one after the other to the sum, and hashes the sum between two
- * of them. They fill whole sectors.
+ * Merges the stripes at at->pos: adds one after the other to the sum, and hashes the sum between
+ * two of them. They fill whole sectors.
  */
 static int stripes_merge(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
-                         struct luks_work *work, uint64_t pos, q2_cursor *at)
+                         struct luks_work *work, q2_cursor *at)
 {
 	const struct qcow2_cipher *cipher = (const void *)(work + 1);
+	uint64_t pos = at->pos;
 	uint32_t in_stripe = 0;
 	uint32_t done;
 
@@ -99,10 +95,10 @@ static int stripes_merge(const struct qcow2_luks *luks, const struct qcow2_crypt
 	return QCOW2_OK;
 }
 
-/* Merges the key of a slot into work->sum. */
-static int slot_merge(const struct qcow2_luks *luks, unsigned i, const struct qcow2_crypto *crypto,
-                      const struct qcow2_luks_password *password, struct luks_work *work,
-                      q2_cursor *at)
+/* Merges the key of a slot into work->sum, and checks it. */
+static int slot_try(const struct qcow2_luks *luks, unsigned i, const struct qcow2_crypto *crypto,
+                    const struct qcow2_luks_password *password, struct luks_work *work,
+                    q2_cursor *at)
 {
 	uint64_t from = (uint64_t)luks->slots[i].sector * QCOW2_SECTOR_LEN;
 	const uint8_t *salt =
@@ -119,38 +115,11 @@ static int slot_merge(const struct qcow2_luks *luks, unsigned i, const struct qc
 		rc = crypto->open(crypto, &luks->spec, work->key, cipher);
 	if (rc != QCOW2_OK)
 		return rc;
-	rc = stripes_merge(luks, crypto, work, luks->pos + from, at);
+	rc = stripes_merge(luks, crypto, work, at);
+	if (rc == QCOW2_OK)
+		rc = qcow2_luks_verify(luks, crypto, work->sum, password->max_iterations, at);
 	crypto->close(crypto, cipher);
 	return rc;
-}
-
-int qcow2_luks_verify(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
-                      const uint8_t *key, uint32_t max_iterations, struct qcow2_error *err)
-{
-	uint8_t digest[LUKS_DIGEST_LEN];
-	struct qcow2_error unseen;
-	uint32_t differences = 0;
-	unsigned i;
-	int rc;
-
-	err = q2_err(err, &unseen);
-	if (luks == NULL || luks->image == NULL || crypto == NULL || key == NULL)
-		return q2_note(err, QCOW2_E_ARGUMENT);
-	err->io = &luks->image->io;
-	err->pos = luks->pos;
-	err->detail = luks->digest_iterations;
-	if (luks->digest_iterations > max_iterations)
-		return q2_note(err, QCOW2_E_TOO_BIG);
-	rc = crypto->pbkdf2(crypto, luks->hash, key, luks->spec.key_len,
-	                    luks->header + AT_LUKS_SALT, luks->digest_iterations, digest,
-	                    LUKS_DIGEST_LEN);
-	/* The time that this takes must not tell where they differ. */
-	for (i = 0; rc == QCOW2_OK && i < LUKS_DIGEST_LEN; i++)
-		differences |= (uint32_t)digest[i] ^ luks->header[AT_LUKS_DIGEST + i];
-	qcow2_wipe(digest, sizeof digest);
-	if (differences != 0u)
-		rc = QCOW2_E_KEY;
-	return q2_note(err, rc);
 }
 
 /*
@@ -161,32 +130,31 @@ static int slots_try(const struct qcow2_luks *luks, const struct qcow2_crypto *c
                      const struct qcow2_luks_password *password, struct luks_work *work,
                      q2_cursor *at)
 {
+	const struct qcow2_luks_slot *skipped = NULL;
 	uint32_t most = password->max_iterations;
 	uint32_t tried = 0;
-	unsigned skipped = QCOW2_LUKS_SLOTS;
 	unsigned i;
 
-	for (i = QCOW2_LUKS_SLOTS; i-- != 0u;) {
-		if (luks->slots[i].iterations > most)
-			skipped = i;
-	}
 	for (i = 0; i < QCOW2_LUKS_SLOTS; i++) {
 		int rc;
 
-		if (luks->slots[i].iterations == 0u || luks->slots[i].iterations > most)
+		if (luks->slots[i].iterations == 0u)
 			continue;
+		if (luks->slots[i].iterations > most) {
+			if (skipped == NULL)
+				skipped = &luks->slots[i];
+			continue;
+		}
 		tried++;
-		rc = slot_merge(luks, i, crypto, password, work, at);
-		if (rc == QCOW2_OK)
-			rc = qcow2_luks_verify(luks, crypto, work->sum, most, at);
+		rc = slot_try(luks, i, crypto, password, work, at);
 		if (rc != QCOW2_E_KEY)
 			return rc;
 	}
 	at->detail = tried;
-	if (skipped == QCOW2_LUKS_SLOTS)
+	if (skipped == NULL)
 		return QCOW2_E_KEY;
-	at->pos = luks->pos + (uint64_t)luks->slots[skipped].sector * QCOW2_SECTOR_LEN;
-	at->detail = luks->slots[skipped].iterations;
+	at->pos = luks->pos + (uint64_t)skipped->sector * QCOW2_SECTOR_LEN;
+	at->detail = skipped->iterations;
 	return QCOW2_E_TOO_BIG;
 }
 

@@ -142,7 +142,9 @@ CHECKS = [
      "n < 8u * Q2_SLICE_LEN; n++", "; n++", EVA, "lists"),
     # Encryption.
     ("a name in a LUKS header is compared past its end", "luks.c",
-     "names[i][len] != '\\0' && ", "", EVA, "crypt"),
+     "*list != '\\0' && ", "", EVA, "crypt"),
+    ("a name may follow one of the last kind", "luks.c",
+     "end == name_kinds[kind++].joint", "kind++ != 8u", EVA, "crypt"),
     ("more of the key is hashed than there is", "luks_unlock.c",
      "\t\tif (n > left)\n\t\t\tn = left;\n", "", EVA, "crypt"),
     ("a stripe is longer than the key", "luks_unlock.c",
