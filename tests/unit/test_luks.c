@@ -193,7 +193,10 @@ static void test_limits(void **state)
 	EQ(unlock(&l, "two", key), QCOW2_E_TOO_BIG);
 	EQ(l.s.err.detail, 12345);
 	EQ(l.s.err.pos, l.luks.pos);
+	TRUE(l.s.err.io == &l.s.image.io);
 	EQ(l.s.io.calls, 0); /* no slot is tried in vain */
+	EQ(unlock_within(&l, "two", 12344, key), QCOW2_E_TOO_BIG);
+	EQ(unlock_within(&l, "two", 12345, key), QCOW2_E_KEY); /* as the digest is another */
 	test_image_free(&l.s);
 
 	test_case("a slot behind one with too many iterations");
@@ -218,10 +221,14 @@ static void test_verify(void **state)
 	(void)state;
 	locked_make(&l);
 	for (unsigned i = 0; i < 64; i += 9) {
+		struct qcow2_error err = { 0 };
+
 		test_case("byte %u", i);
 		l.luks.key[i] ^= 0x10;
-		EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, 1000, &l.s.err),
+		EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, 1000, &err),
 		   QCOW2_E_KEY);
+		TRUE(err.io == &l.s.image.io);
+		EQ(err.pos, l.luks.pos);
 		l.luks.key[i] ^= 0x10;
 	}
 	EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, 1000, &l.s.err), QCOW2_OK);
@@ -273,6 +280,7 @@ static const struct change changes[] = {
 	{ "slot 1 in slot 0", AT_SLOT + 48 + 40, 4, 511, NULL, AT_SLOT + 48 },
 	{ "slot 1 as slot 0", AT_SLOT + 48 + 40, 4, 8, NULL, AT_SLOT + 48 },
 	{ "slot 0 in slot 1", AT_SLOT + 40, 4, 9, NULL, AT_SLOT + 48 },
+	{ "slot 5 before slot 0, and in it", AT_SLOT + 40, 4, 3000, NULL, AT_SLOT + 5 * 48 },
 	{ "slot 7 in slot 0", AT_SLOT + 7 * 48 + 40, 4, 100, NULL, AT_SLOT + 7 * 48 },
 	{ "key of 0 bytes", AT_KEY_LEN, 4, 0, NULL, AT_KEY_LEN },
 	{ "key of 16 bytes, for XTS", AT_KEY_LEN, 4, 16, NULL, AT_KEY_LEN },
@@ -473,6 +481,7 @@ struct place_case {
 static const struct place_case places[] = {
 	{ "as it is", KEEP, KEEP, 0, QCOW2_OK, 0 },
 	{ "not at a cluster", 0x10200, KEEP, 0, QCOW2_E_LUKS, 0 },
+	{ "a byte past a cluster", 0x10001, KEEP, 0, QCOW2_E_LUKS, 0 },
 	{ "shorter than a header", KEEP, 591, 0, QCOW2_E_LUKS, 0 },
 	{ "as long as a header", KEEP, 592, 0, QCOW2_OK, 0 },
 	{ "longer than the file", KEEP, UINT64_MAX, 0, QCOW2_OK, 0 },
@@ -516,8 +525,10 @@ static void test_missing(void **state)
 	image_init(&s.img, 3, BITS, 65536);
 	image_set(&s.img, IMAGE_CRYPT_METHOD, QCOW2_CRYPT_LUKS);
 	test_image_open_flags(&s, QCOW2_OPEN_INSPECT);
+	memset(&err, 0, sizeof err);
 	EQ(qcow2_luks_read(&luks, &s.image, &err), QCOW2_E_LUKS);
 	EQ(err.pos, s.image.header_len);
+	TRUE(err.io == &s.image.io);
 	test_image_free(&s);
 
 	test_case("another method");
@@ -591,6 +602,7 @@ static void test_arguments(void **state)
 	EQ(qcow2_luks_unlock(&l.header, c, &p, (uint8_t *)work + 1, WORK, key, &err),
 	   QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, NULL, &err), QCOW2_E_ARGUMENT);
+	err.io = &l.s.image.io;
 	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK - 1, key, &err), QCOW2_E_MEMORY);
 	EQ(err.detail, WORK);
 	TRUE(err.io == NULL);
