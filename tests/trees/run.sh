@@ -4,7 +4,8 @@
 # Builds port/uboot, port/grub and port/tfa in the source trees of Debian 12 and 13, so that a header or a
 # function that is gone there is found. Only our objects are built, and what they need. GRUB's module also
 # runs, in the GRUB that Debian 12 installs, and boots Debian's kernel: by BIOS with GRUB of Debian 12, by UEFI
-# with that of Debian 13. The package of port/uefi/edk2 is built with EDK2 of Debian 13.
+# with that of Debian 13. The package of port/uefi/edk2 is built with EDK2 of Debian 13. Mbed TLS of the newer
+# U-Boot decrypts an image on a Cortex-M4 in QEMU.
 #	run.sh BUILD-DIR
 set -u
 dir=${1:?usage: run.sh BUILD-DIR}/trees
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/firmware/ok.sh
 sh tests/trees/get.sh "$dir" && sh tests/trees/grub-get.sh "$dir/run" || exit 1
 dir=$(cd "$dir" && pwd)
+mkimage=$dir/own/tests/image/mkimage # in a build of its own: other tests may be using the one in BUILD-DIR
 cross=CROSS_COMPILE=aarch64-linux-gnu-
 
 # Runs a command. It must succeed, and its compilers must print no warning.
@@ -112,6 +114,41 @@ mbedtls_build() { # TREE
 	[ "$needed" = 'calloc free memcpy memset strcmp' ] || { echo "it needs $needed" && return 1; }
 }
 
+# With it, a Cortex-M4 in QEMU unlocks an encrypted image by its password, and reads all of it.
+mbedtls_run() { # TREE, after mbedtls_build
+	local from=$1/lib/mbedtls/external/mbedtls work=$1/qcow2.mbedtls core crc out
+	core=$(printf 'include src/sources.mk\nall: ; @echo $(addprefix src/,%s block.c status.c %s mem.c)\n' \
+		'$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL)' \
+		'cipher.c crypto.c extension.c luks.c luks_unlock.c luks_verify.c' | make -s -f -)
+	make -s O="$dir/own" "$mkimage" || return 1
+	printf 'size 1M\nencrypt luks password=no slot=2 password=%s\nl2 0-7 data\nl2 9 compressed\n' \
+		open-sesame >"$work/luks.recipe" &&
+		"$mkimage" -r "$work/luks.recipe" -e "$work/content" "$work/luks.qcow2" &&
+		sed s/open-sesame/open-sesam/ "$work/luks.recipe" >"$work/locked.recipe" &&
+		"$mkimage" -r "$work/locked.recipe" "$work/locked.qcow2" || return 1
+	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -Dlayer_open=plain_layer_open -ffreestanding -Iinclude \
+		-Iport/baremetal -Iport/baremetal/semihosting -c port/baremetal/layer.c -o "$work/layer" || return 1
+	# shellcheck disable=SC2086
+	arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os -Wall -Wextra -ffreestanding -ffunction-sections -fdata-sections \
+		-I"$work/include" -Iinclude -Iport/baremetal -Iport/baremetal/semihosting -Iport/crypto -I"$from/include" \
+		-DMBEDTLS_CONFIG_FILE='"mbedtls_needs.h"' -DMBEDTLS_AES_ROM_TABLES -nostdlib -nostartfiles -static \
+		-Wl,--gc-sections -Wl,--build-id=none -Wl,--defsym=RAM_LEN=128K -Lport/baremetal -T port/baremetal/cortexm.ld \
+		port/baremetal/{start,stack,print,buffer,main}.c port/baremetal/cortexm.S port/baremetal/semihosting/*.[cS] \
+		tests/trees/luks_layer.c port/crypto/mbedtls.c $core \
+		"$from"/library/{aes,md,sha1,sha256,sha512,pkcs5,platform_util,constant_time,cipher,cipher_wrap,asn1parse}.c \
+		"$work/layer" -o "$work/luks.elf" || return 1
+	crc=$(python3 -c 'import sys, zlib; print(hex(zlib.crc32(open(sys.argv[1], "rb").read())))' "$work/content")
+	out=$(mbedtls_board "$work" luks.qcow2) || { echo "$out" && return 1; }
+	[ "${out%%$'\n'*}" = "luks.qcow2: 1048576 bytes, CRC-32 $crc" ] || { echo "$out" && return 1; }
+	! out=$(mbedtls_board "$work" locked.qcow2) || { echo "$out" && return 1; }
+	[ "$out" = 'locked.qcow2: wrong password or key' ] || { echo "it says: $out" && return 1; }
+}
+
+mbedtls_board() { # DIR IMAGE
+	(cd "$1" && timeout 120 qemu-system-arm -M netduinoplus2 -accel tcg -display none -monitor none -serial none \
+		-semihosting-config "enable=on,target=native,arg=luks,arg=$2" -kernel luks.elf </dev/null 2>&1)
+}
+
 tfa_build() { # TREE: for BL2 of QEMU's platform
 	local plat=$1/plat/qemu/common list=$1/plat/qemu/qemu/platform.mk core object
 	local objects=$1/build/qemu/release/bl2/io_qcow2.o
@@ -139,6 +176,8 @@ for release in bookworm trixie; do
 	ok "U-Boot: make uboot-patch" uboot_patches "$tree"
 	ok "U-Boot: checkpatch" uboot_style "$tree"
 	[ $release != trixie ] || ok "Mbed TLS of U-Boot: without a libc" quiet "$dir/$release-mbedtls.log" mbedtls_build "$tree"
+	[ $release != trixie ] || ok "Mbed TLS of U-Boot: a Cortex-M4 unlocks an image, in QEMU" \
+		quiet "$dir/$release-luks.log" mbedtls_run "$tree"
 	platform=x86_64-efi
 	[ $release != bookworm ] || platform=i386-pc # this machine's GRUB runs it
 	ok "GRUB: module for $platform" quiet "$dir/$release-grub.log" \
