@@ -65,32 +65,42 @@ static void zfast_next(struct zfast *s, uint32_t kind)
 	s->state[kind] = q2_zfast_table(s, kind)[(cell >> ZFAST_NEXT & ZFAST_NEXT_MASK) + bits];
 }
 
-/* Decodes and executes one sequence: 3.1.1.3.2.1.2 and 3.1.1.4. */
+/* Is the offset inside what the frame made before the match, and inside its window? */
+static inline bool zfast_reaches(uint32_t offset, uint32_t made, uint32_t window)
+{
+	return offset - 1 < (made < window ? made : window);
+}
+
+/* Executes a sequence of n literals and a match with this offset value: 3.1.1.4. */
+static bool zfast_execute(struct zfast *s, uint32_t n, uint32_t match, uint32_t value)
+{
+	struct zfast_repeats next = zfast_repeat(s->repeats, value, n == 0);
+
+	if (n > s->n_lits || match > s->room)
+		return false;
+	q2_zfast_move_literals(s, n);
+	if (!zfast_reaches(next.first, s->at - s->start, s->window))
+		return false;
+	s->repeats = next;
+	zfast_copy(s->out + s->at, s->out + s->at - next.first, match);
+	s->at += match;
+	s->room -= match;
+	return true;
+}
+
+/* Decodes and executes one sequence: 3.1.1.3.2.1.2. */
 static bool zfast_sequence(struct zfast *s, bool is_last)
 {
 	uint32_t value = zfast_value(&s->bits, s->state[ZFAST_OF]);
 	uint32_t match = zfast_value(&s->bits, s->state[ZFAST_ML]) + ZFAST_MATCH_MIN;
 	uint32_t n = zfast_value(&s->bits, s->state[ZFAST_LL]);
-	struct zfast_repeats next;
-	uint32_t offset;
 
 	if (!is_last) {
 		zfast_next(s, ZFAST_LL);
 		zfast_next(s, ZFAST_ML);
 		zfast_next(s, ZFAST_OF);
 	}
-	if (s->bits.over || n > s->n_lits || match > s->room)
-		return false;
-	q2_zfast_move_literals(s, n);
-	next = zfast_repeat(s->repeats, value, n == 0);
-	offset = next.first;
-	if (offset == 0 || offset > s->window || offset > s->at - s->start)
-		return false;
-	s->repeats = next;
-	zfast_copy(s->out + s->at, s->out + s->at - offset, match);
-	s->at += match;
-	s->room -= match;
-	return true;
+	return !s->bits.over && zfast_execute(s, n, match, value);
 }
 
 #if SIZE_MAX > 0xffffffff
@@ -164,6 +174,12 @@ static inline uint32_t zfast_word_next(uint64_t *word, const uint32_t *table, ui
 	return table[(cell >> ZFAST_NEXT & ZFAST_NEXT_MASK) + bits];
 }
 
+/* Adds three cells, which adds their numbers of extra bits, and those of bits of the next state. */
+static inline uint32_t zfast_sum(uint32_t ll, uint32_t of, uint32_t ml)
+{
+	return ll + of + ml;
+}
+
 /* Decodes sequences, and returns how many of the n are left. */
 static uint32_t zfast_run(struct zfast *s, uint32_t n)
 {
@@ -176,19 +192,26 @@ static uint32_t zfast_run(struct zfast *s, uint32_t n)
 	uint32_t at = s->at, lit = s->lit, n_lits = s->n_lits, room = s->room;
 	uint8_t *out = s->out;
 
+	/*@ loop invariant n <= \at(n, Pre) && (\at(n, Pre) != 0 ==> n != 0);
+	    loop invariant left <= \at(s->bits.left, Pre);
+	    loop invariant s->start <= at && at + room == lit && lit + n_lits <= s->end;
+	    loop invariant good_cell(ll, \at(s->log[0], Pre));
+	    loop invariant good_cell(of, \at(s->log[1], Pre));
+	    loop invariant good_cell(ml, \at(s->log[2], Pre));
+	    loop assigns n, ll, of, ml, repeats, left, at, lit, n_lits, room,
+	                 out[0 .. s->stop - 1];
+	    loop variant n; */
 	for (; n > 1 && left >= 64 && room >= ZFAST_WILD; n--) {
-		uint32_t sum = ll + of + ml; /* of each field */
+		uint32_t sum = zfast_sum(ll, of, ml);
 		uint64_t word = q2_zfast_peek_word(s->bits.bytes, left);
 		uint32_t value = zfast_word_value(&word, of);
 		uint32_t match = zfast_word_value(&word, ml) + ZFAST_MATCH_MIN;
 		uint32_t lits = zfast_word_value(&word, ll);
 		struct zfast_repeats next = zfast_repeat(repeats, value, lits == 0);
-		uint32_t made = at - s->start + lits; /* before the match */
 
-		if (made > s->window)
-			made = s->window;
 		if ((sum & ZFAST_EXTRA) > ZFAST_EXTRA_MAX || lits > n_lits ||
-		    match > room - ZFAST_WILD || next.first - 1 >= made)
+		    match > room - ZFAST_WILD ||
+		    !zfast_reaches(next.first, at - s->start + lits, s->window))
 			break;
 		/* Before the copies, so that the processor does both at the same time. */
 		ll = zfast_word_next(&word, lls, ll);

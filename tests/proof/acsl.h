@@ -292,6 +292,11 @@ int any_piece(struct qcow2_stream *stream);
     axiom table: \forall integer x, bits; 0 <= x <= 3 && bits == 8 ==> (x << bits) == 256 * x;
     axiom powers: \forall integer m, n; 0 <= m <= n <= 9 ==> 1 <= (1 << m) <= (1 << n) <= 512;
     axiom eight: \forall integer n; 0 <= n <= 8 ==> (1 << n) <= 256;
+    axiom wraps: \forall integer x; -0x100000000 <= x < 0 ==> (unsigned)x == x + 0x100000000;
+    axiom sums: \forall integer x, y, z; 0 <= x <= 0xffffffff && 0 <= y <= 0xffffffff &&
+      0 <= z <= 0xffffffff && x % 256 <= 31 && y % 256 <= 31 && z % 256 <= 31 &&
+      x / 256 % 64 <= 9 && y / 256 % 64 <= 9 && z / 256 % 64 <= 9 ==>
+      (unsigned)(z + (unsigned)(x + y)) / 256 % 64 <= 27;
   }
 */
 #endif

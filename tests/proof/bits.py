@@ -24,8 +24,12 @@ def low(term):
     return f"(bvand {term} {number(2**32 - 1)})"
 
 
+def bits_8_13(term):
+    return f"(bvurem (bvudiv {term} {number(256)}) {number(64)})"
+
+
 def claims():
-    """Yields the name of an axiom and its claim for one number of bits. x and y have 64 bits."""
+    """Yields the name of an axiom and its claim for one number of bits. x, y, z have 64 bits."""
     for bits in range(64):
         power = number(2**bits)
         mask = number(2**bits - 1)
@@ -115,6 +119,15 @@ def claims():
             yield "powers", f"(bvule {number(1 << m)} {number(1 << n)})"
     for n in range(9):
         yield "eight", f"(bvule {number(1 << n)} {number(256)})"
+    least, whole = number(1), number(2**32)
+    negative = f"(and (bvule {least} x) (bvule x {whole}))"
+    yield "wraps", f"(=> {negative} (= {low('(bvneg x)')} (bvsub {whole} x)))"
+    # Three cells of at most 31 extra bits and at most 9 bits of the next state.
+    cells = " ".join(f"(bvule (bvurem {c} {number(256)}) {number(31)})" for c in "xyz")
+    nexts = " ".join(f"(bvule {bits_8_13(c)} {number(9)})" for c in "xyz")
+    fit = " ".join(f"(bvule {c} {number(2**32 - 1)})" for c in "xyz")
+    sums = low(f"(bvadd z {low('(bvadd x y)')})")
+    yield "sums", f"(=> (and {fit} {cells} {nexts}) (bvule {bits_8_13(sums)} {number(27)}))"
     for n in range(4):
         yield "power", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(8)}))"
     yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"
@@ -131,7 +144,7 @@ def main():
     if axioms != set(names):
         sys.exit(f"axioms and claims are not the same: {axioms ^ set(names)}")
     script = ""
-    for name in "xy":
+    for name in "xyz":
         script += f"(declare-const {name} (_ BitVec {WIDTH}))\n"
         script += f"(assert (bvule {name} {number(2**64 - 1)}))\n"
     script += "\n".join(map(prove, terms)) + "\n"

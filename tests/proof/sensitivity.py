@@ -236,6 +236,28 @@ CHECKS = [
     ("a code has more bits than its stream", "zstd_fast_literals.c",
      "if ((entry & 0xffu) > b->left)", "if (false)", WP,
      "src/zstd_fast_literals.c:zfast_stream_end"),
+    # The loop over the sequences of the fast decoder for zstd.
+    ("a turn of the loop reads a word before its stream", "zstd_fast_sequences.c",
+     "n > 1 && left >= 64 && ", "n > 1 && ", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a turn of the loop has no room", "zstd_fast_sequences.c",
+     " && room >= ZFAST_WILD; n--", "; n--", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a sequence has more bits than a word", "zstd_fast_sequences.c",
+     "(sum & ZFAST_EXTRA) > ZFAST_EXTRA_MAX || ", "", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a turn of the loop copies more literals than are left", "zstd_fast_sequences.c",
+     "lits > n_lits ||\n", "\n", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a turn of the loop writes past its room", "zstd_fast_sequences.c",
+     "match > room - ZFAST_WILD", "match > room", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a turn of the loop reads before its frame", "zstd_fast_sequences.c",
+     " ||\n\t\t    !zfast_reaches(next.first, at - s->start + lits, s->window)", "", WP,
+     "src/zstd_fast_sequences.c:zfast_run"),
+    ("long copies near the end of the block", "zstd_fast_sequences.c",
+     "if (n_lits >= ZFAST_WILD)", "if (true)", WP, "src/zstd_fast_sequences.c:zfast_run"),
+    ("a match reaches before its frame", "zstd_fast_sequences.c",
+     "(made < window ? made : window)", "window", WP, "src/zstd_fast_sequences.c:zfast_reaches"),
+    ("a sequence copies more literals than are left", "zstd_fast_sequences.c",
+     "if (n > s->n_lits || match", "if (match", WP, "src/zstd_fast_sequences.c:zfast_execute"),
+    ("a match goes past the end of its block", "zstd_fast_sequences.c",
+     " || match > s->room)", ")", WP, "src/zstd_fast_sequences.c:zfast_execute"),
 ]
 
 

@@ -105,8 +105,10 @@ prove src/zstd_fast_literals.c 315 35 zfast_fill zfast_literal zfast_turn zfast_
 	zfast_turns zfast_four_streams zfast_place_literals
 prove src/zstd_fast.c 326 29 zfast_skip zfast_limits zfast_header zfast_check zfast_compressed zfast_block \
 	zfast_data_frame zfast_frame
-prove src/zstd_fast_sequences.c 154 23 q2_zfast_table zfast_copy q2_zfast_move_literals zfast_repeat \
-	zfast_value zfast_next zfast_wild zfast_wild_match zfast_word_take zfast_word_value zfast_word_next
+prove src/zstd_fast_sequences.c 408 54 q2_zfast_table zfast_copy q2_zfast_move_literals zfast_repeat \
+	zfast_value zfast_next zfast_reaches zfast_execute zfast_sequence zfast_wild zfast_wild_match \
+	zfast_word_take zfast_word_value zfast_word_next zfast_run
+provers=z3 prove src/zstd_fast_sequences.c 3 1 zfast_sum
 prove src/zstd_small_literals.c 27 3 q2_unzstd_out unzstd_place
 prove src/zstd_small_sequences.c 94 10 unzstd_copy_literals unzstd_copy_match
 prove src/zstd_fast_bits.c 131 17 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take \

@@ -51,9 +51,11 @@
     s->log[0] <= 9 && s->log[1] <= 8 && s->log[2] <= 9 && good_table(&s->cells[0], s->log[0]) &&
     good_table(&s->cells[512], s->log[1]) && good_table(&s->cells[768], s->log[2]);
 
-  predicate good_states(struct zfast *s) =
-    good_cell(s->state[0], s->log[0]) && good_cell(s->state[1], s->log[1]) &&
-    good_cell(s->state[2], s->log[2]);
+  // The states now, for the tables as they were.
+  predicate good_states{Now, Then}(struct zfast *s) =
+    good_cell(\at(s->state[0], Now), \at(s->log[0], Then)) &&
+    good_cell(\at(s->state[1], Now), \at(s->log[1], Then)) &&
+    good_cell(\at(s->state[2], Now), \at(s->log[2], Then));
 
   // The literals that are left are behind the room for the rest of the block.
   predicate good_room(struct zfast *s) =
