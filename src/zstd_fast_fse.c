@@ -131,9 +131,13 @@ bool q2_zfast_read_counts(struct zfast *s, uint32_t kind)
 	if (n > zfast_kinds[kind].log_max)
 		return false;
 	s->log[kind] = (uint8_t)n;
+	/*@ loop invariant symbol <= n_symbols;
+	    loop assigns n, half, left, at, symbol, s->counts[0 .. ZFAST_SYMBOLS_MAX - 1];
+	    loop variant n_symbols - symbol; */
 	for (; left != 0 && symbol < n_symbols; symbol++) {
 		uint32_t value;
 
+		/*@ loop assigns n, half; */
 		for (; half > left + 1; half >>= 1)
 			n--;
 		value = zfast_read_value(s, n, left, &at);
@@ -142,6 +146,9 @@ bool q2_zfast_read_counts(struct zfast *s, uint32_t kind)
 		if (value == 1 && !zfast_read_zeros(s, n_symbols, &at, &symbol))
 			return false;
 	}
+	/*@ loop invariant symbol <= n_symbols;
+	    loop assigns symbol, s->counts[0 .. ZFAST_SYMBOLS_MAX - 1];
+	    loop variant n_symbols - symbol; */
 	for (; symbol < n_symbols; symbol++)
 		s->counts[symbol] = 0;
 	at = (at + 7) >> 3;
@@ -151,18 +158,24 @@ bool q2_zfast_read_counts(struct zfast *s, uint32_t kind)
 	return true;
 }
 
-/* Returns the cell of a symbol without the number of the next cell. */
-static uint32_t zfast_form(uint32_t kind, uint32_t symbol)
+/* Returns the cell of a value with this many extra bits, without its next states. */
+static inline uint32_t zfast_pack(uint32_t value, uint32_t extra)
+{
+	return value << ZFAST_VALUE | extra;
+}
+
+/* Returns the cell of a symbol without its next states. */
+static uint32_t zfast_meaning(uint32_t kind, uint32_t symbol)
 {
 	const struct zfast_kind *k = &zfast_kinds[kind];
 	uint32_t listed;
 
 	if (symbol < k->direct)
-		return symbol << ZFAST_VALUE;
+		return zfast_pack(symbol, 0);
 	if (symbol >= k->ones)
-		return 1u << ZFAST_VALUE | (symbol - k->minus);
+		return zfast_pack(1, symbol - k->minus);
 	listed = zfast_listed[k->listed + symbol - k->direct];
-	return (listed & 31u) << ZFAST_VALUE | listed >> 5;
+	return zfast_pack(listed & 31u, listed >> 5);
 }
 
 /*
@@ -179,15 +192,26 @@ static void zfast_spread(struct zfast *s, uint32_t kind, uint32_t *cells)
 	uint32_t symbol;
 	int32_t n;
 
+	/*@ loop invariant symbol <= n_symbols;
+	    loop assigns symbol, last, cells[0 .. (1 << s->log[kind]) - 1];
+	    loop variant n_symbols - symbol; */
 	for (symbol = 0; symbol < n_symbols; symbol++) {
 		if (s->counts[symbol] < 0) {
 			cells[last & mask] = symbol;
 			last--;
 		}
 	}
+	/*@ loop invariant symbol <= n_symbols && at <= mask;
+	    loop assigns symbol, at, n, cells[0 .. (1 << s->log[kind]) - 1],
+	                 s->counts[0 .. ZFAST_SYMBOLS_MAX - 1];
+	    loop variant n_symbols - symbol; */
 	for (symbol = 0; symbol < n_symbols; symbol++) {
+		/*@ loop invariant at <= mask;
+		    loop assigns n, at, cells[0 .. (1 << s->log[kind]) - 1]; */
 		for (n = s->counts[symbol]; n > 0; n--) {
 			cells[at] = symbol;
+			/*@ loop invariant at <= mask;
+			    loop assigns at; */
 			do
 				at = (at + step) & mask;
 			while (at > last);
@@ -197,35 +221,94 @@ static void zfast_spread(struct zfast *s, uint32_t kind, uint32_t *cells)
 	}
 }
 
+/*
+ * Returns the form of a symbol: its cell with the most bits that its states take, without its next
+ * states. It is 0 if the symbol does not occur.
+ */
+static uint32_t zfast_form(const struct zfast *s, uint32_t kind, uint32_t symbol, uint32_t log)
+{
+	uint32_t n;
+
+	if (symbol >= zfast_kinds[kind].n_symbols || s->counts[symbol] == 0)
+		return 0;
+	/* The number of bits that a state needs to become at least the size. */
+	/*@ loop invariant n <= log;
+	    loop assigns n;
+	    loop variant log - n; */
+	for (n = 0; n < log && ((uint32_t)s->counts[symbol] << n) < 1u << log; n++) {
+	}
+	return zfast_meaning(kind, symbol) | n << ZFAST_STATE;
+}
+
+/* Returns the cell of a state, which is below twice the number of cells. */
+static inline uint32_t zfast_cell(uint32_t form, uint32_t state, uint32_t log)
+{
+	uint32_t size = 1u << log;
+	uint32_t n = form >> ZFAST_STATE & 15u;
+
+	/*@ assert n == form / 256 % 64; */
+	state <<= n;
+	/*@ assert state == (\at(state, Pre) << n); */
+	if (state >= 2 * size) { /* one bit less is enough */
+		/*@ assert 1 <= n && form == form / 16384 * 16384 + n * 256 + form % 256; */
+		form -= 1u << ZFAST_STATE;
+		/*@ assert form == \at(form, Pre) - 256 && good_form(form, log) &&
+		           form / 256 % 64 == n - 1; */
+		state >>= 1;
+		/*@ assert state == (\at(state, Pre) << (n - 1)); */
+	}
+	/*@ assert good_form(form, log) && state == (\at(state, Pre) << (form / 256 % 64)); */
+	/*@ assert 0 <= state % size && state % size + (1 << (form / 256 % 64)) <= size; */
+	/*@ assert (state & (unsigned)(size - 1)) == state % size; */
+	/* The mask takes off the size, which is the highest bit of the state. */
+	return form | (state & (size - 1)) << ZFAST_NEXT;
+}
+
+/* Makes the cells of a table, which have the numbers of their symbols. */
+static void zfast_make_cells(struct zfast *s, uint32_t *cells, uint32_t log)
+{
+	uint32_t size = 1u << log;
+	uint32_t i;
+
+	/*@ loop invariant i <= size;
+	    loop invariant \forall integer k; 0 <= k < i ==> good_cell(cells[k], log);
+	    loop assigns i, s->counts[0 .. 63], cells[0 .. (1 << log) - 1];
+	    loop variant size - i; */
+	for (i = 0; i < size; i++) {
+		uint32_t symbol = cells[i] % ZFAST_SYMBOLS_MAX;
+		uint32_t state = (uint32_t)s->counts[symbol]++ & (2 * size - 1);
+
+		cells[i] = zfast_cell(s->forms[symbol], state, log);
+	}
+}
+
 void q2_zfast_build(struct zfast *s, uint32_t kind)
 {
 	uint32_t *cells = q2_zfast_table(s, kind);
 	uint32_t log = s->log[kind];
-	uint32_t size = 1u << log;
-	uint32_t i, n;
+	uint32_t i;
 
 	zfast_spread(s, kind, cells);
-	for (i = 0; i < zfast_kinds[kind].n_symbols; i++) {
-		if (s->counts[i] == 0)
-			continue;
-		/* The number of bits that a state needs to become at least the size. */
-		for (n = 0; n < log && ((uint32_t)s->counts[i] << n) < size; n++) {
-		}
-		s->forms[i] = zfast_form(kind, i) | n << ZFAST_STATE;
-	}
-	for (i = 0; i < size; i++) {
-		uint32_t symbol = cells[i] % ZFAST_SYMBOLS_MAX;
-		uint32_t state = (uint32_t)s->counts[symbol]++;
-		uint32_t form = s->forms[symbol];
+	/*@ loop invariant i <= 64 && good_forms(s, i, log);
+	    loop assigns i, s->forms[0 .. 63];
+	    loop variant 64 - i; */
+	for (i = 0; i < ZFAST_SYMBOLS_MAX; i++)
+		s->forms[i] = zfast_form(s, kind, i, log);
+	zfast_make_cells(s, cells, log);
+}
 
-		state <<= form >> ZFAST_STATE & 15u;
-		if (state >= 2 * size) { /* from here on, one bit less */
-			form -= 1u << ZFAST_STATE;
-			s->forms[symbol] = form;
-			state >>= 1;
-		}
-		cells[i] = form | (state - size) << ZFAST_NEXT;
-	}
+/* Makes a table of one cell, of the symbol in the next byte: 3.1.1.3.2.1, "RLE_Mode". */
+static bool zfast_read_one(struct zfast *s, uint32_t kind)
+{
+	uint32_t *cells = q2_zfast_table(s, kind);
+
+	if (s->in == s->block_end || *s->in >= zfast_kinds[kind].n_symbols)
+		return false;
+	s->log[kind] = 0;
+	cells[0] = zfast_meaning(kind, *s->in++);
+	/*@ assert \forall integer k; 0 <= k < (1 << s->log[kind]) ==> k == 0; */
+	/*@ assert good_cell(cells[0], s->log[kind]); */
+	return true;
 }
 
 bool q2_zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
@@ -234,17 +317,15 @@ bool q2_zfast_read_table(struct zfast *s, uint32_t kind, uint32_t mode)
 
 	if (mode == ZFAST_REPEAT)
 		return s->has_tables;
-	if (mode == ZFAST_ONE) {
-		if (s->in == s->block_end || *s->in >= k->n_symbols)
-			return false;
-		s->log[kind] = 0;
-		*q2_zfast_table(s, kind) = zfast_form(kind, *s->in++);
-		return true;
-	}
+	if (mode == ZFAST_ONE)
+		return zfast_read_one(s, kind);
 	if (mode == ZFAST_PREDEFINED) {
 		uint32_t i;
 
 		s->log[kind] = k->log;
+		/*@ loop invariant i <= k->n_symbols;
+		    loop assigns i, s->counts[0 .. ZFAST_SYMBOLS_MAX - 1];
+		    loop variant k->n_symbols - i; */
 		for (i = 0; i < k->n_symbols; i++)
 			s->counts[i] = (int16_t)zfast_predefined[k->counts + i];
 	} else if (!q2_zfast_read_counts(s, kind)) {

@@ -56,6 +56,12 @@ static uint32_t zfast_value(struct zfast_bits *b, uint32_t cell)
 	return (cell >> ZFAST_VALUE) << n | q2_zfast_take(b, n);
 }
 
+/* Returns the cell of the first state of a table: 4.1. */
+static uint32_t zfast_first(struct zfast_bits *b, const uint32_t *cells, uint32_t log)
+{
+	return cells[q2_zfast_take(b, log)];
+}
+
 /* Goes on to the next state of a table: 4.1. */
 static void zfast_next(struct zfast *s, uint32_t kind)
 {
@@ -202,6 +208,7 @@ static uint32_t zfast_run(struct zfast *s, uint32_t n)
 	                 out[0 .. s->stop - 1];
 	    loop variant n; */
 	for (; n > 1 && left >= 64 && room >= ZFAST_WILD; n--) {
+		/*@ assert \valid_read(ofs + (first_of(of) .. end_of(of) - 1)); */
 		uint32_t sum = zfast_sum(ll, of, ml);
 		uint64_t word = q2_zfast_peek_word(s->bits.bytes, left);
 		uint32_t value = zfast_word_value(&word, of);
@@ -280,14 +287,28 @@ static bool zfast_begin_sequences(struct zfast *s)
 	modes = *s->in++;
 	if ((modes & 3u) != 0) /* reserved */
 		return false;
+	/*@ loop invariant kind <= 3 && good_part(s) && 0 <= s->in - \at(s->in, Pre);
+	    loop invariant \forall integer k; 0 <= k < kind ==> good_table_of(s, k);
+	    loop invariant s->has_tables != 0 ==>
+	                     \forall integer k; kind <= k < 3 ==> good_table_of(s, k);
+	    loop assigns kind, s->in, s->log[0 .. 2], s->cells[0 .. 1279], s->counts[0 .. 63],
+	                 s->forms[0 .. 63];
+	    loop variant 3 - kind; */
 	for (kind = 0; kind < ZFAST_TABLES; kind++)
 		if (!q2_zfast_read_table(s, kind, modes >> (6 - 2 * kind) & 3u))
 			return false;
+	/*@ assert good_table_of(s, 0) && good_table_of(s, 1) && good_table_of(s, 2); */
+	/*@ assert good_tables(s); */
 	s->has_tables = true;
 	if (!q2_zfast_open(&s->bits, s->in, (uint32_t)(s->block_end - s->in)))
 		return false;
+	/*@ loop invariant kind <= 3 && good_backwards(&s->bits);
+	    loop invariant s->bits.left <= \at(s->bits.left, LoopEntry);
+	    loop invariant \forall integer k; 0 <= k < kind ==> good_cell(s->state[k], s->log[k]);
+	    loop assigns kind, s->bits.left, s->bits.over, s->state[0 .. 2];
+	    loop variant 3 - kind; */
 	for (kind = 0; kind < ZFAST_TABLES; kind++)
-		s->state[kind] = q2_zfast_table(s, kind)[q2_zfast_take(&s->bits, s->log[kind])];
+		s->state[kind] = zfast_first(&s->bits, q2_zfast_table(s, kind), s->log[kind]);
 	return !s->bits.over;
 }
 
@@ -301,8 +322,19 @@ bool q2_zfast_sequences(struct zfast *s)
 		return s->in == s->block_end;
 	if (!zfast_begin_sequences(s))
 		return false;
+	/*@ loop invariant good_frame(s) && good_room(s);
+	    loop invariant good_table(&s->cells[0], s->log[0]);
+	    loop invariant good_table(&s->cells[512], s->log[1]);
+	    loop invariant good_table(&s->cells[768], s->log[2]);
+	    loop invariant good_states{Here, Here}(s) && good_backwards(&s->bits);
+	    loop invariant s->bits.left <= \at(s->bits.left, LoopEntry);
+	    loop assigns n, s->bits.left, s->bits.over, s->state[0 .. 2], s->repeats, s->at,
+	   s->room, s->lit, s->n_lits, s->out[0 .. s->stop - 1]; loop variant n; */
 	while (n != 0) {
 		n = zfast_run(s, n) - 1;
+		/*@ assert good_table(&s->cells[0], s->log[0]); */
+		/*@ assert good_table(&s->cells[512], s->log[1]); */
+		/*@ assert good_table(&s->cells[768], s->log[2]); */
 		if (!zfast_sequence(s, n == 0))
 			return false;
 	}

@@ -275,6 +275,52 @@ int any_piece(struct qcow2_stream *stream);
 */
 #endif
 
+/* For making the tables of sequences. */
+#ifdef FOR_zstd_fast_fse
+/*@
+  axiomatic Forms {
+    axiom low4: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 15) == x % 16;
+    axiom same: \forall integer x; 0 <= x <= 0xffffffff && x % 64 <= 9 ==> x % 16 == x % 64;
+    axiom by_256: \forall integer x, bits; 0 <= x <= 0xffffffff && bits == 8 ==>
+      (x >> bits) == x / 256;
+    axiom powers: \forall integer m, n; 0 <= m <= n <= 9 ==> 1 <= (1 << m) <= (1 << n) <= 512;
+    axiom by_2_23: \forall integer x, bits; 0 <= x <= 0x1ff && bits == 23 ==>
+      (x << bits) == x * 0x800000;
+    axiom by_2_14: \forall integer x, bits; 0 <= x <= 0x1ff && bits == 14 ==>
+      (x << bits) == x * 16384;
+    // WP gives the operands of | an order, so that each of these is there with both.
+    axiom form_1: \forall integer a, b; 0 <= a <= 31 && 0 <= b <= 0xff800000 &&
+      b % 0x800000 == 0 ==> 0 <= (a | b) <= 0xffffffff && (a | b) % 256 == a &&
+      (a | b) / 256 % 64 == 0 && (a | b) / 16384 % 512 == 0;
+    axiom form_2: \forall integer a, b; 0 <= b <= 31 && 0 <= a <= 0xff800000 &&
+      a % 0x800000 == 0 ==> 0 <= (a | b) <= 0xffffffff && (a | b) % 256 == b &&
+      (a | b) / 256 % 64 == 0 && (a | b) / 16384 % 512 == 0;
+    axiom with_bits_1: \forall integer a, b; 0 <= a <= 0xffffffff && a / 256 % 64 == 0 &&
+      0 <= b <= 0x3f00 && b % 256 == 0 ==> 0 <= (a | b) <= 0xffffffff &&
+      (a | b) % 256 == a % 256 && (a | b) / 256 % 64 == b / 256 &&
+      (a | b) / 16384 % 512 == a / 16384 % 512;
+    axiom with_bits_2: \forall integer a, b; 0 <= b <= 0xffffffff && b / 256 % 64 == 0 &&
+      0 <= a <= 0x3f00 && a % 256 == 0 ==> 0 <= (a | b) <= 0xffffffff &&
+      (a | b) % 256 == b % 256 && (a | b) / 256 % 64 == a / 256 &&
+      (a | b) / 16384 % 512 == b / 16384 % 512;
+    axiom with_next_1: \forall integer a, b; 0 <= a <= 0xffffffff && a / 16384 % 512 == 0 &&
+      0 <= b <= 0x7fc000 && b % 16384 == 0 ==> 0 <= (a | b) <= 0xffffffff &&
+      (a | b) % 256 == a % 256 && (a | b) / 256 % 64 == a / 256 % 64 &&
+      (a | b) / 16384 % 512 == b / 16384;
+    axiom with_next_2: \forall integer a, b; 0 <= b <= 0xffffffff && b / 16384 % 512 == 0 &&
+      0 <= a <= 0x7fc000 && a % 16384 == 0 ==> 0 <= (a | b) <= 0xffffffff &&
+      (a | b) % 256 == b % 256 && (a | b) / 256 % 64 == b / 256 % 64 &&
+      (a | b) / 16384 % 512 == a / 16384;
+    axiom not_moved: \forall integer x, n; n == 0 ==> (x << n) == x;
+    axiom halves: \forall integer x, n, one; 0 <= x <= 1023 && 1 <= n <= 9 && one == 1 ==>
+      ((x << n) >> one) == (x << (n - 1));
+    axiom aligned: \forall integer x, n, log; 0 <= x <= 1023 && 0 <= n <= log <= 9 ==>
+      0 <= (x << n) % (1 << log) && (x << n) % (1 << log) + (1 << n) <= (1 << log);
+    axiom moved: \forall integer x, n; 0 <= x <= 1023 && 0 <= n <= 9 ==> 0 <= (x << n) <= 0x7ffff;
+  }
+*/
+#endif
+
 /* For the cells of the tables of sequences. */
 #ifdef FOR_zstd_fast_sequences
 /*@

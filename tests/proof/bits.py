@@ -28,6 +28,48 @@ def bits_8_13(term):
     return f"(bvurem (bvudiv {term} {number(256)}) {number(64)})"
 
 
+def below_14(term):
+    """The three lowest fields of a cell: extra bits, bits of the next state, the next state."""
+    next_state = f"(bvurem (bvudiv {term} {number(16384)}) {number(512)})"
+    return f"(bvurem {term} {number(256)})", bits_8_13(term), next_state
+
+
+def form_claims():
+    """Yields the claims about how a cell is put together."""
+    zero = number(0)
+    either = "(bvor x y)"
+    extra, bits, after = below_14(either)
+    x_extra, x_bits, x_after = below_14("x")
+    fits = f"(bvule {either} {number(2**32 - 1)})"
+    for name, limits, parts in (
+        ("form", [f"(bvule x {number(31)})", f"(bvule y {number(511 << 23)})",
+                  f"(= (bvurem y {number(1 << 23)}) {zero})"], ("x", zero, zero)),
+        ("with_bits", [f"(bvule x {number(2**32 - 1)})", f"(= {x_bits} {zero})",
+                       f"(bvule y {number(0x3F00)})", f"(= (bvurem y {number(256)}) {zero})"],
+         (x_extra, f"(bvudiv y {number(256)})", x_after)),
+        ("with_next", [f"(bvule x {number(2**32 - 1)})", f"(= {x_after} {zero})",
+                       f"(bvule y {number(511 << 14)})", f"(= (bvurem y {number(16384)}) {zero})"],
+         (x_extra, x_bits, f"(bvudiv y {number(16384)})")),
+    ):
+        equal = " ".join(f"(= {a} {b})" for a, b in zip((extra, bits, after), parts))
+        for order in 1, 2:  # | has the same value in both
+            yield f"{name}_{order}", f"(=> (and {' '.join(limits)}) (and {fits} {equal}))"
+    for bits in 23, 14:
+        times = f"(= (bvshl x {number(bits)}) (bvmul x {number(1 << bits)}))"
+        yield f"by_2_{bits}", f"(=> (bvule x {number(511)}) {times})"
+    yield "not_moved", f"(= (bvshl x {zero}) x)"
+    small = f"(bvule x {number(1023)})"
+    for n in range(10):
+        moved = f"(bvshl x {number(n)})"
+        yield "moved", f"(=> {small} (bvule {moved} {number(0x7FFFF)}))"
+        if n >= 1:
+            half = f"(bvshl x {number(n - 1)})"
+            yield "halves", f"(=> {small} (= (bvlshr {moved} {number(1)}) {half}))"
+        for log in range(n, 10):
+            end = f"(bvadd (bvurem {moved} {number(1 << log)}) {number(1 << n)})"
+            yield "aligned", f"(=> {small} (bvule {end} {number(1 << log)}))"
+
+
 def claims():
     """Yields the name of an axiom and its claim for one number of bits. x, y, z have 64 bits."""
     for bits in range(64):
@@ -128,6 +170,7 @@ def claims():
     fit = " ".join(f"(bvule {c} {number(2**32 - 1)})" for c in "xyz")
     sums = low(f"(bvadd z {low('(bvadd x y)')})")
     yield "sums", f"(=> (and {fit} {cells} {nexts}) (bvule {bits_8_13(sums)} {number(27)}))"
+    yield from form_claims()
     for n in range(4):
         yield "power", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(8)}))"
     yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"

@@ -42,6 +42,8 @@ fail() { # WHAT
 
 # The provers to use. CVC4 alone proves most goals, and adding Z3 makes all of them take longer.
 provers=cvc4
+# Set to hide what a good cell of a table is: contracts/zstd_fast.h says why.
+opaque=
 prove() { # FILE NUMBER-OF-GOALS SMOKE-TESTS-AMONG-THEM FUNCTION...
 	file=$1 wanted=$2
 	[ "${WP_SMOKE-}" != no ] || wanted=$((wanted - $3))
@@ -60,7 +62,7 @@ prove() { # FILE NUMBER-OF-GOALS SMOKE-TESTS-AMONG-THEM FUNCTION...
 	log=$build/wp-$(basename "$file")-$1.log
 	# shellcheck disable=SC2086
 	frama-c -c11 -machdep gcc_x86_64 \
-		-cpp-extra-args="-Iinclude -include tests/proof/acsl.h -DFOR_$(basename "$file" .c)" \
+		-cpp-extra-args="-Iinclude -include tests/proof/acsl.h -DFOR_$(basename "$file" .c) $opaque" \
 		-wp -wp-fct "$(echo "$@" | tr ' ' ,)" -wp-model Typed+Cast -wp-rte -rte-no-pointer-call \
 		$smoke \
 		-wp-prover "$provers" -wp-timeout "${WP_TIMEOUT:-1800}" -wp-par 2 \
@@ -100,15 +102,20 @@ prove src/reader.c 52 5 qcow2_reader_read
 prove src/block.c 125 14 block_is_aligned block_straight block_bounce block_read
 prove src/zstd_small_bits.c 85 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
 prove src/zstd_small_bits.c 47 3 q2_unzstd_back
-prove src/zstd_fast_fse.c 56 6 zfast_ahead zfast_read_zeros
+prove src/zstd_fast_fse.c 274 29 zfast_ahead zfast_read_zeros zfast_read_value q2_zfast_read_counts \
+	zfast_pack zfast_meaning zfast_form zfast_spread zfast_cell
+opaque=-DOPAQUE prove src/zstd_fast_fse.c 154 17 zfast_make_cells zfast_read_one q2_zfast_build \
+	q2_zfast_read_table
 prove src/zstd_fast_literals.c 315 35 zfast_fill zfast_literal zfast_turn zfast_stream_end zfast_one_stream \
 	zfast_turns zfast_four_streams zfast_place_literals
 prove src/zstd_fast.c 326 29 zfast_skip zfast_limits zfast_header zfast_check zfast_compressed zfast_block \
 	zfast_data_frame zfast_frame
-prove src/zstd_fast_sequences.c 408 54 q2_zfast_table zfast_copy q2_zfast_move_literals zfast_repeat \
+prove src/zstd_fast_sequences.c 409 54 q2_zfast_table zfast_copy q2_zfast_move_literals zfast_repeat \
 	zfast_value zfast_next zfast_reaches zfast_execute zfast_sequence zfast_wild zfast_wild_match \
 	zfast_word_take zfast_word_value zfast_word_next zfast_run
 provers=z3 prove src/zstd_fast_sequences.c 3 1 zfast_sum
+opaque=-DOPAQUE prove src/zstd_fast_sequences.c 211 17 zfast_first zfast_read_count zfast_begin_sequences \
+	q2_zfast_sequences
 prove src/zstd_small_literals.c 27 3 q2_unzstd_out unzstd_place
 prove src/zstd_small_sequences.c 94 10 unzstd_copy_literals unzstd_copy_match
 prove src/zstd_fast_bits.c 131 17 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_zfast_take \
@@ -116,7 +123,7 @@ prove src/zstd_fast_bits.c 131 17 q2_zfast_le q2_zfast_open q2_zfast_bits_at q2_
 prove src/inflate_small.c 113 5 inflate_pull inflate_copy
 provers=z3,cvc4 prove src/inflate_small.c 33 3 inflate_take
 if [ $# -eq 0 ]; then
-	printf '%s\n' q2_map q2_extent_read q2_xxh64 q2_zfast_literals q2_zfast_sequences >>"$turns" # assumed contracts: see README.md
+	printf '%s\n' q2_map q2_extent_read q2_xxh64 q2_zfast_literals >>"$turns" # assumed contracts: see README.md
 	contracts >"$build/wp-contracts.txt"
 	sort "$turns" | diff "$build/wp-contracts.txt" - || fail 'contracts: these are not the same functions'
 fi

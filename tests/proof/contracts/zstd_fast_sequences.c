@@ -87,3 +87,29 @@ static inline uint32_t zfast_sum(uint32_t ll, uint32_t of, uint32_t ml);
     ensures good_states{Post, Pre}(s);
     ensures s->bits.left <= \old(s->bits.left) && \result <= n && (n != 0 ==> \result != 0); */
 static uint32_t zfast_run(struct zfast *s, uint32_t n);
+
+/*@ requires \valid(s) && good_part(s) && \valid(n);
+    requires \separated(s, n, s->in + (0 .. s->block_end - s->in - 1));
+    assigns s->in, *n;
+    ensures \result != 0 ==> good_part(s) && 0 <= s->in - \old(s->in); */
+static bool zfast_read_count(struct zfast *s, uint32_t *n);
+
+/*@ requires \valid(s) && good_part(s) && kept_tables(s);
+    requires \separated(s, s->in + (0 .. s->block_end - s->in - 1));
+    assigns s->in, s->bits, s->state[0 .. 2], s->has_tables, s->log[0 .. 2],
+            s->cells[0 .. 1279], s->forms[0 .. 63], s->counts[0 .. 63];
+    ensures \result != 0 ==> good_part(s) && 0 <= s->in - \old(s->in);
+    ensures \result != 0 ==> good_tables(s);
+    ensures \result != 0 ==> good_states{Here, Here}(s) && good_backwards(&s->bits);
+    ensures \result != 0 ==> s->bits.bytes == s->in &&
+              s->bits.left < 8 * (s->block_end - s->in); */
+static bool zfast_begin_sequences(struct zfast *s);
+
+/*@ requires good_backwards(b) && log <= 9 && good_table(cells, log);
+    requires \valid_read(cells + (0 .. (1 << log) - 1));
+    requires \separated(b, b->bytes + (0 .. b->left / 8));
+    requires \separated(b, cells + (0 .. (1 << log) - 1));
+    assigns b->left, b->over;
+    ensures good_cell(\result, log) && good_backwards(b);
+    ensures b->left <= \old(b->left); */
+static uint32_t zfast_first(struct zfast_bits *b, const uint32_t *cells, uint32_t log);
