@@ -328,8 +328,9 @@ bool q2_zfast_sequences(struct zfast *s)
 	    loop invariant good_table(&s->cells[768], s->log[2]);
 	    loop invariant good_states{Here, Here}(s) && good_backwards(&s->bits);
 	    loop invariant s->bits.left <= \at(s->bits.left, LoopEntry);
-	    loop assigns n, s->bits.left, s->bits.over, s->state[0 .. 2], s->repeats, s->at,
-	   s->room, s->lit, s->n_lits, s->out[0 .. s->stop - 1]; loop variant n; */
+	    loop assigns n, s->bits.left, s->bits.over, s->state[0 .. 2], s->repeats, s->at;
+	    loop assigns s->room, s->lit, s->n_lits, s->out[0 .. s->stop - 1];
+	    loop variant n; */
 	while (n != 0) {
 		n = zfast_run(s, n) - 1;
 		/*@ assert good_table(&s->cells[0], s->log[0]); */
