@@ -43,7 +43,7 @@ setup() { # without the arguments of this script, which it would read
 setup
 for arch; do
 	compiler=$(settings "$arch")
-	build -q -n 2 -p Qcow2Pkg/Qcow2Pkg.dsc -a "$arch" -t "$compiler" -b RELEASE
+	build -n 2 -p Qcow2Pkg/Qcow2Pkg.dsc -a "$arch" -t "$compiler" -b RELEASE
 	name=$(echo "$arch" | tr '[:upper:]' '[:lower:]' | sed 's/^aarch64$/aa64/')
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Boot.efi" "$out/qcow2$name.efi"
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Dxe.efi" "$out/qcow2drv$name.efi"
