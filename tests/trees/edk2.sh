@@ -43,7 +43,9 @@ setup() { # without the arguments of this script, which it would read
 setup
 for arch; do
 	compiler=$(settings "$arch")
-	build -n 2 -p Qcow2Pkg/Qcow2Pkg.dsc -a "$arch" -t "$compiler" -b RELEASE
+	options=(-n 2 -p Qcow2Pkg/Qcow2Pkg.dsc -a "$arch" -t "$compiler" -b RELEASE)
+	# -q leaves out a warning of the linker about EDK2's own options, but also why a build fails.
+	build -q "${options[@]}" || { build "${options[@]}" && false; }
 	name=$(echo "$arch" | tr '[:upper:]' '[:lower:]' | sed 's/^aarch64$/aa64/')
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Boot.efi" "$out/qcow2$name.efi"
 	cp "$out/Build/Qcow2Pkg/RELEASE_$compiler/$arch/Qcow2Dxe.efi" "$out/qcow2drv$name.efi"
