@@ -91,7 +91,8 @@ static void window_refcounts(struct qcow2_check *c, bool marks)
 			return;
 		for (i = 0; i < n; i++)
 			if (marks)
-				q2_counter_set(c, cluster + i, known && counts[i] == 1u);
+				q2_counter_set(c, cluster + i,
+				               known && counts[i] == 1u ? Q2_COUNT_MARK : 0u);
 			else
 				compare(c, cluster + i, known ? &counts[i] : NULL);
 	}

@@ -65,7 +65,7 @@ static void refer_to_cluster(struct qcow2_check *c, uint32_t cluster)
 		return;
 	}
 	/* At its most, a counter means at least that. */
-	most = c->wide != 0u ? UINT32_MAX : UINT8_MAX;
+	most = c->wide != 0u ? UINT32_MAX : Q2_COUNT_SHORT_MOST * Q2_COUNT_ONE + Q2_COUNT_MARK;
 	if ((counter | Q2_COUNT_MARK) != most)
 		counter += Q2_COUNT_ONE;
 	if ((counter | Q2_COUNT_MARK) == most)

@@ -276,6 +276,7 @@ static void zfast_make_cells(struct zfast *s, uint32_t *cells, uint32_t log)
 	    loop variant size - i; */
 	for (i = 0; i < size; i++) {
 		uint32_t symbol = cells[i] % ZFAST_SYMBOLS_MAX;
+		/* The mask changes nothing. It tells the proof how small a state is. */
 		uint32_t state = (uint32_t)s->counts[symbol]++ & (2 * size - 1);
 
 		cells[i] = zfast_cell(s->forms[symbol], state, log);

@@ -122,6 +122,7 @@ enum qcow2_check_code {
 	 * counted.
 	 */
 	QCOW2_CHECK_BITMAP_DIRECTORY,
+
 	/* ---- Only with qcow2_check_strict ---- */
 
 	/* The file ends inside the L2 table at `value`: reading fails with QCOW2_E_TRUNCATED. */

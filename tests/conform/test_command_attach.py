@@ -445,16 +445,20 @@ def test_too_few_descriptors(build, kernel):
     assert message(limit + 2) == reason  # a pipe and no sockets
 
 
-def test_detach(kernel):
-    refused(in_nbd(kernel, "detach", DEVICE), "nothing is attached to this device")
-    pid = kernel.place / "pid"
-    pid.touch()
-    process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
+def end_the_device(kernel):
+    """Waits until something has asked for the end of the device, and lets the kernel do it."""
     end = time.monotonic() + LIMIT
     while not (kernel.place / "disconnected").exists():
         assert time.monotonic() < end
         time.sleep(0.01)
-    pid.unlink()
+    (kernel.place / "pid").unlink()
+
+
+def test_detach(kernel):
+    refused(in_nbd(kernel, "detach", DEVICE), "nothing is attached to this device")
+    (kernel.place / "pid").touch()
+    process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
+    end_the_device(kernel)
     _, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
 
@@ -463,14 +467,9 @@ def test_detach(kernel):
 def test_detach_waits_for_the_server(kernel, ends):
     """It ends a moment after the device has gone; another client may go on."""
     server = start("sleep", str(LIMIT))
-    pid = kernel.place / "pid"
-    pid.write_text(f"{server.pid}\n")
+    (kernel.place / "pid").write_text(f"{server.pid}\n")
     process = start(NBD, "detach", DEVICE, env=environment(kernel.place))
-    end = time.monotonic() + LIMIT
-    while not (kernel.place / "disconnected").exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    pid.unlink()
+    end_the_device(kernel)
     time.sleep(0.3)
     assert process.poll() is None
     if ends:

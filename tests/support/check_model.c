@@ -410,3 +410,9 @@ int check_model_run(struct check_model *m, const struct qcow2_image *image, cons
 	free(w.refs);
 	return !is_over(&w);
 }
+
+bool check_model_is_strict(unsigned code)
+{
+	return (code >= QCOW2_CHECK_TABLE_CUT && code < QCOW2_CHECK_LEAK) ||
+	       code == QCOW2_CHECK_DIRTY || code == QCOW2_CHECK_MARKED_CORRUPT;
+}

@@ -7,6 +7,7 @@
 #ifndef TEST_CHECK_MODEL_H
 #define TEST_CHECK_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,5 +26,8 @@ struct check_model {
  */
 int check_model_run(struct check_model *m, const struct qcow2_image *image, const uint8_t *bytes,
                     size_t len, uint64_t max_steps);
+
+/* Is this found only with qcow2_check_strict? */
+bool check_model_is_strict(unsigned code);
 
 #endif

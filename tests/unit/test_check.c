@@ -81,13 +81,6 @@ static int run(const struct test_image *s, struct found *found, size_t memory)
 	return run_limited(s, found, memory, UINT64_MAX);
 }
 
-/* Is this found by qcow2_check_strict only? */
-static bool is_strict(unsigned code)
-{
-	return (code >= QCOW2_CHECK_TABLE_CUT && code < QCOW2_CHECK_LEAK) ||
-	       code == QCOW2_CHECK_DIRTY || code == QCOW2_CHECK_MARKED_CORRUPT;
-}
-
 /* Without qcow2_check_strict, the check finds all else that is in *found. */
 static void run_lenient(const struct test_image *s, const struct found *found, size_t memory)
 {
@@ -96,7 +89,7 @@ static void run_lenient(const struct test_image *s, const struct found *found, s
 	EQ(run(s, &lenient, memory), QCOW2_OK);
 	for (unsigned code = 0; code < N_CODES; code++) {
 		test_case("lenient, memory %zu, finding %u", memory, code);
-		EQ(lenient.n[code], is_strict(code) ? 0 : found->n[code]);
+		EQ(lenient.n[code], check_model_is_strict(code) ? 0 : found->n[code]);
 	}
 }
 

@@ -146,10 +146,8 @@ void q2_zfast_build(struct zfast *s, uint32_t kind);
     requires \separated(s, s->in + (0 .. s->block_end - s->in - 1));
     requires s->has_tables != 0 ==> s->log[kind] <= log_max(kind) &&
                good_table(&s->cells[first_cell(kind)], s->log[kind]);
-    assigns s->in, s->log[kind], s->cells[first_cell(kind) .. first_cell(kind) + (1 <<
-   log_max(kind)) - 1],
-
-            s->counts[0 .. 63], s->forms[0 .. 63];
+    assigns s->in, s->log[kind], s->counts[0 .. 63], s->forms[0 .. 63];
+    assigns s->cells[first_cell(kind) .. first_cell(kind) + (1 << log_max(kind)) - 1];
     ensures \result != 0 ==> good_part(s) && 0 <= s->in - \old(s->in);
     ensures \result != 0 ==> s->log[kind] <= log_max(kind) &&
               good_table(&s->cells[first_cell(kind)], s->log[kind]); */

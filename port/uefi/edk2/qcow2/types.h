@@ -25,8 +25,6 @@ typedef UINTN uintptr_t;
 #define UINT64_C(x) x##ULL
 
 /* The preprocessor compares these, so they must not contain a cast. */
-#define UINT8_MAX   __UINT8_MAX__
-#define UINT16_MAX  __UINT16_MAX__
 #define INT32_MAX   __INT32_MAX__
 #define INT64_MAX   __INT64_MAX__
 #define UINT32_MAX  __UINT32_MAX__
