@@ -175,6 +175,15 @@ static void toy_close(const struct qcow2_crypto *self, struct qcow2_cipher *ciph
 
 /* ---- The properties ---- */
 
+static bool is_wiped(const void *memory, size_t len)
+{
+	const uint8_t *bytes = memory;
+
+	while (len != 0 && bytes[len - 1] == 0)
+		len--;
+	return len == 0;
+}
+
 static void check_unlock(const struct qcow2_luks *luks, struct fuzz_file *file)
 {
 	struct toy toy = { { toy_pbkdf2, toy_hash, toy_open, toy_close,
@@ -185,11 +194,10 @@ static void check_unlock(const struct qcow2_luks *luks, struct fuzz_file *file)
 		           false,
 		           false,
 		           0 };
-	const size_t len = QCOW2_LUKS_WORK + sizeof(struct qcow2_cipher);
-	struct qcow2_luks_password password = { "password", 8, 0 };
-	uint8_t key[QCOW2_KEY_MAX];
+	struct qcow2_cipher *cipher = (void *)fuzz_buf_new(sizeof *cipher);
+	struct qcow2_luks_unlocking u = { luks, &toy.base, cipher, "password",
+		                          8,    0,         { 0 },  { { 0 }, { 0 } } };
 	struct qcow2_error err;
-	uint8_t *work = fuzz_buf_new(len);
 	size_t i;
 	int rc;
 
@@ -197,16 +205,17 @@ static void check_unlock(const struct qcow2_luks *luks, struct fuzz_file *file)
 	if (fuzz_choose(&choices, 2) != 0)
 		toy.fail_in = 1 + fuzz_choose(&choices, 5000);
 	/* Any limit, or one that a slot just keeps or just exceeds. */
-	password.max_iterations = (uint32_t)fuzz_choose(&choices, UINT64_C(1) << 32);
+	u.max_iterations = (uint32_t)fuzz_choose(&choices, UINT64_C(1) << 32);
 	i = (size_t)fuzz_choose(&choices, 2 * QCOW2_LUKS_SLOTS);
 	if (i < QCOW2_LUKS_SLOTS)
-		password.max_iterations =
-			luks->slots[i].iterations - (uint32_t)fuzz_choose(&choices, 2);
-	toy.max_iterations = password.max_iterations;
+		u.max_iterations = luks->slots[i].iterations - (uint32_t)fuzz_choose(&choices, 2);
+	toy.max_iterations = u.max_iterations;
 	file->fail_at = fuzz_choose(&choices, 3) == 0 ? 1 + fuzz_choose(&choices, 600) : 0;
 	file->n_calls = 0;
 	file->has_failed = false;
-	rc = qcow2_luks_unlock(luks, &toy.base, &password, work, len, key, &err);
+	memset(u.key, 0xaa, sizeof u.key);
+	memset(&u.work, 0xaa, sizeof u.work);
+	rc = qcow2_luks_unlock(&u, &err);
 	CHECK(rc == err.status && !toy.is_open);
 	CHECK(file->n_calls <= toy.n_slots * (uint64_t)(luks->slot_len / SECTOR));
 	CHECK((rc == QCOW2_E_IO) == file->has_failed);
@@ -214,9 +223,25 @@ static void check_unlock(const struct qcow2_luks *luks, struct fuzz_file *file)
 	CHECK(rc != QCOW2_OK || toy.opens);
 	CHECK(rc == QCOW2_OK || rc == QCOW2_E_KEY || rc == QCOW2_E_TOO_BIG || rc == QCOW2_E_LUKS ||
 	      rc == QCOW2_E_TRUNCATED || rc == QCOW2_E_CRYPTO || rc == QCOW2_E_IO);
-	for (i = 0; i < len; i++)
-		CHECK(work[i] == 0);
-	fuzz_buf_free(work, len);
+	CHECK(is_wiped(&u.work, sizeof u.work) &&
+	      (rc == QCOW2_OK || is_wiped(u.key, sizeof u.key)));
+	fuzz_buf_free((uint8_t *)cipher, sizeof *cipher);
+}
+
+/* What qcow2_luks_read_aes_xts accepts, after qcow2_luks_read returned rc. */
+static void check_aes_xts(const struct qcow2_image *image, const struct qcow2_luks *all, int rc)
+{
+	const char *text = (const char *)all->header;
+	bool is_known = strcmp(text + 8, "aes") == 0 && strcmp(text + 40, "xts-plain64") == 0 &&
+	                strcmp(text + 72, "sha256") == 0;
+	struct qcow2_luks luks;
+
+	if (rc != QCOW2_OK || is_known) {
+		CHECK(qcow2_luks_read_aes_xts(&luks, image, NULL) == rc);
+		CHECK(rc != QCOW2_OK || memcmp(&luks, all, sizeof luks) == 0);
+	} else {
+		CHECK(qcow2_luks_read_aes_xts(&luks, image, NULL) == QCOW2_E_LUKS);
+	}
 }
 
 /* An image of which only the pointer to the LUKS header is there. */
@@ -273,6 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK(err.pos < CLUSTER + QCOW2_LUKS_HEADER_LEN);
 	if (is_there && luks.len >= QCOW2_LUKS_HEADER_LEN)
 		CHECK((rc == QCOW2_OK) == header_is_valid(bytes + CLUSTER));
+	check_aes_xts(&image, &luks, rc);
 	if (rc == QCOW2_OK)
 		check_unlock(&luks, &file);
 	return 0;

@@ -18,7 +18,7 @@ QCOW2_CORE_ZSTD_FAST = zstd_fast.c zstd_fast_fse.c zstd_fast_literals.c zstd_fas
 # One capability each: see the header of the same name in include/qcow2/.
 QCOW2_CORE_OPTIONAL = bitmap.c block.c check.c check_bitmap.c check_count.c check_map.c \
 	check_strict.c check_table.c check_walk.c cipher.c crypto.c extension.c feature.c luks.c \
-	luks_unlock.c luks_verify.c refcount.c snapshot.c status.c version1.c
+	luks_aes_xts.c luks_names.c luks_unlock.c luks_verify.c refcount.c snapshot.c status.c version1.c
 
 QCOW2_CORE_SRCS = $(sort $(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL) \
 	$(QCOW2_CORE_DEFLATE_FAST) $(QCOW2_CORE_ZSTD_SMALL) $(QCOW2_CORE_ZSTD_FAST) \

@@ -71,8 +71,8 @@ struct qcow2_cipher_spec {
 
 /*
  * The primitives. Each returns QCOW2_OK, or QCOW2_E_CRYPTO if the library does not have the cipher
- * or the hash, or fails. A primitive that fails releases what it has taken. None of them keeps a
- * pointer to an argument.
+ * or the hash, or fails. A primitive that fails releases what it has taken, and leaves no secret in
+ * the memory of a cipher. None of them keeps a pointer to an argument.
  *
  * The struct may be constant. A program that needs a context makes this the first member of a
  * larger struct.

@@ -6,13 +6,15 @@
  *	qcow2_image_open(&image, &io, QCOW2_OPEN_INSPECT, &err);
  *	qcow2_image_extensions(&image, &err);               // finds the LUKS header
  *	qcow2_luks_read(&luks, &image, &err);               // needs no key and no crypto
- *	qcow2_luks_unlock(&luks, &crypto, &password, work, sizeof work, key, &err);
- *	crypto.open(&crypto, &luks.spec, key, &my_cipher.base);
- *	qcow2_wipe(key, sizeof key);
+ *	struct qcow2_luks_unlocking u = { &luks, &crypto, &my_cipher.base, password, len, most };
+ *	qcow2_luks_unlock(&u, &err);
+ *	crypto.open(&crypto, &luks.spec, u.key, &my_cipher.base);
+ *	qcow2_wipe(u.key, sizeof u.key);
  *	qcow2_image_attach_cipher(&image, &my_cipher.base);
  *
  * Unlocking is slow on purpose: each slot has a count of iterations, often millions. On a
- * small device, supply the key itself; qcow2_luks_verify checks it, with a third less code.
+ * small device, supply the key itself; qcow2_luks_verify checks it, with less code. If all images
+ * have the usual cipher, qcow2_luks_read_aes_xts saves code, too.
  *
  * qcow2.txt "Full disk encryption header pointer" says where the header is. Its format is version 1
  * of the LUKS On-Disk Format Specification. The conventions are in image.h.
@@ -80,16 +82,13 @@ struct qcow2_luks {
 int qcow2_luks_read(struct qcow2_luks *luks, const struct qcow2_image *image,
                     struct qcow2_error *err);
 
-/* A password, and how much work the caller wants to spend on it. */
-struct qcow2_luks_password {
-	const void *bytes; /* any bytes; a newline at the end belongs to the password */
-	size_t len;        /* may be 0; then bytes may be NULL */
-	/*
-	 * The most iterations of PBKDF2 for a slot or for the digest. The image states the count,
-	 * so without a limit a hostile one keeps the processor busy for hours.
-	 */
-	uint32_t max_iterations;
-};
+/*
+ * Reads and checks the LUKS header as qcow2_luks_read does, but knows only what tools write by
+ * default: AES with a key of 128, 192 or 256 bits, xts-plain64 and SHA-256. A header with another
+ * name is not supported (QCOW2_E_LUKS). This takes less code, because it has no list of names.
+ */
+int qcow2_luks_read_aes_xts(struct qcow2_luks *luks, const struct qcow2_image *image,
+                            struct qcow2_error *err);
 
 /*
  * A hundred million: several times what QEMU writes, which measures the processor. A limit for
@@ -97,24 +96,41 @@ struct qcow2_luks_password {
  */
 #define QCOW2_LUKS_ITERATIONS UINT32_C(100000000)
 
-/* Bytes of work memory for qcow2_luks_unlock, to which the cipher_len of the primitives adds. */
-#define QCOW2_LUKS_WORK (512u + 2u * 64u)
+/* A call of qcow2_luks_unlock: what the caller sets, the key, and work memory. */
+struct qcow2_luks_unlocking {
+	const struct qcow2_luks *luks;
+	const struct qcow2_crypto *crypto;
+	/* Memory of crypto->cipher_len bytes, aligned to 8. Only the call uses it. */
+	struct qcow2_cipher *cipher;
+	const void *password; /* any bytes; a newline at the end belongs to the password */
+	size_t password_len;  /* may be 0; then password may be NULL */
+	/*
+	 * The most iterations of PBKDF2 for a slot or for the digest. The image states the count,
+	 * so without a limit a hostile one keeps the processor busy for hours.
+	 */
+	uint32_t max_iterations;
+
+	/* The key, of luks->spec.key_len bytes. The caller wipes it after use. */
+	uint8_t key[QCOW2_KEY_MAX];
+
+	/* Memory that the call needs. */
+	struct {
+		uint8_t key[QCOW2_KEY_MAX];       /* of a slot; then digests */
+		uint8_t sector[QCOW2_SECTOR_LEN]; /* of key material */
+	} work;
+};
 
 /*
- * Unlocks the key with a password: tries each active slot, the lowest first. On success, `key` has
- * luks->spec.key_len bytes; it has room for QCOW2_KEY_MAX. The caller wipes it after use, as well
- * as the password.
- *
- * work has work_len bytes and is aligned to 8. It is wiped before the call returns, except that
- * nothing is written to it with QCOW2_E_ARGUMENT and QCOW2_E_MEMORY.
+ * Unlocks the key with a password: tries each active slot, the lowest first. Before it returns, it
+ * wipes u->work and *u->cipher, and if it fails, also u->key. With QCOW2_E_ARGUMENT it writes
+ * nothing to them.
  *
  * Fails with
- *	QCOW2_E_ARGUMENT   luks, crypto, password, work or key is NULL, work is misaligned, the
- *	                   password has bytes but no pointer to them, or qcow2_luks_read failed
- *	QCOW2_E_MEMORY     work_len is too small; err->detail is the length that is needed
+ *	QCOW2_E_ARGUMENT   u is NULL, or luks, crypto or cipher in it; the password has bytes but no
+ *	                   pointer to them; or qcow2_luks_read failed
  *	QCOW2_E_KEY        the password opens no slot; err->detail is the number of slots tried
- *	QCOW2_E_TOO_BIG    the digest has more iterations than password->max_iterations, or an
- *	                   active slot has, and no other one opens; err->detail is their number
+ *	QCOW2_E_TOO_BIG    the digest has more than max_iterations, or an active slot has, and no
+ *	                   other one opens; err->detail is their number, of slots that of the last
  *	QCOW2_E_LUKS       the key material of a slot is outside of luks->len; err->pos is where
  *	QCOW2_E_TRUNCATED  the file ends before the key material does, and the image was opened
  *	                   without QCOW2_OPEN_TRUNCATED
@@ -124,9 +140,7 @@ struct qcow2_luks_password {
  * Cost: for each slot tried, one io call of 512 bytes for each sector of its key material, which
  * are 500 for a key of 64 bytes.
  */
-int qcow2_luks_unlock(const struct qcow2_luks *luks, const struct qcow2_crypto *crypto,
-                      const struct qcow2_luks_password *password, void *work, size_t work_len,
-                      uint8_t *key, struct qcow2_error *err);
+int qcow2_luks_unlock(struct qcow2_luks_unlocking *u, struct qcow2_error *err);
 
 /*
  * Checks a key of luks->spec.key_len bytes that comes from elsewhere. The time that it takes does

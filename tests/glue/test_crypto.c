@@ -159,11 +159,9 @@ static const struct qcow2_io_ops memory_ops = { .read = memory_read };
 static void image_reads(struct image *img, const struct qcow2_crypto *crypto)
 {
 	static uint64_t memory[QCOW2_READER_MEMORY / sizeof(uint64_t)];
-	struct qcow2_luks_password password = { "abc", 3, QCOW2_LUKS_ITERATIONS };
 	struct qcow2_io io = { .ops = &memory_ops, .ctx = img, .size = img->file.len };
-	size_t work_len = QCOW2_LUKS_WORK + crypto->cipher_len;
-	uint8_t key[QCOW2_KEY_MAX], buf[5000], want[sizeof buf];
-	void *work = malloc(work_len);
+	uint8_t buf[5000], want[sizeof buf];
+	struct qcow2_luks_unlocking u;
 	struct qcow2_cipher *cipher;
 	struct qcow2_image image;
 	struct qcow2_reader reader;
@@ -172,11 +170,18 @@ static void image_reads(struct image *img, const struct qcow2_crypto *crypto)
 	EQ(qcow2_image_open(&image, &io, QCOW2_OPEN_INSPECT, NULL), QCOW2_OK);
 	EQ(qcow2_image_extensions(&image, NULL), QCOW2_OK);
 	EQ(qcow2_luks_read(&luks, &image, NULL), QCOW2_OK);
-	EQ(qcow2_luks_unlock(&luks, crypto, &password, work, work_len, key, NULL), QCOW2_OK);
-	password.len = 2;
-	EQ(qcow2_luks_unlock(&luks, crypto, &password, work, work_len, key, NULL), QCOW2_E_KEY);
-	free(work);
-	cipher = cipher_new(crypto, &luks.spec, key);
+	memset(&u, 0, sizeof u);
+	u.luks = &luks;
+	u.crypto = crypto;
+	u.cipher = malloc(crypto->cipher_len);
+	u.password = "abc";
+	u.password_len = 2;
+	u.max_iterations = QCOW2_LUKS_ITERATIONS;
+	EQ(qcow2_luks_unlock(&u, NULL), QCOW2_E_KEY);
+	u.password_len = 3;
+	EQ(qcow2_luks_unlock(&u, NULL), QCOW2_OK);
+	free(u.cipher);
+	cipher = cipher_new(crypto, &luks.spec, u.key);
 	EQ(qcow2_image_attach_cipher(&image, cipher), QCOW2_OK);
 	EQ(qcow2_reader_init(&reader, &image, memory, sizeof memory), QCOW2_OK);
 	EQ(qcow2_reader_read(&reader, 100, buf, sizeof buf), QCOW2_OK);

@@ -81,13 +81,17 @@ static const struct qcow2_crypto primitives = { any_pbkdf2, any_hash, any_open, 
  */
 static void unlock(void)
 {
-	static uint64_t work[(QCOW2_LUKS_WORK + sizeof(struct qcow2_cipher)) / 8];
-	static uint64_t less[sizeof work / 8 - 1];
 	static uint8_t password[20];
-	struct qcow2_luks_password p = { password, Frama_C_interval(0, sizeof password),
-		                         Frama_C_unsigned_int_interval(0, UINT32_MAX) };
+	static struct qcow2_cipher cipher;
+	struct qcow2_luks_unlocking u = { &luks,
+		                          &primitives,
+		                          &cipher,
+		                          password,
+		                          Frama_C_interval(0, sizeof password),
+		                          Frama_C_unsigned_int_interval(0, UINT32_MAX),
+		                          { 0 },
+		                          { { 0 }, { 0 } } };
 	struct qcow2_error err;
-	uint8_t key[QCOW2_KEY_MAX];
 	uint32_t hash, len;
 
 	/*@ loop unroll 7; */
@@ -97,15 +101,13 @@ static void unlock(void)
 			luks.hash = hash;
 			luks.spec.key_len = len;
 			luks.slot_len = 4000u * len;
-			Frama_C_make_unknown((char *)key, sizeof key);
-			(void)qcow2_luks_verify(&luks, &primitives, key, p.max_iterations, NULL);
-			(void)qcow2_luks_unlock(&luks, &primitives, &p, work, sizeof work, key,
-			                        &err);
+			Frama_C_make_unknown((char *)u.key, sizeof u.key);
+			(void)qcow2_luks_verify(&luks, &primitives, u.key, u.max_iterations, NULL);
+			(void)qcow2_luks_unlock(&u, &err);
 		}
 	}
-	(void)qcow2_luks_unlock(&luks, &primitives, &p, less, sizeof less, key, &err);
-	(void)qcow2_luks_unlock(NULL, &primitives, &p, work, sizeof work, key, &err);
-	(void)qcow2_luks_verify(NULL, &primitives, key, 1, &err);
+	(void)qcow2_luks_unlock(NULL, &err);
+	(void)qcow2_luks_verify(NULL, &primitives, u.key, 1, &err);
 }
 
 /* ---- Reading ---- */
@@ -152,7 +154,8 @@ int main(void)
 	                     NULL) != QCOW2_OK)
 		return 0;
 	(void)qcow2_image_extensions(&image, NULL);
-	if (qcow2_luks_read(&luks, &image, NULL) == QCOW2_OK)
+	if (qcow2_luks_read(&luks, &image, NULL) == QCOW2_OK ||
+	    qcow2_luks_read_aes_xts(&luks, &image, NULL) == QCOW2_OK)
 		unlock();
 	cipher.decrypt = any_decrypt;
 	if (qcow2_image_attach_cipher(&image, &none) == QCOW2_OK ||

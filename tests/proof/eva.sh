@@ -78,7 +78,7 @@ prove lists 90 gcc_x86_64 '' tests/proof/lists.c $open src/snapshot.c src/featur
 	src/bitmap.c src/refcount.c src/cache.c src/reader.c
 # shellcheck disable=SC2086
 prove crypt 95 gcc_x86_64 '' tests/proof/crypt.c $open src/cache.c src/cipher.c src/crypto.c \
-	src/luks.c src/luks_unlock.c src/luks_verify.c
+	src/luks.c src/luks_aes_xts.c src/luks_names.c src/luks_unlock.c src/luks_verify.c
 prove version1 88 gcc_x86_64 '' tests/proof/version1.c src/io.c src/wide.c src/image.c \
 	src/version1.c src/cipher.c src/cache.c src/map.c src/chain.c src/reader.c
 prove block 95 gcc_x86_64 '' tests/proof/block.c src/io.c src/wide.c

@@ -57,26 +57,31 @@ int strcmp(const char *a, const char *b)
 enum { CIPHER_ROOM = 1536 };
 
 static struct qcow2_luks luks;
-static uint64_t work[(QCOW2_LUKS_WORK + CIPHER_ROOM) / 8];
 static uint64_t cipher_memory[CIPHER_ROOM / 8];
 
 static int layer_unlock(struct layer *layer, struct qcow2_error *error)
 {
-	static const struct qcow2_luks_password password = { "open-sesame", 11, 10000 };
-	struct qcow2_cipher *cipher = (void *)cipher_memory;
-	uint8_t key[QCOW2_KEY_MAX];
+	static struct qcow2_luks_unlocking u = {
+		.luks = &luks,
+		.crypto = &qcow2_mbedtls,
+		.cipher = (void *)cipher_memory,
+		.password = "open-sesame",
+		.password_len = 11,
+		.max_iterations = 10000,
+	};
+	struct qcow2_cipher *cipher = u.cipher;
 	int rc = qcow2_image_extensions(&layer->image, error);
 
+	if (qcow2_mbedtls.cipher_len > sizeof cipher_memory)
+		return QCOW2_E_MEMORY;
 	if (rc == QCOW2_OK)
-		rc = qcow2_luks_read(&luks, &layer->image, error);
-	/* Also fails if a cipher does not fit into CIPHER_ROOM. */
+		rc = qcow2_luks_read_aes_xts(&luks, &layer->image, error);
 	if (rc == QCOW2_OK)
-		rc = qcow2_luks_unlock(&luks, &qcow2_mbedtls, &password, work, sizeof work, key,
-		                       error);
+		rc = qcow2_luks_unlock(&u, error);
 	if (rc != QCOW2_OK)
 		return rc;
-	rc = qcow2_mbedtls.open(&qcow2_mbedtls, &luks.spec, key, cipher);
-	qcow2_wipe(key, sizeof key);
+	rc = qcow2_mbedtls.open(&qcow2_mbedtls, &luks.spec, u.key, cipher);
+	qcow2_wipe(u.key, sizeof u.key);
 	return rc == QCOW2_OK ? qcow2_image_attach_cipher(&layer->image, cipher) : rc;
 }
 

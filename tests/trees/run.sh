@@ -119,7 +119,7 @@ mbedtls_run() { # TREE, after mbedtls_build
 	local from=$1/lib/mbedtls/external/mbedtls work=$1/qcow2.mbedtls core crc out
 	core=$(printf 'include src/sources.mk\nall: ; @echo $(addprefix src/,%s block.c status.c %s mem.c)\n' \
 		'$(QCOW2_CORE_READ) $(QCOW2_CORE_UNPACK) $(QCOW2_CORE_DEFLATE_SMALL)' \
-		'cipher.c crypto.c extension.c luks.c luks_unlock.c luks_verify.c' | make -s -f -)
+		'cipher.c crypto.c extension.c luks.c luks_aes_xts.c luks_unlock.c luks_verify.c' | make -s -f -)
 	make -s O="$dir/own" "$mkimage" || return 1
 	printf 'size 1M\nencrypt luks password=no slot=2 password=%s\nl2 0-7 data\nl2 9 compressed\n' \
 		open-sesame >"$work/luks.recipe" &&

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BITS = 12, WORK = QCOW2_LUKS_WORK + sizeof(struct toy_cipher) };
+enum { BITS = 12 };
 
 /* Positions in the header. */
 enum { AT_PAYLOAD = 104, AT_KEY_LEN = 108, AT_DIGEST_ITERATIONS = 164, AT_SLOT = 208 };
@@ -43,19 +43,38 @@ static void locked_make(struct locked *l)
 	EQ(qcow2_luks_read(&l->header, &l->s.image, &l->s.err), QCOW2_OK);
 }
 
+static void unlocking_init(struct qcow2_luks_unlocking *u, struct locked *l,
+                           struct toy_cipher *cipher)
+{
+	memset(u, 0xaa, sizeof *u);
+	memset(cipher, 0, sizeof *cipher);
+	u->luks = &l->header;
+	u->crypto = &l->crypto.base;
+	u->cipher = &cipher->base;
+	u->password = "x";
+	u->password_len = 1;
+	u->max_iterations = 1000;
+}
+
 static int unlock_within(struct locked *l, const char *password, uint32_t most, uint8_t *key)
 {
-	struct qcow2_luks_password p = { password, password != NULL ? strlen(password) : 0, most };
-	uint64_t work[WORK / 8 + 1];
+	struct qcow2_luks_unlocking u;
+	struct toy_cipher cipher;
 	int rc;
 
-	memset(work, 0xaa, sizeof work);
-	rc = qcow2_luks_unlock(&l->header, &l->crypto.base, &p, work, WORK, key, &l->s.err);
+	unlocking_init(&u, l, &cipher);
+	u.password = password;
+	u.password_len = password != NULL ? strlen(password) : 0;
+	u.max_iterations = most;
+	rc = qcow2_luks_unlock(&u, &l->s.err);
 	EQ(l->s.err.status, rc);
-	/* Nothing stays behind, and nothing else is touched. */
-	ALL((uint8_t *)work, 0, WORK);
-	ALL((uint8_t *)work + WORK, 0xaa, sizeof work - WORK);
+	/* Nothing stays behind. */
+	ALL((uint8_t *)&u.work, 0, sizeof u.work);
+	ALL((uint8_t *)&cipher, 0, sizeof cipher);
+	if (rc != QCOW2_OK)
+		ALL(u.key, 0, sizeof u.key);
 	EQ(l->log.open, 0);
+	memcpy(key, u.key, sizeof u.key);
 	return rc;
 }
 
@@ -106,16 +125,13 @@ static void test_unlock(void **state)
 		locked_make(&l);
 		EQ(l.header.hash, kinds[i].hash_number);
 		EQ(l.header.spec.key_len, kinds[i].key_len);
-		memset(key, 0x77, sizeof key);
 		EQ(unlock(&l, "open sesame", key), QCOW2_OK);
 		SAME(key, l.luks.key, kinds[i].key_len);
-		ALL(key + kinds[i].key_len, 0x77, sizeof key - kinds[i].key_len);
 		EQ(qcow2_luks_verify(&l.header, &l.crypto.base, key, 1000, &l.s.err), QCOW2_OK);
-		memset(key, 0x77, sizeof key);
 		EQ(unlock(&l, "open sesam", key), QCOW2_E_KEY);
 		EQ(l.s.err.detail, 1);
 		TRUE(l.s.err.io == &l.s.image.io);
-		ALL(key, 0x77, sizeof key);
+		EQ(l.s.err.pos, l.luks.pos);
 		test_image_free(&l.s);
 	}
 }
@@ -170,10 +186,10 @@ static void test_limits(void **state)
 	locked_make(&l);
 	EQ(unlock_within(&l, "two", TOY_ITERATIONS + 2, key), QCOW2_OK);
 	EQ(unlock_within(&l, "two", TOY_ITERATIONS + 1, key), QCOW2_E_TOO_BIG);
-	EQ(l.s.err.detail, TOY_ITERATIONS + 2);
+	EQ(l.s.err.detail, TOY_ITERATIONS + 3);
 	EQ(unlock_within(&l, "three", TOY_ITERATIONS + 2, key), QCOW2_E_TOO_BIG);
 	EQ(l.s.err.detail, TOY_ITERATIONS + 3);
-	EQ(l.s.err.pos, l.luks.pos + l.header.slots[3].sector * UINT64_C(512));
+	EQ(l.s.err.pos, l.luks.pos);
 	EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, TOY_DIGEST_ITERATIONS, NULL),
 	   QCOW2_OK);
 	EQ(qcow2_luks_verify(&l.header, &l.crypto.base, l.luks.key, TOY_DIGEST_ITERATIONS - 1,
@@ -417,6 +433,11 @@ static const struct names names[] = {
 	{ "aes", "lmk-plain64", "sha256", 64, AT_MODE, NONE },
 	{ "aes", "XTS-plain64", "sha256", 64, AT_MODE, NONE },
 	/* Keys */
+	{ "aes", "xts-plain64", "sha256", 32, -1, { AES, XTS, PLAIN64, 0, 32 }, SHA256 },
+	{ "aes", "xts-plain64", "sha256", 48, -1, { AES, XTS, PLAIN64, 0, 48 }, SHA256 },
+	{ "aes", "xts-plain64", "sha256", 16, AT_KEY_LEN, NONE },
+	{ "aes", "xts-plain64", "sha256", 40, AT_KEY_LEN, NONE },
+	{ "aes", "xts-plain64", "sha256", 80, AT_KEY_LEN, NONE },
 	{ "aes", "cbc-plain64", "sha256", 48, AT_KEY_LEN, NONE },
 	{ "aes", "cbc-plain64", "sha256", 64, AT_KEY_LEN, NONE },
 	{ "aes", "cbc-plain64", "sha256", 24, AT_KEY_LEN, NONE },
@@ -431,6 +452,36 @@ static const struct names names[] = {
 	{ "aes", "cbc-essiv:ripemd160", "sha256", 32, AT_MODE, NONE },
 	{ "cast5", "cbc-essiv:sha256", "sha256", 16, AT_MODE, NONE },
 };
+
+/* The same header without the list of names: which field is refused? */
+static void names_aes_xts(struct locked *l, const struct names *n)
+{
+	struct qcow2_error err;
+	unsigned pos;
+
+	if (strcmp(n->cipher, "aes") != 0)
+		pos = AT_CIPHER;
+	else if (strcmp(n->mode, "xts-plain64") != 0)
+		pos = AT_MODE;
+	else if (strcmp(n->hash, "sha256") != 0)
+		pos = AT_HASH;
+	else
+		pos = AT_KEY_LEN;
+	if (pos == AT_KEY_LEN && n->pos < 0) {
+		EQ(qcow2_luks_read_aes_xts(&l->header, &l->s.image, &err), QCOW2_OK);
+		EQ(l->header.spec.cipher, AES);
+		EQ(l->header.spec.mode, XTS);
+		EQ(l->header.spec.iv, PLAIN64);
+		EQ(l->header.spec.iv_hash, 0);
+		EQ(l->header.spec.key_len, n->key_len);
+		EQ(l->header.hash, SHA256);
+		TRUE(l->header.image == &l->s.image);
+	} else {
+		EQ(qcow2_luks_read_aes_xts(&l->header, &l->s.image, &err), QCOW2_E_LUKS);
+		EQ(err.pos, l->luks.pos + pos);
+		TRUE(l->header.image == NULL);
+	}
+}
 
 static void test_names(void **state)
 {
@@ -452,6 +503,7 @@ static void test_names(void **state)
 		memcpy(at + AT_MODE, n->mode, strlen(n->mode));
 		memcpy(at + AT_HASH, n->hash, strlen(n->hash));
 		image_put(&l.s.img.file, l.luks.pos + AT_KEY_LEN, n->key_len, 4);
+		names_aes_xts(&l, n);
 		if (n->pos >= 0) {
 			EQ(qcow2_luks_read(&l.header, &l.s.image, &err), QCOW2_E_LUKS);
 			EQ(err.pos, l.luks.pos + (unsigned)n->pos);
@@ -582,39 +634,51 @@ static void test_material_cut(void **state)
 
 /* ---- Arguments ---- */
 
+static void unlock_refused(struct qcow2_luks_unlocking *u)
+{
+	struct qcow2_error err;
+
+	EQ(qcow2_luks_unlock(u, &err), QCOW2_E_ARGUMENT);
+	TRUE(err.io == NULL);
+	ALL((uint8_t *)&u->work, 0xaa, sizeof u->work);
+}
+
 static void test_arguments(void **state)
 {
 	struct locked l = { 0 };
 	struct qcow2_luks none = { 0 };
-	struct qcow2_luks_password p = { "x", 1, 1000 };
+	struct qcow2_luks_unlocking good, u;
 	const struct qcow2_crypto *c = &l.crypto.base;
+	struct toy_cipher cipher;
 	struct qcow2_error err;
-	uint64_t work[WORK / 8 + 1];
 	uint8_t key[QCOW2_KEY_MAX];
 
 	(void)state;
 	locked_make(&l);
-	EQ(qcow2_luks_unlock(NULL, c, &p, work, WORK, key, &err), QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&none, c, &p, work, WORK, key, &err), QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&l.header, NULL, &p, work, WORK, key, &err), QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&l.header, c, NULL, work, WORK, key, &err), QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&l.header, c, &p, NULL, WORK, key, &err), QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&l.header, c, &p, (uint8_t *)work + 1, WORK, key, &err),
-	   QCOW2_E_ARGUMENT);
-	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, NULL, &err), QCOW2_E_ARGUMENT);
-	err.io = &l.s.image.io;
-	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK - 1, key, &err), QCOW2_E_MEMORY);
-	EQ(err.detail, WORK);
-	TRUE(err.io == NULL);
-	p.bytes = NULL;
-	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, key, &err), QCOW2_E_ARGUMENT);
-	p.bytes = "x";
+	unlocking_init(&good, &l, &cipher);
+	EQ(qcow2_luks_unlock(NULL, &err), QCOW2_E_ARGUMENT);
+	u = good;
+	u.luks = NULL;
+	unlock_refused(&u);
+	u.luks = &none;
+	unlock_refused(&u);
+	u = good;
+	u.crypto = NULL;
+	unlock_refused(&u);
+	u = good;
+	u.cipher = NULL;
+	unlock_refused(&u);
+	u = good;
+	u.password = NULL;
+	unlock_refused(&u);
 	EQ(l.log.calls, 0);
-	EQ(qcow2_luks_unlock(&l.header, c, &p, work, WORK, key, NULL), QCOW2_E_KEY);
+	EQ(qcow2_luks_unlock(&good, NULL), QCOW2_E_KEY);
+	memset(key, 0, sizeof key);
 	EQ(qcow2_luks_verify(NULL, c, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&none, c, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&l.header, NULL, key, 1000, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_verify(&l.header, c, NULL, 1000, &err), QCOW2_E_ARGUMENT);
+	EQ(qcow2_luks_read_aes_xts(NULL, &l.s.image, &err), QCOW2_E_ARGUMENT);
 	EQ(qcow2_luks_read(&l.header, NULL, &err), QCOW2_E_ARGUMENT);
 	ALL(&l.header, 0, sizeof l.header);
 	test_image_free(&l.s);

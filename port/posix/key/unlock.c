@@ -113,21 +113,24 @@ static bool luks_key(struct unlocking *u)
 {
 	uint32_t asked = u->options->max_iterations;
 	uint32_t limit = asked != 0u ? asked : QCOW2_LUKS_ITERATIONS;
-	struct qcow2_luks_password password = {
-		.bytes = u->password.bytes,
-		.len = u->password.len,
+	struct qcow2_luks_unlocking call = {
+		.luks = &u->luks,
+		.crypto = qp_crypto,
+		.cipher = malloc(qp_crypto->cipher_len),
+		.password = u->password.bytes,
+		.password_len = u->password.len,
 		.max_iterations = limit,
 	};
-	size_t work_len = QCOW2_LUKS_WORK + qp_crypto->cipher_len;
-	void *work = malloc(work_len);
 	int rc;
 
-	if (work == NULL) {
+	if (call.cipher == NULL) {
 		qp_fail_memory();
 		return false;
 	}
-	rc = qcow2_luks_unlock(&u->luks, qp_crypto, &password, work, work_len, u->key, &u->err);
-	free(work); /* the core has wiped it */
+	rc = qcow2_luks_unlock(&call, &u->err);
+	free(call.cipher); /* the core has wiped it */
+	memcpy(u->key, call.key, sizeof u->key);
+	qcow2_wipe(call.key, sizeof call.key);
 	if (rc == QCOW2_E_TOO_BIG)
 		return key_too_slow(u, limit);
 	return rc == QCOW2_OK || core_failed(u, rc);
