@@ -18,7 +18,7 @@ static uint32_t aes_xts_check(struct qcow2_luks *luks)
 	uint32_t at;
 
 	/*@ slevel 200; */
-	for (at = Q2_LUKS_AT_CIPHER; at < NAMES_END; at += NAME_FIELD_LEN) {
+	for (at = Q2_LUKS_AT_CIPHER; at != NAMES_END; at += NAME_FIELD_LEN) {
 		const uint8_t *text = luks->header + at;
 
 		do {

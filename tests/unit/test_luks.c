@@ -66,6 +66,7 @@ static int unlock_within(struct locked *l, const char *password, uint32_t most, 
 	u.password = password;
 	u.password_len = password != NULL ? strlen(password) : 0;
 	u.max_iterations = most;
+	memset(&l->s.err, 0, sizeof l->s.err);
 	rc = qcow2_luks_unlock(&u, &l->s.err);
 	EQ(l->s.err.status, rc);
 	/* Nothing stays behind. */
