@@ -53,14 +53,20 @@ static __thread struct worker *own; /* of this thread */
 /* The last message of libfuse; "" if it has printed none. */
 static char fuse_message[MESSAGE_LEN];
 
-/* Makes the buffer of this thread large enough. */
+/*
+ * Makes the buffer of this thread large enough. It begins where a page begins, because the kernel
+ * copies an answer to pages: if each of them came from two pages of the buffer, the kernel would
+ * look up twice as many, and copy in unaligned pieces.
+ */
 static char *buffer_of(size_t len)
 {
-	if (len > read_room) {
-		free(read_buffer);
-		read_buffer = malloc(len);
-		read_room = read_buffer != NULL ? len : 0u;
-	}
+	void *memory = NULL;
+
+	if (len <= read_room)
+		return read_buffer;
+	free(read_buffer);
+	read_room = posix_memalign(&memory, (size_t)sysconf(_SC_PAGESIZE), len) == 0 ? len : 0u;
+	read_buffer = read_room != 0u ? memory : NULL;
 	return read_buffer;
 }
 
