@@ -83,9 +83,8 @@ int qcow2_luks_read(struct qcow2_luks *luks, const struct qcow2_image *image,
                     struct qcow2_error *err);
 
 /*
- * Reads and checks the LUKS header as qcow2_luks_read does, but knows only what tools write by
- * default: AES with a key of 128, 192 or 256 bits, xts-plain64 and SHA-256. A header with another
- * name is not supported (QCOW2_E_LUKS). This takes less code, because it has no list of names.
+ * The same, but supports only what tools write by default: AES with a key of 128, 192 or 256 bits,
+ * in mode XTS with plain64, and the hash SHA-256. Without the list of names it takes less code.
  */
 int qcow2_luks_read_aes_xts(struct qcow2_luks *luks, const struct qcow2_image *image,
                             struct qcow2_error *err);
@@ -113,7 +112,7 @@ struct qcow2_luks_unlocking {
 	/* The key, of luks->spec.key_len bytes. The caller wipes it after use. */
 	uint8_t key[QCOW2_KEY_MAX];
 
-	/* Memory that the call needs. */
+	/* Work memory. */
 	struct {
 		uint8_t key[QCOW2_KEY_MAX];       /* of a slot; then digests */
 		uint8_t sector[QCOW2_SECTOR_LEN]; /* of key material */
@@ -130,7 +129,7 @@ struct qcow2_luks_unlocking {
  *	                   pointer to them; or qcow2_luks_read failed
  *	QCOW2_E_KEY        the password opens no slot; err->detail is the number of slots tried
  *	QCOW2_E_TOO_BIG    the digest has more than max_iterations, or an active slot has, and no
- *	                   other one opens; err->detail is their number, of slots that of the last
+ *	                   other one opens; err->detail is how many, in the last such slot
  *	QCOW2_E_LUKS       the key material of a slot is outside of luks->len; err->pos is where
  *	QCOW2_E_TRUNCATED  the file ends before the key material does, and the image was opened
  *	                   without QCOW2_OPEN_TRUNCATED
