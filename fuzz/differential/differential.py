@@ -24,7 +24,7 @@ import sys
 import time
 from collections import Counter
 
-E_TRUNCATED, E_HEADER = -54, -48
+E_TRUNCATED, E_HEADER, E_LUKS = -54, -48, -58
 RANGES_MAX = 160
 PIECE = 4096
 PASSWORD = 'abc'
@@ -43,6 +43,8 @@ OPEN_RULES = [
     ('P14: a backing name of 0 bytes of version 1 is near 2^63 or behind it: we ignore it, QEMU does not',
      lambda ours, qemu, top: ours == 0 and top.version == 1 and top.get(16, 4) == 0 and
      top.get(8, 4) >= 0x7fffffff and 'Input/output error' in qemu),
+    ('P27: the place of a LUKS slot is just below 2^32 sectors: we refuse it, QEMU does not',
+     lambda ours, qemu, top: ours == E_LUKS and qemu == '' and max(top.luks_places()) > 0xffffffff - 504),
 ]
 
 
@@ -104,6 +106,11 @@ class Layer:
                 return
             yield self.bytes[start:start + name_len]
             pos = (start + name_len + 7) // 8 * 8
+
+    def luks_places(self):
+        """The sectors where the slots of the LUKS header have their key material."""
+        header = int.from_bytes((self.extension(0x0537be77) or bytes(8))[:8], 'big')
+        return [self.get(header + 208 + 48 * slot + 40, 4) for slot in range(8)]
 
     def tables(self):
         """The number of L1 entries, and of entries in each L2 table."""

@@ -261,6 +261,13 @@ def test_damaged_header(name, image):
     assert words in qcow2("info", image).err
 
 
+def test_slot_near_the_end_of_numbers(image):
+    """P27: QEMU adds its length to it in 32 bits, and does not use the slot, so it reads the image."""
+    make(SHAPE + LUKS + f"l2 0 data\nlayout\nput32 $luks+208+{48 * 7}+40 0xffffffff\n", image)
+    assert len(qemu_disk(image, (image, "abc"))) == 64 * K
+    refused(qcow2("cat", "--key-file", key_file(image), image), "key slot 7", "at file offset ")
+
+
 def test_no_header(image):
     make(SHAPE + "header.crypt_method 2\n", image)
     refused(qcow2("cat", image), "invalid LUKS header", "has none")
