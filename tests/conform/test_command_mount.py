@@ -3,8 +3,10 @@
 """`qcow2 mount` and `qcow2 umount`: the files of a mount, the programs that read them, and what is left
 behind. The tests need root, /dev/fuse and loop devices."""
 import contextlib
+import ctypes
 import errno
 import json
+import mmap
 import os
 import re
 import shutil
@@ -297,9 +299,19 @@ def test_snapshots_of_a_long_chain(limits, least, most, image, place):
 
 
 def forget(path, begin, n):
-    """Makes the kernel forget what it keeps of a range of the file."""
-    with open(path, "rb") as file:
-        os.posix_fadvise(file.fileno(), begin, n, os.POSIX_FADV_DONTNEED)
+    """Makes the kernel forget what it keeps of a range of the file. It may keep pages that a processor has just
+    used, so one request is not always enough."""
+    pages = (ctypes.c_ubyte * (n // mmap.PAGESIZE))()
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), n, offset=begin, access=mmap.ACCESS_COPY) as memory:
+        at = ctypes.byref(ctypes.c_char.from_buffer(memory))
+
+        def is_forgotten():
+            os.posix_fadvise(file.fileno(), begin, n, os.POSIX_FADV_DONTNEED)
+            assert ctypes.CDLL(None).mincore(at, ctypes.c_size_t(n), pages) == 0
+            return not any(page & 1 for page in pages)
+
+        wait_until(is_forgotten)
+        del at
 
 
 def is_reading(pid):
@@ -325,7 +337,8 @@ def test_slow_snapshot(image, tmp_path, place):
         os.kill(server, signal.SIGSTOP)
         slow = subprocess.Popen(["stat", place / "snapshots/1/disk"], stdout=subprocess.DEVNULL)
         try:
-            wait_until(lambda: is_reading(pair(place)[1]))
+            wait_until(lambda: slow.poll() is not None or is_reading(pair(place)[1]))
+            assert slow.poll() is None
             readers = [subprocess.Popen(["dd", f"if={place / path}", "bs=64k", "count=1", "iflag=direct",
                                          "status=none"], stdout=subprocess.PIPE)
                        for path in ("disk", "snapshots/2/disk")]
