@@ -53,6 +53,14 @@ uint32_t q2_unzstd_take(struct unzstd *s, uint32_t n)
 {
 	uint32_t buf;
 
+	/*@ loop invariant s->n_bits < n + 8 || s->n_bits == \at(s->n_bits, Pre);
+	    loop invariant good_pieces(s->stream) && s->stream == \at(s->stream, Pre);
+	    loop invariant \at(s->status, Pre) != 0 ==> s->status == \at(s->status, Pre);
+	    loop invariant \at(s->at, Pre) <= s->at;
+	    loop invariant \at(s->at, Pre) <= s->end ==> s->at <= s->end;
+	    loop assigns s->at, s->buf, s->n_bits, s->status, \at(s->stream, Pre)->next,
+	                 \at(s->stream, Pre)->end, \at(s->stream, Pre)->fill_at;
+	    loop variant 32 - s->n_bits; */
 	for (; s->n_bits < n; s->n_bits += 8)
 		s->buf |= q2_unzstd_next(s) << s->n_bits;
 	buf = s->buf;
@@ -101,6 +109,9 @@ bool q2_unzstd_open(struct unzstd *s)
 		s->buf = 0;
 	if (!q2_unzstd_check(s, s->buf != 0))
 		return false;
+	/*@ loop invariant s->n_bits <= 7 && 1 << s->n_bits <= s->buf <= 0xff;
+	    loop assigns s->n_bits;
+	    loop variant 7 - s->n_bits; */
 	while (s->n_bits < 7 && s->buf >> s->n_bits != 1)
 		s->n_bits++;
 	return true;

@@ -19,43 +19,81 @@ static const struct unzstd_table {
 };
 
 /*
- * Fills a table of 1 << log cells from how often each symbol occurs: section 4.1.1. The steps reach
- * every cell, because their length is odd.
+ * Distributes the symbols over the cells of a table, from how often each occurs: section 4.1.1. A
+ * cell becomes its symbol. Rare symbols have one cell each, at the top. The steps reach every cell,
+ * because their length is odd.
  */
-static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log)
+static void unzstd_spread(struct unzstd *s, uint32_t first, uint32_t mask)
 {
-	const struct unzstd_table *t = &unzstd_tables[table];
-	uint16_t *cells = s->cells + t->cells;
-	uint32_t size = UINT32_C(1) << log;
-	uint32_t mask = (size - 1) & ((UINT32_C(1) << t->log) - 1);
-	uint32_t top = size;
+	uint16_t *cells = s->cells + first;
+	uint32_t step = ((mask + 1) >> 1) + ((mask + 1) >> 3) + 3;
+	uint32_t top = mask + 1;
 	uint32_t at = 0;
-	uint32_t i;
+	uint32_t i, left;
 
-	s->logs[table] = (uint8_t)log;
-	/* Rare symbols have one cell each, at the top. */
+	/*@ loop invariant i <= 64;
+	    loop assigns i, top, cells[0 .. mask];
+	    loop variant 64 - i; */
 	for (i = 0; i < UNZSTD_SYMBOLS; i++)
 		if (s->often[i] == UNZSTD_RARE)
 			cells[--top & mask] = (uint16_t)i;
+	/*@ loop invariant i <= 64 && at <= mask;
+	    loop invariant \forall integer k; 0 <= k < i ==> s->often[k] <= mask + 1;
+	    loop invariant \forall integer k; i <= k < 64 ==>
+	                     s->often[k] <= mask + 1 || s->often[k] == UNZSTD_RARE;
+	    loop assigns i, left, at, cells[0 .. mask], s->often[0 .. 63];
+	    loop variant 64 - i; */
 	for (i = 0; i < UNZSTD_SYMBOLS; i++) {
-		uint32_t left = s->often[i];
-
-		if (left == UNZSTD_RARE) {
+		if (s->often[i] == UNZSTD_RARE) {
 			s->often[i] = 1;
-			left = 0;
+			continue;
 		}
-		for (; left != 0; left--) {
+		/*@ loop invariant at <= mask;
+		    loop assigns left, at, cells[0 .. mask];
+		    loop variant left; */
+		for (left = s->often[i]; left != 0; left--) {
 			cells[at] = (uint16_t)i;
+			/*@ loop invariant at <= mask;
+			    loop assigns at; */
 			do
-				at = (at + (size >> 1) + (size >> 3) + 3) & mask;
+				at = (at + step) & mask;
 			while (at >= top);
 		}
 	}
+}
+
+/* Completes the cells. Among those of a symbol that occurs n times, x counts from n on. */
+static void unzstd_number(struct unzstd *s, uint32_t first, uint32_t mask)
+{
+	uint16_t *cells = s->cells + first;
+	uint32_t i;
+
+	/*@ loop invariant i <= mask + 1;
+	    loop invariant \forall integer k; 0 <= k < 64 ==> s->often[k] <= mask + 1 + i;
+	    loop invariant \forall integer k; first <= k < first + i ==>
+	                     s->cells[k] < 128 * (mask + 1);
+	    loop assigns i, cells[0 .. mask], s->often[0 .. 63];
+	    loop variant mask + 1 - i; */
 	for (i = 0; i <= mask; i++) {
 		uint32_t symbol = cells[i] % UNZSTD_SYMBOLS;
 
 		cells[i] = (uint16_t)((uint32_t)s->often[symbol]++ << 6 | symbol);
 	}
+}
+
+/* Makes a table of 1 << log cells from how often each symbol occurs: section 4.1.1. */
+static void unzstd_build(struct unzstd *s, uint32_t table, uint32_t log)
+{
+	uint32_t first = unzstd_tables[table].cells;
+	uint32_t mask = (1u << unzstd_tables[table].log) - 1u;
+
+	/* This mask changes nothing: it shows the proof that the table is not longer. */
+	/*@ assert log <= unzstd_tables[table].log <= 9; */
+	mask &= (1u << log) - 1u;
+	/*@ assert mask == (1 << log) - 1; */
+	s->logs[table] = (uint8_t)log;
+	unzstd_spread(s, first, mask);
+	unzstd_number(s, first, mask);
 }
 
 /* Makes a table of one cell, whose next state is itself. */
@@ -82,9 +120,15 @@ static void unzstd_build_default(struct unzstd *s, uint32_t table)
 	uint32_t i, left;
 
 	memset(s->often, 0, sizeof(s->often));
+	/*@ loop invariant i <= 9 && good_often(&s->often[0], 32);
+	    loop assigns i, left, n, s->often[0 .. 63];
+	    loop variant 9 - i; */
 	for (i = 0; i < 9; i++) {
 		uint32_t often = runs[table][i] & 7u;
 
+		/*@ loop invariant good_often(&s->often[0], 32);
+		    loop assigns left, n, s->often[0 .. 63];
+		    loop variant left; */
 		for (left = runs[table][i] >> 3; left != 0; left--)
 			s->often[n++ % UNZSTD_SYMBOLS] =
 				(uint16_t)(often == 7 ? UNZSTD_RARE : often);
@@ -101,6 +145,9 @@ static uint32_t unzstd_take_often(struct unzstd *s, uint32_t most)
 	uint32_t n = 0;
 	uint32_t low, value;
 
+	/*@ loop invariant n <= 9 && 1 << n <= most;
+	    loop assigns n;
+	    loop variant 9 - n; */
 	while (n < ZSTD_FORMAT_MATCH_LOG && most >> n > 1)
 		n++;
 	low = (2u << n) - 1 - most;
@@ -119,6 +166,14 @@ void q2_unzstd_build_described(struct unzstd *s, uint32_t table)
 	if (!q2_unzstd_check(s, log <= unzstd_tables[table].log))
 		return;
 	memset(s->often, 0, sizeof(s->often));
+	/*@ loop invariant left <= 1 << log;
+	    loop invariant good_often(&s->often[0], 1 << log);
+	    loop invariant \at(s->status, Pre) != 0 ==> s->status != 0;
+	    loop invariant \forall integer k; last_symbol(table) < k < 64 ==> s->often[k] == 0;
+	    loop invariant good_pieces(s->stream) && s->stream == \at(s->stream, Pre);
+	    loop assigns left, n, s->at, s->buf, s->n_bits, s->status, s->often[0 .. 63],
+	                 \at(s->stream, Pre)->next, \at(s->stream, Pre)->end,
+	                 \at(s->stream, Pre)->fill_at; */
 	while (left != 0 && q2_unzstd_check(s, n <= unzstd_tables[table].last)) {
 		uint32_t value = unzstd_take_often(s, left + 1);
 		uint32_t run = 3;
@@ -126,6 +181,11 @@ void q2_unzstd_build_described(struct unzstd *s, uint32_t table)
 		s->often[n++ % UNZSTD_SYMBOLS] = (uint16_t)(value - 1);
 		left -= value != 0 ? value - 1 : 1;
 		/* More symbols that do not occur: 3 says that a number follows. */
+		/*@ loop invariant \at(s->status, Pre) != 0 ==> s->status != 0;
+		    loop invariant good_pieces(s->stream) && s->stream == \at(s->stream, Pre);
+		    loop assigns run, n, s->at, s->buf, s->n_bits, s->status,
+		                 \at(s->stream, Pre)->next, \at(s->stream, Pre)->end,
+		                 \at(s->stream, Pre)->fill_at; */
 		while (value == 1 && run == 3) {
 			run = q2_unzstd_take(s, 2);
 			n += run;
@@ -152,6 +212,9 @@ uint32_t q2_unzstd_cell(const struct unzstd *s, uint32_t table, uint32_t state)
 {
 	uint32_t mask = (1u << unzstd_tables[table].log) - 1u;
 
+	/*@ assert unzstd_tables[table].cells == first_cell(table); */
+	/*@ assert mask == (1 << log_max(table)) - 1; */
+	/*@ assert (state & mask) == state % (1 << log_max(table)); */
 	return s->cells[unzstd_tables[table].cells + (state & mask)];
 }
 
@@ -161,7 +224,11 @@ uint32_t q2_unzstd_advance(struct unzstd *s, uint32_t table, uint32_t state)
 	uint32_t log = s->logs[table] & 15u;
 	uint32_t n = 0;
 
+	/*@ loop invariant n <= log && (x << n) < 2 * (1 << log);
+	    loop assigns n;
+	    loop variant log - n; */
 	while (n < log && x << n >> log == 0)
 		n++;
-	return (x << n) - (1u << log) + q2_unzstd_back(s, n);
+	/* The mask takes off the size, which is the highest bit. */
+	return ((x << n) & ~(1u << log)) + q2_unzstd_back(s, n);
 }

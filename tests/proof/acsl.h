@@ -47,6 +47,12 @@ void bytes_copy(uint8_t *to, const uint8_t *from, size_t n);
     assigns to[0 .. n - 1]; */
 void bytes_set(uint8_t *to, int value, size_t n);
 
+/* The same for clearing an array of uint16_t in the small decoder for zstd. */
+/*@ requires value == 0 && len % 2 == 0 && \valid(to + (0 .. len / 2 - 1));
+    assigns to[0 .. len / 2 - 1];
+    ensures \forall integer i; 0 <= i < len / 2 ==> to[i] == 0; */
+void halves_clear(uint16_t *to, int value, size_t len);
+
 /*@
   predicate good_input(struct qcow2_stream *stream) =
     stream->end - stream->next >= 0 && \base_addr(stream->end) == \base_addr(stream->next) &&
@@ -165,8 +171,8 @@ int any_fill(struct qcow2_stream *stream);
 */
 
 /* The same for a decoder that takes its input at any place. */
-#if defined FOR_zstd_small_bits || defined FOR_zstd_small_literals ||                              \
-	defined FOR_zstd_small_sequences
+#if defined FOR_zstd_small_bits || defined FOR_zstd_small_fse ||                                   \
+	defined FOR_zstd_small_literals || defined FOR_zstd_small_sequences
 /*@ requires \valid(stream);
     assigns stream->next, stream->end, stream->fill_at, \result \from *stream;
     ensures good_input(stream); */
@@ -258,6 +264,34 @@ int any_piece(struct qcow2_stream *stream);
     axiom bytes: \forall integer x; 0 <= x <= 0xffffffff ==> (x >> 3) == x / 8;
     axiom twice: \forall integer x; 0 <= x <= 0xffffffff ==> (x << 1) == 2 * x;
     axiom above: \forall integer x; 0 <= x < 0x200 && (x & 0x100) == 0 ==> x < 0x100;
+  }
+*/
+#endif
+
+/* For powers of two in the small decoder for zstd. */
+#if defined FOR_zstd_small_bits || defined FOR_zstd_small_fse
+/*@
+  axiomatic Powers {
+    axiom half: \forall integer x, n; 0 <= x <= 0xffff && 0 <= n <= 31 && 2 <= (x >> n) ==>
+      (1 << (n + 1)) <= x;
+  }
+*/
+#endif
+
+/* For its tables. */
+#ifdef FOR_zstd_small_fse
+/*@
+  axiomatic Tables {
+    axiom powers: \forall integer m, n; 0 <= m <= n <= 9 ==> 1 <= (1 << m) <= (1 << n) <= 512;
+    axiom doubled: \forall integer x, n; 0 <= x <= 1023 && 0 <= n <= 9 ==>
+      0 <= (x << n) <= 0x7ffff && (x << (n + 1)) == 2 * (x << n);
+    axiom low4: \forall integer x; 0 <= x <= 0xff ==> (x & 15) == x % 16;
+    axiom masks: \forall integer x, y, m, n; 0 <= m <= n <= 9 && x == (1 << m) - 1 &&
+      y == (1 << n) - 1 ==> (x & y) == x;
+    axiom rare: \forall integer x; x == -1 ==> (unsigned short)x == 0xffff;
+    axiom next_state: \forall integer x, n, log; 0 <= n <= log <= 9 && 0 <= x &&
+      (x << n) < 2 * (1 << log) ==>
+      0 <= ((x << n) & (unsigned)(~(1 << log))) <= (1 << log) - (1 << n);
   }
 */
 #endif

@@ -70,6 +70,28 @@ def form_claims():
             yield "aligned", f"(=> {small} (bvule {end} {number(1 << log)}))"
 
 
+def small_table_claims():
+    """Yields the claims about the tables of the small decoder for zstd."""
+    for n in range(32):
+        power = number(1 << n)
+        above = f"(bvuge (bvlshr x {number(n)}) {number(2)})"
+        fits = f"(bvule x {number(0xFFFF)})"
+        yield "half", f"(=> (and {fits} {above}) (bvule {number(2 << n)} x))"
+        if n > 9:
+            continue
+        moved = f"(bvshl x {number(n)})"
+        small = f"(bvule x {number(1023)})"
+        yield "doubled", f"(=> {small} (bvule {moved} {number(0x7FFFF)}))"
+        yield "doubled", f"(=> {small} (= (bvshl x {number(n + 1)}) (bvmul {number(2)} {moved})))"
+        for log in range(n, 10):
+            mask, longer = number((1 << n) - 1), number((1 << log) - 1)
+            yield "masks", f"(= (bvand {mask} {longer}) {mask})"
+            rest = f"(bvand {moved} {number(2**32 - 1 - (1 << log))})"
+            most = number((1 << log) - (1 << n))
+            yield "next_state", f"(=> (bvult {moved} {number(2 << log)}) (bvule {rest} {most}))"
+    yield "rare", f"(= (bvand (bvneg {number(1)}) {number(0xFFFF)}) {number(0xFFFF)})"
+
+
 def claims():
     """Yields the name of an axiom and its claim for one number of bits. x, y, z have 64 bits."""
     for bits in range(64):
@@ -171,6 +193,7 @@ def claims():
     sums = low(f"(bvadd z {low('(bvadd x y)')})")
     yield "sums", f"(=> (and {fit} {cells} {nexts}) (bvule {bits_8_13(sums)} {number(27)}))"
     yield from form_claims()
+    yield from small_table_claims()
     for n in range(4):
         yield "power", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(8)}))"
     yield "both", "(and (bvule (bvand x y) x) (bvule (bvand x y) y))"

@@ -100,8 +100,12 @@ prove src/map.c 205 24 in_cluster host_cluster standard_clusters q2_data_check l
 provers=z3,cvc4 prove src/map.c 94 7 compressed_extent subclusters
 prove src/reader.c 52 5 qcow2_reader_read
 prove src/block.c 125 14 block_is_aligned block_straight block_bounce block_read
-prove src/zstd_small_bits.c 85 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
+prove src/zstd_small_bits.c 87 9 q2_unzstd_fail q2_unzstd_check unzstd_byte q2_unzstd_next
 prove src/zstd_small_bits.c 47 3 q2_unzstd_back
+prove src/zstd_small_bits.c 124 10 q2_unzstd_take q2_unzstd_enter q2_unzstd_open q2_unzstd_close
+prove src/zstd_small_fse.c 324 41 unzstd_spread unzstd_number unzstd_build_one unzstd_build_default \
+	unzstd_take_often q2_unzstd_build_described q2_unzstd_prepare q2_unzstd_cell q2_unzstd_advance
+provers=z3,cvc4 prove src/zstd_small_fse.c 24 3 unzstd_build
 prove src/zstd_fast_fse.c 274 29 zfast_ahead zfast_read_zeros zfast_read_value q2_zfast_read_counts \
 	zfast_pack zfast_meaning zfast_form zfast_spread zfast_cell
 opaque=-DOPAQUE prove src/zstd_fast_fse.c 154 17 zfast_make_cells zfast_read_one q2_zfast_build \
