@@ -33,6 +33,11 @@ static uint32_t zfast_fse_weights(struct zfast *s, uint32_t len)
 	cell[1] = cells[q2_zfast_take(&bits, s->log[ZFAST_WEIGHTS])];
 	if (bits.over)
 		return 0;
+	/*@ loop invariant n < 255;
+	    loop invariant good_backwards(&bits);
+	    loop invariant bits.left <= \at(bits.left, LoopEntry);
+	    loop assigns n, cell[0 .. 1], bits.left, bits.over, s->weights[0 .. 255];
+	    loop variant 255 - n; */
 	/*
 	 * The two states take turns. Where one cannot go on, the other one makes the last weight.
 	 */
@@ -64,6 +69,9 @@ static uint32_t zfast_read_weights(struct zfast *s)
 	n = head - ZSTD_FORMAT_DIRECT;
 	if (n > 2 * (size_t)(s->block_end - s->in))
 		return 0;
+	/*@ loop invariant i <= n + 1 && i % 2 == 0;
+	    loop assigns i, s->weights[0 .. 255];
+	    loop variant n - i; */
 	for (i = 0; i < n; i += 2) {
 		uint32_t two = s->in[i / 2];
 
@@ -83,8 +91,14 @@ static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 {
 	uint32_t sum = 0, bits = 0, last = 0, i;
 
+	/*@ loop invariant i <= 16;
+	    loop assigns i, first[0 .. 15];
+	    loop variant 16 - i; */
 	for (i = 0; i < ZFAST_WEIGHTS_LEN; i++)
 		first[i] = 0;
+	/*@ loop invariant i <= n;
+	    loop assigns i, sum, first[0 .. 15];
+	    loop variant n - i; */
 	for (i = 0; i < n; i++) {
 		uint32_t weight = s->weights[i];
 
@@ -93,11 +107,17 @@ static uint32_t zfast_complete(struct zfast *s, uint32_t n, uint32_t *first)
 		first[weight] += 1u << weight >> 1;
 		sum += 1u << weight >> 1;
 	}
+	/*@ loop invariant bits <= 12;
+	    loop assigns bits;
+	    loop variant 12 - bits; */
 	while (bits <= ZFAST_TREE_BITS && sum >> bits != 0)
 		bits++;
 	if (sum == 0 || bits > ZFAST_TREE_BITS)
 		return 0;
 	sum = (1u << bits) - sum; /* what is left for the last symbol: a power of two */
+	/*@ loop invariant last <= 11;
+	    loop assigns last;
+	    loop variant 11 - last; */
 	while (last < ZFAST_TREE_BITS && sum >> last != 0)
 		last++;
 	if (sum != 1u << last >> 1)
@@ -143,12 +163,18 @@ static bool zfast_read_tree(struct zfast *s)
 	if (bits == 0)
 		return false;
 	scale = ZFAST_TREE_BITS - bits;
+	/*@ loop invariant 1 <= i <= bits + 1;
+	    loop assigns i, at, first[0 .. 15];
+	    loop variant bits + 1 - i; */
 	for (i = 1; i <= bits; i++) {
 		uint32_t len = first[i];
 
 		first[i] = at;
 		at += len;
 	}
+	/*@ loop invariant i <= n + 1;
+	    loop assigns i, first[0 .. 15], s->tree[0 .. 2047];
+	    loop variant n + 1 - i; */
 	for (i = 0; i <= n; i++) {
 		uint32_t weight = s->weights[i] % ZFAST_WEIGHTS_LEN;
 		uint32_t len = 1u << weight >> 1;
@@ -189,7 +215,8 @@ static inline void zfast_turn(const uint16_t *tree, struct zfast_bits *b, uint8_
 	word = zfast_literal(tree, word, &sum, out + 4);
 #endif
 	(void)word;
-	b->left -= sum & 0xffu;
+	/* The mask changes nothing: it shows the proof that a turn takes fewer bits than a word. */
+	b->left -= sum & (Q2_WORD_BITS - 1u);
 }
 
 /* Decodes the last n literals of a stream. Returns false unless this uses it up exactly. */
@@ -291,8 +318,9 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 		/*@ loop invariant done + 5 * turns <= n && \at(done, LoopEntry) <= done;
 		    loop invariant done - \at(done, LoopEntry) ==
 		                     5 * (\at(turns, LoopEntry) - turns);
-		    loop invariant \forall integer k; 0 <= k < 4 ==> good_backwards(&b[k]) &&
+		    loop invariant \forall integer k; 0 <= k < 4 ==>
 		                     64 * turns <= b[k].left <= 8 * \at(len, Pre);
+		    loop invariant \forall integer k; 0 <= k < 4 ==> good_backwards(&b[k]);
 		    loop assigns turns, done, b[0 .. 3], out[0 .. \at(n, Pre) - 1];
 		    loop variant turns; */
 		for (; turns != 0; turns--) {
@@ -307,6 +335,7 @@ static bool zfast_four_streams(const struct zfast *s, uint8_t *out, uint32_t n, 
 	    loop assigns i, b[0 .. 3], out[0 .. \at(n, Pre) - 1];
 	    loop variant 4 - i; */
 	for (i = 0; i < 4; i++) {
+		/*@ assert i == 0 || i == 1 || i == 2 || i == 3; */
 		/*@ assert i * part <= 3 * part && (i < 3 ==> (i + 1) * part <= 3 * part); */
 		/*@ assert 0 <= i * part && i * part + (i < 3 ? part : n) <= \at(n, Pre); */
 		if (!zfast_stream_end(s, &b[i], out + i * part + done, (i < 3 ? part : n) - done))
@@ -349,40 +378,53 @@ static bool zfast_place_literals(struct zfast *s, uint32_t n)
 	return true;
 }
 
-bool q2_zfast_literals(struct zfast *s)
+/* Reads literals that are not coded, or one that is repeated. Their size has 5, 12 or 20 bits. */
+static bool zfast_plain_literals(struct zfast *s, uint32_t type, uint32_t format)
 {
 	uint32_t left = (uint32_t)(s->block_end - s->in);
-	uint32_t type, format, head, len, n, n_bits;
+	uint32_t head = format == 3 ? 3 : format == 1 ? 2 : 1;
+	uint32_t n, len;
 
-	if (left == 0)
-		return false;
-	type = *s->in & 3u;
-	format = *s->in >> 2 & 3u;
-	if (type < ZFAST_COMPRESSED) {
-		/* One size, in 5, 12 or 20 bits. */
-		head = format == 3 ? 3 : format == 1 ? 2 : 1;
-		if (left < head)
-			return false;
-		n = q2_zfast_le(s->in, head) >> ((format & 1u) != 0 ? 4 : 3);
-		s->in += head;
-		len = type == ZFAST_RAW ? n : 1;
-		if (!zfast_place_literals(s, n) || len > left - head)
-			return false;
-		if (type == ZFAST_RAW)
-			memcpy(s->out + s->lit, s->in, n);
-		else
-			memset(s->out + s->lit, *s->in, n);
-		s->in += len;
-		return true;
-	}
-	/* Two sizes, in 10, 14 or 18 bits each, after 4 bits. */
-	head = format < 2 ? 3 : format + 2;
-	n_bits = format < 2 ? 10 : format * 4 + 6;
 	if (left < head)
+		return false;
+	n = q2_zfast_le(s->in, head) >> ((format & 1u) != 0 ? 4 : 3);
+	s->in += head;
+	len = type == ZFAST_RAW ? n : 1;
+	if (!zfast_place_literals(s, n) || len > left - head)
+		return false;
+	if (type == ZFAST_RAW)
+		memcpy(s->out + s->lit, s->in, n);
+	else
+		memset(s->out + s->lit, *s->in, n);
+	s->in += len;
+	return true;
+}
+
+/* Reads literals that are coded. After 4 bits there are two sizes of 10, 14 or 18 bits each. */
+static bool zfast_packed_literals(struct zfast *s, uint32_t type, uint32_t format)
+{
+	uint32_t head = format < 2 ? 3 : format + 2;
+	uint32_t n_bits = format < 2 ? 10 : format * 4 + 6;
+	uint32_t n, len;
+
+	if ((uint32_t)(s->block_end - s->in) < head)
 		return false;
 	n = q2_zfast_le(s->in, 4 > head ? head : 4) >> 4;
 	len = q2_zfast_bits_at(s->in, 4 + n_bits, n_bits);
 	n &= (1u << n_bits) - 1u;
 	s->in += head;
 	return zfast_place_literals(s, n) && zfast_coded_literals(s, type, format != 0, n, len);
+}
+
+bool q2_zfast_literals(struct zfast *s)
+{
+	uint32_t type, format;
+
+	if (s->in == s->block_end)
+		return false;
+	type = *s->in & 3u;
+	format = *s->in >> 2 & 3u;
+	if (type < ZFAST_COMPRESSED)
+		return zfast_plain_literals(s, type, format);
+	return zfast_packed_literals(s, type, format);
 }

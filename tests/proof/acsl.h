@@ -186,7 +186,7 @@ int any_piece(struct qcow2_stream *stream);
 
 /*
  * Masking and shifting by a variable are remainders and quotients. WP's provers cannot derive that;
- * bits.py proves each axiom, separately for each number of bits.
+ *  proves each axiom, separately for each number of bits.
  */
 /*@
   axiomatic Bits {
@@ -302,7 +302,9 @@ int any_piece(struct qcow2_stream *stream);
   axiomatic Literals {
     axiom word_top: \forall integer x, bits; 0 <= x <= 0xffffffffffffffff && bits == 53 ==>
       0 <= (x >> bits) < 2048;
-    axiom low_byte: \forall integer x; 0 <= x <= 0xffffffff ==> (x & 0xff) == x % 256;
+    axiom to_64: \forall integer n; 0 <= n <= 6 ==> 1 <= (1 << n) <= 64;
+    axiom pairs: \forall integer x, m, n; 1 <= m <= 15 && 0 <= n <= 11 && x == (1 << m) / 2 ==>
+      (x << n) == 1 || (x << n) % 2 == 0;
     axiom index: \forall integer x, bits, n; 0 <= x < (1 << bits) && 0 <= n && 0 <= bits &&
       n + bits == 11 ==> 0 <= (x << n) < 2048;
   }

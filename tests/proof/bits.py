@@ -170,7 +170,7 @@ def claims():
     yield "above", f"(=> (and (bvult x {number(512)}) {low8}) (bvult x {number(256)}))"
     for name, bits in ("eighth", 3), ("by_256", 8), ("by_16384", 14):
         yield name, f"(= (bvlshr x {number(bits)}) (bvudiv x {number(2**bits)}))"
-    for name, bits in ("low4", 4), ("low6", 6), ("low_byte", 8), ("low9", 9):
+    for name, bits in ("low4", 4), ("low6", 6), ("low9", 9):
         yield name, f"(= (bvand x {number(2**bits - 1)}) (bvurem x {number(2**bits)}))"
     by64, by16 = (f"(bvurem x {number(n)})" for n in (64, 16))
     yield "same", f"(=> (bvule {by64} {number(9)}) (= {by16} {by64}))"
@@ -181,6 +181,13 @@ def claims():
         yield "powers", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(512)}))"
         for m in range(n):
             yield "powers", f"(bvule {number(1 << m)} {number(1 << n)})"
+    for n in range(7):
+        yield "to_64", f"(and (bvule {number(1)} {number(1 << n)}) (bvule {number(1 << n)} {number(64)}))"
+    for m in range(1, 16):
+        for n in range(12):
+            moved = f"(bvshl (bvudiv {number(1 << m)} {number(2)}) {number(n)})"
+            even = f"(= (bvurem {moved} {number(2)}) {number(0)})"
+            yield "pairs", f"(or (= {moved} {number(1)}) {even})"
     for n in range(9):
         yield "eight", f"(bvule {number(1 << n)} {number(256)})"
     least, whole = number(1), number(2**32)

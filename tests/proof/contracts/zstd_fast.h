@@ -31,10 +31,6 @@
   predicate good_frame(struct zfast *s) =
     s->start <= s->at <= s->end <= s->stop && s->block_max <= ZSTD_FORMAT_BLOCK_MAX;
 
-  // An entry of the Huffman table has at most 11 bits; zfast_read_tree fills them all.
-  predicate good_tree(uint16_t *tree) =
-    \valid_read(tree + (0 .. 2047)) && \forall integer i; 0 <= i < 2048 ==> tree[i] % 256 <= 11;
-
   // The next states of a cell of a sequence table: the first one, and behind the last one.
   logic integer first_of(integer cell) = cell / 16384 % 512;
   logic integer end_of(integer cell) = first_of(cell) + (1 << (cell / 256 % 64));
