@@ -399,7 +399,8 @@ class _Opening:
         if isinstance(file, int):
             fd = os.dup(file)
         else:
-            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            # O_NONBLOCK: opening a FIFO must not wait for a writer.
+            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         self.fds.append(fd)
         return fd
 

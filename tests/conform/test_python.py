@@ -277,6 +277,8 @@ def test_failures(build, tmp_path):
     error = raises(OSError, errno.EINVAL, q.Status.NOT_QCOW2, lambda: q.open(text))
     assert error.file == str(text) and error.depth == 0 and error.offset is None
     raises(IsADirectoryError, errno.EISDIR, None, lambda: q.open(tmp_path))
+    os.mkfifo(tmp_path / "fifo")
+    raises(OSError, errno.ESPIPE, None, lambda: q.open(tmp_path / "fifo"))
 
 
 def test_damaged_cluster(build):
