@@ -282,6 +282,9 @@ def test_report_that_cannot_be_written(build):
     content = image.read_bytes()
     refused(qcow2("cat", "--salvage", f"--report={image}", image), "is the image or the output file")
     refused(qcow2("cat", "--salvage", "--report=missing/report", image), "No such file or directory")
+    env = dict(os.environ, QCOW2_FAULT=f"create 1 1 {errno.EACCES}")
+    refused(run(FAULTS, "cat", "--salvage", f"--report={image.with_name('new')}", image, env=env,
+                memory=MEMORY), "new: Permission denied")
     done = qcow2("cat", "--salvage", "--report=/dev/full", image)
     assert done.code == 1 and done.err == "qcow2: /dev/full: write error\n", done
     out = image.with_name("out")

@@ -41,16 +41,27 @@ static bool is_in_use(const struct args *args, struct qcow2 *q, const struct sta
 	       out.st_ino == st->st_ino;
 }
 
+/* Opens or creates the file. A pipe, or a file that may not be read, is opened for writing only. */
+static int open_to_write(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666), error = errno;
+
+	if (fd < 0 && (error == EACCES || error == EINVAL)) {
+		fd = open(name, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0 && errno == ENOENT)
+			errno = error; /* the file is missing because it could not be created */
+	}
+	return fd;
+}
+
 /* Opens the report. Empties it only if it is none of the other files. Returns NULL on failure. */
 static FILE *open_report(const struct args *args, struct qcow2 *q)
 {
-	int fd = open(args->report, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	int fd = open_to_write(args->report);
 	FILE *file = NULL;
 	bool in_use = false;
 	struct stat st;
 
-	if (fd < 0 && (errno == EACCES || errno == EINVAL)) /* a pipe, or a file without reading */
-		fd = open(args->report, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		in_use = S_ISREG(st.st_mode) && is_in_use(args, q, &st);
 		if (!in_use && (!S_ISREG(st.st_mode) || ftruncate(fd, 0) == 0))
