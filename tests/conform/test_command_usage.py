@@ -89,7 +89,9 @@ def test_table_lists_what_help_shows():
 @pytest.mark.parametrize("args", [(), ("nonsense",), ("cat",), ("cat", "--nonsense", "x"),
                                   ("cat", "-s", "1X", "x"), ("cat", "-s", "-1", "x"),
                                   ("cat", "-s", "99999999T", "x"), ("convert", "x"),
-                                  ("map", "x", "y"), ("cat", "--follow=some", "x")])
+                                  ("map", "x", "y"), ("cat", "--follow=some", "x"),
+                                  ("info", "x", ""), ("convert", "x", ""), ("umount", ""),
+                                  ("map", "--svg=", "x"), ("cat", "--salvage", "--report=", "x")])
 def test_usage(args):
     result = qcow2(*args)
     assert result.code == 2 and result.out == b"" and result.err, result
@@ -106,6 +108,8 @@ def test_usage(args):
     (("cat", "--backing"), "needs a value: --backing"), (("cat", "-Q"), "unknown option: -Q"),
     (("cat", "--nonsense"), "unknown option: --nonsense"),
     (("cat", "-n", "99999999999999999999", "x"), "invalid value for -n: 99999999999999999999"),
+    (("convert", "x", ""), "an operand is empty; expected IMAGE OUT"),
+    (("map", "--svg=", "x"), "--svg: ; expected the name of a file"),
     (("cat", "--layer-only", "--backing", "x", "y"), "--layer-only and --backing cannot be")])
 def test_usage_names_the_option(args, words):
     assert words in qcow2(*args).err

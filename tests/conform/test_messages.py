@@ -10,6 +10,7 @@ message, run the test with UPDATE=1 in the environment to rewrite the file.
 import fcntl
 import os
 import re
+import shlex
 import signal
 import subprocess
 
@@ -68,7 +69,7 @@ class Situation:
             more["stdout"] = open(self.stdout, "wb")
         if self.fault:
             more["env"] = dict(os.environ, QCOW2_FAULT=self.fault)
-        done = run(FAULTS if self.fault else QCOW2, *self.args.split(), cwd=home, memory=MEMORY,
+        done = run(FAULTS if self.fault else QCOW2, *shlex.split(self.args), cwd=home, memory=MEMORY,
                    **more)
         for file in more.values():
             if hasattr(file, "close"):
@@ -100,7 +101,7 @@ class InUse(Situation):
         self.build(home)
         with open(home / "disk", "rb") as file:
             fcntl.lockf(file, fcntl.LOCK_SH, 1, 101)
-            done = run(QCOW2, *self.args.split(), cwd=home, memory=MEMORY)
+            done = run(QCOW2, *shlex.split(self.args), cwd=home, memory=MEMORY)
         return messages_of(done.err)
 
 
@@ -137,7 +138,8 @@ def many_snapshots(home):
 S = Situation
 SITUATIONS = {
     "The command line": [
-        S("nonsense"), S("cat"), S("convert disk"), S("map disk more"), S("cat -Q disk"),
+        S("nonsense"), S("cat"), S("convert disk"), S("map disk more"), S("convert disk ''"),
+        S("map --svg= disk"), S("cat -Q disk"),
         S("info" + 257 * " disk"),
         S("cat --nonsense disk"), S("cat disk -n"), S("cat disk --backing"), S("map -s 1 disk"),
         S("map --progress disk"), S("map --json=1 disk"), S("version disk"), S("cat -s 1X disk"),

@@ -186,8 +186,14 @@ static int refuse_operands(const struct command *command, int n)
 
 static int parse_operands(struct args *args, const struct command *command, int n, char **operands)
 {
+	int i;
+
 	if (n < command->min_operands || n > command->max_operands)
 		return refuse_operands(command, n);
+	for (i = 0; i < n; i++)
+		if (*operands[i] == '\0')
+			return usage(command, "an operand is empty; expected %s",
+			             command->operands);
 	if (command->has_out)
 		args->out = operands[--n];
 	args->image = n > 0 ? operands[0] : NULL;

@@ -29,6 +29,13 @@ static const char *store_text(struct args *args, const struct option_row *row, c
 	return NULL;
 }
 
+/* A file that the command creates. An empty name would fail only once all is written. */
+static const char *store_new_file(struct args *args, const struct option_row *row, char *value)
+{
+	store_text(args, row, value);
+	return *value != '\0' ? NULL : "the name of a file";
+}
+
 static const char *store_size(struct args *args, const struct option_row *row, char *value)
 {
 	uint64_t *field = (void *)((char *)args + row->at);
@@ -167,6 +174,7 @@ static const char *store_sparse(struct args *args, const struct option_row *row,
 		return "auto, always or never";
 	return NULL;
 }
+
 static const char *store_color(struct args *args, const struct option_row *row, char *value)
 {
 	static const char *const words[] = {
@@ -319,7 +327,7 @@ const struct option_row options[] = {
 	  store_color, 0 },
 	{ "svg", '\0', "FILE", FOR_MAP,
 	  "draw the disk to FILE as SVG, and where its parts are in the file; -: standard output",
-	  store_text, FIELD(svg) },
+	  store_new_file, FIELD(svg) },
 	{ "vm-state", '\0', NULL, FOR_MAP | FOR_CAT | FOR_CONVERT | FOR_COMPARE,
 	  "with --snapshot: read the state of the machine that was saved with the snapshot",
 	  store_library_flag, QCOW2_VM_STATE },
@@ -400,7 +408,7 @@ const struct option_row options[] = {
 	  store_true, FIELD(salvage) },
 	{ "report", '\0', "FILE", FOR_CAT | FOR_CONVERT,
 	  "with --salvage: also write the list to FILE, as JSON",
-	  store_text, FIELD(report) },
+	  store_new_file, FIELD(report) },
 	{ "in-place", '\0', NULL, FOR_CONVERT,
 	  "write into OUT itself, which keeps its links; if that fails, its old content is lost",
 	  store_true, FIELD(in_place) },
