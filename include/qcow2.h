@@ -35,10 +35,10 @@
  * the writer has not flushed yet is missing, because the tables that lead there are still in its
  * memory. A file may grow: before qcow2_read or qcow2_map fails because a file ends too early, it
  * asks the system for the size again, and reads the tables anew if the file is longer. The other
- * calls know what was in the file when the image was opened. If a file ends inside a
- * cluster of data, the rest of that cluster reads as zeros, also when the file has grown. What the
- * header says, for instance the size of the disk, stays as it was when the image was opened. A
- * program that must see all that has been flushed opens the image again.
+ * calls know what was in the file when the image was opened. If a file ends inside a cluster of
+ * data, the rest of that cluster reads as zeros, also when the file has grown. What the header
+ * says, for instance the size of the disk, stays as it was when the image was opened. A program
+ * that must see all that has been flushed opens the image again.
  *
  * Errors: a call that fails sets errno and leaves the handle usable. qcow2_last_failure has the
  * details. The meaning of errno is the same in all calls:
@@ -98,7 +98,7 @@ struct qcow2;
  * EISDIR if fd is not seekable or a directory, with ENOMEM if there is not enough memory, and with
  * the errno of fstat(2) or pread(2) if one of these fails.
  *
- * Cost: one pread(2) of at most 4 KiB, and one more for each header extension or name behind these
+ * Cost: one pread(2) of at most 4 KiB, and one more for each header extension or name after these
  * 4 KiB. No table is read.
  */
 struct qcow2 *qcow2_open(int fd, const char **error_ret);
@@ -288,9 +288,8 @@ struct qcow2_options {
  * more than 256 files; with EPERM or ELOOP if QCOW2_FOLLOW forbids the name; and with the errno of
  * open(2), of open_file or of get_key.
  *
- * Cost: that of qcow2_open for each file of the chain. An image with LUKS also costs two
- * reads for its header, and for each key slot that is tried a PBKDF2 and some 500 reads of 512
- * bytes.
+ * Cost: that of qcow2_open for each file of the chain. An image with LUKS also costs two reads for
+ * its header, and for each key slot that is tried a PBKDF2 and some 500 reads of 512 bytes.
  */
 struct qcow2 *qcow2_open_options(int fd, const struct qcow2_options *options,
                                  const char **error_ret);
@@ -362,8 +361,8 @@ struct qcow2_segment {
  * Finds what the disk is at offset: a run of one kind, which ends at offset + len at the latest.
  * The next run may be of the same kind, because one call examines a limited part of the disk, or
  * because the file is not contiguous. Compressed data never has QCOW2_SEGMENT_AT, and nothing in an
- * encrypted image has it.
- * Compressed data is not encrypted, even in an encrypted image: QEMU stores it as plain text.
+ * encrypted image has it. Compressed data is not encrypted, even in an encrypted image: QEMU stores
+ * it as plain text.
  *
  * Returns 1 and fills *segment. Returns 0 at and past the end of the disk, and if len is 0. Returns
  * -1 and sets errno on failure. *segment is only written if the result is 1.
@@ -509,7 +508,7 @@ const char *qcow2_get_path(struct qcow2 *q, unsigned depth);
 int qcow2_get_fd(struct qcow2 *q, unsigned depth);
 
 /*
- * Tells whether QEMU (a running guest, qemu-nbd and the like) has the image at a depth of the
+ * Finds out whether QEMU (a running guest, qemu-nbd and the like) has the image at a depth of the
  * chain, or its external data file, open for writing. If so, what is read may be old, or half of a
  * change; see "An image that is being written" above. QEMU takes locks on the files that it writes,
  * and this call asks the system whether there are such locks. It takes none.
@@ -691,8 +690,8 @@ struct qcow2_check_options {
 	                     * at most 64 MiB */
 	uint64_t max_reads; /* the check ends when it needs more reads of tables; 0: no limit */
 	/*
-	 * Gets each finding, in any order. It is valid only during the call. A result other than 0
-	 * ends the check. NULL: findings are only counted.
+	 * Gets each finding, in any order. *finding is valid only during the call. A result other
+	 * than 0 ends the check. NULL: findings are only counted.
 	 */
 	int (*report)(void *ctx, const struct qcow2_finding *finding);
 	/*
@@ -724,24 +723,24 @@ struct qcow2_check_result {
  * Checks an image: counts the references to each cluster of the file and compares them with the
  * refcounts that the image records, as `qemu-img check` does. It changes nothing. The image may be
  * encrypted, and may need other files: QCOW2_INSPECT is enough to open it. QCOW2_CHECK_DEEP also
- * reads the disk of the handle, with everything below.
+ * reads the whole disk of the handle, including what the images below have.
  *
- * The numbers are those of `qemu-img check`, except that these corruptions count here only: an
- * invalid bitmap directory, an L2 table that the file ends inside of, compressed data that begins
- * past the end of the file, zero clusters in version 2, bit 0 of an extended L2 entry, data that an
- * external data file has at another offset than the disk, an L1 table too short for its snapshot,
- * and what QCOW2_CHECK_DEEP finds.
+ * The numbers are those of `qemu-img check`, except that it does not count these corruptions: an
+ * invalid bitmap directory, an L2 table that is not wholly inside the file, compressed data that
+ * begins past the end of the file, zero clusters in version 2, bit 0 of an extended L2 entry, data
+ * that an external data file has at another offset than the disk, an L1 table too short for its
+ * snapshot, and what QCOW2_CHECK_DEEP finds.
  *
  * The callbacks run in the calling thread. They and other threads may use the handle meanwhile.
  *
- * Returns 0 if the check got to its end, whatever it found, and 1 if max_reads or a callback ended
- * it before; *result has what was found. Returns -1 with errno set, and *result unchanged, if the
+ * Returns 0 if the check was completed, whatever it found, and 1 if max_reads or a callback ended
+ * it early; *result has what was found. Returns -1 with errno set, and *result unchanged, if the
  * image cannot be checked: EINVAL if struct_size is not set or an option of a later version is
  * used, or if the refcount table or the snapshot table is damaged; ENOENT if the chain has no image
- * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the
- * file has 2^31 - 1 clusters or more, or if the refcount table is larger than 8 MiB, QEMU's limit;
- * ENOMEM if there is no memory; and the errno of
- * pread(2). QCOW2_CHECK_DEEP may also fail as qcow2_read does.
+ * at this depth; ENOTSUP if it is raw or of version 1, which has no refcounts; EFBIG if the file
+ * has 2^31 - 1 clusters or more, or if the refcount table is larger than 8 MiB, QEMU's limit;
+ * ENOMEM if there is no memory; and the errno of pread(2). QCOW2_CHECK_DEEP may also fail as
+ * qcow2_read does.
  *
  * Cost: one pread(2) for each L2 table, or each 64 KiB of it, and for each 64 entries of other
  * tables; four for each refcount block. With too little memory for all clusters, all of this again

@@ -20,7 +20,7 @@ enum {
 	BUFFER_LEN_MAX = 65536
 };
 
-/* As in QEMU, a file has fewer than 2^31 clusters. The one behind them must be fewer as well. */
+/* As in QEMU, a file has fewer than 2^31 clusters, also with one more that a reference ends in. */
 #define LAST_CLUSTER_MAX ((UINT32_C(1) << 31) - 2u)
 
 /* ---- Comparing ---- */
@@ -48,7 +48,7 @@ static void compare(struct qcow2_check *c, uint32_t cluster, const uint64_t *ref
 
 	c->finding.cluster = cluster;
 	count = report_overflow(c);
-	/* The cluster behind the last one counts only if a reference ends in it. */
+	/* The cluster after the last one counts only if a reference ends in it. */
 	if (count == 0u && cluster == c->n_clusters)
 		return;
 	c->finding.references = count;
@@ -106,7 +106,7 @@ static void window_check(struct qcow2_check *c)
 	size_t n = c->wide != 0u ? c->n_counters / 4u : c->n_counters;
 
 	c->first = c->next;
-	c->window_end = c->n_clusters + 1u; /* a reference may end in the cluster behind the file */
+	c->window_end = c->n_clusters + 1u; /* a reference may end in the cluster after the file */
 	if (c->window_end - c->first > n)
 		c->window_end = c->first + (uint32_t)n;
 	if (c->settled < c->first)

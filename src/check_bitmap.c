@@ -79,7 +79,7 @@ static bool walk_directory(struct qcow2_check *c, uint64_t pos)
 }
 
 /*
- * "Bitmaps extension": the length of the directory is at byte 8, and its position behind it. QEMU
+ * "Bitmaps extension": the length of the directory is at byte 8, and its position follows. QEMU
  * ignores the extension unless the autoclear bit is set.
  */
 void qcow2_check_bitmaps(struct qcow2_check *check)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * The part of a check that finds what `qemu-img check` passes over. All of it can be said about an
- * entry or a header alone, so it is done in the first pass. Only programs that give it to the check
- * link it.
+ * The part of a check that finds what `qemu-img check` passes over. All of it follows from an entry
+ * or a header alone, so it is done in the first pass. Only programs that give it to the check link
+ * it.
  */
 #include "walk.h"
 

@@ -5,8 +5,8 @@
  * references. check.c calls this for one window of clusters after the other, and again to find the
  * owners of clusters. check_map.c goes through the L1 and L2 tables.
  *
- * In the first pass it also checks the entries themselves. What can be said about an entry alone is
- * reported there, and what needs the refcount of its cluster in the pass that has the cluster.
+ * In the first pass it also checks the entries themselves. A fault of an entry alone is reported
+ * there; one that shows only by the refcount of its cluster, in the pass that has the cluster.
  */
 #include "walk.h"
 

@@ -182,7 +182,7 @@ int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *imag
 
 /*
  * Turns *out, the image of a snapshot, into the image of its state of len bytes. The state was
- * never in a backing file: QEMU would read there what is at the same offset, behind its disk.
+ * never in a backing file: QEMU would read there what is at the same offset, past its disk.
  */
 static int state_select(struct qcow2_image *out, uint64_t len, q2_cursor *at)
 {

@@ -88,13 +88,16 @@ bool q2_check_pair(struct qcow2_check *c, uint32_t owner, uint32_t pos);
  */
 bool q2_check_refcounts(struct qcow2_check *c, uint64_t cluster, uint32_t *n, uint64_t *counts);
 
-/* Does something in use begin behind the window? The next window begins at the lowest of these. */
+/*
+ * Notes that something in use begins at this cluster, or began before and goes past the window. The
+ * next window begins at the lowest of these.
+ */
 void q2_check_note_next(struct qcow2_check *c, uint32_t cluster);
 
 /*
- * What c->finding is about refers to its `length` bytes at `value`. As in QEMU, a reference may end
- * behind the end of the file by less than a cluster. One that does not is reported and not counted;
- * then the call returns false.
+ * What c->finding is about refers to its `length` bytes at `value`. As in QEMU, a reference may go
+ * past the end of the file by less than a cluster. One that goes farther is reported and not
+ * counted; then the call returns false.
  */
 bool q2_check_refer(struct qcow2_check *c);
 /* The same, of the cluster at `value`. */
@@ -107,7 +110,7 @@ bool q2_check_refer_cluster(struct qcow2_check *c);
 void q2_check_table(struct qcow2_check *c, uint32_t n, uint64_t pos, uint32_t owner);
 /*
  * Gets the next entry of a table into c->finding. Returns false if there is none, if the check is
- * over, and behind the end of the file, where all entries are zeros.
+ * over, and past the end of the file, where all entries are zeros.
  */
 bool q2_check_next(struct qcow2_check *c, struct qcow2_check_table *t);
 

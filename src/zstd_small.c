@@ -69,7 +69,7 @@ static uint32_t unzstd_field(struct unzstd *s, uint32_t len)
 	return value;
 }
 
-/* Takes the header of a frame behind its magic number: section 3.1.1.1. Returns its first byte. */
+/* Takes the header of a frame after its magic number: section 3.1.1.1. Returns its first byte. */
 static uint32_t unzstd_header(struct unzstd *s)
 {
 	uint32_t head = q2_unzstd_next(s);
@@ -146,7 +146,7 @@ static void unzstd_begin(const struct qcow2_codec *self, void *work)
 
 /*
  * Decodes frames until the cluster is full, which it must be at the end of a frame. What follows is
- * not looked at, as in QEMU, so the call after the last byte has nothing to do.
+ * ignored, as in QEMU, so the call after the last byte has nothing to do.
  */
 static int unzstd_decode(const struct qcow2_codec *self, void *work, struct qcow2_stream *stream)
 {

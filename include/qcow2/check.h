@@ -18,8 +18,10 @@
  *	check.bitmaps = qcow2_check_bitmaps;    // to check images that have bitmaps
  *	check.strict = qcow2_check_strict;      // to find also what QEMU passes over
  *
- * The check also finds QCOW2_CHECK_BITMAP_DIRECTORY, with which QEMU does not open an image, and
- * QCOW2_CHECK_L2_RESERVED for bit 0 of an extended entry, which QEMU passes over.
+ * Even without qcow2_check_strict, the check finds two things that `qemu-img check` does not
+ * report: an invalid bitmap directory (QCOW2_CHECK_BITMAP_DIRECTORY), because of which QEMU does
+ * not even open the image, and bit 0 of an extended L2 entry (QCOW2_CHECK_L2_RESERVED), which QEMU
+ * ignores.
  */
 #ifndef QCOW2_CHECK_H
 #define QCOW2_CHECK_H
@@ -192,8 +194,8 @@ struct qcow2_check {
 	/* ---- Filled in by the caller ---- */
 
 	/*
-	 * Gets each finding, in any order. It is valid during the call only. A result other than 0
-	 * ends the check with QCOW2_E_LIMIT. NULL: findings are only counted.
+	 * Gets each finding, in any order. *finding is valid only during the call. A result other
+	 * than 0 ends the check with QCOW2_E_LIMIT. NULL: findings are only counted.
 	 */
 	int (*report)(void *ctx, const struct qcow2_check_finding *finding);
 	/*
@@ -218,17 +220,17 @@ struct qcow2_check {
 	/* ---- Private ---- */
 
 	struct qcow2_error *error; /* the caller's */
-	int ended;                 /* a status, if the check is over before its time */
+	int ended;                 /* the status that ended the check early, or QCOW2_OK */
 	uint32_t next;             /* the first cluster in use after the window */
 	uint32_t settled;     /* clusters below it have had bit 63 compared; 0: the first pass */
 	uint32_t cluster_len; /* of the image */
-	uint32_t most;        /* that a refcount can say */
+	uint32_t most;        /* the largest refcount that the image can record */
 	uint32_t zero_bit;    /* of an L2 entry that reads as zeros; 0 if entries are extended */
 	uint8_t *counters;    /* of the clusters of the window */
 	size_t n_counters;    /* bytes */
 	/* These are false or true. As words, they need shorter instructions than as bytes. */
 	uint32_t wide;      /* a counter has four bytes, not one */
-	uint32_t too_short; /* a counter of one byte cannot count on */
+	uint32_t too_short; /* a counter of one byte has reached its limit */
 	uint32_t owners;    /* owners of clusters are wanted, so the walk does not count */
 	uint32_t active;    /* the walk is in the active tables, not in those of a snapshot */
 	uint32_t in_header; /* a bad L1 entry makes the header an L2 table */
@@ -244,7 +246,7 @@ struct qcow2_check {
 	uint64_t found[QCOW2_CHECK_KINDS]; /* findings by kind */
 	uint64_t n_guest;                  /* clusters that the disk has */
 	uint64_t allocated;  /* those that have a place in a file, by the active tables */
-	uint64_t fragmented; /* of these: not right behind the one before, or compressed */
+	uint64_t fragmented; /* of these: not right after the one before, or compressed */
 	uint64_t compressed; /* of these: compressed */
 	/*
 	 * Entries of the tables of snapshots whose bit 63 does not agree with the refcount. That is
@@ -279,7 +281,7 @@ struct qcow2_check {
  * that bitmaps and the LUKS header are counted. memory has len bytes; it and *check are free when
  * the call returns.
  *
- * Returns QCOW2_OK if the check got to its end, whatever it found.
+ * Returns QCOW2_OK if the check was completed, whatever it found.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   check, image or memory is NULL, image is closed, raw or of version 1,
@@ -291,7 +293,7 @@ struct qcow2_check {
  *	                   clusters
  *	QCOW2_E_BITMAP     the image has bitmaps, and check->bitmaps is NULL; err->pos is that of
  *	                   the header extension
- *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster, or at 2^63 or behind it
+ *	QCOW2_E_REFCOUNT   the refcount table is not aligned to a cluster, or at 2^63 or above
  *	QCOW2_E_SNAPSHOT   an entry of the snapshot table is invalid; err->pos is its position
  *	QCOW2_E_IO         the io callback failed
  *

@@ -91,7 +91,7 @@ int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *imag
 /*
  * Makes *out an image of the machine's state that was saved with the snapshot: RAM and devices, as
  * QEMU's migration stream, which begins with the bytes "QEVM". It has vm_state_size bytes, and no
- * image below it. qcow2.txt "Snapshots", bytes 32-35: the state is behind the disk, in the L1 table
+ * image below it. qcow2.txt "Snapshots", bytes 32-35: the state follows the disk in the L1 table
  * of the snapshot. out must not be `image`. On failure *out is a closed image, or unchanged with
  * QCOW2_E_ARGUMENT.
  *

@@ -46,7 +46,7 @@ enum qcow2_status {
 
 	/* The io callback failed; io_code is what it returned, pos is where the read began. */
 	QCOW2_E_IO = -16,
-	/* A cipher failed, or a primitive of crypto.h, or the library does not have it. */
+	/* A cipher or a primitive of crypto.h failed, or the cryptographic library lacks it. */
 	QCOW2_E_CRYPTO = -17,
 
 	/* ---- The file is of a kind that the core does not read: -32 to -47 ---- */

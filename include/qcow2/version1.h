@@ -32,7 +32,7 @@ extern "C" {
  *	QCOW2_E_CLUSTER_BITS  the clusters are shorter than 512 bytes or longer than 64 KiB
  *	QCOW2_E_HEADER        a header field is invalid: the disk has less than 2 bytes, an L2 table
  *	                      has less than 64 or more than 8192 entries, or the name of the backing
- *	                      file is longer than 1023 bytes or behind the first 4 GiB of the file;
+ *	                      file is longer than 1023 bytes or past the first 4 GiB of the file;
  *	                      err->pos is the position of the field
  *	QCOW2_E_ENCRYPTED     the image is encrypted and flags has no QCOW2_OPEN_INSPECT, or the
  *	                      encryption method is unknown
