@@ -16,7 +16,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 /*
- * One request looks at so many runs at most, because a fragmented disk may have millions of them.
+ * The most runs that one request examines, because a fragmented disk may have millions of them.
  * The protocol lets the answer end early; the client asks again for the rest.
  */
 enum { RUNS_MAX = 65536 };

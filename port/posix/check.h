@@ -30,8 +30,8 @@ bool qp_check_tell(struct qp_check *check, const struct qcow2_finding *finding);
 bool qp_check_show(struct qp_check *check, uint64_t done);
 
 /*
- * Reads the disk of the handle, and tells what cannot be read. Entries of tables that are wrong are
- * not told again. Returns false after a failure.
+ * Reads the disk of the handle, and reports what cannot be read. Wrong entries of tables are not
+ * reported again. Returns false after a failure.
  */
 bool qp_check_disk(struct qp_check *check, struct qcow2 *q);
 

@@ -16,9 +16,9 @@
 enum { READ_LEN = 2 * 1024 * 1024 }; /* the longest cluster */
 
 /*
- * Has the check of the tables told this failure already? That checks one image. It also tells some
- * of what lies past the end of the file, but not what begins before it, nor what is in another
- * file. So all of that is told here, even if it is the second time.
+ * Has the check of the tables reported this failure already? That checks one image. It also reports
+ * some of what is past the end of the file, but not what begins before it, nor what is in another
+ * file. So all of that is reported here, even if it is the second time.
  */
 static bool is_of_tables(const struct qp_check *check, const struct qcow2_failure *failure)
 {
@@ -40,8 +40,8 @@ static int finding_kind(const struct qcow2_failure *failure)
 }
 
 /*
- * The last read or map failed in a part of the disk. Tells it, unless the check of the tables has,
- * and sets *offset to the end of the part. Returns false if the check cannot go on.
+ * The last read or map failed in a part of the disk. Reports it, unless the check of the tables
+ * has, and sets *offset to the end of the part. Returns false if the check cannot go on.
  */
 static bool tell_failure(struct qp_check *check, uint64_t *offset)
 {
@@ -66,7 +66,10 @@ static bool tell_failure(struct qp_check *check, uint64_t *offset)
 	return true;
 }
 
-/* Reads [*offset, end). After a failure, *offset goes on behind it. Returns false if it cannot. */
+/*
+ * Reads [*offset, end), and moves *offset: after a failure, past the damage. Returns false if the
+ * check cannot go on.
+ */
 static bool read_part(struct qp_check *check, struct qcow2 *q, uint64_t *offset, uint64_t end,
                       void *buf)
 {

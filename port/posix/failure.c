@@ -203,7 +203,7 @@ void qp_fail_file(const struct qp_file *file, int error, const char *text, const
 	last_failure.depth = file->depth;
 }
 
-/* The position of a failure in its file; the image may begin behind the start of the file. */
+/* The position of a failure in its file; the image may begin after the start of the file. */
 static uint64_t place_of(const struct qcow2_error *err)
 {
 	return qp_file_place(err->io, err->pos);

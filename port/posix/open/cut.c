@@ -80,7 +80,7 @@ void qp_fail_open_cut(const struct qp_file *file, unsigned flags, const struct q
 	flags |= QCOW2_OPEN_TRUNCATED;
 	if (qcow2_image_open(&image, &file->io, flags, &unused) != QCOW2_OK &&
 	    qcow2_image_open_v1(&image, &file->io, flags, &unused) != QCOW2_OK) {
-		/* No option helps here: without its header, an image tells nothing. */
+		/* No option helps here: without its header, nothing is known of an image. */
 		qp_fail_missing(file, false,
 		                "image is truncated: the header is cut off at the end of the file "
 		                "(%llu bytes)",

@@ -3,9 +3,10 @@
 /*
  * Finds the directory of an open file.
  *
- * The path by which the file was opened does not tell: it may lead through symbolic links, or may
- * have become the path of another file. The kernel knows where the file is (/proc), and if /proc is
- * missing, realpath(3) finds it. Whatever they say is checked: the directory must have this file.
+ * The path by which the file was opened does not show it: the path may lead through symbolic links,
+ * or may have become the path of another file. The kernel knows where the file is (/proc), and if
+ * /proc is missing, realpath(3) finds it. Whatever they say is checked: the directory must have
+ * this file.
  */
 #include "directory.h"
 

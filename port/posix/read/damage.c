@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * Explores a failure of the core. It knows the file and the position, but a caller that wants what
- * lies behind the damage must know the part of the disk, which the core does not keep:
+ * Explores a failure of the core. The core reports the file and the position, but a caller that
+ * wants to read on after the damage must know the part of the disk, which the core does not keep:
  *
  *	what is bad                     what is lost
  *	data, or compressed data        the run of data that was asked for; the cluster
@@ -287,8 +287,8 @@ static void add_neighbours(struct failure *f)
 }
 
 /*
- * The most that one failure tells: what this many clusters of each image above hold. So the work in
- * these images has a limit, whatever the damage below them is.
+ * The most that one failure reports: what this many clusters of each image above hold. So the work
+ * in these images has a limit, whatever the damage below them is.
  */
 static uint64_t clip_limit(const struct failure *f, unsigned depth)
 {

@@ -132,7 +132,7 @@ static size_t slot_memory_len(const struct qp_pool *pool, const struct qp_slot *
 {
 	size_t min = 0, good = 0, len;
 
-	/* It fails if the image cannot be read. Then slot_reader fails, too, and tells why. */
+	/* It fails if the image cannot be read. Then slot_reader fails as well, and reports why. */
 	(void)qcow2_reader_memory(pool->image, slot->codecs.list, &min, &good);
 	min += few_slices(pool->image);
 	/* The core needs its memory aligned to 8. */

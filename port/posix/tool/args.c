@@ -286,7 +286,7 @@ static struct key_source *find_same(struct key_source *list, unsigned n,
 	return NULL;
 }
 
-/* A file or descriptor that is named more than once, for both images too, is read once. */
+/* A file or descriptor that is named more than once, also for both images, is read once. */
 static void link_keys(struct args *args)
 {
 	struct args *b = args->second;

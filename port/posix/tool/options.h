@@ -8,7 +8,7 @@
 
 #include "args.h"
 
-/* The table has at most so many rows. */
+/* The most rows that the table may have. */
 enum { OPTIONS_MAX = 96 };
 
 /*

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* 10 to this power fits in 64 bits, as does every number of so many digits. */
+/* 10 to this power fits in 64 bits, as does every number of that many digits. */
 enum { FRACTION_DIGITS_MAX = 18 };
 
 /* The value of a digit, or base if the character is none. */

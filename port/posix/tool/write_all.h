@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Writes all bytes, to a pipe or a socket too. Returns false with errno set on failure. */
+/* Writes all bytes, also to a pipe or a socket. Returns false with errno set on failure. */
 bool write_all(int fd, const void *bytes, size_t len);
 
 #endif

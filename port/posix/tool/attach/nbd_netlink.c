@@ -44,7 +44,7 @@ static size_t padded(size_t len)
 	return (len + 3u) & ~(size_t)3u;
 }
 
-/* Adds an attribute behind the others. */
+/* Adds an attribute after the others. */
 static struct nlattr *add(union message *m, unsigned type, const void *data, size_t len)
 {
 	struct nlattr *attribute = (struct nlattr *)(m->bytes + m->header.nlmsg_len);

@@ -96,7 +96,7 @@ static bool receive_header(int fd, struct kernel_request *request)
 	return true;
 }
 
-/* Takes the data of a write out of the way, because the next request is behind it. */
+/* Takes the data of a write out of the way, because the next request follows it. */
 static bool skip_data(const struct nbd_thread *t, const struct kernel_request *request)
 {
 	uint32_t left = request->len, n;
@@ -133,7 +133,7 @@ static bool next_request(const struct nbd_thread *t, struct kernel_request *requ
 }
 
 /*
- * Sends the header and `len` bytes, which are in the buffer behind the room for the header. If this
+ * Sends the header and `len` bytes, which are in the buffer after the room for the header. If this
  * fails, the other end cannot make sense of any further reply. A thread may wait for its requests.
  */
 static void reply(const struct nbd_thread *t, const struct kernel_request *request,
@@ -150,7 +150,7 @@ static void reply(const struct nbd_thread *t, const struct kernel_request *reque
 	pthread_mutex_unlock(&c->replying);
 }
 
-/* Reads [offset, offset + len) of the disk, with zeros behind its end. */
+/* Reads [offset, offset + len) of the disk, with zeros past its end. */
 static bool read_disk(struct qcow2 *q, unsigned char *dest, uint32_t len, uint64_t offset)
 {
 	int n = 1;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* SPDX-FileCopyrightText: The qcow2 reader authors */
 /*
- * Going on behind damage.
+ * Going on after damage.
  */
 #ifndef QCOW2_TOOL_DAMAGE_H
 #define QCOW2_TOOL_DAMAGE_H
 
 #include "../tool.h"
 
-/* Is the last failure about a part of the disk, so that a command can go on behind it? */
+/* Is the last failure about a part of the disk, so that a command can go on after it? */
 bool damage_is_local(void);
 
 /*

@@ -10,7 +10,7 @@
 
 #include "../message.h"
 
-/* A password has at most so many bytes: more are a wrong file. */
+/* The most bytes of a password: a file with more is a wrong file. */
 enum { KEY_MAX = 1024 * 1024, KEY_ROOM = 4096 };
 
 void key_source_wipe(struct key_source *source)

@@ -32,8 +32,8 @@ bool key_source_is_same(const struct key_source *a, const struct key_source *b);
 
 /*
  * Reads the password, unless that is done, and closes the descriptor if it is not a standard one:
- * whoever takes over the process later must not find it. Returns the source that has the bytes, or
- * NULL with errno set.
+ * an attacker that takes over the process later must not find it. Returns the source that has the
+ * bytes, or NULL with errno set.
  */
 const struct key_source *key_source_read(struct key_source *source);
 

@@ -12,7 +12,7 @@
 /*
  * Returns a static text that follows "the file is", such as "packed with xz; unpack it first", or
  * NULL if the file is unknown or cannot be read. Reads at most 4 KiB, and a few bytes at some
- * places behind that. Sets *is_raw: the file seems to be a disk by itself, without a format.
+ * places after that. Sets *is_raw: the file seems to be a disk by itself, without a format.
  */
 const char *filetype_guess(int fd, bool *is_raw);
 

@@ -55,7 +55,7 @@ static void json_key_slot(struct json *j, const struct qcow2_key_slot *slot)
 	json_end(j, '}');
 }
 
-/* qemu-img tells no more of the method AES than its name. */
+/* Of the method AES, qemu-img prints only the name. */
 static void json_encryption(struct json *j, const struct qcow2_encryption *e)
 {
 	json_begin(j, "encrypt", '{');

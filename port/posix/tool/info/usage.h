@@ -14,7 +14,7 @@ struct usage {
 	uint64_t data;    /* the image holds data for it, compressed or not */
 	uint64_t compressed;
 	uint64_t zero;                                     /* the image says that it is zeros */
-	uint64_t damaged;                                  /* what it holds cannot be told */
+	uint64_t damaged;                                  /* what it holds is not known */
 	char damage[sizeof qcow2_last_failure()->message]; /* the reason at the first such place */
 	struct past_end past_end;                          /* what is odd in what was counted */
 };

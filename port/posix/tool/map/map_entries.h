@@ -22,9 +22,9 @@ struct map_entry {
 	bool data;
 	bool compressed;
 	bool has_offset;
-	bool dirty;   /* --bitmap marks it; true without --bitmap */
-	bool damaged; /* what is there cannot be told; then only start, length and reason count */
-	int status;   /* of the failure, if damaged */
+	bool dirty;         /* --bitmap marks it; true without --bitmap */
+	bool damaged;       /* what is there is not known: only start, length and reason count */
+	int status;         /* of the failure, if damaged */
 	const char *reason; /* its message, printable; valid until the next call */
 };
 
@@ -61,7 +61,7 @@ void map_walk_end(struct map_walk *w);
 
 /*
  * Gets the next entry. Where the disk is damaged, that is an entry with its reason, and the walk
- * goes on behind it. Returns 1, 0 at the end of the disk, or -1 if the library failed for a reason
+ * goes on after it. Returns 1, 0 at the end of the disk, or -1 if the library failed for a reason
  * that is not about a part of the disk; entries before the failure come first.
  */
 int map_walk_next(struct map_walk *w, struct map_entry *entry);

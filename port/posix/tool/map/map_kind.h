@@ -13,7 +13,7 @@ enum map_kind {
 	MAP_COMPRESSED,
 	MAP_ZERO,    /* an image has an entry that says so, or a hole in its file */
 	MAP_ABSENT,  /* no image has an entry; reads as zeros */
-	MAP_DAMAGED, /* what is there cannot be told */
+	MAP_DAMAGED, /* what is there is not known */
 	MAP_KINDS
 };
 

@@ -12,7 +12,7 @@
 /* What suits the panel of cells. */
 enum { PICTURE_SVG_COLUMNS = 128, PICTURE_SVG_ROWS = 16 };
 
-/* Draws p, which has at most so many columns and rows. name: of the image, untrusted. */
+/* Draws p, which has at most PICTURE_SVG_COLUMNS and _ROWS. name: of the image, untrusted. */
 void picture_print_svg(FILE *out, const struct picture *p, const struct plot *plot,
                        const char *name);
 

@@ -18,7 +18,7 @@ bool device_size(int fd, uint64_t *size);
 
 /*
  * Makes the first `len` bytes of the device, or file, read as zeros and gives their storage back,
- * if it can do that. Changes nothing behind them. Returns how many bytes from the start now read
+ * if it can do that. Changes nothing after them. Returns how many bytes from the start now read
  * as zeros.
  */
 uint64_t device_discard(int fd, uint64_t len);

@@ -153,7 +153,7 @@ static int discard_old(struct output *o)
 	return tool_error(o->name, "the %s cannot discard; use --sparse=auto", target_kind(o));
 }
 
-/* A device, or the file of --no-create: it keeps its length and what is behind the disk. */
+/* A device, or the file of --no-create: it keeps its length and what follows the disk. */
 static int prepare_as_long(struct output *o)
 {
 	if (check_size(o) != EXIT_OK)
@@ -240,7 +240,7 @@ int output_commit(struct output *o)
 {
 	int fd = o->fd;
 
-	/* What the caller's descriptor is used for next goes on behind the disk. */
+	/* What the caller writes next to its descriptor follows the disk. */
 	if (!o->is_own && !o->is_stream)
 		lseek(fd, (off_t)(o->base + o->size), SEEK_SET);
 	/*

@@ -119,7 +119,7 @@ static const struct row rows[] = {
 enum {
 	N_ALWAYS = sizeof always / sizeof always[0],
 	N_ROWS = sizeof rows / sizeof rows[0],
-	/* Standard output and standard error, too. */
+	/* Also standard output and standard error. */
 	N_OUTPUTS = 2 + SANDBOX_FILES + SANDBOX_WRITABLE,
 	BLOCK_MAX = 3 + 2 * N_OUTPUTS,                   /* instructions of a row at most */
 	MMAP_FLAGS = 3,                                  /* the index of this argument of mmap(2) */
