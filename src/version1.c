@@ -81,10 +81,11 @@ static int v1_places(struct qcow2_image *image, const uint8_t *h, struct v1_fiel
 	uint64_t last = q2_shr64(image->size - 1u, image->l1_entry_bits);
 	uint32_t len;
 
-	f->pos = AT_V1_L1_POS;
+	f->pos = AT_V1_SIZE;
 	f->value = image->size;
 	if (last >= V1_L1_ENTRIES_MAX)
 		return QCOW2_E_TOO_BIG;
+	f->pos = AT_V1_L1_POS;
 	image->l1_entries = (uint32_t)last + 1u;
 	image->l1_pos = q2_be64(h + AT_V1_L1_POS);
 	/* As in q2_table_check. */

@@ -174,7 +174,8 @@ BROKEN = {  # field, format, value, our words, QEMU's words
     "large clusters": (32, ">B", 17, "cluster size 2^17", "Cluster size must be"),
     "small tables": (33, ">B", 5, "invalid header field", "L2 table size must be"),
     "large tables": (33, ">B", 14, "invalid header field", "L2 table size must be"),
-    "large disk": (24, ">Q", 1 << 62, "size exceeds", "Image too large"),
+    "large disk": (24, ">Q", 1 << 62, f"exceeds the limits of QEMU: {1 << 62} (at file offset 24)",
+                   "Image too large"),
     "cipher": (36, ">I", 2, "the image is encrypted", "invalid encryption method"),
     "long name": (8, ">QI", (4096, 1024), "invalid header field", "Backing file name too long"),
 }
