@@ -167,6 +167,13 @@ static void core_message(int status, const struct qcow2_error *err, char *buf, s
 	case QCOW2_E_COMPRESSION:
 		snprintf(buf, len, "compression type %llu is not supported", detail);
 		break;
+	case QCOW2_E_TOO_BIG:
+		snprintf(buf, len, "a size or count exceeds the limits of QEMU: %llu", detail);
+		break;
+	case QCOW2_E_SNAPSHOT_DATA_FILE:
+		snprintf(buf, len,
+		         "snapshots of an image with an external data file cannot be read");
+		break;
 	default: snprintf(buf, len, "%s", text); break;
 	}
 }

@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from conform import (FAULTS, K, MEMORY, QCOW2, SECONDS, qcow2, qcow2_json, qcow2_ok, refused, run,
-                     start, succeed)
+from conform import (BROKEN, FAULTS, K, MEMORY, PLAIN, QCOW2, SECONDS, qcow2, qcow2_json, qcow2_ok, refused,
+                     run, start, succeed)
 from fault_runs import CALLS, Outcome
+from test_command_dirty import BITS
 
 CLUSTER = 4096
 V3 = "version 3\ncluster_bits 12\n"
@@ -277,6 +278,28 @@ def test_report_to_a_pipe(build):
     assert done.code == 3
 
 
+def test_damage_names_the_option_that_helps(build):
+    """--salvage, for the commands that have it, where only a part of the disk is lost."""
+    hint = "; use --salvage to continue after the damage\n"
+    broken, other = build(BROKEN), build(PLAIN, "other")
+    for command in (["cat", broken], ["convert", broken, broken.with_name("out")]):
+        assert qcow2(*command).err.endswith(hint)
+        assert "use --salvage" not in qcow2(command[0], "--salvage", *command[1:]).err
+    assert "use --salvage" not in qcow2("compare", broken, other).err
+    assert "use --salvage" not in qcow2("map", broken).err
+    packed = build("cluster_bits 12\nsize 64k\nl2 1 packed 07070707\n", "packed")
+    assert qcow2("cat", packed).err.endswith(hint)
+    cut = build("cluster_bits 12\nsize 64k\nl2 1 last_packed sectors 8 00ff00\n", "cut")
+    assert qcow2("cat", cut).err.endswith(hint)  # --allow-truncated does not help with this
+    header = build("header.cluster_bits 22\n", "header")
+    assert "use --salvage" not in qcow2("cat", header).err
+    marked = build(BITS + "put64 $t 1\n", "marked")  # all of the disk is marked
+    put_l2(marked, 1, 1 << 63 | 513)
+    assert qcow2("cat", marked).err.endswith(hint)
+    done = qcow2("cat", "--bitmap=bits", marked)
+    assert "invalid L1 or L2 table entry" in done.err and "use --salvage" not in done.err
+
+
 def test_report_that_cannot_be_written(build):
     image = build(WHOLE)
     content = image.read_bytes()
@@ -334,14 +357,15 @@ def test_report_that_cannot_be_read(home):
 # ---- Where a read fails ----
 
 def test_pointer_past_the_end(build):
-    """The message tells a cut file from a bad entry, and gives advice only for the first."""
+    """The message tells a cut file from a bad entry, and names the option that helps with each."""
     image = build(WHOLE + "layout\n")
     size = image.stat().st_size
     put_l2(image, 9, 1 << 63 | 0x7000000)
     entry = table_entries(image)[1] + 72
     refused(qcow2("cat", "-s", str(9 * CLUSTER), image),
             f"{image}: the L2 entry at file offset {entry} points to data at {0x7000000}, past the end of "
-            f"the file ({size} bytes) (at disk offset {9 * CLUSTER})\n")
+            f"the file ({size} bytes) (at disk offset {9 * CLUSTER}); use --salvage to continue after "
+            "the damage\n")
     place = build(V3 + "size 1M\nplace_l1\nplace_l2 0\nl2 0-255 data\nlayout\n", "cut")
     os.truncate(place, place.stat().st_size - 100 * K)
     done = qcow2("convert", place, image.with_name("out"))

@@ -330,6 +330,8 @@ HIDDEN = {
     "no bitmap is named": "a mistake in a program",
     "the image has no such bitmap": SHORT,
     "bitmap is inconsistent": STATUS,
+    "size exceeds the limits": STATUS,
+    "snapshot with external data": STATUS,
     "changed while it was opened": "another program exchanges the output file at that moment",
     "is a terminal; write to a file or a pipe, or use --force": "a terminal: the same file",
     "the %s cannot discard; use --sparse=auto": DEVICE,

@@ -59,6 +59,21 @@ static bool is_missing(const struct qcow2_failure *failure)
 	return failure->status == QCOW2_E_BACKING || failure->status == QCOW2_E_DATA_FILE;
 }
 
+/* Is it about a part of the disk, and can --salvage be added to the command line? */
+static bool may_salvage(const struct args *args, const struct qcow2_failure *failure)
+{
+	if (args->salvage || args->n_bitmaps != 0u || failure->length == 0u ||
+	    (strcmp(args->command, "cat") != 0 && strcmp(args->command, "convert") != 0))
+		return false;
+	switch (failure->status) {
+	case QCOW2_E_IO:
+	case QCOW2_E_L2_ENTRY:
+	case QCOW2_E_COMPRESSED:
+	case QCOW2_E_TRUNCATED: return true;
+	default: return false;
+	}
+}
+
 /* The option that helps. The library's messages cannot name it: it is one of the command's. */
 static struct hint failure_hint(const struct args *args, const struct qcow2_failure *failure)
 {
@@ -73,6 +88,8 @@ static struct hint failure_hint(const struct args *args, const struct qcow2_fail
 		text = "; use --inconsistent to use it anyway";
 	else if (failure->looks_cut && (flags & QCOW2_ALLOW_TRUNCATED) == 0u)
 		text = "; use --allow-truncated to read zeros there (compressed data still fails)";
+	else if (may_salvage(args, failure))
+		text = "; use --salvage to continue after the damage";
 	/* The name leaves the image's directory, or goes through a symbolic link. */
 	else if ((failure->error == EPERM || failure->error == ELOOP) && failure->status == 0 &&
 	         (flags & QCOW2_FOLLOW) != 0u)
