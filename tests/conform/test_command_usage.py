@@ -91,7 +91,8 @@ def test_table_lists_what_help_shows():
                                   ("cat", "-s", "99999999T", "x"), ("convert", "x"),
                                   ("map", "x", "y"), ("cat", "--follow=some", "x"),
                                   ("info", "x", ""), ("convert", "x", ""), ("umount", ""),
-                                  ("map", "--svg=", "x"), ("cat", "--salvage", "--report=", "x")])
+                                  ("map", "--svg=", "x"), ("cat", "--salvage", "--report=", "x"),
+                                  ("cat", "--key-file=", "x"), ("cat", "--key-file=1=", "x")])
 def test_usage(args):
     result = qcow2(*args)
     assert result.code == 2 and result.out == b"" and result.err, result

@@ -213,7 +213,9 @@ static const char *store_key_file(struct args *args, const struct option_row *ro
 
 	(void)row;
 	source->file = take_depth(source, value);
-	return source->file != NULL ? NULL : "FILE or DEPTH=FILE; no DEPTH is above 255";
+	return source->file != NULL && *source->file != '\0'
+	               ? NULL
+	               : "FILE or DEPTH=FILE; no DEPTH is above 255";
 }
 
 /*
