@@ -155,7 +155,13 @@ static int store_allow_truncated(const char *value)
 
 static int store_iterations(const char *value)
 {
-	return nbdkit_parse_uint32_t("max-iterations", value, &image_options.max_iterations);
+	uint32_t *limit = &image_options.max_iterations;
+
+	if (nbdkit_parse_uint32_t("max-iterations", value, limit) != 0)
+		return -1;
+	if (*limit == 0u) /* for the library, this means its own limit */
+		nbdkit_error("max-iterations: at least 1 is needed");
+	return *limit != 0u ? 0 : -1;
 }
 
 static int store_size(uint64_t *field, const char *value)

@@ -57,11 +57,26 @@ static int read_password(struct password *p)
 	return p->len > PASSWORD_MAX ? EFBIG : 0;
 }
 
+/* Reads the password, or reports why that fails. */
+static int load_password(struct password *p)
+{
+	int error;
+
+	if (*p->file == '\0') {
+		nbdkit_error("key-file: no file is named");
+		return -1;
+	}
+	error = read_password(p);
+	if (error != 0)
+		nbdkit_error("%s: %s", p->file,
+		             error == EFBIG ? "a password has at most 1 MiB" : strerror(error));
+	return error != 0 ? -1 : 0;
+}
+
 int passwords_add(const char *value)
 {
 	struct password *p = &passwords[n_passwords];
 	size_t digits = strspn(value, "0123456789");
-	int error;
 
 	if (n_passwords == PASSWORDS_MAX) {
 		nbdkit_error("key-file: more than %d passwords", PASSWORDS_MAX);
@@ -77,11 +92,7 @@ int passwords_add(const char *value)
 		return -1;
 	}
 	n_passwords++;
-	error = read_password(p);
-	if (error != 0)
-		nbdkit_error("%s: %s", p->file,
-		             error == EFBIG ? "a password has at most 1 MiB" : strerror(error));
-	return error != 0 ? -1 : 0;
+	return load_password(p);
 }
 
 int passwords_get(void *ctx, const struct qcow2_key_request *request, struct qcow2_key *key)
