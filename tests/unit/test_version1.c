@@ -222,7 +222,7 @@ static void test_name(void **state)
 	v1_free(&v);
 }
 
-/* Puts into `want` what v1_fill put into the image. */
+/* Puts into `want` what v1_data put into the image. */
 static void expect_data(uint8_t *want, unsigned bits, uint64_t index, uint64_t seed)
 {
 	image_fill(want + (index << bits), (size_t)1 << bits, seed, 0);

@@ -12,8 +12,8 @@ struct salvage;
 
 /*
  * Starts to collect what is lost if the command line says --salvage; otherwise *s becomes NULL, and
- * salvage_read and salvage_lost treat each failure as one of the command. Opens the report of
- * --report. Returns EXIT_OK, or EXIT_FAILED after a message.
+ * salvage_read fails where the library does. Opens the report of --report. Returns EXIT_OK, or
+ * EXIT_FAILED after a message.
  */
 int salvage_begin(struct salvage **s, const struct args *args, struct qcow2 *q);
 
@@ -27,7 +27,8 @@ bool salvage_read(struct salvage *s, struct qcow2 *q, char *buf, size_t len, uin
 /* The descriptor of the report, or -1 if there is none. s may be NULL. */
 int salvage_report_fd(const struct salvage *s);
 
-/* Notes that len bytes of the disk are lost. The library's last failure has the reason. */
+/* Notes that len bytes of the disk are lost. The library's last failure has the reason. s is not
+ * NULL. */
 void salvage_note(struct salvage *s, uint64_t off, uint64_t len);
 
 /*
