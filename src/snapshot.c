@@ -173,7 +173,7 @@ int qcow2_snapshot_image(struct qcow2_image *out, const struct qcow2_image *imag
 	out->l1_pos = snapshot->l1_pos;
 	out->l1_entries = snapshot->l1_entries;
 	err->io = &image->io;
-	err->pos = snapshot->id_pos;
+	err->pos = snapshot->pos;
 	rc = snapshot_check(out, snapshot->has_disk_size, err);
 	if (rc != QCOW2_OK)
 		memset(out, 0, sizeof *out);

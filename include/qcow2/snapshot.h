@@ -82,6 +82,7 @@ int qcow2_snapshot_strings(const struct qcow2_image *image, const struct qcow2_s
  *	                            the entry has
  *	QCOW2_E_TRUNCATED           the file ends before the L1 table does, and the image was opened
  *	                            without QCOW2_OPEN_TRUNCATED
+ * With QCOW2_E_TOO_BIG and QCOW2_E_L1, err->pos is the position of the entry.
  *
  * Cost: no io call.
  */

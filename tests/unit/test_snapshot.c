@@ -648,7 +648,7 @@ static void test_refused(void **state)
 	EQ(qcow2_snapshot_next(&s.image, NULL, &e, &err), QCOW2_OK);
 	EQ(qcow2_snapshot_image(&image, &s.image, &e, &err), QCOW2_E_SNAPSHOT_DATA_FILE);
 	EQ(err.status, QCOW2_E_SNAPSHOT_DATA_FILE);
-	EQ(err.pos, e.id_pos);
+	EQ(err.pos, e.pos);
 
 	test_case("arguments");
 	EQ(qcow2_snapshot_next(NULL, NULL, &e, &err), QCOW2_E_ARGUMENT);
