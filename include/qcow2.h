@@ -299,8 +299,9 @@ struct qcow2_failure {
 	int error; /* errno of the call */
 	/*
 	 * An enum qcow2_status of qcow2/status.h, or 0 if the core was not involved.
-	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given, or cannot be used
-	 * because of its format or because the image names it by other means than a file name.
+	 * QCOW2_E_BACKING, QCOW2_E_DATA_FILE: this file is needed and not given, does not exist
+	 * under the name that the image has for it, or cannot be used because of its format or
+	 * because the image names it by other means than a file name.
 	 * QCOW2_E_ARGUMENT with ENOTSUP: the format of a backing file is needed and not given.
 	 */
 	int status;

@@ -31,9 +31,11 @@ static pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *hint(const struct qcow2_failure *failure)
 {
 	if (failure->status == QCOW2_E_BACKING)
-		return "; use follow=true, backing=FILE or layer-only=true";
+		return failure->names_file ? "; use follow=true, backing=FILE or layer-only=true"
+		                           : "; use backing=FILE or layer-only=true";
 	if (failure->status == QCOW2_E_DATA_FILE)
-		return "; use follow=true or data-file=FILE";
+		return failure->names_file ? "; use follow=true or data-file=FILE"
+		                           : "; use data-file=FILE";
 	if (failure->status == QCOW2_E_ARGUMENT && failure->error == ENOTSUP)
 		return "; use backing-format=FORMAT";
 	/* The method is known, and this build can decrypt. */

@@ -282,7 +282,8 @@ def test_format_is_missing(build):
     image.with_name("base").write_bytes(bytes(512))
     refused(qcow2("cat", "--follow", image), "it does not start like a qcow2 image")
     image.with_name("base").unlink()
-    refused(qcow2("cat", "--follow", image), "base", "No such file")
+    refused(qcow2("cat", "--follow", image), "base", "No such file",
+            "; use --backing FILE[,FORMAT] or --layer-only\n")
 
 
 def test_path_that_was_tried(build, tmp_path):

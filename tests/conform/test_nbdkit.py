@@ -232,7 +232,8 @@ ERRORS = {
     "unknown parameter": (SHAPE, ("wrong=1",), "unknown parameter 'wrong'; nbdkit qcow2 --help lists"),
     "two images": (SHAPE, ("file=other",), "file: only one image can be served"),
     "no backing file": (OVERLAY, (), "; use follow=true, backing=FILE or layer-only=true"),
-    "lost backing file": (OVERLAY, ("follow=1",), "base': No such file or directory"),
+    "lost backing file": (OVERLAY, ("follow=1",), "base': No such file or directory; use backing=FILE or "
+                          "layer-only=true"),
     "lost given file": (OVERLAY, ("backing=lost",), "lost': No such file or directory"),
     "no format": (SHAPE + 'backing "password"\n', ("backing=password",), "; use backing-format=FORMAT"),
     "no data file": (SHAPE + 'data_file "data"\n', (), "; use follow=true or data-file=FILE"),

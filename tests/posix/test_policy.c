@@ -134,7 +134,10 @@ static void check_outside(void)
 	refuses("linked/base", QCOW2_FOLLOW, ELOOP);
 	refuses("base/", QCOW2_FOLLOW, ENOTDIR);
 	refuses("base/x", QCOW2_FOLLOW, ENOTDIR);
+	EQ(qcow2_last_failure()->status, 0);
 	refuses("missing", QCOW2_FOLLOW, ENOENT);
+	EQ(qcow2_last_failure()->status, QCOW2_E_BACKING);
+	EQ(qcow2_last_failure()->names_file, 0); /* by its name it is not found */
 	refuses("missing/base", QCOW2_FOLLOW, ENOENT);
 }
 

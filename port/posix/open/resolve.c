@@ -25,6 +25,12 @@
 /* PATH_MAX of Linux without the NUL: no system call accepts a longer path. */
 enum { NAME_LIMIT = 4095 };
 
+/* The status of an image whose file cannot be found: the caller must give the file. */
+static int missing_status(const struct qcow2_file_request *request)
+{
+	return request->kind == QCOW2_FILE_DATA ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING;
+}
+
 /*
  * Notes why the file is not opened: `tried`, or the file that the image names if that is NULL.
  * Returns false.
@@ -36,7 +42,8 @@ static bool refuse(const struct qcow2_file_request *request, const char *tried, 
 	size_t len = tried != NULL ? strlen(tried) : request->name_len;
 	char shown[QP_PRINTABLE];
 
-	qp_fail(error, 0, "cannot open a file that the image names", "cannot open the %s '%s': %s",
+	qp_fail(error, error == ENOENT ? missing_status(request) : 0,
+	        "cannot open a file that the image names", "cannot open the %s '%s': %s",
 	        qp_kind_name(request->kind), qp_printable(shown, name, len), why);
 	return false;
 }
@@ -44,10 +51,9 @@ static bool refuse(const struct qcow2_file_request *request, const char *tried, 
 /* The same for a name that is no file name: the caller must give the file itself. */
 static bool refuse_kind(const struct qcow2_file_request *request)
 {
-	bool data = request->kind == QCOW2_FILE_DATA;
 	char shown[QP_PRINTABLE];
 
-	qp_fail(ENOTSUP, data ? QCOW2_E_DATA_FILE : QCOW2_E_BACKING,
+	qp_fail(ENOTSUP, missing_status(request),
 	        "the image names a file by other means than a file name",
 	        "cannot open the %s '%s': only file names are followed",
 	        qp_kind_name(request->kind), qp_printable(shown, request->name, request->name_len));
