@@ -52,7 +52,7 @@ static int zfast_block(struct zfast *s, bool *is_last)
 	type = head >> 1 & 3u;
 	size = head >> 3;
 	len = type == ZFAST_RLE ? 1 : size;
-	if (type == ZFAST_TREELESS || size > s->block_max)
+	if (type == ZFAST_NO_BLOCK || size > s->block_max)
 		return QCOW2_E_COMPRESSED;
 	if (left < len)
 		return QCOW2_E_TRUNCATED;

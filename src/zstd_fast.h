@@ -40,8 +40,14 @@ enum {
 	ZFAST_SYMBOLS_MAX = 64
 };
 
-/* Types of a block, 3.1.1.2.2, and of its literals, 3.1.1.3.1.1. */
-enum { ZFAST_RAW, ZFAST_RLE, ZFAST_COMPRESSED, ZFAST_TREELESS };
+/* Types of a block, 3.1.1.2.2, and of its literals, 3.1.1.3.1.1: only the fourth one differs. */
+enum {
+	ZFAST_RAW,
+	ZFAST_RLE,
+	ZFAST_COMPRESSED,
+	ZFAST_TREELESS,
+	ZFAST_NO_BLOCK = ZFAST_TREELESS /* reserved */
+};
 
 /* The FSE tables, in their order in a block, and that of the weights of a Huffman code. */
 enum { ZFAST_LL, ZFAST_OF, ZFAST_ML, ZFAST_WEIGHTS, ZFAST_KINDS };
