@@ -42,11 +42,11 @@ enum {
 
 /* Types of a block, 3.1.1.2.2, and of its literals, 3.1.1.3.1.1: only the fourth one differs. */
 enum {
-	ZFAST_RAW,
-	ZFAST_RLE,
-	ZFAST_COMPRESSED,
-	ZFAST_TREELESS,
-	ZFAST_NO_BLOCK = ZFAST_TREELESS /* reserved */
+	ZFAST_RAW = 0,
+	ZFAST_RLE = 1,
+	ZFAST_COMPRESSED = 2,
+	ZFAST_TREELESS = 3,
+	ZFAST_NO_BLOCK = 3 /* reserved */
 };
 
 /* The FSE tables, in their order in a block, and that of the weights of a Huffman code. */
