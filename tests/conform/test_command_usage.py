@@ -110,6 +110,9 @@ def test_usage(args):
     (("cat", "--nonsense"), "unknown option: --nonsense"),
     (("cat", "-n", "99999999999999999999", "x"), "invalid value for -n: 99999999999999999999"),
     (("convert", "x", ""), "an operand is empty; expected IMAGE OUT"),
+    (("cat", "-s", "\x1b[31m\n", "x"), "invalid value for -s: \\x1b[31m\\x0a; expected"),
+    (("cat", "--\x1b[31m", "x"), "unknown option: --\\x1b[31m\n"),
+    (("\x1b[31m",), "unknown command: \\x1b[31m\n"),
     (("map", "--svg=", "x"), "--svg: ; expected the name of a file"),
     (("cat", "--layer-only", "--backing", "x", "y"), "--layer-only and --backing cannot be")])
 def test_usage_names_the_option(args, words):

@@ -13,6 +13,7 @@
 #include "help.h"
 #include "message.h"
 #include "options.h"
+#include "show/text.h"
 
 /* What getopt_long returns for the long name of a row: this number and the index of the row. */
 enum { LONG_NAME = 256 };
@@ -23,16 +24,21 @@ struct known_options {
 	struct option names[OPTIONS_MAX + 1];
 };
 
-/* Prints a message about the command line. Returns EXIT_USAGE. */
+/* Prints a message about the command line, whose words may be file names. Returns EXIT_USAGE. */
 static int usage(const struct command *command, const char *format, ...)
 {
+	char *text = NULL;
 	va_list args;
 
-	fprintf(stderr, "qcow2 %s: ", command->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
+	fprintf(stderr, "qcow2 %s: ", command->name);
+	if (text != NULL)
+		text_print(stderr, text, strlen(text));
 	fprintf(stderr, "\nTry 'qcow2 %s --help'.\n", command->name);
+	free(text);
 	return EXIT_USAGE;
 }
 

@@ -13,6 +13,7 @@
 #include "help.h"
 #include "message.h"
 #include "qemu_img.h"
+#include "show/text.h"
 
 /* Returns NULL after a message. */
 static const struct command *find_command(const struct command *commands, const char *name)
@@ -24,10 +25,13 @@ static const struct command *find_command(const struct command *commands, const 
 		if (strcmp(command->name, name) == 0)
 			return command;
 	hint = qemu_img_hint(name);
-	if (hint != NULL)
+	if (hint != NULL) {
 		fprintf(stderr, "qcow2: %s: this program only reads images%s\n", name, hint);
-	else
-		fprintf(stderr, "qcow2: unknown command: %s\nTry 'qcow2 --help'.\n", name);
+	} else {
+		fputs("qcow2: unknown command: ", stderr);
+		text_print(stderr, name, strlen(name));
+		fputs("\nTry 'qcow2 --help'.\n", stderr);
+	}
 	return NULL;
 }
 
