@@ -33,6 +33,8 @@ static uint32_t report_overflow(struct qcow2_check *c)
 {
 	uint32_t count = q2_counter_get(c, c->finding.cluster) / Q2_COUNT_ONE;
 
+	/*@ loop assigns count, c->found[0 .. 3], c->finding.code, c->ended;
+	    loop variant count; */
 	for (; count > c->most && c->ended == QCOW2_OK; count--)
 		q2_check_report(c, QCOW2_CHECK_OVERFLOW);
 	return count;
@@ -80,6 +82,14 @@ static void window_refcounts(struct qcow2_check *c, bool marks)
 	uint64_t *counts = (uint64_t *)(void *)c->l2.piece;
 	uint32_t cluster = c->first, n, i;
 
+	/*@ loop invariant c->first <= cluster <= c->window_end;
+	    loop invariant good_counters(c) && good_buffer(c);
+	    loop assigns cluster, n, i, c->found[0 .. 3], c->finding.code, c->finding.cluster,
+	                 c->finding.references, c->finding.refcount, c->ended, c->end, c->owners,
+	                 c->n_calls, *c->error, counts[0 .. c->l2.piece_len / 8 - 1],
+	                 c->counters[0 .. c->n_counters - 1],
+	                 ((uint32_t *)c->counters)[0 .. c->n_counters / 4 - 1];
+	    loop variant c->window_end - cluster; */
 	for (; cluster < c->window_end; cluster += n) {
 		bool known;
 
@@ -89,6 +99,13 @@ static void window_refcounts(struct qcow2_check *c, bool marks)
 		known = q2_check_refcounts(c, cluster, &n, counts);
 		if (c->ended != QCOW2_OK)
 			return;
+		/*@ loop invariant 0 <= i <= n && n <= c->window_end - cluster;
+		    loop invariant good_counters(c) && good_buffer(c);
+		    loop assigns i, c->found[0 .. 3], c->finding.code, c->finding.cluster,
+		                 c->finding.references, c->finding.refcount, c->ended, c->end,
+		                 c->owners, c->counters[0 .. c->n_counters - 1],
+		                 ((uint32_t *)c->counters)[0 .. c->n_counters / 4 - 1];
+		    loop variant n - i; */
 		for (i = 0; i < n; i++)
 			if (marks)
 				q2_counter_set(c, cluster + i,

@@ -92,6 +92,11 @@ bool q2_check_refer(struct qcow2_check *c)
 	}
 	if (cluster < c->first)
 		cluster = c->first;
+	/*@ loop invariant c->first <= cluster && last < c->window_end;
+	    loop assigns cluster, c->found[0 .. 3], c->finding.code, c->finding.cluster, c->ended,
+	                 c->too_short, c->counters[0 .. c->n_counters - 1],
+	                 ((uint32_t *)c->counters)[0 .. c->n_counters / 4 - 1];
+	    loop variant last - cluster; */
 	for (; cluster <= last; cluster++)
 		refer_to_cluster(c, cluster);
 	return true;

@@ -396,4 +396,40 @@ int any_piece(struct qcow2_stream *stream);
 */
 #endif
 
+#if defined FOR_check || defined FOR_check_count || defined FOR_check_map || defined FOR_check_walk
+#include "qcow2/check.h"
+
+/* The clusters of the window have counters: of one byte, or of four. */
+/*@
+  predicate good_memory(struct qcow2_check *c) =
+    \valid(c) && 4 <= c->n_counters <= 0x7fffffffffffffff &&
+    \valid(c->counters + (0 .. c->n_counters - 1)) &&
+    \valid((uint32_t *)c->counters + (0 .. c->n_counters / 4 - 1)) &&
+    \separated(c, c->counters + (0 .. c->n_counters - 1)) &&
+    \separated(c, (uint32_t *)c->counters + (0 .. c->n_counters / 4 - 1));
+
+  predicate good_counters(struct qcow2_check *c) =
+    good_memory(c) && c->first <= c->window_end && 0 < c->window_end &&
+    (c->wide == 0 ? c->window_end - c->first <= c->n_counters
+                  : c->window_end - c->first <= c->n_counters / 4);
+
+  predicate same_window{A, B}(struct qcow2_check *c) =
+    \at(c->first == \at(c->first, A) && c->window_end == \at(c->window_end, A) &&
+         c->settled == \at(c->settled, A) && c->wide == \at(c->wide, A), B);
+
+  predicate good_error(struct qcow2_check *c) =
+    \valid(c->error) && \separated(c->error, c, c->counters + (0 .. c->n_counters - 1)) &&
+    \separated(c->error, (uint32_t *)c->counters + (0 .. c->n_counters / 4 - 1));
+
+  predicate good_buffer(struct qcow2_check *c) =
+    512 <= c->l2.piece_len <= 65536 &&
+    \valid((uint64_t *)c->l2.piece + (0 .. c->l2.piece_len / 8 - 1)) &&
+    \separated((uint64_t *)c->l2.piece + (0 .. c->l2.piece_len / 8 - 1), c, c->error,
+               c->counters + (0 .. c->n_counters - 1)) &&
+    \separated((uint64_t *)c->l2.piece + (0 .. c->l2.piece_len / 8 - 1),
+               (uint32_t *)c->counters + (0 .. c->n_counters / 4 - 1)) &&
+    good_error(c);
+*/
+#endif
+
 #endif

@@ -366,6 +366,25 @@ CHECKS = [
     ("a match begins before its frame", "zstd_small_sequences.c",
      " &&\n\t                                offset <= stream->done - s->begin))", "))", WP,
      "src/zstd_small_sequences.c:unzstd_copy_match"),
+    # The counters of the check.
+    ("a reference goes on behind the window", "check_count.c",
+     "\t\tlast = c->window_end - 1u;\n", "", WP, "src/check_count.c:q2_check_refer"),
+    ("a reference begins before the window", "check_count.c",
+     "\tif (cluster < c->first)\n\t\tcluster = c->first;\n", "", WP, "src/check_count.c:q2_check_refer"),
+    ("more refcounts are compared than the window has", "check.c",
+     "\t\tif (n > c->window_end - cluster)\n\t\t\tn = c->window_end - cluster;\n", "",
+     WP, "src/check.c:window_refcounts"),
+    ("the window is longer than its counters", "check.c",
+     "\tif (c->window_end - c->first > n)\n\t\tc->window_end = c->first + (uint32_t)n;\n", "",
+     WP, "src/check.c:window_check"),
+    ("there are as many wide counters as short ones", "check.c",
+     "c->wide != 0u ? c->n_counters / 4u : c->n_counters", "c->n_counters",
+     WP, "src/check.c:window_check"),
+    ("a refcount block outside of the window is counted", "check_walk.c",
+     "\tif (cluster < c->first || cluster >= c->window_end)\n\t\treturn;\n", "",
+     WP, "src/check_walk.c:refer_to_block"),
+    ("bit 63 is compared outside of the window", "check_map.c",
+     "k < c->settled || k >= c->window_end ||\n\t           ", "", WP, "src/check_map.c:entry_leads"),
 ]
 
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* SPDX-FileCopyrightText: The qcow2 reader authors */
+#include "../../../src/check_walk.c"
+#include "internal.h"
+#include "walk.h"
+
+/*@ requires good_counters(c) && c->image.cluster_bits <= 21;
+    assigns c->found[0 .. 3], c->finding.code, c->finding.cluster, c->finding.length,
+            c->finding.references, c->ended, c->too_short, c->next,
+            c->counters[0 .. c->n_counters - 1],
+            ((uint32_t *)c->counters)[0 .. c->n_counters / 4 - 1];
+    ensures good_counters(c); */
+static void refer_to_block(struct qcow2_check *c);
