@@ -100,7 +100,8 @@ static void window_refcounts(struct qcow2_check *c, bool marks)
 		if (c->ended != QCOW2_OK)
 			return;
 		/*@ loop invariant 0 <= i <= n && n <= c->window_end - cluster;
-		    loop invariant good_counters(c) && good_buffer(c);
+		    loop invariant good_counters(c);
+		    loop invariant good_buffer(c);
 		    loop assigns i, c->found[0 .. 3], c->finding.code, c->finding.cluster,
 		                 c->finding.references, c->finding.refcount, c->ended, c->end,
 		                 c->owners, c->counters[0 .. c->n_counters - 1],

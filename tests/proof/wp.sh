@@ -95,10 +95,10 @@ contracts() {
 prove src/io.c 130 19 q2_note q2_io_read q2_be16 q2_be32 q2_be64 q2_shr64 \
 	q2_has_extended_l2 q2_is_inside q2_image_read q2_table_check
 prove src/check.c 105 14 report_overflow compare window_check
-prove src/check.c 48 6 window_refcounts
+prove src/check.c 50 6 window_refcounts
 prove src/check_count.c 136 20 q2_counter_get q2_counter_set q2_check_note_next q2_check_is_first \
 	q2_check_report_first refer_to_cluster q2_check_refer q2_check_refer_cluster
-prove src/check_map.c 56 7 entry_leads
+prove src/check_map.c 55 7 entry_leads
 prove src/check_walk.c 42 5 refer_to_block
 prove src/wide.c 8 1 q2_left q2_extent_clip
 provers=z3,cvc4 prove src/cache.c 124 9 cache_grow first_of_set key_find q2_table_entry
