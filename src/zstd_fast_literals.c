@@ -379,8 +379,9 @@ static bool zfast_place_literals(struct zfast *s, uint32_t n)
 }
 
 /* Reads literals that are not coded, or one that is repeated. Their size has 5, 12 or 20 bits. */
-static bool zfast_plain_literals(struct zfast *s, uint32_t type, uint32_t format)
+static bool zfast_plain_literals(struct zfast *s, uint32_t type)
 {
+	uint32_t format = *s->in >> 2 & 3u;
 	uint32_t left = (uint32_t)(s->block_end - s->in);
 	uint32_t head = format == 3 ? 3 : format == 1 ? 2 : 1;
 	uint32_t n, len;
@@ -401,15 +402,17 @@ static bool zfast_plain_literals(struct zfast *s, uint32_t type, uint32_t format
 }
 
 /* Reads literals that are coded. After 4 bits there are two sizes of 10, 14 or 18 bits each. */
-static bool zfast_packed_literals(struct zfast *s, uint32_t type, uint32_t format)
+static bool zfast_packed_literals(struct zfast *s, uint32_t type)
 {
-	uint32_t head = format < 2 ? 3 : format + 2;
-	uint32_t n_bits = format < 2 ? 10 : format * 4 + 6;
+	uint32_t format = *s->in >> 2 & 3u;
+	uint32_t longer = format < 2 ? 0 : format - 1; /* how many times 4 bits longer */
+	uint32_t head = 3 + longer;
+	uint32_t n_bits = 10 + 4 * longer;
 	uint32_t n, len;
 
 	if ((uint32_t)(s->block_end - s->in) < head)
 		return false;
-	n = q2_zfast_le(s->in, 4 > head ? head : 4) >> 4;
+	n = q2_zfast_le(s->in, longer == 0 ? 3 : 4) >> 4;
 	len = q2_zfast_bits_at(s->in, 4 + n_bits, n_bits);
 	n &= (1u << n_bits) - 1u;
 	s->in += head;
@@ -418,13 +421,12 @@ static bool zfast_packed_literals(struct zfast *s, uint32_t type, uint32_t forma
 
 bool q2_zfast_literals(struct zfast *s)
 {
-	uint32_t type, format;
+	uint32_t type;
 
 	if (s->in == s->block_end)
 		return false;
 	type = *s->in & 3u;
-	format = *s->in >> 2 & 3u;
 	if (type < ZFAST_COMPRESSED)
-		return zfast_plain_literals(s, type, format);
-	return zfast_packed_literals(s, type, format);
+		return zfast_plain_literals(s, type);
+	return zfast_packed_literals(s, type);
 }

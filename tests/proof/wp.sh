@@ -118,7 +118,7 @@ opaque=-DOPAQUE prove src/zstd_fast_fse.c 154 17 zfast_make_cells zfast_read_one
 	q2_zfast_read_table
 prove src/zstd_fast_literals.c 288 34 zfast_fill zfast_literal zfast_turn zfast_stream_end zfast_one_stream \
 	zfast_turns zfast_four_streams
-prove src/zstd_fast_literals.c 506 41 zfast_fse_weights zfast_read_weights zfast_complete zfast_read_tree \
+prove src/zstd_fast_literals.c 502 41 zfast_fse_weights zfast_read_weights zfast_complete zfast_read_tree \
 	zfast_coded_literals zfast_place_literals zfast_plain_literals zfast_packed_literals q2_zfast_literals
 prove src/zstd_fast.c 326 29 zfast_skip zfast_limits zfast_header zfast_check zfast_compressed zfast_block \
 	zfast_data_frame zfast_frame

@@ -88,17 +88,17 @@ static bool zfast_read_tree(struct zfast *s);
 static bool zfast_coded_literals(struct zfast *s, uint32_t type, bool four, uint32_t n,
                                  uint32_t len);
 
-/*@ requires good_memory(s) && good_part(s) && good_frame(s) && type <= 1 && format <= 3;
+/*@ requires good_memory(s) && good_part(s) && good_frame(s) && type <= 1 && s->in != s->block_end;
     requires \separated(s, s->in + (0 .. s->block_end - s->in - 1), s->out + (0 .. s->stop - 1));
     assigns s->in, s->room, s->lit, s->n_lits, s->out[0 .. s->stop - 1];
     ensures \result != 0 ==> good_part(s) && good_room(s) && 0 <= s->in - \old(s->in); */
-static bool zfast_plain_literals(struct zfast *s, uint32_t type, uint32_t format);
+static bool zfast_plain_literals(struct zfast *s, uint32_t type);
 
-/*@ requires good_memory(s) && good_part(s) && good_frame(s) && format <= 3;
+/*@ requires good_memory(s) && good_part(s) && good_frame(s) && s->in != s->block_end;
     requires \separated(s, s->in + (0 .. s->block_end - s->in - 1), s->out + (0 .. s->stop - 1));
     assigns s->in, s->block_end, s->room, s->lit, s->n_lits, s->has_tree, s->log[3],
             s->cells[1280 .. 1343], s->forms[0 .. 63], s->counts[0 .. 63], s->weights[0 .. 255],
             s->tree[0 .. 2047], s->out[0 .. s->stop - 1];
     ensures \result != 0 ==> good_part(s) && good_room(s) && 0 <= s->in - \old(s->in);
     ensures \result != 0 ==> s->block_end == \old(s->block_end); */
-static bool zfast_packed_literals(struct zfast *s, uint32_t type, uint32_t format);
+static bool zfast_packed_literals(struct zfast *s, uint32_t type);
