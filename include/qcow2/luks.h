@@ -101,8 +101,9 @@ struct qcow2_luks_unlocking {
 	const struct qcow2_crypto *crypto;
 	/* Memory of crypto->cipher_len bytes, aligned to 8. Only the call uses it. */
 	struct qcow2_cipher *cipher;
-	const void *password; /* any bytes; a newline at the end belongs to the password */
-	size_t password_len;  /* may be 0; then password may be NULL */
+	/* Any bytes; a newline at the end belongs to the password. The caller wipes it. */
+	const void *password;
+	size_t password_len; /* may be 0; then password may be NULL */
 	/*
 	 * The most iterations of PBKDF2 for a slot or for the digest. The image states the count,
 	 * so without a limit a hostile one keeps the processor busy for hours.
