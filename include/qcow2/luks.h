@@ -95,6 +95,12 @@ int qcow2_luks_read_aes_xts(struct qcow2_luks *luks, const struct qcow2_image *i
  */
 #define QCOW2_LUKS_ITERATIONS UINT32_C(100000000)
 
+/* Work memory of qcow2_luks_unlock. */
+struct qcow2_luks_work {
+	uint8_t key[QCOW2_KEY_MAX];       /* of a slot; then digests */
+	uint8_t sector[QCOW2_SECTOR_LEN]; /* of key material */
+};
+
 /* A call of qcow2_luks_unlock: what the caller sets, the key, and work memory. */
 struct qcow2_luks_unlocking {
 	const struct qcow2_luks *luks;
@@ -113,11 +119,7 @@ struct qcow2_luks_unlocking {
 	/* The key, of luks->spec.key_len bytes. The caller wipes it after use. */
 	uint8_t key[QCOW2_KEY_MAX];
 
-	/* Work memory. */
-	struct {
-		uint8_t key[QCOW2_KEY_MAX];       /* of a slot; then digests */
-		uint8_t sector[QCOW2_SECTOR_LEN]; /* of key material */
-	} work;
+	struct qcow2_luks_work work;
 };
 
 /*
