@@ -298,6 +298,29 @@ static void test_bad_snapshot(void **state)
 	EQ(qcow2_last_failure()->status, QCOW2_E_L1);
 }
 
+static void test_snapshot_with_data_file(void **state)
+{
+	struct qcow2_file file = { NULL, -1, NULL };
+	struct qcow2_options options = { .struct_size = sizeof options };
+	struct image img;
+
+	(void)state;
+	image_init(&img, 3, 16, CLUSTER);
+	img.has_data_file = true;
+	image_add_snapshot(&img, "1", "one");
+	image_to_file(&img, "img", NULL);
+	image_free(&img);
+	file_write("data", "x", 1);
+	file.fd = open_read("data");
+	options.data_file = &file;
+	options.snapshot = "one";
+	TRUE(qcow2_open_options(open_read("img"), &options, NULL) == NULL);
+	EQ(errno, ENOTSUP);
+	EQ(qcow2_last_failure()->status, QCOW2_E_SNAPSHOT_DATA_FILE);
+	TEXT(qcow2_last_failure()->message,
+	     "snapshots of an image with an external data file cannot be read");
+}
+
 static void test_names_not_followed(void **state)
 {
 	struct qcow2_options options = { .struct_size = sizeof options };
@@ -378,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_given_missing),
 		cmocka_unit_test(test_depth_in_message),
 		cmocka_unit_test(test_data_file_in_message),
+		cmocka_unit_test(test_snapshot_with_data_file),
 		cmocka_unit_test(test_readers),
 		cmocka_unit_test(test_allow_truncated),
 		cmocka_unit_test(test_bad_snapshot),
