@@ -18,7 +18,8 @@ here=$(dirname "$0")
 mkdir -p "$1"
 out=$(realpath "$1")
 shift
-flags='-O0 -g -fprofile-instr-generate -fcoverage-mapping'
+# Threads, and processes that share a profile, must not lose counts: others are derived from them.
+flags='-O0 -g -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic'
 mcdc=-fcoverage-mcdc
 # Counters that are mapped from the file (%c), so that they are kept if a signal ends the command, and
 # if the child of a fork ends with _exit. There are none for MC/DC.
