@@ -124,8 +124,8 @@ struct qcow2_luks_unlocking {
 
 /*
  * Unlocks the key with a password: tries each active slot, the lowest first. Before it returns, it
- * wipes u->work and *u->cipher, and if it fails, also u->key. With QCOW2_E_ARGUMENT it writes
- * nothing to them.
+ * wipes u->work, closes the cipher, which wipes that, and wipes u->key if it fails. With
+ * QCOW2_E_ARGUMENT it writes nothing to them.
  *
  * Fails with
  *	QCOW2_E_ARGUMENT   u is NULL, or luks, crypto or cipher in it; the password has bytes but no
